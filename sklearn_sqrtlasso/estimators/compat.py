@@ -1,0 +1,35 @@
+"""The only door to names that scikit-learn keeps private, may move or adds late."""
+
+import scipy.sparse as sp
+from sklearn import get_config
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stand-in for scikit-learn < 1.9, which knows no callbacks."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "StrOptions",
+    "csr_container",
+    "fit_context",
+    "validate_data",
+    "with_callbacks",
+]
+
+
+def csr_container():
+    """Return the CSR class that scikit-learn is configured to hand out."""
+    array = get_config().get("sparse_interface", "spmatrix") == "sparray"
+    return sp.csr_array if array else sp.csr_matrix

@@ -1,0 +1,62 @@
+"""What a long fit tells while it runs: scikit-learn's callbacks, or a plain line."""
+
+
+class Progress:
+    """Report the steps of one fit.
+
+    Callbacks (scikit-learn 1.9 and later) receive the training rows as ``y`` too: the
+    target of a reconstruction is the data itself.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that is being fitted.
+    X : array or sparse matrix
+        Its training rows.
+    max_iter : int
+        Number of steps to expect.
+    """
+
+    def __init__(self, estimator, X, max_iter):
+        self.estimator, self.X, self.max_iter = estimator, X, max_iter
+        self.context = None
+        if hasattr(estimator, "_init_callback_context"):
+            self.context = estimator._init_callback_context(max_subtasks=max_iter)
+            self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=X)
+
+    def step(self, n_iter, objective, attributes):
+        """Report one step; return whether a callback asks to stop.
+
+        Parameters
+        ----------
+        n_iter : int
+            Number of the step, from 1.
+        objective : float
+            Mean objective per row.
+        attributes : callable, () -> dict
+            Gives the fitted attributes as if the fit ended here.
+
+        Returns
+        -------
+        stop : bool
+            Whether to stop.
+        """
+        if self.estimator.verbose:
+            name = type(self.estimator).__name__
+            print(f"[{name}] step {n_iter}/{self.max_iter}, objective {objective:.6g}")
+        if self.context is None:
+            return False
+        step = self.context.subcontext(task_name="step")
+        told = {"estimator": self.estimator, "X": self.X, "y": self.X}
+        step.call_on_fit_task_begin(**told)
+        return step.call_on_fit_task_end(**told, reconstruction_attributes=attributes)
+
+    def end(self, attributes):
+        """Report the end of the fit, with its fitted attributes."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(
+                estimator=self.estimator,
+                X=self.X,
+                y=self.X,
+                reconstruction_attributes=attributes,
+            )

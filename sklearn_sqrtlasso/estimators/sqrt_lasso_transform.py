@@ -1,0 +1,302 @@
+"""A learnt transform whose one penalty serves every noise level."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array
+
+from sklearn_sqrtlasso.estimators.base import (
+    RowEncoder,
+    all_or_nothing,
+    resolve_groups,
+)
+from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
+from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.learning.frames import (
+    INITS,
+    best_frame,
+    frame_statistics,
+    learn_frame,
+    nearest_frame,
+)
+from sklearn_sqrtlasso.solvers.frame import Frame, long_run_levels, visit_codes
+from sklearn_sqrtlasso.theory.noise import noise_std
+from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
+
+
+class SqrtLassoTransform(RowEncoder):
+    r"""Learn a tight frame in which rows are sparse, and code rows by it.
+
+    The code of a row :math:`x` by the transform :math:`W` (``components_``) is
+
+    .. math::
+        z(x) = \arg\min_z \; \sqrt{\|W x - z\|_2^2 + \rho(x)^2} + \alpha \|z\|_1,
+        \qquad \hat x = W^\top z,
+
+    which is soft-thresholding of :math:`Wx` at a level that follows the row's own
+    residual. Scaling a row scales its code, so one ``alpha`` serves every noise level.
+    ``fit`` minimises the sum of this objective over the rows and over all W with
+    :math:`W^\top W = I`, or :math:`W W^\top = I` where there are fewer components than
+    features; :math:`\rho(x) = \|x - W^\top W x\|_2`, zero in the former case.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of units, at least 1; None takes the number of features.
+    alpha : float or "pivotal", default="pivotal"
+        Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
+        are nonzero unless the row is kept whole, and from 1 on every code is zero. The
+        norm is not divided by :math:`\sqrt{n}`. "pivotal" codes 19 of 20 rows of pure
+        noise by zero, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
+        smaller values keep more signal and more noise.
+    positive : bool, default=False
+        Whether codes are nonnegative.
+    init : {"pca", "dct", "random"} or array-like of shape (n_components, n_features), \
+            default="pca"
+        Where learning begins. "pca" takes principal directions about the origin, "dct"
+        cosines (separable in two dimensions if the number of features is a square, as
+        that of square patches is), "random" Gaussian directions. All are projected on
+        the constraint.
+    max_iter : int, default=100
+        Largest number of learning steps; 0 keeps the init.
+    tol : float, default=1e-4
+        Relative decrease of the objective below which learning stops, at least 0.
+    sparse_output : bool, default=False
+        Whether ``transform`` returns CSR codes.
+    n_jobs : int, default=None
+        Threads over rows, in the sense of joblib; results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of ``init``: of "random", of "pca" beyond n_features components, and of the
+        sampled "pca" of very wide data.
+    verbose : int, default=0
+        Whether to print a line for each learning step.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The transform W, rows are units.
+    alpha_ : float
+        The penalty in use.
+    n_iter_ : int
+        Number of learning steps; after ``partial_fit``, number of its calls.
+    objective_curve_ : ndarray of shape (n_iter_ + 1,)
+        Mean objective per row before the first step and after each, in units of X;
+        never rises. After ``partial_fit``, the mean objective of each batch before its
+        step.
+    noise_scale_ : float
+        Median over the training rows of their noise standard deviation, in units of X.
+    moment_ : ndarray of shape (n_components, n_features)
+        Sum :math:`\sum_i z_i x_i^\top / t_i`, from which ``partial_fit`` goes on.
+    n_samples_seen_ : int
+        Number of rows that ``moment_`` has seen.
+    n_features_in_ : int
+        Number of features seen during :term:`fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during :term:`fit`, if they are all strings.
+
+    See Also
+    --------
+    sklearn.decomposition.SparseCoder : Codes by the lasso, whose penalty must follow
+        the noise.
+    sklearn.decomposition.PCA : Orthonormal components of largest variance, dense codes.
+
+    Notes
+    -----
+    No mean is subtracted: center the columns first if their means are not sparse
+    themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features a
+    single row says little about its own noise, and "pivotal" shrinks almost everything:
+    pass ``groups``, or choose ``alpha`` by
+    :func:`~sklearn_sqrtlasso.metrics.denoising_scorer`.
+
+    References
+    ----------
+    .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via Self-Normalizing
+       ReLU", IEEE Transactions on Signal Processing 72, 2024.
+    .. [2] A. Belloni, V. Chernozhukov, L. Wang, "Square-root lasso: pivotal recovery of
+       sparse signals via conic programming", Biometrika 98(4), 2011.
+
+    Examples
+    --------
+    One large entry among noise, at two noise levels:
+
+    >>> from sklearn_sqrtlasso import SqrtLassoTransform
+    >>> X = [[9.0, 1.0, -1.0, 1.0], [900.0, 100.0, -100.0, 100.0]]
+    >>> coder = SqrtLassoTransform(alpha=0.6, init="dct", max_iter=0).fit(X)
+    >>> coder.transform(X).round(2)[1] / 100 == coder.transform(X).round(2)[0]
+    array([ True,  True,  True,  True])
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
+        "positive": ["boolean"],
+        "init": [StrOptions(set(INITS)), "array-like"],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "sparse_output": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha="pivotal",
+        positive=False,
+        init="pca",
+        max_iter=100,
+        tol=1e-4,
+        sparse_output=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.positive = positive
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.sparse_output = sparse_output
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, X, runs):
+        unit = _unit_of(X)
+        progress = Progress(self, X, self.max_iter)
+
+        def attributes(frame):
+            return {"components_": frame.components, "alpha_": alpha}
+
+        def report(n_iter, frame, objective):
+            return progress.step(n_iter, objective * unit, lambda: attributes(frame))
+
+        scaled = X if unit == 1 else X * X.dtype.type(1 / unit)
+        W = self._first_components(scaled)
+        alpha = self._penalty(W)
+        frame, statistics, curve = learn_frame(
+            scaled,
+            self._frame(W, alpha),
+            runs,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            report=report,
+            n_jobs=self.n_jobs,
+        )
+        self.components_, self.alpha_ = frame.components, alpha
+        self.n_iter_ = len(curve) - 1
+        self.objective_curve_ = np.array(curve) * unit
+        self.moment_ = statistics.moment * unit
+        self.n_samples_seen_ = statistics.n_rows
+        self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
+        progress.end(lambda: attributes(frame))
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def partial_fit(self, X, y=None, *, groups=None):
+        """Take one learning step with a batch of rows.
+
+        The statistics of the batch, exact for the present transform, are added to those
+        of the rows before, which are forgotten in proportion: a row that was the n-th
+        weighs n/N when N rows have been seen, however they were split into batches. The
+        first call, on an unfitted estimator, is one step of ``fit`` on the batch.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Batch of rows.
+        y : Ignored
+            Present by convention.
+        groups : array-like of shape (n_samples,) or "all", default=None
+            Label of each row's group, as in ``fit``.
+
+        Returns
+        -------
+        self : object
+            The encoder, one step further.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or ``groups`` is not valid; the estimator stays as it was.
+        """
+        begins = not hasattr(self, "components_")
+        X = self._validate(X, reset=begins)
+        runs = resolve_groups(groups, X.shape[0])
+        if begins:
+            W = self._first_components(X)
+            self.components_, self.alpha_ = W, self._penalty(W)
+            self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
+            self.n_iter_, self.objective_curve_ = 0, np.empty(0)
+        frame = self._frame(self.components_.astype(X.dtype, copy=False), self.alpha_)
+        batch = frame_statistics(X, frame, runs, n_jobs=self.n_jobs)
+        self.n_samples_seen_ += batch.n_rows
+        kept = 1 - batch.n_rows / self.n_samples_seen_
+        self.moment_ = kept * self.moment_ + batch.moment
+        dtype = self.components_.dtype
+        self.components_ = best_frame(self.moment_, self.components_).astype(dtype)
+        self.n_iter_ += 1
+        mean_objective = batch.objective / batch.n_rows
+        self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
+        self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
+        return self
+
+    def _first_components(self, X):
+        n_features = X.shape[1]
+        n_components = n_features if self.n_components is None else self.n_components
+        if isinstance(self.init, str):
+            rng = check_random_state(self.random_state)
+            W = INITS[self.init](X, n_components, rng)
+        else:
+            W = check_array(self.init, dtype=np.float64, input_name="init")
+            if W.shape != (n_components, n_features):
+                raise ValueError(
+                    f"init must have shape (n_components, n_features) = "
+                    f"({n_components}, {n_features}), got {W.shape}."
+                )
+        if np.linalg.matrix_rank(W) < min(W.shape):
+            raise ValueError(
+                f"init must have full rank {min(W.shape)} to be projected on tight "
+                f"frames, got rank {np.linalg.matrix_rank(W)}."
+            )
+        return nearest_frame(W).astype(X.dtype)
+
+    def _penalty(self, W):
+        if self.alpha != "pivotal":
+            return float(self.alpha)
+        overcomplete = W.shape[0] > W.shape[1]
+        return pivotal_alpha(*W.shape, components=W if overcomplete else None)
+
+    def _frame(self, W, alpha):
+        return Frame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
+
+    def _frame_for(self, X):
+        return self._frame(self.components_.astype(X.dtype, copy=False), self.alpha_)
+
+    def _visit_codes(self, X, runs, visit, *, levels=None, out=None):
+        frame = self._frame_for(X)
+        return visit_codes(
+            X, frame, runs, visit, levels=levels, out=out, n_jobs=self.n_jobs
+        )
+
+    def _pooled_levels(self, X, runs):
+        return long_run_levels(X, self._frame_for(X), runs, n_jobs=self.n_jobs)
+
+    def _noise_std(self, level, n_active, n_rows):
+        shape = self.components_.shape
+        threshold = self.alpha_ * level
+        active = n_active * self.alpha_**2
+        return noise_std(level, threshold, active, n_active, n_rows, shape)
+
+
+def _unit_of(X):
+    """Return 1, or a power of two near the largest entry if its square may overflow."""
+    top = float(abs(X).max())
+    largest = np.finfo(X.dtype).max ** 0.25
+    if top == 0 or 1 / largest <= top <= largest:
+        return 1.0
+    return float(2.0 ** np.clip(np.floor(np.log2(top)), -1022, 1022))

@@ -1,0 +1,1 @@
+"""Arithmetic on rows: pure functions of arrays and numbers, compiled by numba."""

@@ -1,0 +1,276 @@
+"""Exact shrinkage of rows by the square-root lasso, and its pull-back.
+
+For a run of m rows ``u_b`` that share one residual scale, with energy ``rest_b^2`` out of
+reach of each row, solve ::
+
+    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2)) + mean_b sum_i alpha_i |z_bi| .
+
+The answer is soft-thresholding at levels that the run chooses for itself ::
+
+    z_bi = soft(u_bi, alpha_i t),    t^2 = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
+
+the root of a concave, piecewise linear function of t^2. A single row is a run of one.
+With ``positive`` the codes are nonnegative, and negative entries count as out of reach.
+
+Units: ``U``, ``rest``, ``t`` and the codes have the unit of the data; ``alpha`` is a pure
+number. Hence ``z(c u) = c z(u)``. Each run is scaled by a power of two before it is
+squared, so the law holds to the last bit and nothing overflows.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.jit import kernel
+
+ABOVE_ALL = 1e36  # a squared level, in scaled units, at which next to nothing is active
+
+
+@kernel
+def power_of_two_near(x, itemsize):
+    """Return the power of two that brings ``x >= 0`` near 1, finite in its precision."""
+    exponent = (np.float64(x).view(np.int64) >> 52) & 2047
+    largest = 2045 if itemsize == 8 else 1149
+    return np.int64(min(max(2046 - exponent, 1), largest) << 52).view(np.float64)
+
+
+@kernel
+def absolute_sum(u):
+    """Return the l1 norm of a row, in its own precision."""
+    total = u.dtype.type(0)
+    for j in range(u.shape[0]):
+        total += abs(u[j])
+    return total
+
+
+@kernel
+def run_size(U, rest, lo, hi):
+    """Return ``sum_b (||u_b||_1 + rest_b)`` of the rows from ``lo`` to ``hi``."""
+    total = 0.0
+    for i in range(lo, hi):
+        total += np.float64(absolute_sum(U[i])) + np.float64(rest[i])
+    return total
+
+
+@kernel
+def sum_row(u, alpha, t, c, positive):
+    """Return what a Newton step on ``t^2`` needs of one row.
+
+    That is ``sum alpha_i^2`` over the entries above their threshold ``alpha_i t`` and
+    ``sum (c u_i)^2`` over the others. Products with a mask, not branches, are SIMD.
+    """
+    f = u.dtype.type
+    active, tail = f(0), f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        off = f((u[j] <= high) & (u[j] >= low))
+        v = u[j] * c
+        tail += v * v * off
+        active += alpha[j] * alpha[j] * (f(1) - off)
+    return np.float64(active), np.float64(tail)
+
+
+@kernel
+def shrink_row(u, alpha, t, c, positive, z):
+    """Write ``soft(u_i, alpha_i t)`` into ``z``; return ``c^2 ||u - z||^2``."""
+    f = u.dtype.type
+    energy = f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        kept = min(max(u[j], low), high)
+        z[j] = u[j] - kept
+        v = kept * c
+        energy += v * v
+    return np.float64(energy)
+
+
+@kernel
+def sum_run(U, rest, alpha, positive, t, c, lo, hi):
+    """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
+
+    They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of all
+    that is not active, out of reach included.
+    """
+    f = U.dtype.type
+    active, tail = 0.0, 0.0
+    for i in range(lo, hi):
+        row_active, row_tail = sum_row(U[i], alpha, f(t), f(c), positive)
+        outside = np.float64(rest[i]) * c
+        active += row_active
+        tail += row_tail + outside * outside
+    return active, tail
+
+
+@kernel
+def shrink_run(U, rest, alpha, positive, t, c, lo, hi, out):
+    """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
+
+    Return ``c^2`` times the energy of what is left, which is ``(hi - lo) (c t)^2`` if
+    and only if ``t`` solves the problem of the run.
+    """
+    f = U.dtype.type
+    energy = 0.0
+    for i in range(lo, hi):
+        outside = np.float64(rest[i]) * c
+        energy += shrink_row(U[i], alpha, f(t), f(c), positive, out[i])
+        energy += outside * outside
+    return energy
+
+
+@kernel
+def first_guess(size, n_rows, n_units, itemsize):
+    """Return the scale ``c`` of a run and a guess of its squared level ``(c t)^2``.
+
+    ``size`` is the sum of absolute values of the run. Were all entries Gaussian noise,
+    the level would be ``sqrt(pi / 2)`` times their mean, times ``sqrt(n_units)``.
+    """
+    mean = size / n_rows / n_units
+    c = power_of_two_near(mean, itemsize)
+    mean *= c
+    return c, min(0.5 * math.pi * mean * mean * n_units, ABOVE_ALL)
+
+
+@kernel
+def newton_step(q, last, n_rows, active, tail):
+    """Return the next squared level, the sum to remember, and whether the root is met.
+
+    ``last`` is the active sum that ``q`` was computed from, -1 for a guess. Where the
+    slope ``n_rows - active`` is positive, the tangent of a concave function meets zero at
+    or above the root; from there the steps fall until the active set repeats.
+    """
+    if active >= n_rows:  # a guess below the root, or a set at its critical size
+        falls = last < 0 and q < ABOVE_ALL
+        return (ABOVE_ALL if falls else q), last, not falls
+    root = tail / (n_rows - active)
+    met = active == last or (last >= 0 and root >= q)
+    return (q if met else root), active, met
+
+
+@kernel
+def shrink_runs(U, rest, alpha, positive, runs, out, level):
+    """Shrink runs of rows, each run at the residual scale that solves its problem.
+
+    Newton's method on ``t^2`` from a robust guess: two or three passes over realistic
+    rows, finitely many over any, without sorting or memory.
+
+    Parameters
+    ----------
+    U : ndarray of shape (n_samples, d)
+        Rows, C-contiguous.
+    rest : ndarray of shape (n_samples,)
+        Norm out of reach of each row, in units of ``U``.
+    alpha : ndarray of shape (d,)
+        Penalty of each unit, in [0, inf), pure numbers.
+    positive : bool
+        Whether codes are nonnegative.
+    runs : ndarray of shape (n_runs + 1,)
+        Run g is the rows from ``runs[g]`` to ``runs[g + 1]``.
+    out : ndarray of shape (n_samples, d)
+        Overwritten with the codes; not ``U`` itself.
+    level : ndarray of shape (n_samples,)
+        Overwritten with the residual scale t of each row's run, in units of ``U``; entry
+        i of a row was thresholded at ``alpha[i] * t``.
+    """
+    largest = np.float64(np.finfo(U.dtype).max)
+    rounding = 8 * np.float64(np.finfo(U.dtype).eps)
+    for g in range(runs.shape[0] - 1):
+        lo, hi = runs[g], runs[g + 1]
+        size = run_size(U, rest, lo, hi)
+        c, q = first_guess(size, hi - lo, U.shape[1], U.itemsize)
+        last, met, t = -1.0, False, 0.0
+        while not met:
+            t = min(math.sqrt(q) / c, largest)
+            if last >= 0:
+                energy = shrink_run(U, rest, alpha, positive, t, c, lo, hi, out)
+                if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:
+                    break
+            active, tail = sum_run(U, rest, alpha, positive, t, c, lo, hi)
+            q, last, met = newton_step(q, last, hi - lo, active, tail)
+        for i in range(lo, hi):
+            level[i] = t
+
+
+@kernel
+def pull_row(u, alpha, t, positive, g):
+    """Return ``sum_A alpha_i s_i g_i`` and ``sum_A alpha_i^2`` of one row."""
+    f = u.dtype.type
+    pull, active = f(0), f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        s = f(u[j] > high) - f(u[j] < low)
+        pull += alpha[j] * s * g[j]
+        active += alpha[j] * alpha[j] * s * s
+    return np.float64(pull), np.float64(active)
+
+
+@kernel
+def spread_row(u, alpha, t, positive, g, steep, c, out):
+    """Write the gradient of one row: ``g`` where active, ``-steep c u`` elsewhere."""
+    f = u.dtype.type
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        on = f((u[j] > high) | (u[j] < low))
+        out[j] = g[j] * on - steep * (u[j] * c) * (f(1) - on)
+
+
+@kernel
+def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
+    """Add the gradient of one row with respect to each unit's penalty to ``out``."""
+    f = u.dtype.type
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        s = f(u[j] > high) - f(u[j] < low)
+        out[j] -= s * t * g[j] + s * s * t * alpha[j] * slope
+
+
+@kernel
+def pull_back_runs(U, rest, alpha, positive, runs, level, min_room, G, out, out_rest, out_alpha):
+    """Pull the gradient ``G`` with respect to codes back through ``shrink_runs``.
+
+    With A the active entries of a run of m rows, s their signs,
+    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, the gradients are ::
+
+        g on A and -p u / (t D) off A,    -p rest / (t D),    -(s g t + p t alpha / D) on A
+
+    for ``U``, ``rest`` and ``alpha``. A run coded exactly (t = 0) passes ``G`` through.
+
+    Parameters
+    ----------
+    U, rest, alpha, positive, runs, level
+        What ``shrink_runs`` was given, and the level it returned.
+    min_room : float
+        Lower bound of ``D / m``, in (0, 1]: the map is steep where D nears zero.
+    G : ndarray of shape (n_samples, d)
+        Gradient with respect to the codes.
+    out : ndarray of shape (n_samples, d)
+        Overwritten with the gradient with respect to ``U``.
+    out_rest : ndarray of shape (n_samples,)
+        Overwritten with the gradient with respect to ``rest``.
+    out_alpha : ndarray of shape (d,) or (0,)
+        The gradient with respect to ``alpha`` is added to it; nothing if it is empty.
+    """
+    f = U.dtype.type
+    for g in range(runs.shape[0] - 1):
+        lo, hi = runs[g], runs[g + 1]
+        t = level[lo]
+        pull, active = 0.0, 0.0
+        for i in range(lo, hi):
+            row_pull, row_active = pull_row(U[i], alpha, t, positive, G[i])
+            pull += row_pull
+            active += row_active
+        slope = pull / max(hi - lo - active, min_room * (hi - lo))
+        c = power_of_two_near(t, U.itemsize)
+        steep = f(slope / (t * c)) if t > 0 else f(0)
+        for i in range(lo, hi):
+            if t > 0:
+                spread_row(U[i], alpha, t, positive, G[i], steep, f(c), out[i])
+            else:
+                out[i] = G[i]
+            out_rest[i] = -steep * (rest[i] * f(c))
+            if out_alpha.shape[0] > 0:
+                add_alpha_gradient(U[i], alpha, t, positive, G[i], f(slope), out_alpha)

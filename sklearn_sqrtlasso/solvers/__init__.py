@@ -1,0 +1,1 @@
+"""Algorithms on arrays: codes of many rows, with a certificate."""

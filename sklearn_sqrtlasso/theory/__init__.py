@@ -1,0 +1,1 @@
+"""Facts in closed form or by seeded simulation, without data."""

@@ -1,0 +1,40 @@
+"""Where things end: the penalty from which on every code is zero."""
+
+import numpy as np
+
+
+def alpha_max(U, rest=None, *, positive=False):
+    r"""Return the smallest penalty that codes each row by zero.
+
+    .. math:: \alpha_{\max}(u) = \|u\|_\infty / \sqrt{\|u\|_2^2 + \rho^2}
+
+    With nonnegative codes the largest entry takes the place of the largest magnitude.
+
+    Parameters
+    ----------
+    U : array-like of shape (n_samples, n_components)
+        Projected rows.
+    rest : array-like of shape (n_samples,), default=None
+        Norm :math:`\rho` out of reach of each row, in units of ``U``; None is zero.
+    positive : bool, default=False
+        Whether codes are nonnegative.
+
+    Returns
+    -------
+    alpha : ndarray of shape (n_samples,)
+        Penalties, pure numbers in [0, 1]; 0 for rows of zeros.
+
+    Examples
+    --------
+    >>> from sklearn_sqrtlasso.theory.limits import alpha_max
+    >>> alpha_max([[3.0, -4.0], [0.0, 0.0]])
+    array([0.8, 0. ])
+    """
+    U = np.asarray(U, dtype=np.float64)
+    rest = np.zeros(len(U)) if rest is None else np.asarray(rest, dtype=np.float64)
+    size = np.maximum(np.abs(U).max(axis=1, initial=0), rest)
+    size[size == 0] = 1
+    U, rest = U / size[:, None], rest / size
+    top = (U if positive else np.abs(U)).max(axis=1, initial=0)
+    norm = np.sqrt(np.sum(U**2, axis=1) + rest**2)
+    return top / np.where(norm > 0, norm, 1)
