@@ -82,9 +82,9 @@ class RowEncoder(
 ):
     """Code rows, and decode them.
 
-    A subclass writes ``_learn(X, runs)``, which sets the fitted attributes, and three
-    methods that use them: ``_visit_codes``, ``_pooled_levels`` and ``_noise_std``. All
-    receive validated rows; nothing below this class checks its input again.
+    A subclass writes ``_learn(X, runs)``, which sets the fitted attributes, and two
+    methods that use them, ``_visit_codes`` and ``_noise_scale``. All receive validated
+    rows; nothing below this class checks its input again.
     """
 
     @abstractmethod
@@ -92,16 +92,12 @@ class RowEncoder(
         """Set the fitted attributes, ``components_`` among them."""
 
     @abstractmethod
-    def _visit_codes(self, X, runs, visit, *, levels=None, out=None):
+    def _visit_codes(self, X, runs, visit, *, out=None):
         """Code all rows block by block, and return what ``visit`` says of each."""
 
     @abstractmethod
-    def _pooled_levels(self, X, runs):
-        """Return the residual scales of long runs, as ``_visit_codes`` takes them."""
-
-    @abstractmethod
-    def _noise_std(self, level, n_active, n_rows):
-        """Return the noise standard deviation of each run."""
+    def _noise_scale(self, X, runs):
+        """Return the noise standard deviation of each row."""
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
@@ -247,8 +243,8 @@ class RowEncoder(
     def score(self, X, y=None, *, groups=None):
         """Return the explained variance of the reconstruction, at most 1.
 
-        That is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
-        of X about its column means; higher is better.
+        That is one minus the ratio of the energy of ``X - reconstruct(X)`` to the
+        energy of X about its column means; higher is better.
 
         Parameters
         ----------
@@ -271,7 +267,9 @@ class RowEncoder(
         mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
 
         def energies(block):
-            x = np.asarray(block.X.todense() if hasattr(block.X, "todense") else block.X)
+            x = np.asarray(
+                block.X.todense() if hasattr(block.X, "todense") else block.X
+            )
             left = (x - self._decode(block.Z)).astype(np.float64) / unit
             spread = x.astype(np.float64) / unit - mean
             return float(np.sum(left**2)), float(np.sum(spread**2))
@@ -289,24 +287,6 @@ class RowEncoder(
 
     def _decode(self, Z):
         return Z @ self.components_.astype(Z.dtype, copy=False)
-
-    def _noise_scale(self, X, runs):
-        level = np.empty(X.shape[0])
-        n_active = np.empty(X.shape[0])
-
-        def count(block):
-            level[block.rows] = block.level
-            n_active[block.rows] = np.count_nonzero(block.Z, axis=1)
-
-        self._visit_codes(X, runs, count)
-        places = slice(None) if runs.order is None else runs.order
-        first = runs.starts[:-1]
-        n_rows = np.diff(runs.starts)
-        active = np.add.reduceat(n_active[places], first)
-        sigma = self._noise_std(level[places][first], active, n_rows)
-        by_row = np.empty(X.shape[0], X.dtype)
-        by_row[places] = np.repeat(sigma, n_rows)
-        return by_row
 
     def _sparse_codes(self, X, runs):
         def pack(block):

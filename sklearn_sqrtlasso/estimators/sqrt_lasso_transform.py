@@ -20,8 +20,7 @@ from sklearn_sqrtlasso.learning.frames import (
     learn_frame,
     nearest_frame,
 )
-from sklearn_sqrtlasso.solvers.frame import Frame, long_run_levels, visit_codes
-from sklearn_sqrtlasso.theory.noise import noise_std
+from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale, visit_codes
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 
@@ -47,9 +46,10 @@ class SqrtLassoTransform(RowEncoder):
     alpha : float or "pivotal", default="pivotal"
         Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
         are nonzero unless the row is kept whole, and from 1 on every code is zero. The
-        norm is not divided by :math:`\sqrt{n}`. "pivotal" codes 19 of 20 rows of pure
-        noise by zero, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
-        smaller values keep more signal and more noise.
+        norm is not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows
+        of pure noise by zero, see
+        :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`; smaller values keep
+        more signal and more noise.
     positive : bool, default=False
         Whether codes are nonnegative.
     init : {"pca", "dct", "random"} or array-like of shape (n_components, n_features), \
@@ -103,6 +103,10 @@ class SqrtLassoTransform(RowEncoder):
 
     Notes
     -----
+    With more components than features the constraint lets rows of W vanish, and the
+    objective makes use of it: learnt frames end up close to an orthonormal basis, with
+    the rest of the rows small. Keep an overcomplete frame as it is by ``max_iter=0``.
+
     No mean is subtracted: center the columns first if their means are not sparse
     themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features a
     single row says little about its own noise, and "pivotal" shrinks almost everything:
@@ -111,8 +115,8 @@ class SqrtLassoTransform(RowEncoder):
 
     References
     ----------
-    .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via Self-Normalizing
-       ReLU", IEEE Transactions on Signal Processing 72, 2024.
+    .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via
+       Self-Normalizing ReLU", arXiv:2406.16052, 2024.
     .. [2] A. Belloni, V. Chernozhukov, L. Wang, "Square-root lasso: pivotal recovery of
        sparse signals via conic programming", Biometrika 98(4), 2011.
 
@@ -232,7 +236,7 @@ class SqrtLassoTransform(RowEncoder):
             self.components_, self.alpha_ = W, self._penalty(W)
             self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-        frame = self._frame(self.components_.astype(X.dtype, copy=False), self.alpha_)
+        frame = self._frame_for(X)
         batch = frame_statistics(X, frame, runs, n_jobs=self.n_jobs)
         self.n_samples_seen_ += batch.n_rows
         kept = 1 - batch.n_rows / self.n_samples_seen_
@@ -268,8 +272,7 @@ class SqrtLassoTransform(RowEncoder):
     def _penalty(self, W):
         if self.alpha != "pivotal":
             return float(self.alpha)
-        overcomplete = W.shape[0] > W.shape[1]
-        return pivotal_alpha(*W.shape, components=W if overcomplete else None)
+        return pivotal_alpha(*W.shape, components=None if self.max_iter else W)
 
     def _frame(self, W, alpha):
         return Frame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
@@ -277,20 +280,12 @@ class SqrtLassoTransform(RowEncoder):
     def _frame_for(self, X):
         return self._frame(self.components_.astype(X.dtype, copy=False), self.alpha_)
 
-    def _visit_codes(self, X, runs, visit, *, levels=None, out=None):
+    def _visit_codes(self, X, runs, visit, *, out=None):
         frame = self._frame_for(X)
-        return visit_codes(
-            X, frame, runs, visit, levels=levels, out=out, n_jobs=self.n_jobs
-        )
+        return visit_codes(X, frame, runs, visit, out=out, n_jobs=self.n_jobs)
 
-    def _pooled_levels(self, X, runs):
-        return long_run_levels(X, self._frame_for(X), runs, n_jobs=self.n_jobs)
-
-    def _noise_std(self, level, n_active, n_rows):
-        shape = self.components_.shape
-        threshold = self.alpha_ * level
-        active = n_active * self.alpha_**2
-        return noise_std(level, threshold, active, n_active, n_rows, shape)
+    def _noise_scale(self, X, runs):
+        return noise_scale(X, self._frame_for(X), runs, n_jobs=self.n_jobs)
 
 
 def _unit_of(X):

@@ -1,20 +1,24 @@
 """Exact shrinkage of rows by the square-root lasso, and its pull-back.
 
-For a run of m rows ``u_b`` that share one residual scale, with energy ``rest_b^2`` out of
+For a run of m rows ``u_b`` that share one residual scale, with a norm ``rest_b`` out of
 reach of each row, solve ::
 
-    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2)) + mean_b sum_i alpha_i |z_bi| .
+    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2))
+                  + mean_b sum_i alpha_i |z_bi| .
 
 The answer is soft-thresholding at levels that the run chooses for itself ::
 
-    z_bi = soft(u_bi, alpha_i t),    t^2 = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
+    z_bi = soft(u_bi, alpha_i t),
+    t^2  = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
 
 the root of a concave, piecewise linear function of t^2. A single row is a run of one.
-With ``positive`` the codes are nonnegative, and negative entries count as out of reach.
+With ``positive`` the codes are nonnegative, and negative entries are out of reach.
+Where several codes are minimisers (an active set with ``sum alpha_i^2 = m`` and nothing
+else left), one of them is returned.
 
-Units: ``U``, ``rest``, ``t`` and the codes have the unit of the data; ``alpha`` is a pure
-number. Hence ``z(c u) = c z(u)``. Each run is scaled by a power of two before it is
-squared, so the law holds to the last bit and nothing overflows.
+Units: ``U``, ``rest``, ``t`` and the codes have the unit of the data; ``alpha`` is a
+pure number. Hence ``z(c u) = c z(u)``. Each run is scaled by a power of two before it
+is squared, so the law holds to the last bit and nothing overflows.
 """
 
 import math
@@ -28,7 +32,7 @@ ABOVE_ALL = 1e36  # a squared level, in scaled units, at which next to nothing i
 
 @kernel
 def power_of_two_near(x, itemsize):
-    """Return the power of two that brings ``x >= 0`` near 1, finite in its precision."""
+    """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
     exponent = (np.float64(x).view(np.int64) >> 52) & 2047
     largest = 2045 if itemsize == 8 else 1149
     return np.int64(min(max(2046 - exponent, 1), largest) << 52).view(np.float64)
@@ -137,8 +141,8 @@ def newton_step(q, last, n_rows, active, tail):
     """Return the next squared level, the sum to remember, and whether the root is met.
 
     ``last`` is the active sum that ``q`` was computed from, -1 for a guess. Where the
-    slope ``n_rows - active`` is positive, the tangent of a concave function meets zero at
-    or above the root; from there the steps fall until the active set repeats.
+    slope ``n_rows - active`` is positive, the tangent of a concave function meets zero
+    at or above the root; from there the steps fall until the active set repeats.
     """
     if active >= n_rows:  # a guess below the root, or a set at its critical size
         falls = last < 0 and q < ABOVE_ALL
@@ -170,8 +174,8 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
     out : ndarray of shape (n_samples, d)
         Overwritten with the codes; not ``U`` itself.
     level : ndarray of shape (n_samples,)
-        Overwritten with the residual scale t of each row's run, in units of ``U``; entry
-        i of a row was thresholded at ``alpha[i] * t``.
+        Overwritten with the residual scale t of each row's run, in units of ``U``;
+        entry i of a row was thresholded at ``alpha[i] * t``.
     """
     largest = np.float64(np.finfo(U.dtype).max)
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
@@ -229,15 +233,19 @@ def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
 
 
 @kernel
-def pull_back_runs(U, rest, alpha, positive, runs, level, min_room, G, out, out_rest, out_alpha):
+def pull_back_runs(
+    U, rest, alpha, positive, runs, level, min_room, G, out, out_rest, out_alpha
+):
     """Pull the gradient ``G`` with respect to codes back through ``shrink_runs``.
 
     With A the active entries of a run of m rows, s their signs,
-    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, the gradients are ::
+    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, they are ::
 
-        g on A and -p u / (t D) off A,    -p rest / (t D),    -(s g t + p t alpha / D) on A
+        U:      g on A, -p u / (t D) off A
+        rest:   -p rest / (t D)
+        alpha:  -(s g t + p t alpha / D) on A, 0 off A .
 
-    for ``U``, ``rest`` and ``alpha``. A run coded exactly (t = 0) passes ``G`` through.
+    A run coded exactly (t = 0) passes ``G`` through.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from scipy.linalg import eigh
 from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.solvers.frame import Frame, visit_codes
-from sklearn_sqrtlasso.solvers.rows import N_PARTS, Runs, single_rows
+from sklearn_sqrtlasso.solvers.rows import N_PARTS, Runs
 
 WIDE = 2000  # features from which a few principal directions are found by sampling
 INERTIA = 1e-10  # pull towards the present frame where the data say nothing
@@ -104,8 +104,8 @@ def learn_frame(X, frame: Frame, runs: Runs, *, max_iter, tol, report, n_jobs=No
         \min_{W, Z} \sum_i \sqrt{\|W x_i - z_i\|^2 + \rho_i^2} + \alpha\|z_i\|_1
 
     Codes are exact. The root is majorised by :math:`\sqrt a \le a/(2t) + t/2`, which
-    leaves a polar factor for W. The objective never rises: a step that would raise it by
-    rounding, or by the bound on the weight of exactly coded rows, is not taken.
+    leaves a polar factor for W. The objective never rises: a step that would raise it
+    by rounding, or by the bound on the weight of exactly coded rows, is not taken.
 
     Parameters
     ----------
@@ -158,10 +158,10 @@ def pca_frame(X, n_components, rng):
     moment = moment.toarray() if hasattr(moment, "toarray") else moment
     directions = eigh(moment)[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
-    stack = [directions]
-    for _ in range(1, -(-n_components // n_features)):
-        stack.append(nearest_frame(rng.standard_normal((n_features, n_features))))
-    return np.vstack(stack)[:n_components]
+    n_more = max(0, n_components - n_features)
+    more = random_frame(X, -(-n_more // n_features) * n_features, rng)
+    bases = more.reshape(-1, n_features, n_features)
+    return np.vstack([directions, *map(nearest_frame, bases)])[:n_components]
 
 
 def dct_frame(X, n_components, rng):

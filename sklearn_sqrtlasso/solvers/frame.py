@@ -15,12 +15,12 @@ from sklearn_sqrtlasso.kernels.shrinkage import (
     sum_run,
 )
 from sklearn_sqrtlasso.solvers.rows import (
-    Block,
     Runs,
     blocks_of_runs,
     for_each_block,
     rows_per_block,
 )
+from sklearn_sqrtlasso.theory.noise import noise_std
 
 
 class Frame(NamedTuple):
@@ -71,7 +71,6 @@ def visit_codes(
     runs: Runs,
     visit: Callable[[CodedBlock], object],
     *,
-    levels=None,
     out=None,
     n_jobs=None,
 ):
@@ -87,9 +86,6 @@ def visit_codes(
         Rows that share a residual scale.
     visit : callable, (CodedBlock) -> object
         Called once for each block.
-    levels : dict of int to float, default=None
-        Residual scale of each run longer than a block, as ``long_run_levels`` returns
-        them; None solves for them.
     out : ndarray of shape (n_samples, n_components), default=None
         Filled with the codes, if given.
     n_jobs : int, default=None
@@ -100,9 +96,10 @@ def visit_codes(
     results : list
         What ``visit`` returned, block by block.
     """
-    blocks = _blocks(X, frame, runs)
-    if levels is None:
-        levels = long_run_levels(X, frame, runs, n_jobs=n_jobs)
+    n_components, n_features = frame.components.shape
+    size = rows_per_block(n_components, n_features, frame.components.itemsize)
+    blocks = blocks_of_runs(runs.starts, size)
+    levels = _long_run_levels(X, frame, runs, blocks, n_jobs)
     direct = out is not None and runs.order is None
 
     def work(block):
@@ -123,25 +120,53 @@ def visit_codes(
     return for_each_block(work, blocks, n_jobs)
 
 
-def long_run_levels(X, frame, runs, *, n_jobs=None):
-    """Return the residual scale of each run that is longer than a block.
-
-    The rows are projected anew in each pass of Newton's method, so memory stays bounded
-    by a block for each thread.
+def noise_scale(X, frame, runs, *, n_jobs=None):
+    """Return the noise standard deviation of each row, calibrated for Gaussian noise.
 
     Parameters
     ----------
     X, frame, runs, n_jobs
-        As for ``visit_codes``.
+        As for ``visit_codes``; one penalty for all units.
 
     Returns
     -------
-    levels : dict of int to float
-        Number of the run to its residual scale t, in units of X.
+    sigma : ndarray of shape (n_samples,)
+        Equal in the rows of a run, in units of X.
     """
-    blocks = [block for block in _blocks(X, frame, runs) if block.long_run >= 0]
+    energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
+    alpha = np.asarray(frame.alpha, dtype=np.float64)
+    level, seen, spent = np.empty((3, X.shape[0]))
+
+    def count(block):
+        active = block.Z != 0
+        level[block.rows] = block.level
+        seen[block.rows] = active @ energy
+        spent[block.rows] = active @ alpha**2
+
+    visit_codes(X, frame, runs, count, n_jobs=n_jobs)
+    places = slice(None) if runs.order is None else runs.order
+    first, n_rows = runs.starts[:-1], np.diff(runs.starts)
+    sigma = noise_std(
+        level[places][first],
+        np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
+        n_rows * max(0.0, X.shape[1] - energy.sum()),
+        n_rows * energy.sum() - np.add.reduceat(seen[places], first),
+        alpha[0] / np.sqrt(np.sum(energy**2) / energy.sum()),
+    )
+    by_row = np.empty(X.shape[0], frame.components.dtype)
+    by_row[places] = np.repeat(sigma, n_rows)
+    return by_row
+
+
+def _long_run_levels(X, frame, runs, blocks, n_jobs):
+    """Return the residual scale of each run that is longer than a block.
+
+    The rows are projected anew in each pass of Newton's method, so memory stays bounded
+    by a block for each thread.
+    """
+    long_runs = sorted({block.long_run for block in blocks} - {-1})
     levels = {}
-    for run in sorted({block.long_run for block in blocks}):
+    for run in long_runs:
         mine = [block for block in blocks if block.long_run == run]
         levels[run] = _long_run_level(X, frame, runs, mine, n_jobs)
     return levels
@@ -201,11 +226,6 @@ def row_norms(R):
     scale = np.where(top > 0, top, 1).astype(R.dtype)
     R = R / scale[:, None]
     return scale * np.sqrt(np.einsum("ij,ij->i", R, R))
-
-
-def _blocks(X, frame, runs) -> list[Block]:
-    size = rows_per_block(*frame.components.shape, frame.components.itemsize)
-    return blocks_of_runs(runs.starts, size)
 
 
 def _take(X, runs, block):

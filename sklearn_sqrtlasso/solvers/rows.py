@@ -112,8 +112,8 @@ def for_each_block(
     """Call ``work(block)`` for all blocks on ``n_jobs`` threads; return the results.
 
     ``work`` releases the GIL (BLAS, kernels) and writes into places of its own block or
-    its own part only. The blocks of a part run one after the other, in order, so neither
-    results nor sums depend on the number of threads.
+    its own part only. The blocks of a part run one after the other, in order, so
+    neither results nor sums depend on the number of threads.
 
     Parameters
     ----------

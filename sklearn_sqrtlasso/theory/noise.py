@@ -32,32 +32,31 @@ def truncated_variance(a):
     return 1 - 2 * a * density / erf(a / np.sqrt(2))
 
 
-def noise_std(level, threshold, active_energy, n_active, n_rows, frame_shape):
+def noise_std(level, room, outside, inside, bound):
     r"""Return the standard deviation of Gaussian noise that explains a residual.
 
-    Of the m rows of a run, the energy that no code explains is
-    :math:`S = t^2 (m - \sum_A \alpha_i^2)`: noise out of reach of the frame, and noise
-    whose projections stay below the threshold :math:`\tau`. With n features, K units
-    whose noise has the standard deviation :math:`w\sigma`, :math:`w^2 = \min(1, n/K)`, and
-    v the variance of a Gaussian truncated at its threshold,
+    The energy that a run of m rows leaves unexplained is
+    :math:`S = t^2 (m - \sum_A \alpha_i^2)`. Noise of standard deviation
+    :math:`\sigma` puts it there in two ways: freely, in the directions out of reach of
+    the frame, and below the threshold, in the units that are not active,
 
-    .. math::
-        S = \sigma^2 \left[ m\,(n - K)_+ + (mK - k)\, w^2\, v(\tau / (w\sigma)) \right] .
+    .. math:: S = \sigma^2 \left[ d_\text{out} + d_\text{in}\, v(\tau/\sigma) \right],
+
+    with v the variance of a Gaussian truncated at :math:`\tau`.
 
     Parameters
     ----------
     level : ndarray of shape (n_runs,)
         Residual scale t of each run, in units of the data.
-    threshold : ndarray of shape (n_runs,)
-        Threshold :math:`\tau = \alpha t`, in units of the data.
-    active_energy : ndarray of shape (n_runs,)
-        :math:`\sum_A \alpha_i^2` of each run.
-    n_active : ndarray of shape (n_runs,)
-        Number k of active entries of each run.
-    n_rows : ndarray of shape (n_runs,)
-        Number m of rows of each run.
-    frame_shape : tuple of int
-        (K, n).
+    room : ndarray of shape (n_runs,)
+        :math:`S / t^2`, at least 0.
+    outside : ndarray of shape (n_runs,)
+        Degrees of freedom out of reach of the frame.
+    inside : ndarray of shape (n_runs,)
+        Degrees of freedom of the units that are not active.
+    bound : float
+        Threshold :math:`\tau`, in units of t, of units that see noise of standard
+        deviation :math:`\sigma`.
 
     Returns
     -------
@@ -66,18 +65,25 @@ def noise_std(level, threshold, active_energy, n_active, n_rows, frame_shape):
 
     Notes
     -----
-    Where the residual is heavier than any truncated Gaussian of a standard deviation
-    below the threshold (signal that the frame does not make sparse), the truncation is
-    taken at one standard deviation, and the estimate is too large rather than infinite.
+    Where the residual is heavier than any Gaussian truncated at one standard deviation
+    or more (signal that the frame does not make sparse), the truncation is taken there,
+    and the estimate is too large rather than infinite.
+
+    Examples
+    --------
+    Without active units, the root mean square of the residual, slightly enlarged:
+
+    >>> import numpy as np
+    >>> from sklearn_sqrtlasso.theory.noise import noise_std
+    >>> level, room, outside, inside = np.array([[8.0], [1.0], [0.0], [64.0]])
+    >>> noise_std(level, room, outside, inside, bound=0.4).round(2)
+    array([1.01])
     """
-    n_units, n_features = frame_shape
-    w = min(1.0, n_features / n_units) ** 0.5
-    outside = n_rows * max(0, n_features - n_units)
-    inside = (n_rows * n_units - n_active) * w**2
-    room = np.maximum(n_rows - active_energy, 0)
-    ratio = np.divide(threshold, level, out=np.zeros_like(level), where=level > 0) / w
     unit = np.ones_like(level)  # sigma in units of t
     for _ in range(STEPS):
-        weight = outside + inside * truncated_variance(np.maximum(ratio / unit, 1))
-        unit = np.sqrt(np.divide(room, weight, out=np.ones_like(room), where=weight > 0))
+        freedom = outside + inside * truncated_variance(np.maximum(bound / unit, 1))
+        unit = np.sqrt(
+            np.divide(room, freedom, out=np.ones_like(room), where=freedom > 0)
+        )
+        unit = np.maximum(unit, np.finfo(np.float64).tiny)
     return level * np.where(room > 0, unit, 0)

@@ -18,19 +18,22 @@ def pivotal_alpha(
     n_draws=10_000,
     random_state=0,
 ):
-    r"""Return the smallest penalty that codes pure noise by zero, whatever its level.
+    r"""Return a penalty that codes pure noise by zero, whatever its level.
 
-    For Gaussian noise :math:`g` and a transform :math:`W` the code of a row of noise is
-    zero if and only if :math:`\|Wg\|_\infty \le \alpha \|g\|_2`. The noise level cancels
-    in the ratio: it is *pivotal*, and its quantile is the penalty,
+    The code of Gaussian noise :math:`g` by a transform :math:`W` is zero if and only if
+    :math:`\|Wg\|_\infty \le \alpha \sqrt{\|Wg\|_2^2 + \rho^2}`, with :math:`\rho` the
+    norm of what W cannot see of it. The noise level cancels in the ratio of the two: it
+    is *pivotal*. The penalty is its quantile,
 
-    .. math:: P\left(\|W g\|_\infty \le \alpha \|g\|_2\right) = \text{confidence} .
+    .. math::
+        P\left(\|W g\|_\infty \le \alpha \sqrt{\|Wg\|_2^2 + \rho^2}\right)
+        = \text{confidence} .
 
-    Without ``components``, W is any tight frame with rows of equal norm (orthonormal if
-    ``n_components <= n_features``), for which :math:`(w_i^\top g)^2 / \|g\|_2^2` follows
-    :math:`\|w_i\|^2` times a Beta(1/2, (n_features - 1)/2) law; a union bound over the
-    rows makes the answer an upper bound, tight to a few per cent. With ``components`` it
-    is simulated for that very W.
+    Without ``components``, W is any tight frame. Its rows have norm at most one, so
+    :math:`(w_i^\top g)^2 / \|g\|_2^2` is at most a Beta(1/2, (n_features - 1)/2)
+    variable, and a union bound over the rows gives a penalty that keeps the promise;
+    for orthonormal W it is tight to a few per cent. With ``components`` the quantile is
+    simulated for that very W, tight frame or not.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def pivotal_alpha(
     Returns
     -------
     alpha : float
-        Penalty, a pure number in (0, 1] for frames of norm at most one.
+        Penalty, a pure number in (0, 1].
 
     Raises
     ------
@@ -64,7 +67,7 @@ def pivotal_alpha(
     --------
     >>> from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
     >>> round(pivotal_alpha(64, 64), 3)
-    0.402
+    0.406
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
@@ -76,8 +79,9 @@ def pivotal_alpha(
             f"components must have shape ({n_components}, {n_features}), got {W.shape}."
         )
     rng = check_random_state(random_state)
+    seen = np.linalg.pinv(W) @ W if n_components < n_features else None
     ratios = [
-        _noise_ratios(W, min(CHUNK, n_draws - done), rng)
+        _noise_ratios(W, seen, min(CHUNK, n_draws - done), rng)
         for done in range(0, n_draws, CHUNK)
     ]
     return float(np.quantile(np.concatenate(ratios), confidence))
@@ -85,17 +89,18 @@ def pivotal_alpha(
 
 def _closed_form(n_components, n_features, confidence):
     if n_features == 1:
-        return min(1.0, n_components**-0.5)
-    row_energy = min(1.0, n_features / n_components)
-    quantile = betaincinv(
-        0.5, (n_features - 1) / 2, 1 - (1 - confidence) / n_components
-    )
-    return float(np.sqrt(row_energy * quantile))
+        return 1.0
+    each = 1 - (1 - confidence) / n_components
+    return float(np.sqrt(betaincinv(0.5, (n_features - 1) / 2, each)))
 
 
-def _noise_ratios(W, n_draws, rng):
+def _noise_ratios(W, seen, n_draws, rng):
     G = rng.standard_normal((n_draws, W.shape[1]))
-    return np.abs(G @ W.T).max(axis=1) / np.linalg.norm(G, axis=1)
+    U = G @ W.T
+    energy = np.sum(U**2, axis=1)
+    if seen is not None:
+        energy += np.sum((G - G @ seen) ** 2, axis=1)
+    return np.abs(U).max(axis=1) / np.sqrt(energy)
 
 
 class RecoveryBound(NamedTuple):
@@ -144,8 +149,8 @@ def recovery_bound(alpha, n_nonzero, noise_norm):
 
     References
     ----------
-    .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via Self-Normalizing
-       ReLU", IEEE Transactions on Signal Processing 72, 2024.
+    .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via
+       Self-Normalizing ReLU", arXiv:2406.16052, 2024.
 
     Examples
     --------

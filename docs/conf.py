@@ -1,0 +1,111 @@
+"""The site, built by ``python -m sphinx -W -b html docs docs/_build/html``.
+
+The command runs the gallery too. Code blocks of the pages are tested by ``python -m
+sphinx -b doctest -D plot_gallery=0 docs docs/_build/doctest``. Neither needs a network;
+``DOCS_INTERSPHINX=1`` reads the inventories of other projects first.
+"""
+
+import os
+
+from docutils import nodes
+
+from sklearn_sqrtlasso import __version__
+
+project = "sklearn_sqrtlasso"
+author = "The sklearn_sqrtlasso developers"
+copyright = author
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "gallery/**.ipynb", "gallery/**.md5"]
+templates_path = ["_templates"]
+root_doc = "index"
+
+# Pages
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+smartquotes = False  # "pivotal" is a value
+toc_object_entries_show_parents = "hide"
+math_eqref_format = "({number})"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# API
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False  # the template of classes lists them
+
+# Doctests of the pages; those of the package run with its tests
+doctest_global_setup = "import numpy as np"
+doctest_test_doctest_blocks = "default"
+trim_doctest_flags = True
+
+# Gallery
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "plot_gallery": True,
+    "image_scrapers": ("matplotlib",),
+    "remove_config_comments": True,
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("sklearn_sqrtlasso",),
+    "reference_url": {"sklearn_sqrtlasso": None},
+    "show_memory": False,
+}
+
+# Face
+html_theme = "pydata_sphinx_theme"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "show_prev_next": False,
+}
+PAGES_ALONE = ["index", "install", "theory", "extend/index", "benchmarks", "changes"]
+html_sidebars = {page: [] for page in PAGES_ALONE}
+
+if os.environ.get("DOCS_INTERSPHINX"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "python": ("https://docs.python.org/3/", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy/", None),
+        "sklearn": ("https://scikit-learn.org/stable/", None),
+    }
+
+SKLEARN = "https://scikit-learn.org/stable/"
+
+
+def link_to_sklearn(app, env, node, contnode):
+    """Link to scikit-learn's classes and glossary without reading its inventory."""
+    target = node.get("reftarget", "")
+    if node.get("reftype") == "term":
+        address = f"glossary.html#term-{target}"
+    elif target.startswith("sklearn."):
+        address = f"modules/generated/{target}.html"
+    else:
+        return None
+    return nodes.reference("", "", contnode, refuri=SKLEARN + address, internal=False)
+
+
+def setup(app):
+    """Let Sphinx ask for the targets that it does not find here."""
+    app.connect("missing-reference", link_to_sklearn, priority=900)

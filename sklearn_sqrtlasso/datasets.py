@@ -1,0 +1,155 @@
+"""The synthetic rows of the experiments: sparse codes, seen through noise."""
+
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+FREEDOM = 3  # degrees of freedom of Student's t, the heaviest with a finite variance
+
+
+def _gaussian(rng, shape):
+    return rng.standard_normal(shape)
+
+
+def _laplace(rng, shape):
+    return rng.laplace(scale=2**-0.5, size=shape)
+
+
+def _student_t(rng, shape):
+    return rng.standard_t(FREEDOM, size=shape) / np.sqrt(FREEDOM / (FREEDOM - 2))
+
+
+def _uniform(rng, shape):
+    return rng.uniform(-(3**0.5), 3**0.5, size=shape)
+
+
+NOISES = MappingProxyType(
+    {
+        "gaussian": _gaussian,
+        "laplace": _laplace,
+        "student_t": _student_t,
+        "uniform": _uniform,
+    }
+)
+
+
+class SparseRows(NamedTuple):
+    """Rows with sparse codes, and what they were made of.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Noisy rows.
+    X_clean : ndarray of shape (n_samples, n_features)
+        The rows before noise was added.
+    Z : ndarray of shape (n_samples, n_components)
+        Their codes.
+    components : ndarray of shape (n_components, n_features)
+        Transform model: W, with ``W'W = I`` or ``WW' = I``. Synthesis model: atoms of
+        unit norm.
+    """
+
+    X: np.ndarray
+    X_clean: np.ndarray
+    Z: np.ndarray
+    components: np.ndarray
+
+
+def _tight_frame(rng, n_components, n_features):
+    left, _, right = np.linalg.svd(
+        rng.standard_normal((n_components, n_features)), full_matrices=False
+    )
+    return left @ right
+
+
+def _unit_atoms(rng, n_components, n_features):
+    atoms = rng.standard_normal((n_components, n_features))
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+MODELS = MappingProxyType({"transform": _tight_frame, "synthesis": _unit_atoms})
+
+
+def make_sparse_codes(
+    n_samples=1000,
+    n_features=64,
+    n_components=None,
+    *,
+    n_nonzero=5,
+    model="transform",
+    noise="gaussian",
+    noise_std=0.1,
+    positive=False,
+    random_state=None,
+):
+    r"""Draw rows :math:`x = W^\top z + e` with sparse codes :math:`z`.
+
+    Each code has ``n_nonzero`` entries at random places, of size uniform in [1, 2] and
+    random sign. In the "transform" model W is a random tight frame: orthonormal if it
+    is square, so that :math:`Wx = z + We`. In the "synthesis" model its rows are random
+    atoms of unit norm.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of rows.
+    n_features : int, default=64
+        Number of features.
+    n_components : int, default=None
+        Number of units or atoms; None takes ``n_features``.
+    n_nonzero : int, default=5
+        Nonzero entries of each code, from 0 to ``n_components``.
+    model : {"transform", "synthesis"}, default="transform"
+        What W is.
+    noise : {"gaussian", "laplace", "student_t", "uniform"}, default="gaussian"
+        Law of the noise; Student's t has 3 degrees of freedom.
+    noise_std : float or array-like of shape (n_samples,), default=0.1
+        Standard deviation of the noise, whatever its law, in the unit of the codes; an
+        array gives each row its own.
+    positive : bool, default=False
+        Whether codes are nonnegative.
+    random_state : int, RandomState instance or None, default=None
+        Seed.
+
+    Returns
+    -------
+    data : SparseRows
+        ``X``, ``X_clean``, ``Z`` and ``components``.
+
+    Raises
+    ------
+    ValueError
+        If ``model`` or ``noise`` is unknown, ``n_nonzero`` is out of range or
+        ``noise_std`` is negative.
+
+    Examples
+    --------
+    >>> from sklearn_sqrtlasso.datasets import make_sparse_codes
+    >>> data = make_sparse_codes(10, 16, n_nonzero=3, random_state=0)
+    >>> data.X.shape, int((data.Z[0] != 0).sum())
+    ((10, 16), 3)
+    """
+    n_components = n_features if n_components is None else n_components
+    for name, value, table in (("model", model, MODELS), ("noise", noise, NOISES)):
+        if value not in table:
+            raise ValueError(f"{name} must be one of {sorted(table)}, got {value!r}.")
+    if not 0 <= n_nonzero <= n_components:
+        raise ValueError(
+            f"n_nonzero must be in [0, {n_components}], got {n_nonzero!r}."
+        )
+    noise_std = np.asarray(noise_std, dtype=np.float64)
+    if not np.all(noise_std >= 0):
+        raise ValueError(f"noise_std must be at least 0, got {noise_std!r}.")
+    rng = check_random_state(random_state)
+    components = MODELS[model](rng, n_components, n_features)
+    Z = np.zeros((n_samples, n_components))
+    places = np.argsort(rng.random_sample(Z.shape), axis=1)[:, :n_nonzero]
+    sizes = rng.uniform(1, 2, places.shape)
+    signs = 1 if positive else rng.choice([-1, 1], places.shape)
+    np.put_along_axis(Z, places, sizes * signs, axis=1)
+    X_clean = Z @ components
+    noise_std = noise_std.reshape(-1, 1) if noise_std.ndim else noise_std
+    X = X_clean + noise_std * NOISES[noise](rng, X_clean.shape)
+    return SparseRows(X, X_clean, Z, components)

@@ -1,0 +1,58 @@
+"""Benchmarks as races: ours, peers and physical limits in turns, in one run.
+
+Machines are noisy, so only ratios of medians within a race mean anything. Run with
+``pytest tests/benchmarks --benchmark-only``; the ratios are printed at the end.
+"""
+
+import statistics
+import time
+
+import pytest
+
+LINES: list[str] = []
+
+
+@pytest.fixture
+def race(benchmark, request):
+    """Run callables in turns and report the medians as ratios to the first."""
+
+    def run(ours, rounds=9, target=None, **others):
+        runners = {"ours": ours, **others}
+        seconds = {name: [] for name in runners}
+        for runner in runners.values():  # compile, and touch the memory
+            runner()
+        for _ in range(rounds):
+            for name, runner in runners.items():
+                start = time.perf_counter()
+                runner()
+                seconds[name].append(time.perf_counter() - start)
+        medians = {name: statistics.median(times) for name, times in seconds.items()}
+        benchmark.pedantic(ours, rounds=3)
+        for name, median in medians.items():
+            benchmark.extra_info[f"{name}_ms"] = round(1e3 * median, 3)
+        ratios = ", ".join(
+            f"{medians['ours'] / median:.2f} x {name} ({1e3 * median:.4g} ms)"
+            for name, median in medians.items()
+            if name != "ours"
+        )
+        aim = f"   [aim: {target}]" if target else ""
+        name = request.node.name.removeprefix("test_")
+        LINES.append(f"{name}: {1e3 * medians['ours']:.4g} ms = {ratios}{aim}")
+        return medians
+
+    return run
+
+
+@pytest.fixture
+def note(request):
+    """Print a line of figures at the end of the run."""
+    return lambda text: LINES.append(
+        f"{request.node.name.removeprefix('test_')}: {text}"
+    )
+
+
+def pytest_terminal_summary(terminalreporter):
+    if LINES:
+        terminalreporter.section("races: ours as multiples of the others")
+        for line in LINES:
+            terminalreporter.write_line(line)

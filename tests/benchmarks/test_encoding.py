@@ -1,0 +1,85 @@
+"""Coding of many rows, against the bare matrix product; memory; start-up."""
+
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+
+SHAPES = {"64_to_256": (64, 256, 100_000), "784_to_1024": (784, 1024, 8_000)}
+
+
+def coder_and_rows(shape, dtype, **options):
+    n_features, n_components, n_rows = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    frame = np.linalg.qr(rng.standard_normal((n_components, n_features)))[0]
+    X = rng.standard_normal((n_rows, n_features)) / 10
+    X += frame[rng.integers(0, n_components, n_rows)] * 20
+    coder = SqrtLassoTransform(
+        n_components, alpha=0.2, init=frame, max_iter=0, **options
+    )
+    return coder.fit(X[:100].astype(dtype)), X.astype(dtype)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_encoding(race, shape, dtype, n_threads):
+    coder, X = coder_and_rows(shape, dtype, n_jobs=n_threads)
+    W = coder.components_
+    with threadpool_limits(n_threads):
+        race(
+            lambda: coder.transform(X),
+            bare_product=lambda: X @ W.T,
+            target={"64_to_256": "1.25 x", "784_to_1024": "1.15 x"}[shape],
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_memory_of_transform(benchmark, note, shape):
+    coder, X = coder_and_rows(shape, np.float64, n_jobs=2)
+    tracemalloc.start()
+    Z = benchmark.pedantic(coder.transform, (X,), rounds=1)
+    peak = tracemalloc.get_traced_memory()[1] - Z.nbytes
+    tracemalloc.stop()
+    note(f"{peak / 2**20:.1f} MiB above the output   [aim: 16 MiB]")
+    assert peak <= 16 * 2**20
+
+
+IMPORTS = {
+    "ours": "import sklearn_sqrtlasso",
+    "scikit_learn_and_numba": "import sklearn.decomposition, numba",
+}
+FIRST_FIT = """
+import time, numpy as np
+from sklearn_sqrtlasso import SqrtLassoTransform
+X = np.random.default_rng(0).standard_normal((200, 16))
+start = time.perf_counter()
+SqrtLassoTransform().fit(X).transform(X)
+print(time.perf_counter() - start)
+"""
+
+
+def test_import(race):
+    def importing(code):
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    ours, others = (importing(code) for code in IMPORTS.values())
+    race(ours, rounds=7, scikit_learn_and_numba=others, target="0.1 s more")
+
+
+def test_first_fit(benchmark, note, tmp_path, monkeypatch):
+    def first_fit():
+        out = subprocess.check_output([sys.executable, "-c", FIRST_FIT], text=True)
+        return float(out.splitlines()[-1])
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    cold = first_fit()
+    warm = min(first_fit() for _ in range(3))
+    note(f"cold {cold:.2f} s, warm cache {warm:.2f} s   [aim: 10 s, 0.5 s]")
+    benchmark.pedantic(first_fit, rounds=1)
+    assert warm < cold
