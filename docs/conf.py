@@ -1,8 +1,11 @@
 """The site, built by ``python -m sphinx -W -b html docs docs/_build/html``.
 
-The command runs the gallery too. Code blocks of the pages are tested by ``python -m
-sphinx -b doctest -D plot_gallery=0 docs docs/_build/doctest``. Neither needs a network;
-``DOCS_INTERSPHINX=1`` reads the inventories of other projects first.
+The command runs the gallery too. Code blocks of the pages are tested by ::
+
+    python -m sphinx -b doctest -D sphinx_gallery_conf.plot_gallery=0 docs
+    docs/_build/doctest
+
+Neither needs a network; ``DOCS_INTERSPHINX=1`` reads the inventories of other projects.
 """
 
 import os

@@ -81,7 +81,6 @@ def make_sparse_codes(
     model="transform",
     noise="gaussian",
     noise_std=0.1,
-    positive=False,
     random_state=None,
 ):
     r"""Draw rows :math:`x = W^\top z + e` with sparse codes :math:`z`.
@@ -108,8 +107,6 @@ def make_sparse_codes(
     noise_std : float or array-like of shape (n_samples,), default=0.1
         Standard deviation of the noise, whatever its law, in the unit of the codes; an
         array gives each row its own.
-    positive : bool, default=False
-        Whether codes are nonnegative.
     random_state : int, RandomState instance or None, default=None
         Seed.
 
@@ -147,7 +144,7 @@ def make_sparse_codes(
     Z = np.zeros((n_samples, n_components))
     places = np.argsort(rng.random_sample(Z.shape), axis=1)[:, :n_nonzero]
     sizes = rng.uniform(1, 2, places.shape)
-    signs = 1 if positive else rng.choice([-1, 1], places.shape)
+    signs = rng.choice([-1, 1], places.shape)
     np.put_along_axis(Z, places, sizes * signs, axis=1)
     X_clean = Z @ components
     noise_std = noise_std.reshape(-1, 1) if noise_std.ndim else noise_std

@@ -148,7 +148,18 @@ class Patches:
         return patches - patches.mean(axis=1, keepdims=True)
 
     def cut(self, rows):
-        """Return the patches at a slice of places, as they are."""
+        """Return the patches at a slice of places, as they are.
+
+        Parameters
+        ----------
+        rows : slice
+            Places, in the order of their tops, channels and left edges.
+
+        Returns
+        -------
+        patches : ndarray of shape (n_rows, n_features)
+            One patch a row.
+        """
         top, share, left = np.unravel_index(
             np.arange(*rows.indices(len(self))), self.grid
         )
@@ -156,7 +167,17 @@ class Patches:
         return patches.reshape(-1, self.shape[1])
 
     def paste(self, rows, restored, canvas):
-        """Add restored centered patches, and the means they had, to an image."""
+        """Add restored centered patches, and the means they had, to an image.
+
+        Parameters
+        ----------
+        rows : slice
+            Places of the patches.
+        restored : ndarray of shape (n_rows, n_features)
+            Restored centered patches.
+        canvas : ndarray of shape (height, width, n_channels)
+            The image that is added to.
+        """
         restored = restored + self.cut(rows).mean(axis=1, keepdims=True)
         height, width, span = self.size
         start, stop, _ = rows.indices(len(self))

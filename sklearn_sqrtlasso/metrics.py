@@ -2,6 +2,7 @@
 
 from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -147,27 +148,42 @@ def denoising_scorer(
     if groups not in (None, "all"):
         raise ValueError(f"groups must be None or 'all', got {groups!r}.")
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    noise = Noise(tuple(levels.tolist()), bool(relative), seed)
     return partial(
         _denoising_score,
-        levels=tuple(levels.tolist()),
+        noise=noise,
         metric=metric,
-        relative=bool(relative),
         groups=groups,
         data_range=data_range,
-        seed=seed,
     )
 
 
-def _denoising_score(
-    estimator, X, y=None, *, levels, metric, relative, groups, data_range, seed
-):
+class Noise(NamedTuple):
+    """The noise that a scorer adds, the same at each call.
+
+    Attributes
+    ----------
+    levels : tuple of float
+        Standard deviations.
+    relative : bool
+        Whether they are multiples of the standard deviation of each column.
+    seed : int
+        Seed of the draws.
+    """
+
+    levels: tuple[float, ...]
+    relative: bool
+    seed: int
+
+
+def _denoising_score(estimator, X, y=None, *, noise, metric, groups, data_range):
     clean = check_array(X, dtype=[np.float64, np.float32])
-    rng = np.random.RandomState(seed)
-    spread = clean.std(axis=0) if relative else 1.0
+    rng = np.random.RandomState(noise.seed)
+    spread = clean.std(axis=0) if noise.relative else 1.0
     scores = []
-    for level in levels:
-        noise = (level * spread) * rng.standard_normal(clean.shape)
-        noisy = (clean + noise).astype(clean.dtype)
+    for level in noise.levels:
+        noisy = clean + (level * spread) * rng.standard_normal(clean.shape)
+        noisy = noisy.astype(clean.dtype)
         restored = _restore(estimator, _like(X, noisy), groups)
         scores.append(METRICS[metric](clean, restored, data_range))
     return float(np.mean(scores))

@@ -1,4 +1,4 @@
-"""What all row encoders share: validation, groups, coding, decoding, names and tags."""
+"""What all row encoders share: validation, groups, codes, names and tags."""
 
 from abc import ABC, abstractmethod
 from functools import wraps
@@ -9,7 +9,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_sqrtlasso.estimators.compat import (
@@ -25,7 +24,18 @@ DTYPES = [np.float64, np.float32]
 
 
 def all_or_nothing(method):
-    """Let ``method`` leave the estimator as it was if it raises."""
+    """Let a method leave the estimator as it was if it raises.
+
+    Parameters
+    ----------
+    method : callable
+        Method of an estimator.
+
+    Returns
+    -------
+    attempt : callable
+        The method, which undoes what it did to the attributes if it raises.
+    """
 
     @wraps(method)
     def attempt(self, *args, **kwargs):
@@ -64,13 +74,18 @@ def resolve_groups(groups, n_samples):
                 f"got {groups!r}."
             )
         return one_run(n_samples)
-    labels = column_or_1d(groups)
-    if len(labels) != n_samples:
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
         raise ValueError(
             f"groups must be None, 'all' or an array of {n_samples} labels, "
-            f"one a row of X, got {len(labels)} labels."
+            f"one a row of X, got an array of shape {labels.shape}."
         )
-    return runs_of_groups(labels)
+    try:
+        return runs_of_groups(labels)
+    except TypeError as error:
+        raise TypeError(
+            "groups must be labels of one type that can be sorted, without None."
+        ) from error
 
 
 class RowEncoder(

@@ -30,6 +30,12 @@ __all__ = [
 
 
 def csr_container():
-    """Return the CSR class that scikit-learn is configured to hand out."""
+    """Return the CSR class that scikit-learn is configured to hand out.
+
+    Returns
+    -------
+    container : type
+        ``scipy.sparse.csr_array`` or ``scipy.sparse.csr_matrix``.
+    """
     array = get_config().get("sparse_interface", "spmatrix") == "sparray"
     return sp.csr_array if array else sp.csr_matrix

@@ -52,7 +52,13 @@ class Progress:
         return step.call_on_fit_task_end(**told, reconstruction_attributes=attributes)
 
     def end(self, attributes):
-        """Report the end of the fit, with its fitted attributes."""
+        """Report the end of the fit.
+
+        Parameters
+        ----------
+        attributes : callable, () -> dict
+            Gives the fitted attributes.
+        """
         if self.context is not None:
             self.context.call_on_fit_task_end(
                 estimator=self.estimator,

@@ -23,6 +23,8 @@ from sklearn_sqrtlasso.learning.frames import (
 from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale, visit_codes
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
+CODES_NOTHING = 1e9  # a penalty at which all codes are zero, whatever the groups
+
 
 class SqrtLassoTransform(RowEncoder):
     r"""Learn a tight frame in which rows are sparse, and code rows by it.
@@ -107,6 +109,9 @@ class SqrtLassoTransform(RowEncoder):
     objective makes use of it: learnt frames end up close to an orthonormal basis, with
     the rest of the rows small. Keep an overcomplete frame as it is by ``max_iter=0``.
 
+    Up to :math:`\alpha = K^{-1/2}`, K the number of components (at least that of
+    features), all rows are kept whole, and ``fit`` has nothing to learn from.
+
     No mean is subtracted: center the columns first if their means are not sparse
     themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features a
     single row says little about its own noise, and "pivotal" shrinks almost everything:
@@ -170,20 +175,18 @@ class SqrtLassoTransform(RowEncoder):
         self.verbose = verbose
 
     def _learn(self, X, runs):
-        unit = _unit_of(X)
         progress = Progress(self, X, self.max_iter)
 
         def attributes(frame):
             return {"components_": frame.components, "alpha_": alpha}
 
         def report(n_iter, frame, objective):
-            return progress.step(n_iter, objective * unit, lambda: attributes(frame))
+            return progress.step(n_iter, objective, lambda: attributes(frame))
 
-        scaled = X if unit == 1 else X * X.dtype.type(1 / unit)
-        W = self._first_components(scaled)
+        W = self._first_components(X)
         alpha = self._penalty(W)
         frame, statistics, curve = learn_frame(
-            scaled,
+            X,
             self._frame(W, alpha),
             runs,
             max_iter=self.max_iter,
@@ -193,8 +196,8 @@ class SqrtLassoTransform(RowEncoder):
         )
         self.components_, self.alpha_ = frame.components, alpha
         self.n_iter_ = len(curve) - 1
-        self.objective_curve_ = np.array(curve) * unit
-        self.moment_ = statistics.moment * unit
+        self.objective_curve_ = np.array(curve)
+        self.moment_ = statistics.moment
         self.n_samples_seen_ = statistics.n_rows
         self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
         progress.end(lambda: attributes(frame))
@@ -275,6 +278,7 @@ class SqrtLassoTransform(RowEncoder):
         return pivotal_alpha(*W.shape, components=None if self.max_iter else W)
 
     def _frame(self, W, alpha):
+        alpha = min(alpha, CODES_NOTHING)
         return Frame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
 
     def _frame_for(self, X):
@@ -286,12 +290,3 @@ class SqrtLassoTransform(RowEncoder):
 
     def _noise_scale(self, X, runs):
         return noise_scale(X, self._frame_for(X), runs, n_jobs=self.n_jobs)
-
-
-def _unit_of(X):
-    """Return 1, or a power of two near the largest entry if its square may overflow."""
-    top = float(abs(X).max())
-    largest = np.finfo(X.dtype).max ** 0.25
-    if top == 0 or 1 / largest <= top <= largest:
-        return 1.0
-    return float(2.0 ** np.clip(np.floor(np.log2(top)), -1022, 1022))

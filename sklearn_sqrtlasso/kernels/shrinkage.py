@@ -27,24 +27,28 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel
 
-ABOVE_ALL = 1e36  # a squared level, in scaled units, at which next to nothing is active
-
 
 @kernel
 def power_of_two_near(x, itemsize):
     """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
     exponent = (np.float64(x).view(np.int64) >> 52) & 2047
-    largest = 2045 if itemsize == 8 else 1149
-    return np.int64(min(max(2046 - exponent, 1), largest) << 52).view(np.float64)
+    smallest, largest = (1, 2045) if itemsize == 8 else (896, 1149)
+    exponent = min(max(2046 - exponent, smallest), largest)
+    return np.int64(exponent << 52).view(np.float64)
 
 
 @kernel
 def absolute_sum(u):
-    """Return the l1 norm of a row, in its own precision."""
+    """Return the l1 norm of a row, summed in its own precision unless it overflows."""
     total = u.dtype.type(0)
     for j in range(u.shape[0]):
         total += abs(u[j])
-    return total
+    if total < np.inf:
+        return np.float64(total)
+    wide = 0.0
+    for j in range(u.shape[0]):
+        wide += np.float64(abs(u[j]))
+    return wide
 
 
 @kernel
@@ -52,7 +56,7 @@ def run_size(U, rest, lo, hi):
     """Return ``sum_b (||u_b||_1 + rest_b)`` of the rows from ``lo`` to ``hi``."""
     total = 0.0
     for i in range(lo, hi):
-        total += np.float64(absolute_sum(U[i])) + np.float64(rest[i])
+        total += absolute_sum(U[i]) + np.float64(rest[i])
     return total
 
 
@@ -133,7 +137,7 @@ def first_guess(size, n_rows, n_units, itemsize):
     mean = size / n_rows / n_units
     c = power_of_two_near(mean, itemsize)
     mean *= c
-    return c, min(0.5 * math.pi * mean * mean * n_units, ABOVE_ALL)
+    return c, 0.5 * math.pi * mean * mean * n_units
 
 
 @kernel
@@ -145,8 +149,8 @@ def newton_step(q, last, n_rows, active, tail):
     at or above the root; from there the steps fall until the active set repeats.
     """
     if active >= n_rows:  # a guess below the root, or a set at its critical size
-        falls = last < 0 and q < ABOVE_ALL
-        return (ABOVE_ALL if falls else q), last, not falls
+        falls = last < 0
+        return (math.inf if falls else q), last, not falls
     root = tail / (n_rows - active)
     met = active == last or (last >= 0 and root >= q)
     return (q if met else root), active, met
@@ -177,7 +181,6 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
         Overwritten with the residual scale t of each row's run, in units of ``U``;
         entry i of a row was thresholded at ``alpha[i] * t``.
     """
-    largest = np.float64(np.finfo(U.dtype).max)
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
     for g in range(runs.shape[0] - 1):
         lo, hi = runs[g], runs[g + 1]
@@ -185,7 +188,7 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
         c, q = first_guess(size, hi - lo, U.shape[1], U.itemsize)
         last, met, t = -1.0, False, 0.0
         while not met:
-            t = min(math.sqrt(q) / c, largest)
+            t = math.sqrt(q) / c
             if last >= 0:
                 energy = shrink_run(U, rest, alpha, positive, t, c, lo, hi, out)
                 if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:

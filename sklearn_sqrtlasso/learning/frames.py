@@ -58,9 +58,9 @@ def frame_statistics(X, frame: Frame, runs: Runs, *, n_jobs=None):
     def add(block):
         Z, level = block.Z, block.level
         floor = SHARPEST * (np.abs(Z) * frame.alpha).max(axis=1, initial=0)
-        weight = np.maximum(level, floor)
-        weight = np.divide(1, weight, out=np.zeros_like(level), where=weight > 0)
-        moments[block.part] += (block.X.T @ (Z * weight[:, None])).T
+        scale = np.maximum(level, floor)
+        scale[scale == 0] = 1  # rows of zeros
+        moments[block.part] += (block.X.T @ (Z / scale[:, None])).T
         penalty = np.abs(Z, dtype=np.float64) @ frame.alpha.astype(np.float64)
         return float(np.sum(level, dtype=np.float64) + penalty.sum())
 
@@ -154,6 +154,7 @@ def pca_frame(X, n_components, rng):
     n_features = X.shape[1]
     if n_features > WIDE and 4 * n_components < min(X.shape):
         return randomized_svd(X, n_components, random_state=rng)[2]
+    X = X * _scale_of(X)  # squares neither overflow nor vanish
     moment = X.T @ X
     moment = moment.toarray() if hasattr(moment, "toarray") else moment
     directions = eigh(moment)[1].T[::-1]
@@ -162,6 +163,13 @@ def pca_frame(X, n_components, rng):
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)
     bases = more.reshape(-1, n_features, n_features)
     return np.vstack([directions, *map(nearest_frame, bases)])[:n_components]
+
+
+def _scale_of(X):
+    """Return a power of two that brings the largest entry near 1, in the dtype of X."""
+    top, bound = float(abs(X).max()), np.finfo(X.dtype).maxexp - 2
+    exponent = np.floor(np.log2(top)) if top > 0 else 0
+    return X.dtype.type(2.0 ** -np.clip(exponent, -bound, bound))
 
 
 def dct_frame(X, n_components, rng):

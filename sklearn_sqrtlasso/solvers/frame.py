@@ -1,4 +1,4 @@
-"""Codes of rows by a tight frame: project, shrink, and hand each block to a visitor."""
+"""Codes of rows by a tight frame, handed block by block to a visitor."""
 
 import math
 from collections.abc import Callable
@@ -184,7 +184,7 @@ def _long_run_level(X, frame, runs, blocks, n_jobs):
     c, q = first_guess(size, n_rows, n_units, itemsize)
     last, met, t = -1.0, False, 0.0
     while not met:
-        t = min(math.sqrt(q) / c, float(np.finfo(frame.components.dtype).max))
+        t = math.sqrt(q) / c
 
         def sums_of(block, t=t):
             U, rest = project(_take(X, runs, block)[1], frame)

@@ -15,8 +15,9 @@ def shrinkage_gap(U, Z, alpha, rest=None, *, positive=False, runs: Runs | None =
 
     over :math:`\|(\theta, \theta_0)\|_2 \le 1/\sqrt m` and
     :math:`|\theta_{bi}| \le \alpha_i / m` (only from above for nonnegative codes). The
-    dual point is the residual, scaled into that set, or for rows coded without residual
-    :math:`\alpha_i \operatorname{sign}(z_{bi}) / m`, whichever certifies more.
+    dual point is the residual scaled into that set, or the point that optimality
+    demands, with :math:`\alpha_i \operatorname{sign}(z_{bi})` at the active entries,
+    which is exact where the residual is lost in rounding: whichever certifies more.
 
     Parameters
     ----------
@@ -60,12 +61,21 @@ def _gap_of_run(U, Z, alpha, rest, positive):
     U, Z, rest = U / size, Z / size, rest / size
     R = U - Z
     norm = np.sqrt((np.sum(R**2) + np.sum(rest**2)) / m)
-    pull = np.maximum(R, 0) if positive else np.abs(R)
+    signs, off = alpha * np.sign(Z), np.where(Z != 0, 0, R)
+    room = m - np.sum(signs**2)
+    t = np.sqrt((np.sum(off**2) + np.sum(rest**2)) / room) if room > 0 else norm
+    points = [(R, rest), (signs, np.zeros(m)), (off + t * signs, rest)]
+    dual = max(_dual_value(U, rest, alpha, positive, *point) for point in points)
+    primal = norm + np.sum(alpha * np.abs(Z)) / m
+    return (primal - dual) / np.sqrt((np.sum(U**2) + np.sum(rest**2)) / m)
+
+
+def _dual_value(U, rest, alpha, positive, theta, theta_rest):
+    """Scale a dual point into the feasible set, and return its value."""
+    m = len(U)
+    pull = np.maximum(theta, 0) if positive else np.abs(theta)
     with np.errstate(divide="ignore", invalid="ignore"):
         over = np.where(pull > 0, pull / alpha, 0.0).max()
-    by_residual = (np.sum(U * R) + np.sum(rest**2)) / (max(norm, over) or 1.0)
-    signs = alpha * np.sign(Z)
-    by_signs = np.sum(U * signs) / max(1.0, np.sqrt(np.sum(signs**2) / m))
-    primal = norm + np.sum(alpha * np.abs(Z)) / m
-    dual = max(by_residual, by_signs) / m
-    return (primal - dual) / np.sqrt((np.sum(U**2) + np.sum(rest**2)) / m)
+    norm = np.sqrt((np.sum(theta**2) + np.sum(theta_rest**2)) / m)
+    value = np.sum(U * theta) + np.sum(rest * theta_rest)
+    return value / (m * (max(norm, over) or 1.0))

@@ -1,5 +1,7 @@
 """The pull-back of the shrinkage, against finite differences and a numpy oracle."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -85,7 +87,7 @@ def test_every_gradient_is_not_zero(alpha, runs, positive):
 def test_the_room_is_bounded_from_below(alpha, runs, positive, min_room):
     level = shrink(U, REST, alpha, positive, runs)[1]
     ours = pull_back(U, REST, alpha, positive, runs, G, min_room)
-    for lo, hi in zip(runs[:-1], runs[1:], strict=True):
+    for lo, hi in pairwise(runs):
         run = slice(lo, hi)
         naive = oracles.pull_back(
             U[run], alpha, REST[run], level[lo], G[run], positive, min_room

@@ -99,6 +99,4 @@ def test_a_huge_entry_does_not_hide_the_level_of_tiny_ones(dtype):
     Z, level = shrink(U, 0.5)
     assert np.flatnonzero(Z[0]).tolist() == [3]
     # 99 entries stay below: t^2 (1 - alpha^2) = 99e-18, to float32 precision
-    assert_allclose(
-        level, np.sqrt(99e-18 / 0.75), rtol=1e-6
-    )
+    assert_allclose(level, np.sqrt(99e-18 / 0.75), rtol=1e-6)

@@ -1,0 +1,63 @@
+"""All of scikit-learn's own checks, none of them expected to fail, and their number."""
+
+from collections import Counter
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+
+CONFIGURATIONS = [
+    SqrtLassoTransform(),
+    SqrtLassoTransform(positive=True),
+    SqrtLassoTransform(sparse_output=True),
+    SqrtLassoTransform(30, n_jobs=2, random_state=0),
+    SqrtLassoTransform(init="random", random_state=0, verbose=1),
+    SqrtLassoTransform(init="dct", max_iter=3),
+    SqrtLassoTransform(alpha=0.3, tol=0.0),
+    SqrtLassoTransform(2, alpha=0.0, positive=True, sparse_output=True),
+]
+N_CHECKS = 47  # in scikit-learn 1.6 and 1.9 alike
+MAY_BE_SKIPPED = {"check_array_api_input"}  # asks for SCIPY_ARRAY_API=1 and torch
+
+# What scikit-learn checks of its own estimators only; these return dense codes.
+OWN_CHECKS = [
+    "check_param_validation",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_dataframe_column_names_consistency",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+]
+DENSE = [coder for coder in CONFIGURATIONS if not coder.sparse_output]
+
+
+@parametrize_with_checks(CONFIGURATIONS)
+def test_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("coder", CONFIGURATIONS, ids=str)
+def test_all_checks_were_run_and_passed(coder):
+    results = check_estimator(clone(coder), on_skip=None)
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    counts = Counter(result["status"] for result in results)
+    assert skipped <= MAY_BE_SKIPPED
+    assert counts["passed"] + len(skipped) == len(results) == N_CHECKS
+
+
+@pytest.mark.parametrize("check", OWN_CHECKS)
+@pytest.mark.parametrize("coder", DENSE, ids=str)
+def test_checks_of_scikit_learn_for_its_own(coder, check):
+    getattr(estimator_checks, check)("SqrtLassoTransform", clone(coder))
+
+
+def test_there_are_eleven_checks_of_scikit_learn_for_its_own():
+    assert len(set(OWN_CHECKS)) == 11

@@ -1,0 +1,152 @@
+"""The package is a stack of rooms: a room imports from the rooms below it, only."""
+
+import ast
+import importlib
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import sklearn_sqrtlasso
+
+ROOT = Path(sklearn_sqrtlasso.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+BOTTOM_UP = ["kernels", "theory", "solvers", "models", "learning", "estimators"]
+MAX_LINES, MAX_CODE, MAX_ARGUMENTS, MAX_KERNEL_ARGUMENTS = 400, 50, 8, 12
+HAND_ON = {"kernel", "attempt"}  # decorators pass on what is not theirs
+
+each_file = pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(module):
+    """Return the room of one of our modules; those outside of rooms have none."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in BOTTOM_UP else None
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def our_imports(path):
+    names = imports(tree_of(path))
+    return {name for name in names if name.split(".")[0] == ROOT.name}
+
+
+def functions(path):
+    return [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef)]
+
+
+def arguments(function):
+    spec = function.args
+    names = [a.arg for a in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
+    return [name for name in names if name != "self"]
+
+
+def is_kernel(function):
+    return any("kernel" in ast.unparse(d) for d in function.decorator_list)
+
+
+def test_the_tests_see_the_package():
+    assert {room(name_of(path)) for path in FILES} >= {None, "kernels", "estimators"}
+
+
+@each_file
+def test_imports_go_down(path):
+    here = room(name_of(path))
+    if here is not None:
+        allowed = BOTTOM_UP[: BOTTOM_UP.index(here) + 1]
+        assert {room(module) for module in our_imports(path)} <= set(allowed)
+
+
+@each_file
+def test_kernel_files_import_no_other_kernel_file(path):
+    if room(name_of(path)) == "kernels":  # numba's cache does not see edits elsewhere
+        assert our_imports(path) <= {"sklearn_sqrtlasso.kernels.jit"}
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {name_of(path): our_imports(path) for path in FILES}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@each_file
+def test_theory_has_no_data(path):
+    if room(name_of(path)) == "theory":
+        modules = {name.split(".")[0] for name in imports(tree_of(path))}
+        assert modules <= {"typing", "numpy", "scipy", "sklearn", ROOT.name}
+        assert "sklearn.datasets" not in set(imports(tree_of(path)))
+
+
+@each_file
+def test_numba_speaks_in_one_file_only(path):
+    if path != ROOT / "kernels" / "jit.py":
+        assert "numba" not in {name.split(".")[0] for name in imports(tree_of(path))}
+
+
+@each_file
+def test_no_kernel_makes_its_own_threads(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            assert "parallel" not in {keyword.arg for keyword in node.keywords}
+
+
+@each_file
+def test_imports_are_absolute_and_at_the_top(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert getattr(node, "level", 0) == 0
+            assert node.col_offset == 0 or path.name == "compat.py"
+
+
+@each_file
+def test_files_and_functions_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    for function in functions(path):
+        doc = ast.get_docstring(function, clean=False) or ""
+        lines = function.end_lineno - function.lineno + 1 - len(doc.splitlines())
+        assert lines <= MAX_CODE, function.name
+
+
+@each_file
+def test_functions_have_few_arguments(path):
+    for function in functions(path):
+        most = MAX_KERNEL_ARGUMENTS if is_kernel(function) else MAX_ARGUMENTS
+        if function.name != "__init__":  # the parameters of an estimator
+            assert len(arguments(function)) <= most, function.name
+
+
+@each_file
+def test_arguments_have_names(path):
+    for function in functions(path):
+        assert function.args.kwarg is None or function.name in HAND_ON, function.name
+
+
+@each_file
+def test_a_file_is_a_sentence(path):
+    first = ast.get_docstring(tree_of(path)).splitlines()[0]
+    assert len(first) < 80
+    assert not first.startswith("This module")
+
+
+@each_file
+def test_public_names_are_strings_that_exist(path):
+    module = importlib.import_module(name_of(path))
+    for name in getattr(module, "__all__", []):
+        assert isinstance(name, str)
+        assert hasattr(module, name)

@@ -1,0 +1,158 @@
+"""Images are cut, restored and put together again without loss."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.image import extract_patches_2d
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso.images import Patches, denoise_image
+from sklearn_sqrtlasso.metrics import psnr
+
+
+def picture(shape=(40, 44), dtype=np.float64):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    image = 60 * (x > 20) + 90 * (y > 15) + x
+    image = np.stack([image, 255 - image, image], axis=2)
+    return image.astype(dtype) if len(shape) == 3 else image[..., 0].astype(dtype)
+
+
+def coder(n_features=64, alpha=0.3, **options):
+    rows = np.random.default_rng(0).standard_normal((80, n_features))
+    options = {"init": "dct", "max_iter": 0, "alpha": alpha, **options}
+    return SqrtLassoTransform(**options).fit(rows)
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize("patch_size", [(5, 5), (7, 5)])
+def test_codes_without_penalty_give_the_image_back(step, patch_size):
+    keeps = coder(patch_size[0] * patch_size[1], alpha=0.0)
+    restored = denoise_image(keeps, picture(), patch_size, step=step)
+    assert_allclose(restored, picture(), atol=1e-10)
+
+
+@pytest.mark.parametrize("n_features", [64, 192])
+def test_colours_are_cut_alone_or_together(n_features):
+    image = picture((20, 24, 3))
+    restored = denoise_image(coder(n_features, alpha=0.0), image)
+    assert_allclose(restored, image, atol=1e-10)
+
+
+def test_patches_are_those_of_scikit_learn():
+    image = picture((12, 14))
+    ours, theirs = Patches(image, (8, 8), 1, 64), extract_patches_2d(image, (8, 8))
+    assert_array_equal(ours.cut(slice(0, len(ours))), theirs.reshape(-1, 64))
+    assert_allclose(ours[3:9].mean(axis=1), 0, atol=1e-12)
+
+
+def test_patches_of_all_channels_are_those_of_scikit_learn():
+    image = picture((12, 14, 3))
+    ours, theirs = Patches(image, (8, 8), 1, 192), extract_patches_2d(image, (8, 8))
+    assert_array_equal(ours.cut(slice(0, len(ours))), theirs.reshape(-1, 192))
+
+
+@pytest.mark.parametrize("groups", ["all", None])
+def test_restores_what_the_estimator_restores(groups):
+    model, image = coder(), picture((12, 14))
+    rows = extract_patches_2d(image, (8, 8)).reshape(-1, 64)
+    mean = rows.mean(axis=1, keepdims=True)
+    rows = model.reconstruct(rows - mean, groups=groups) + mean
+    total, count = np.zeros((2, *image.shape))
+    for row, (top, left) in zip(rows, np.ndindex(5, 7), strict=True):
+        total[top : top + 8, left : left + 8] += row.reshape(8, 8)
+        count[top : top + 8, left : left + 8] += 1
+    assert_allclose(denoise_image(model, image, groups=groups), total / count)
+
+
+@pytest.mark.parametrize("level", [2.0, 10.0, 40.0])
+def test_noise_of_every_level_is_reduced(level):
+    noise = level * np.random.default_rng(0).standard_normal((40, 44))
+    restored = denoise_image(coder(alpha=0.2), picture() + noise)
+    gain = psnr(picture(), restored) - psnr(picture(), picture() + noise)
+    assert gain > 3  # decibels
+
+
+def test_scaling_an_image_scales_its_restoration():
+    noisy = picture() + np.random.default_rng(0).standard_normal((40, 44))
+    restored = denoise_image(coder(), noisy)
+    assert_array_equal(denoise_image(coder(), 0.25 * noisy), 0.25 * restored)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, float])
+def test_dtype_stays(dtype):
+    image = picture(dtype=np.int64).astype(dtype)
+    restored = denoise_image(coder(alpha=0.2), image)
+    assert restored.dtype == dtype
+    assert_allclose(restored, denoise_image(coder(alpha=0.2), picture()), atol=0.6)
+
+
+def test_integers_are_clipped_not_wrapped():
+    image = np.zeros((24, 24), np.uint8)
+    image[6:18, 6:18] = image[:, ::5] = 255
+    exact = denoise_image(coder(alpha=0.2), image.astype(float))
+    assert exact.max() > 255  # or else there is nothing to clip
+    assert exact.min() < 0
+    restored = denoise_image(coder(alpha=0.2), image)
+    assert_allclose(restored, np.clip(exact, 0, 255), atol=0.5)
+
+
+def test_threads_do_not_change_the_image():
+    noisy = picture() + np.random.default_rng(0).standard_normal((40, 44))
+    one, two = (denoise_image(coder(n_jobs=n), noisy) for n in (1, 2))
+    assert_array_equal(one, two)
+
+
+def test_other_estimators_restore_patch_by_patch():
+    rows = extract_patches_2d(picture(), (8, 8)).reshape(-1, 64)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    pipeline = make_pipeline(FunctionTransformer(), PCA(63)).fit(rows)
+    restored = denoise_image(pipeline, picture(), groups=None)
+    assert_allclose(restored, picture(), atol=1e-6)
+    with pytest.raises(TypeError, match=r"groups='all' needs.*Pipeline"):
+        denoise_image(pipeline, picture())
+
+
+def test_a_read_only_image_is_not_touched():
+    image = picture()
+    image.flags.writeable = False
+    denoise_image(coder(), image)
+    assert_array_equal(image, picture())
+
+
+def test_progress_is_told(capsys):
+    denoise_image(coder(), picture(), verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "[denoise_image] 1221 of 1221 patches"
+
+
+def test_memory_stays_within_a_few_images():
+    image = np.random.default_rng(0).standard_normal((300, 300))
+    model = coder(n_jobs=2)
+    tracemalloc.start()
+    denoise_image(model, image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    n_patches = 293**2  # the patches themselves would take 42 MiB
+    assert peak < 20 * image.nbytes + 16 * 2**20 < n_patches * 64 * 8
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (np.zeros(9), {}, r"image must have shape.*\(9,\)"),
+        (np.zeros((9, 9), bool), {}, "dtype bool"),
+        (np.full((9, 9), np.nan), {}, "image must be finite"),
+        (np.zeros((7, 9)), {}, r"patch_size must be.*\(8, 8\)"),
+        (np.zeros((9, 9)), {"step": 9}, r"step must be in \[1, 8\].*got 9"),
+        (np.zeros((9, 9)), {"patch_size": (4, 4)}, "16 features.*fitted on 64"),
+        (np.zeros((9, 9)), {"groups": "some"}, "groups must be None, 'all'"),
+    ],
+)
+def test_refuses(image, options, message):
+    with pytest.raises(ValueError, match=message):
+        denoise_image(coder(), image, **options)

@@ -1,0 +1,170 @@
+"""What the denoising scorer measures, and that it asks every candidate the same."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso.datasets import make_sparse_codes
+from sklearn_sqrtlasso.metrics import denoising_scorer, psnr
+
+
+class Identity(BaseEstimator):
+    """Restores nothing, and remembers what it saw."""
+
+    def reconstruct(self, X):
+        self.seen_ = X
+        return X
+
+
+@pytest.fixture
+def rows():
+    return make_sparse_codes(60, 16, n_nonzero=2, noise_std=0.0, random_state=0)
+
+
+def test_psnr_of_known_error():
+    clean = np.array([[0.0, 255.0], [10.0, 20.0]])
+    assert_allclose(psnr(clean, clean + 25.5, data_range=255), 20)
+    assert_allclose(psnr(clean, clean + 25.5), 20)  # the range of the clean signal
+
+
+def test_psnr_of_integers_does_not_wrap_around():
+    assert_allclose(psnr(np.uint8([0, 255]), np.uint8([25, 230]), data_range=250), 20)
+
+
+def test_psnr_of_a_perfect_restoration_is_infinite():
+    assert psnr([0.0, 1.0], [0.0, 1.0]) == np.inf
+
+
+def test_psnr_does_not_depend_on_the_unit():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 5, 5))
+    assert_allclose(psnr(1e180 * a, 1e180 * b), psnr(a, b))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1.0, 2.0], [1.0]), "one shape"),
+        (([1.0, 1.0], [1.0, 2.0]), "data_range must be positive"),
+    ],
+)
+def test_psnr_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        psnr(*arguments)
+
+
+def test_noise_has_the_level_asked_for(rows):
+    X = np.zeros((2000, 50))
+    X[0, 0] = 1.0
+    score = denoising_scorer([0.1], data_range=1.0)(Identity(), X)
+    assert_allclose(score, 20, atol=0.1)  # 10 log10(1 / 0.1^2), 100 000 draws
+
+
+def test_relative_noise_follows_the_columns(rows):
+    X = rows.X * np.geomspace(1e-3, 1e3, 16)
+    score = denoising_scorer([0.5], metric="r2", relative=True)(Identity(), X)
+    assert_allclose(score, 1 - 0.25, atol=0.05)
+
+
+def test_score_is_the_mean_over_levels(rows):
+    alone = [denoising_scorer([level])(Identity(), rows.X) for level in (0.1,)]
+    both = denoising_scorer([0.1, 0.4])(Identity(), rows.X)
+    assert both < alone[0]
+    assert_allclose(both, alone[0] - 20 * np.log10(4) / 2, atol=0.5)
+
+
+def test_every_candidate_meets_the_same_noise(rows):
+    scorer, one, other = (
+        denoising_scorer([0.3], random_state=None),
+        Identity(),
+        Identity(),
+    )
+    assert scorer(one, rows.X) == scorer(other, rows.X)
+    np.testing.assert_array_equal(one.seen_, other.seen_)
+
+
+def test_a_better_restoration_scores_higher(rows):
+    coder = SqrtLassoTransform(alpha=0.5, init=rows.components, max_iter=0).fit(rows.X)
+    for metric in ("psnr", "r2"):
+        scorer = denoising_scorer([0.1, 0.3], metric=metric)
+        assert scorer(coder, rows.X) > scorer(Identity(), rows.X)
+
+
+def test_estimators_without_reconstruct_are_inverted(rows):
+    pipeline = make_pipeline(StandardScaler(), PCA(4)).fit(rows.X)
+    rng = np.random.RandomState(0)
+    seed = rng.randint(np.iinfo(np.int32).max)
+    noise = np.random.RandomState(seed).standard_normal(rows.X.shape)
+    restored = pipeline.inverse_transform(pipeline.transform(rows.X + 0.2 * noise))
+    score = denoising_scorer([0.2], metric="r2")(pipeline, rows.X)
+    assert_allclose(score, r2_score(rows.X, restored))
+
+
+def test_frames_stay_frames(rows):
+    names = [f"f{j}" for j in range(16)]
+    pandas, polars = pd.DataFrame(rows.X, columns=names), pl.DataFrame(rows.X, names)
+    scores = []
+    for frame in (pandas, polars):
+        coder = SqrtLassoTransform(alpha=0.4).fit(frame)
+        scores.append(denoising_scorer([0.2])(coder, frame))  # warns if names are lost
+    assert_allclose(*scores)
+
+
+def test_groups_reach_the_estimator_and_the_pipeline(rows):
+    with sklearn.config_context(enable_metadata_routing=True):
+        coder = SqrtLassoTransform(alpha=0.5, init=rows.components, max_iter=0)
+        coder.set_transform_request(groups=True).set_fit_request(groups=False)
+        alone, pipeline = coder.fit(rows.X), make_pipeline(coder).fit(rows.X)
+        pooled = denoising_scorer([0.2], groups="all")
+        assert pooled(alone, rows.X) > denoising_scorer([0.2])(alone, rows.X)
+        assert_allclose(pooled(pipeline, rows.X), pooled(alone, rows.X))
+
+
+def test_grid_search_across_noise_on_two_processes(rows):
+    search = GridSearchCV(
+        SqrtLassoTransform(init=rows.components, max_iter=0),
+        {"alpha": [0.01, 0.3, 0.99]},
+        scoring=denoising_scorer([0.05, 0.2]),
+        n_jobs=2,
+        cv=3,
+    ).fit(rows.X)
+    assert search.best_params_ == {"alpha": 0.3}
+
+
+def test_scorer_is_pickled_with_its_noise(rows):
+    scorer = denoising_scorer([0.1], random_state=3)
+    again = pickle.loads(pickle.dumps(scorer))
+    assert again(Identity(), rows.X) == scorer(Identity(), rows.X)
+
+
+def test_single_precision_stays(rows):
+    identity = Identity()
+    denoising_scorer([0.1])(identity, rows.X.astype(np.float32))
+    assert identity.seen_.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"noise_levels": []}, "noise_levels must be positive"),
+        ({"noise_levels": [0.1, -1]}, r"noise_levels must be positive.*\[0.1, -1\]"),
+        ({"noise_levels": [np.nan]}, "noise_levels must be positive"),
+        ({"noise_levels": [1], "metric": "ssim"}, "metric must be one of .*'ssim'"),
+        ({"noise_levels": [1], "groups": "some"}, "groups must be None or 'all'"),
+    ],
+)
+def test_scorer_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        denoising_scorer(**options)
