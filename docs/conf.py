@@ -2,8 +2,8 @@
 
 The command runs the gallery too. Code blocks of the pages are tested by ::
 
-    python -m sphinx -b doctest -D sphinx_gallery_conf.plot_gallery=0 docs
-    docs/_build/doctest
+    python -m sphinx -b doctest -D sphinx_gallery_conf.plot_gallery=0 \\
+        docs docs/_build/doctest
 
 Neither needs a network; ``DOCS_INTERSPHINX=1`` reads the inventories of other projects.
 """

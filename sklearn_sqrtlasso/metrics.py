@@ -14,7 +14,7 @@ def psnr(clean, restored, *, data_range=None):
     r"""Return the peak signal-to-noise ratio of a restoration, in decibels.
 
     .. math::
-        10 \log_{10} \frac{\text{data\_range}^2}{\operatorname{mean}(x - \hat x)^2}
+        10 \log_{10} \frac{\text{data\_range}^2}{\operatorname{mean}\left((x - \hat x)^2\right)}
 
     Parameters
     ----------
@@ -125,7 +125,9 @@ def denoising_scorer(
     >>> from sklearn_sqrtlasso import SqrtLassoTransform
     >>> from sklearn_sqrtlasso.datasets import make_sparse_codes
     >>> from sklearn_sqrtlasso.metrics import denoising_scorer
-    >>> data = make_sparse_codes(200, 32, n_nonzero=3, noise_std=0.0, random_state=0)
+    >>> data = make_sparse_codes(
+    ...     200, 32, n_nonzero=3, noise_std=0.0, random_state=0
+    ... )
     >>> search = GridSearchCV(
     ...     SqrtLassoTransform(init=data.components, max_iter=0),
     ...     {"alpha": [0.02, 0.25, 0.9]},

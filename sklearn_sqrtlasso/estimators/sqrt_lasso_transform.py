@@ -47,15 +47,13 @@ class SqrtLassoTransform(RowEncoder):
         Number of units, at least 1; None takes the number of features.
     alpha : float or "pivotal", default="pivotal"
         Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
-        are nonzero unless the row is kept whole, and from 1 on every code is zero. The
-        norm is not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows
+        are nonzero, and from 1 on every code of a row on its own is zero. The norm is not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows
         of pure noise by zero, see
         :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`; smaller values keep
         more signal and more noise.
     positive : bool, default=False
         Whether codes are nonnegative.
-    init : {"pca", "dct", "random"} or array-like of shape (n_components, n_features), \
-            default="pca"
+    init : str or array-like of shape (n_components, n_features), default="pca"
         Where learning begins. "pca" takes principal directions about the origin, "dct"
         cosines (separable in two dimensions if the number of features is a square, as
         that of square patches is), "random" Gaussian directions. All are projected on
@@ -82,7 +80,7 @@ class SqrtLassoTransform(RowEncoder):
         The penalty in use.
     n_iter_ : int
         Number of learning steps; after ``partial_fit``, number of its calls.
-    objective_curve_ : ndarray of shape (n_iter_ + 1,)
+    objective_curve_ : ndarray of shape (n_steps + 1,)
         Mean objective per row before the first step and after each, in units of X;
         never rises. After ``partial_fit``, the mean objective of each batch before its
         step.

@@ -25,10 +25,10 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.jit import kernel
+from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 
-@kernel
+@step
 def power_of_two_near(x, itemsize):
     """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
     exponent = (np.float64(x).view(np.int64) >> 52) & 2047
@@ -37,7 +37,7 @@ def power_of_two_near(x, itemsize):
     return np.int64(exponent << 52).view(np.float64)
 
 
-@kernel
+@step
 def absolute_sum(u):
     """Return the l1 norm of a row, summed in its own precision unless it overflows."""
     total = u.dtype.type(0)
@@ -51,7 +51,7 @@ def absolute_sum(u):
     return wide
 
 
-@kernel
+@step
 def run_size(U, rest, lo, hi):
     """Return ``sum_b (||u_b||_1 + rest_b)`` of the rows from ``lo`` to ``hi``."""
     total = 0.0
@@ -60,7 +60,7 @@ def run_size(U, rest, lo, hi):
     return total
 
 
-@kernel
+@step
 def sum_row(u, alpha, t, c, positive):
     """Return what a Newton step on ``t^2`` needs of one row.
 
@@ -79,7 +79,7 @@ def sum_row(u, alpha, t, c, positive):
     return np.float64(active), np.float64(tail)
 
 
-@kernel
+@step
 def shrink_row(u, alpha, t, c, positive, z):
     """Write ``soft(u_i, alpha_i t)`` into ``z``; return ``c^2 ||u - z||^2``."""
     f = u.dtype.type
@@ -94,7 +94,7 @@ def shrink_row(u, alpha, t, c, positive, z):
     return np.float64(energy)
 
 
-@kernel
+@step
 def sum_run(U, rest, alpha, positive, t, c, lo, hi):
     """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
 
@@ -111,7 +111,7 @@ def sum_run(U, rest, alpha, positive, t, c, lo, hi):
     return active, tail
 
 
-@kernel
+@step
 def shrink_run(U, rest, alpha, positive, t, c, lo, hi, out):
     """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
 
@@ -127,7 +127,7 @@ def shrink_run(U, rest, alpha, positive, t, c, lo, hi, out):
     return energy
 
 
-@kernel
+@step
 def first_guess(size, n_rows, n_units, itemsize):
     """Return the scale ``c`` of a run and a guess of its squared level ``(c t)^2``.
 
@@ -140,7 +140,7 @@ def first_guess(size, n_rows, n_units, itemsize):
     return c, 0.5 * math.pi * mean * mean * n_units
 
 
-@kernel
+@step
 def newton_step(q, last, n_rows, active, tail):
     """Return the next squared level, the sum to remember, and whether the root is met.
 
@@ -199,7 +199,7 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
             level[i] = t
 
 
-@kernel
+@step
 def pull_row(u, alpha, t, positive, g):
     """Return ``sum_A alpha_i s_i g_i`` and ``sum_A alpha_i^2`` of one row."""
     f = u.dtype.type
@@ -213,7 +213,7 @@ def pull_row(u, alpha, t, positive, g):
     return np.float64(pull), np.float64(active)
 
 
-@kernel
+@step
 def spread_row(u, alpha, t, positive, g, steep, c, out):
     """Write the gradient of one row: ``g`` where active, ``-steep c u`` elsewhere."""
     f = u.dtype.type
@@ -224,7 +224,7 @@ def spread_row(u, alpha, t, positive, g, steep, c, out):
         out[j] = g[j] * on - steep * (u[j] * c) * (f(1) - on)
 
 
-@kernel
+@step
 def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
     """Add the gradient of one row with respect to each unit's penalty to ``out``."""
     f = u.dtype.type

@@ -30,7 +30,8 @@ def shrinkage_gap(U, Z, alpha, rest=None, *, positive=False, runs: Runs | None =
     positive : bool, default=False
         Whether codes are nonnegative.
     runs : Runs, default=None
-        Rows that share a residual scale; None lets every row stand alone.
+        Rows that share a residual scale, as ``solvers.rows.runs_of_groups`` returns
+        them; None lets every row stand alone.
 
     Returns
     -------

@@ -112,7 +112,8 @@ class RecoveryBound(NamedTuple):
         Bound of the largest error of an entry, in units of the data. Entries larger
         than this keep their place and sign.
     l2_error : float
-        Bound of the Euclidean error, in units of the data.
+        Bound of the Euclidean error, in units of the data, if the nonzero entries are at
+        least twice the largest entry of the noise.
     """
 
     max_error: float
@@ -126,11 +127,15 @@ def recovery_bound(alpha, n_nonzero, noise_norm):
 
     .. math::
         \|z - z^*\|_\infty \le \alpha (2 + \eta) \|e\|_2, \qquad
-        \|z - z^*\|_2 \le \sqrt{k}\, \alpha (2 + \eta) \|e\|_2, \qquad
-        1 + \eta = (1 - k\alpha^2)^{-1/2},
+        1 + \eta = (1 - k\alpha^2)^{-1/2} .
 
-    and if the smallest nonzero of z* exceeds the first bound, the support and the signs
-    of the code are those of z*.
+    If moreover the nonzeros of z* are at least :math:`2\|e\|_\infty` in magnitude, no
+    other entry is active, and
+
+    .. math:: \|z - z^*\|_2 \le \sqrt{k}\, \alpha (2 + \eta) \|e\|_2 .
+
+    If they exceed the first bound, the support and the signs of the code are those of
+    z*.
 
     Parameters
     ----------

@@ -3,52 +3,23 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.metrics import r2_score
 
 from sklearn_sqrtlasso import SqrtLassoTransform
-from sklearn_sqrtlasso.learning.frames import nearest_frame
 from tests import sized
-
-N_ROWS = sized(200, 40)
-SCATTERED = np.arange(N_ROWS) % 7
-CODERS = {
-    "default": SqrtLassoTransform(),
-    "positive": SqrtLassoTransform(alpha=0.4, positive=True),
-    "sparse": SqrtLassoTransform(alpha=0.4, sparse_output=True),
-    "over": SqrtLassoTransform(25, init="random", random_state=0, alpha=0.35),
-    "under": SqrtLassoTransform(5, alpha=0.4),
-    "kept": SqrtLassoTransform(init="dct", max_iter=0, alpha=0.4),
-}
-# Products of other shapes are summed in another order: some roundings of entries to 15.
-ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
-
-each_coder = pytest.mark.parametrize("coder", CODERS.values(), ids=CODERS)
-each_groups = pytest.mark.parametrize(
-    "groups", [None, "all", SCATTERED], ids=["alone", "all", "scattered"]
+from tests.estimators.common import (
+    N_ROWS,
+    ROUNDING,
+    SCATTERED,
+    dense,
+    each_groups,
+    held,
+    make_rows,
+    random_frame,
 )
 
 
-def make_rows(seed=0, n_features=12):
-    rng = np.random.default_rng(seed)
-    signal, chance, noise = rng.standard_normal((3, N_ROWS, n_features))
-    return 5 * signal * (chance > 1) + noise
-
-
-def dense(Z):
-    return Z.toarray() if hasattr(Z, "toarray") else Z
-
-
-def random_frame(shape, seed=0):
-    return nearest_frame(np.random.default_rng(seed).standard_normal(shape))
-
-
-def held(W, alpha="pivotal"):
-    """Return a coder that keeps the frame W."""
-    coder = SqrtLassoTransform(len(W), init=W, max_iter=0, alpha=alpha)
-    return coder.fit(np.eye(W.shape[1]))
-
-
-@each_coder
 @each_groups
 @pytest.mark.parametrize("exponent", [-400, -1, 1, 37, 400])
 def test_a_power_of_two_scales_codes_exactly(coder, groups, exponent):
@@ -58,7 +29,6 @@ def test_a_power_of_two_scales_codes_exactly(coder, groups, exponent):
     assert_array_equal(dense(by_c), c * dense(Z))
 
 
-@each_coder
 @each_groups
 @pytest.mark.parametrize("c", [1e-150, 1e-9, 0.3, 7.0, 1e150])
 def test_scaling_rows_scales_their_codes(coder, groups, c):
@@ -69,7 +39,6 @@ def test_scaling_rows_scales_their_codes(coder, groups, c):
     assert_allclose(dense(by_c) / c, dense(Z), rtol=1e-10, atol=1e-10)
 
 
-@each_coder
 @each_groups
 def test_fitting_and_coding_at_once_is_fitting_then_coding(coder, groups):
     X = make_rows()
@@ -78,7 +47,6 @@ def test_fitting_and_coding_at_once_is_fitting_then_coding(coder, groups):
     assert_array_equal(dense(at_once), dense(Z))
 
 
-@each_coder
 @each_groups
 def test_reconstruction_is_coding_and_decoding(coder, groups):
     X = make_rows()
@@ -87,7 +55,6 @@ def test_reconstruction_is_coding_and_decoding(coder, groups):
     assert_allclose(coder.reconstruct(X, groups=groups), decoded, **ROUNDING)
 
 
-@each_coder
 @each_groups
 def test_the_score_is_the_explained_variance(coder, groups):
     X = make_rows() + 3
@@ -101,7 +68,7 @@ def test_the_score_is_the_explained_variance(coder, groups):
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
 def test_the_score_does_not_depend_on_the_unit(scale):
     X = make_rows()
-    coder = CODERS["positive"].fit(X)
+    coder = SqrtLassoTransform(alpha=0.4).fit(X)
     assert_allclose(coder.score(scale * X), coder.score(X), rtol=1e-9)
 
 
@@ -111,7 +78,6 @@ def test_the_score_of_constant_columns_is_one_if_they_are_restored():
     assert held(np.eye(4), alpha=1.0).score(np.full((3, 4), 0.7)) == 0
 
 
-@each_coder
 @pytest.mark.parametrize("scatter", [False, True])
 def test_groups_of_one_row_are_rows_alone(coder, scatter):
     X = make_rows()
@@ -122,7 +88,6 @@ def test_groups_of_one_row_are_rows_alone(coder, scatter):
     assert scatter or np.array_equal(dense(Z), dense(alone))
 
 
-@each_coder
 def test_permuting_rows_and_groups_permutes_codes(coder):
     X, order = make_rows(), np.random.default_rng(0).permutation(N_ROWS)
     coder = coder.fit(X)
@@ -131,7 +96,6 @@ def test_permuting_rows_and_groups_permutes_codes(coder):
     assert_allclose(moved, Z[order], **ROUNDING)
 
 
-@each_coder
 def test_one_group_of_all_rows_is_all(coder):
     X = make_rows()
     coder = coder.fit(X)
@@ -139,16 +103,13 @@ def test_one_group_of_all_rows_is_all(coder):
     assert_array_equal(dense(coder.transform(X, groups="all")), dense(by_label))
 
 
-@each_coder
 @each_groups
 def test_threads_do_not_change_a_bit(coder, groups):
     X = make_rows()
-    one, two = (coder.set_params(n_jobs=n).fit(X, groups=groups) for n in (1, 2))
-    coder.set_params(n_jobs=None)
-    assert_array_equal(one.components_, two.components_)
-    one, two = (coder.set_params(n_jobs=n).transform(X, groups=groups) for n in (1, 2))
-    coder.set_params(n_jobs=None)
-    assert_array_equal(dense(one), dense(two))
+    one, two = (clone(coder).set_params(n_jobs=n) for n in (1, 2))
+    Z, again = (dense(c.fit_transform(X, groups=groups)) for c in (one, two))
+    assert_array_equal(two.components_, one.components_)
+    assert_array_equal(again, Z)
 
 
 def test_the_inverse_of_a_square_frame_is_exact():
@@ -191,9 +152,7 @@ def test_one_penalty_is_as_good_as_published_at_every_noise_level(sigma, error):
     assert_allclose(ours, error, rtol=sized(0.015, 0.03))  # three standard errors
 
 
-@pytest.mark.parametrize(
-    ("sigma", "share"), zip(SIGMAS, PUBLISHED_SUPPORTS, strict=True)
-)
+@pytest.mark.parametrize(("sigma", "share"), list(PUBLISHED_SUPPORTS.items()))
 def test_supports_are_found_as_often_as_published(sigma, share):
     W, (Z, E) = random_frame((100, 100)), sparse_codes(N_PUBLISHED, 100, 5)
     found = held(W, alpha=0.34).transform((Z + sigma * E) @ W)
@@ -206,7 +165,7 @@ def test_supports_are_found_as_often_as_published(sigma, share):
 NOISY_FRAMES = [(32, 64), (64, 64), (160, 64), (128, 256), (256, 256), (320, 256)]
 
 
-@pytest.mark.parametrize("sigma", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("sigma", [1e-6, 1.0])
 @pytest.mark.parametrize("shape", NOISY_FRAMES)
 def test_the_noise_of_pure_noise_is_known_within_5_percent(shape, sigma):
     E = sigma * np.random.default_rng(1).standard_normal((sized(600, 100), shape[1]))
@@ -217,9 +176,10 @@ def test_the_noise_of_pure_noise_is_known_within_5_percent(shape, sigma):
     assert_allclose(coder.noise_scale(E, groups="all"), sigma, rtol=0.05)
 
 
-@pytest.mark.parametrize("sigma", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("sigma", [1e-6, 1.0])
 @pytest.mark.parametrize("shape", [s for s in NOISY_FRAMES if s[0] <= s[1]])
 def test_the_noise_about_sparse_rows_is_known_within_5_percent(shape, sigma):
+    # rows that few units span are sparse for a frame of no more units than features
     (K, n), W = shape, random_frame(shape)
     Z, _ = sparse_codes(sized(600, 100), K, 3)
     E = np.random.default_rng(1).standard_normal((len(Z), n))
@@ -233,11 +193,10 @@ def test_the_noise_about_sparse_rows_is_known_within_5_percent(shape, sigma):
 def test_noise_scale_is_the_median_over_the_training_rows():
     X = make_rows()
     for groups in (None, SCATTERED):
-        coder = CODERS["default"].fit(X, groups=groups)
+        coder = SqrtLassoTransform().fit(X, groups=groups)
         assert coder.noise_scale_ == np.median(coder.noise_scale(X, groups=groups))
 
 
-@each_coder
 def test_noise_scale_has_the_unit_of_the_data(coder):
     X = make_rows()
     coder = coder.fit(X)

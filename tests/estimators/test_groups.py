@@ -1,0 +1,84 @@
+"""Rows of a group share one noise level, whatever the labels look like."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_array_equal
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+from tests import oracles
+from tests.estimators.common import N_ROWS, SCATTERED, dense, held, make_rows
+
+WORDS = np.array(["seven", "one", "two", "three", "four", "five", "six"])[SCATTERED]
+LABELS = {
+    "ints": SCATTERED,
+    "list": SCATTERED.tolist(),
+    "floats": SCATTERED / 3,
+    "negative": -SCATTERED,
+    "words": WORDS,
+    "objects": WORDS.astype(object),
+    "list of words": WORDS.tolist(),
+    "column": SCATTERED[:, None],
+    "read-only": np.broadcast_to(SCATTERED, N_ROWS),
+    "pandas": pd.Series(WORDS, index=range(N_ROWS)[::-1]),
+    "category": pd.Series(WORDS, dtype="category"),
+    "polars": pl.Series(WORDS.tolist()),
+    "pyarrow": pa.array(WORDS.tolist()),
+}
+EVERY_METHOD = ["fit", "partial_fit", "fit_transform", "transform"]
+EVERY_METHOD += ["reconstruct", "noise_scale", "score"]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:A column-vector"
+)  # scikit-learn says so, and goes on
+@pytest.mark.parametrize("groups", LABELS.values(), ids=LABELS)
+def test_labels_only_tell_rows_apart(groups):
+    X, coder = make_rows(), SqrtLassoTransform(alpha=0.4).fit(make_rows())
+    expected = coder.transform(X, groups=SCATTERED)
+    assert_array_equal(coder.transform(X, groups=groups), expected)
+    assert_array_equal(
+        coder.fit(X, groups=groups).transform(X, groups=groups), expected
+    )
+
+
+def test_codes_of_a_group_are_those_of_the_oracle():
+    X, coder = make_rows(), held(np.eye(12), alpha=0.3)
+    Z = coder.transform(X, groups=SCATTERED)
+    for label in range(7):
+        best = oracles.shrink(X[label == SCATTERED], 0.3)
+        np.testing.assert_allclose(Z[label == SCATTERED], best, rtol=1e-12, atol=1e-12)
+
+
+def test_groups_share_their_noise_level():
+    sigma = 10.0 ** (SCATTERED - 3)
+    X = sigma[:, None] * np.random.default_rng(0).standard_normal((N_ROWS, 12))
+    ours = held(np.eye(12), alpha=0.6).noise_scale(X, groups=SCATTERED)
+    # 5 rows of 12 Gaussians at least tell their level to 9 %: three standard errors
+    assert np.all(np.abs(ours / sigma - 1) < 0.3)
+
+
+def test_groups_do_not_see_each_other(coder):
+    X, few = make_rows(), SCATTERED < 3
+    coder.fit(X)
+    Z = dense(coder.transform(X, groups=SCATTERED))
+    alone = dense(coder.transform(X[few], groups=SCATTERED[few]))
+    np.testing.assert_allclose(Z[few], alone, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@pytest.mark.parametrize("groups", [[0] * (N_ROWS - 1), [0] * (N_ROWS + 1), []])
+def test_labels_are_as_many_as_rows(method, groups):
+    coder = SqrtLassoTransform(max_iter=1).fit(make_rows())
+    message = f"groups must be .* array of {N_ROWS} labels.* got {len(groups)} labels"
+    with pytest.raises(ValueError, match=message):
+        getattr(coder, method)(make_rows(), groups=groups)
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_the_only_word_for_groups_is_all(method):
+    coder = SqrtLassoTransform(max_iter=1).fit(make_rows())
+    with pytest.raises(ValueError, match="groups must be None, 'all' or .* got 'ALL'"):
+        getattr(coder, method)(make_rows(), groups="ALL")
