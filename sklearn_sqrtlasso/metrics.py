@@ -14,7 +14,8 @@ def psnr(clean, restored, *, data_range=None):
     r"""Return the peak signal-to-noise ratio of a restoration, in decibels.
 
     .. math::
-        10 \log_{10} \frac{\text{data\_range}^2}{\operatorname{mean}\left((x - \hat x)^2\right)}
+        10 \log_{10}
+        \frac{\text{data\_range}^2}{\operatorname{mean}\left((x - \hat x)^2\right)}
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def arguments(function):
 
 
 def is_kernel(function):
-    return any("kernel" in ast.unparse(d) for d in function.decorator_list)
+    return any(ast.unparse(d) in ("kernel", "step") for d in function.decorator_list)
 
 
 def test_the_tests_see_the_package():

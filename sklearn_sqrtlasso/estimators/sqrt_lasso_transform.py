@@ -47,10 +47,10 @@ class SqrtLassoTransform(RowEncoder):
         Number of units, at least 1; None takes the number of features.
     alpha : float or "pivotal", default="pivotal"
         Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
-        are nonzero, and from 1 on every code of a row on its own is zero. The norm is not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows
-        of pure noise by zero, see
-        :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`; smaller values keep
-        more signal and more noise.
+        are nonzero, and from 1 on every code of a row on its own is zero. The norm is
+        not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows of pure
+        noise by zero, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
+        smaller values keep more signal and more noise.
     positive : bool, default=False
         Whether codes are nonnegative.
     init : str or array-like of shape (n_components, n_features), default="pca"

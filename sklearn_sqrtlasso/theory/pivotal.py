@@ -33,7 +33,9 @@ def pivotal_alpha(
     :math:`(w_i^\top g)^2 / \|g\|_2^2` is at most a Beta(1/2, (n_features - 1)/2)
     variable, and a union bound over the rows gives a penalty that keeps the promise;
     for orthonormal W it is tight to a few per cent. With ``components`` the quantile is
-    simulated for that very W, tight frame or not.
+    simulated for that very W, tight frame or not. The promise is that of rows on their
+    own: where many rows share one residual scale, a few more of them are coded by
+    something (7 instead of 5 in 100, at 64 features).
 
     Parameters
     ----------
@@ -112,8 +114,8 @@ class RecoveryBound(NamedTuple):
         Bound of the largest error of an entry, in units of the data. Entries larger
         than this keep their place and sign.
     l2_error : float
-        Bound of the Euclidean error, in units of the data, if the nonzero entries are at
-        least twice the largest entry of the noise.
+        Bound of the Euclidean error, in units of the data, if the nonzero entries are
+        at least twice the largest entry of the noise.
     """
 
     max_error: float
