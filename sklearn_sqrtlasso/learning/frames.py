@@ -56,16 +56,21 @@ def frame_statistics(X, frame: Frame, runs: Runs, *, n_jobs=None):
     moments = np.zeros((N_PARTS, *frame.components.shape))
 
     def add(block):
-        Z, level = block.Z, block.level
-        floor = SHARPEST * (np.abs(Z) * frame.alpha).max(axis=1, initial=0)
-        scale = np.maximum(level, floor)
+        penalty = np.abs(block.Z) @ frame.alpha
+        scale = np.maximum(block.level, SHARPEST * penalty)
         scale[scale == 0] = 1  # rows of zeros
-        moments[block.part] += (block.X.T @ (Z / scale[:, None])).T
-        penalty = np.abs(Z, dtype=np.float64) @ frame.alpha.astype(np.float64)
-        return float(np.sum(level, dtype=np.float64) + penalty.sum())
+        moments[block.part] += block.Z.T @ _divide_rows(block.X, scale)
+        return float(np.sum(block.level + penalty, dtype=np.float64))
 
     objectives = visit_codes(X, frame, runs, add, n_jobs=n_jobs)
     return FrameStatistics(moments.sum(axis=0), sum(objectives), runs.n_rows)
+
+
+def _divide_rows(X, scale):
+    """Return dense or sparse rows, each divided by its scale."""
+    if hasattr(X, "multiply"):
+        return X.multiply(1 / scale[:, None]).tocsr()
+    return X / scale[:, None]
 
 
 def best_frame(moment, components):

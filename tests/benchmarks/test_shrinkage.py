@@ -75,5 +75,5 @@ def test_shrinkage_against_numpy(race):
     race(
         lambda: shrink_runs(U, rest, alpha, False, runs, out, level),
         numpy_by_sorting=by_sorting,
-        numpy_by_bisection=lambda: [oracles.shrink(u, ALPHA) for u in U],
+        numpy_by_bisection=lambda: [oracles.shrink(u[None], ALPHA) for u in U],
     )
