@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso.learning.frames import nearest_frame
+
 FREEDOM = 3  # degrees of freedom of Student's t, the heaviest with a finite variance
 
 
@@ -58,10 +60,7 @@ class SparseRows(NamedTuple):
 
 
 def _tight_frame(rng, n_components, n_features):
-    left, _, right = np.linalg.svd(
-        rng.standard_normal((n_components, n_features)), full_matrices=False
-    )
-    return left @ right
+    return nearest_frame(rng.standard_normal((n_components, n_features)))
 
 
 def _unit_atoms(rng, n_components, n_features):
@@ -136,9 +135,14 @@ def make_sparse_codes(
         raise ValueError(
             f"n_nonzero must be in [0, {n_components}], got {n_nonzero!r}."
         )
-    noise_std = np.asarray(noise_std, dtype=np.float64)
-    if not np.all(noise_std >= 0):
-        raise ValueError(f"noise_std must be at least 0, got {noise_std!r}.")
+    level = np.asarray(noise_std, dtype=np.float64)
+    if level.shape not in ((), (n_samples,)):
+        raise ValueError(
+            f"noise_std must be a number or have shape ({n_samples},), "
+            f"got {level.shape}."
+        )
+    if not np.all((level >= 0) & (level < np.inf)):
+        raise ValueError(f"noise_std must be at least 0 and finite, got {noise_std!r}.")
     rng = check_random_state(random_state)
     components = MODELS[model](rng, n_components, n_features)
     Z = np.zeros((n_samples, n_components))
@@ -147,6 +151,6 @@ def make_sparse_codes(
     signs = rng.choice([-1, 1], places.shape)
     np.put_along_axis(Z, places, sizes * signs, axis=1)
     X_clean = Z @ components
-    noise_std = noise_std.reshape(-1, 1) if noise_std.ndim else noise_std
-    X = X_clean + noise_std * NOISES[noise](rng, X_clean.shape)
+    level = level.reshape(-1, 1) if level.ndim else level
+    X = X_clean + level * NOISES[noise](rng, X_clean.shape)
     return SparseRows(X, X_clean, Z, components)

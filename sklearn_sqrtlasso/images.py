@@ -1,5 +1,8 @@
 """Restore an image by an estimator of its patches, the image being one group."""
 
+from numbers import Integral
+from threading import Lock
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import check_is_fitted
@@ -18,7 +21,7 @@ def denoise_image(
     The mean of each patch is removed before it is coded, and restored afterwards. The
     patches of an image share one noise level, so they are one group: the estimator
     finds out how noisy the image is from all of it. Patches are cut and restored in
-    blocks; memory stays within a few times that of the image.
+    blocks; memory stays within a few times that of the image in float64.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def denoise_image(
     groups : "all" or None, default="all"
         "all": the image has one noise level. None: each patch finds its own.
     verbose : int, default=0
-        Whether to print a line for each tenth of the patches.
+        Whether to print up to ten lines of progress.
 
     Returns
     -------
@@ -47,8 +50,8 @@ def denoise_image(
     Raises
     ------
     ValueError
-        If the image is not a finite array of two or three dimensions, smaller than a
-        patch, or does not fit the estimator.
+        If the image is not a finite array of two or three dimensions, is smaller than a
+        patch or does not fit the estimator, or another parameter is not valid.
     TypeError
         If ``groups="all"`` and the estimator is not an encoder of this package.
 
@@ -71,6 +74,8 @@ def denoise_image(
     (9.9, 4.2)
     """
     check_is_fitted(estimator)
+    if not (groups is None or (isinstance(groups, str) and groups == "all")):
+        raise ValueError(f"groups must be None or 'all', got {groups!r}.")
     image = _check_image(image)
     patches = Patches(image, patch_size, step, _n_features(estimator))
     canvas = np.zeros((N_PARTS, *patches.pixels.shape), patches.dtype)
@@ -83,7 +88,8 @@ def denoise_image(
             f"groups={groups!r} needs an encoder of this package, got "
             f"{type(estimator).__name__}; pass groups=None to restore patch by patch."
         )
-    restored = canvas.sum(axis=0) / patches.coverage
+    restored = np.sum(canvas, axis=0)
+    restored /= patches.coverage
     return _as_dtype(restored.reshape(image.shape), image.dtype)
 
 
@@ -121,10 +127,11 @@ class Patches:
         n_channels = self.pixels.shape[2]
         together = n_features == height * width * n_channels
         if not together and n_features != height * width:
+            all_channels = f", {height * width * n_channels} with all channels"
             raise ValueError(
-                f"patches of size ({height}, {width}) have {height * width} features, "
-                f"or {height * width * n_channels} with all channels; the estimator "
-                f"was fitted on {n_features}."
+                f"patches of size ({height}, {width}) have {height * width} features"
+                f"{all_channels if n_channels > 1 else ''}; "
+                f"the estimator was fitted on {n_features}."
             )
         self.span = n_channels if together else 1
         self.tops = _places(self.pixels.shape[0], height, step)
@@ -145,7 +152,7 @@ class Patches:
     def __getitem__(self, rows):
         """Return the centered patches at a slice of places."""
         patches = self.cut(rows)
-        return patches - patches.mean(axis=1, keepdims=True)
+        return patches - _means(patches)
 
     def cut(self, rows):
         """Return the patches at a slice of places, as they are.
@@ -178,7 +185,7 @@ class Patches:
         canvas : ndarray of shape (height, width, n_channels)
             The image that is added to.
         """
-        restored = restored + self.cut(rows).mean(axis=1, keepdims=True)
+        restored = restored + _means(self.cut(rows))
         height, width, span = self.size
         start, stop, _ = rows.indices(len(self))
         n_lefts = self.grid[2]
@@ -195,6 +202,11 @@ class Patches:
     def __len__(self):
         """Return the number of patches."""
         return self.shape[0]
+
+
+def _means(patches):
+    means = patches.mean(axis=1, keepdims=True, dtype=np.float64)
+    return means.astype(patches.dtype)
 
 
 def _restore_by_encoder(estimator, patches, groups, canvas, verbose):
@@ -219,13 +231,14 @@ def _restore_by_transformer(estimator, patches, canvas, verbose):
 
 def _teller(n_patches, verbose):
     """Return a function that counts patches and prints a line at each tenth."""
-    done = [0]
+    done, lock = [0], Lock()
 
     def told(n_more):
-        tenths = 10 * done[0] // n_patches
-        done[0] += n_more
-        if verbose and 10 * done[0] // n_patches > tenths:
-            print(f"[denoise_image] {done[0]} of {n_patches} patches")
+        with lock:
+            tenths = 10 * done[0] // n_patches
+            done[0] += n_more
+            if verbose and 10 * done[0] // n_patches > tenths:
+                print(f"[denoise_image] {done[0]} of {n_patches} patches")
 
     return told
 
@@ -244,16 +257,24 @@ def _check_image(image):
 
 
 def _check_sizes(image, patch_size, step):
-    height, width = (int(size) for size in patch_size)
-    if not (1 <= height <= image.shape[0] and 1 <= width <= image.shape[1]):
+    try:
+        height, width = patch_size
+    except (TypeError, ValueError):
+        height = width = None
+    whole = isinstance(height, Integral) and isinstance(width, Integral)
+    if not whole or height < 1 or width < 1:
         raise ValueError(
-            f"patch_size must be at least (1, 1) and at most the image, "
-            f"{image.shape[:2]}, got {tuple(patch_size)}."
+            f"patch_size must be two integers of at least 1, got {patch_size!r}."
         )
-    if not 1 <= step <= min(height, width):
+    if height > image.shape[0] or width > image.shape[1]:
         raise ValueError(
-            f"step must be in [1, {min(height, width)}], to cover each pixel, "
-            f"got {step!r}."
+            f"patch_size must be at most that of the image, {image.shape[:2]}, "
+            f"got {patch_size!r}."
+        )
+    if not isinstance(step, Integral) or not 1 <= step <= min(height, width):
+        raise ValueError(
+            f"step must be an integer in [1, {min(height, width)}], to cover each "
+            f"pixel, got {step!r}."
         )
     return height, width
 
@@ -278,5 +299,8 @@ def _coverage(places, size, length):
 def _as_dtype(restored, dtype):
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
-        restored = np.clip(np.rint(restored), bounds.min, bounds.max)
+        largest = restored.dtype.type(bounds.max)
+        if int(largest) > bounds.max:  # of 64 bits: the float above does not fit
+            largest = np.nextafter(largest, restored.dtype.type(0))
+        restored = np.clip(np.rint(restored), bounds.min, largest)
     return restored.astype(dtype)

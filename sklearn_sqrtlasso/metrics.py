@@ -35,7 +35,8 @@ def psnr(clean, restored, *, data_range=None):
     Raises
     ------
     ValueError
-        If the shapes differ, or ``data_range`` is not positive.
+        If the shapes differ, ``clean`` is empty or not finite, or ``data_range`` is not
+        positive.
 
     Examples
     --------
@@ -50,16 +51,21 @@ def psnr(clean, restored, *, data_range=None):
             f"clean and restored must have one shape, got {clean.shape} and "
             f"{restored.shape}."
         )
+    if not clean.size or not np.all(np.isfinite(clean)):
+        raise ValueError("clean must be finite and not empty.")
     if data_range is None:
         data_range = np.ptp(clean)
-    if not data_range > 0:
-        raise ValueError(
-            f"data_range must be positive, got {data_range!r}; a constant clean signal "
-            "has no range of its own."
-        )
+        if data_range == 0:
+            raise ValueError("data_range must be given where clean is constant.")
+    _check_range(data_range)
     error = np.mean(((clean - restored) / data_range) ** 2)
     with np.errstate(divide="ignore"):
         return float(-10 * np.log10(error))
+
+
+def _check_range(data_range):
+    if not data_range > 0:
+        raise ValueError(f"data_range must be positive, got {data_range!r}.")
 
 
 def _r2(clean, restored, data_range):
@@ -101,23 +107,24 @@ def denoising_scorer(
         Whether noise levels are multiples of the standard deviation of each column of
         the held-out rows.
     groups : "all" or None, default=None
-        "all" tells the estimator that the rows share one noise level, as they do here.
-        None restores row by row.
+        "all" tells the estimator that the rows share one noise level, as they do here;
+        in a Pipeline this needs metadata routing and a step with
+        ``set_transform_request(groups=True)``. None restores row by row.
     data_range : float, default=None
-        As in ``psnr``; None takes it from the held-out rows.
+        As in ``psnr``, unused by "r2"; None takes it from the held-out rows.
     random_state : int, RandomState instance or None, default=0
         Seed of the noise, drawn once, here.
 
     Returns
     -------
     scorer : callable, (estimator, X, y=None) -> float
-        Higher is better.
+        Higher is better. X is dense, and a Pipeline must be invertible step by step.
 
     Raises
     ------
     ValueError
-        If a noise level is not positive and finite, or ``metric`` or ``groups`` is
-        unknown.
+        If a noise level is not positive and finite, ``metric`` or ``groups`` is
+        unknown, or ``data_range`` is not positive.
 
     Examples
     --------
@@ -148,7 +155,9 @@ def denoising_scorer(
         )
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {sorted(METRICS)}, got {metric!r}.")
-    if groups not in (None, "all"):
+    if data_range is not None:
+        _check_range(data_range)
+    if not (groups is None or (isinstance(groups, str) and groups == "all")):
         raise ValueError(f"groups must be None or 'all', got {groups!r}.")
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     noise = Noise(tuple(levels.tolist()), bool(relative), seed)
@@ -196,11 +205,9 @@ def _like(X, values):
     """Return ``values`` as a frame with the columns of ``X``, if X is a frame."""
     if not hasattr(X, "columns"):
         return values
-    return (
-        type(X)(values, X.columns)
-        if hasattr(X, "lazy")
-        else type(X)(values, columns=X.columns, index=X.index)
-    )
+    if hasattr(X, "index"):  # pandas
+        return type(X)(values, columns=X.columns, index=X.index)
+    return type(X)(values, X.columns)
 
 
 def _restore(estimator, X, groups):

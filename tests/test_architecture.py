@@ -89,7 +89,7 @@ def test_no_module_imports_itself_in_a_circle():
 def test_theory_has_no_data(path):
     if room(name_of(path)) == "theory":
         modules = {name.split(".")[0] for name in imports(tree_of(path))}
-        assert modules <= {"typing", "numpy", "scipy", "sklearn", ROOT.name}
+        assert modules <= {"numbers", "typing", "numpy", "scipy", "sklearn", ROOT.name}
         assert "sklearn.datasets" not in set(imports(tree_of(path)))
 
 

@@ -67,7 +67,8 @@ def test_same_seed_same_rows():
         ({"model": "both"}, "model must be one of .*'both'"),
         ({"noise": "pink"}, "noise must be one of .*'pink'"),
         ({"n_nonzero": 65}, r"n_nonzero must be in \[0, 64\], got 65"),
-        ({"noise_std": -1.0}, "noise_std must be at least 0"),
+        ({"noise_std": -1.0}, "noise_std must be at least 0 and finite, got -1.0"),
+        ({"noise_std": [1, 2]}, r"noise_std must be a number or have shape \(10,\)"),
     ],
 )
 def test_refuses(options, message):

@@ -101,6 +101,13 @@ def test_integers_are_clipped_not_wrapped():
     assert_allclose(restored, np.clip(exact, 0, 255), atol=0.5)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_the_largest_integers_do_not_wrap_around(dtype):
+    top = np.iinfo(dtype).max
+    restored = denoise_image(coder(), np.full((9, 9), top, dtype))
+    assert_allclose(restored.astype(float), float(top))
+
+
 def test_threads_do_not_change_the_image():
     noisy = picture() + np.random.default_rng(0).standard_normal((40, 44))
     one, two = (denoise_image(coder(n_jobs=n), noisy) for n in (1, 2))
@@ -147,10 +154,14 @@ def test_memory_stays_within_a_few_images():
         (np.zeros(9), {}, r"image must have shape.*\(9,\)"),
         (np.zeros((9, 9), bool), {}, "dtype bool"),
         (np.full((9, 9), np.nan), {}, "image must be finite"),
-        (np.zeros((7, 9)), {}, r"patch_size must be.*\(8, 8\)"),
-        (np.zeros((9, 9)), {"step": 9}, r"step must be in \[1, 8\].*got 9"),
+        (np.zeros((7, 9)), {}, r"patch_size must be at most.*\(7, 9\), got \(8, 8\)"),
+        (np.zeros((9, 9)), {"patch_size": 8}, "patch_size must be two integers.*got 8"),
+        (np.zeros((9, 9)), {"patch_size": (8.5, 8)}, "patch_size must be two integers"),
+        (np.zeros((9, 9)), {"step": 9}, r"step must be an integer in \[1, 8\].*got 9"),
+        (np.zeros((9, 9)), {"step": 2.5}, r"step must be an integer.*got 2.5"),
         (np.zeros((9, 9)), {"patch_size": (4, 4)}, "16 features.*fitted on 64"),
-        (np.zeros((9, 9)), {"groups": "some"}, "groups must be None, 'all'"),
+        (np.zeros((9, 9)), {"groups": "some"}, "groups must be None or 'all'.*'some'"),
+        (np.zeros((9, 9)), {"groups": np.zeros(4)}, "groups must be None or 'all'"),
     ],
 )
 def test_refuses(image, options, message):

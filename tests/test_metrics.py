@@ -57,7 +57,9 @@ def test_psnr_does_not_depend_on_the_unit():
     ("arguments", "message"),
     [
         (([1.0, 2.0], [1.0]), "one shape"),
-        (([1.0, 1.0], [1.0, 2.0]), "data_range must be positive"),
+        (([1.0, 1.0], [1.0, 2.0]), "data_range must be given"),
+        (([1.0, np.nan], [1.0, 2.0]), "clean must be finite"),
+        (([], []), "clean must be finite and not empty"),
     ],
 )
 def test_psnr_refuses(arguments, message):
@@ -162,6 +164,7 @@ def test_single_precision_stays(rows):
         ({"noise_levels": [0.1, -1]}, r"noise_levels must be positive.*\[0.1, -1\]"),
         ({"noise_levels": [np.nan]}, "noise_levels must be positive"),
         ({"noise_levels": [1], "metric": "ssim"}, "metric must be one of .*'ssim'"),
+        ({"noise_levels": [1], "data_range": -1}, "data_range must be .*got -1"),
         ({"noise_levels": [1], "groups": "some"}, "groups must be None or 'all'"),
     ],
 )

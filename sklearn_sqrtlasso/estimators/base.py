@@ -50,6 +50,25 @@ def all_or_nothing(method):
     return attempt
 
 
+def is_missing(labels):
+    """Tell which labels are None, NaN or another value that differs from itself.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Labels of any dtype.
+
+    Returns
+    -------
+    missing : ndarray of shape (n_samples,)
+        Booleans.
+    """
+    if labels.dtype != object:
+        return labels != labels
+    same = [False if label is None else label == label for label in labels]
+    return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
+
+
 def resolve_groups(groups, n_samples):
     """Return the runs of rows that share a noise level.
 
@@ -76,15 +95,21 @@ def resolve_groups(groups, n_samples):
         return one_run(n_samples)
     labels = np.asarray(groups)
     if labels.shape != (n_samples,):
+        found = f"an array of shape {labels.shape}" if labels.ndim else repr(groups)
         raise ValueError(
             f"groups must be None, 'all' or an array of {n_samples} labels, "
-            f"one a row of X, got an array of shape {labels.shape}."
+            f"one a row of X, got {found}."
+        )
+    n_missing = int(np.sum(is_missing(labels)))
+    if n_missing:
+        raise ValueError(
+            f"groups must label every row, got {n_missing} missing labels (None, NaN)."
         )
     try:
         return runs_of_groups(labels)
     except TypeError as error:
         raise TypeError(
-            "groups must be labels of one type that can be sorted, without None."
+            "groups must be labels of one type that can be sorted."
         ) from error
 
 
@@ -273,12 +298,12 @@ class RowEncoder(
         Returns
         -------
         score : float
-            Explained variance. For constant columns only, 1 if they are restored
-            exactly and 0 otherwise.
+            Explained variance. If all columns are constant up to rounding, 1 if they
+            are restored up to rounding and 0 otherwise.
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        unit = float(abs(X).max()) or 1.0
+        unit = 2.0 ** np.frexp(float(abs(X).max()))[1]  # exact, and nothing overflows
         mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
 
         def energies(block):
@@ -287,13 +312,14 @@ class RowEncoder(
             )
             left = (x - self._decode(block.Z)).astype(np.float64) / unit
             spread = x.astype(np.float64) / unit - mean
-            return float(np.sum(left**2)), float(np.sum(spread**2))
+            return np.sum(left**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
 
         runs = resolve_groups(groups, X.shape[0])
-        sums = np.sum(self._visit_codes(X, runs, energies), axis=0)
-        if sums[1] == 0:
-            return float(sums[0] == 0)
-        return float(1 - sums[0] / sums[1])
+        left, spread, whole = np.sum(self._visit_codes(X, runs, energies), axis=0)
+        rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
+        if spread <= rounding:
+            return float(left <= rounding)
+        return float(1 - left / spread)
 
     def _validate(self, X, *, reset):
         return validate_data(

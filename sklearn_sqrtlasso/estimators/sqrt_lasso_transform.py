@@ -1,10 +1,11 @@
 """A learnt transform whose one penalty serves every noise level."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.estimators.base import (
     RowEncoder,
@@ -44,7 +45,8 @@ class SqrtLassoTransform(RowEncoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None takes the number of features.
+        Number of units, at least 1; None takes the number of features, or of rows of an
+        ``init`` that is an array.
     alpha : float or "pivotal", default="pivotal"
         Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
         are nonzero, and from 1 on every code of a row on its own is zero. The norm is
@@ -59,9 +61,9 @@ class SqrtLassoTransform(RowEncoder):
         that of square patches is), "random" Gaussian directions. All are projected on
         the constraint.
     max_iter : int, default=100
-        Largest number of learning steps; 0 keeps the init.
+        Largest number of learning steps of ``fit``; 0 keeps the init.
     tol : float, default=1e-4
-        Relative decrease of the objective below which learning stops, at least 0.
+        Relative decrease of the objective below which ``fit`` stops, at least 0.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None
@@ -107,8 +109,9 @@ class SqrtLassoTransform(RowEncoder):
     objective makes use of it: learnt frames end up close to an orthonormal basis, with
     the rest of the rows small. Keep an overcomplete frame as it is by ``max_iter=0``.
 
-    Up to :math:`\alpha = K^{-1/2}`, K the number of components (at least that of
-    features), all rows are kept whole, and ``fit`` has nothing to learn from.
+    With at least as many components as features, and up to
+    :math:`\alpha = 1/\sqrt{\text{n\_components}}`, all rows are kept whole and ``fit``
+    has nothing to learn from.
 
     No mean is subtracted: center the columns first if their means are not sparse
     themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features a
@@ -182,7 +185,7 @@ class SqrtLassoTransform(RowEncoder):
             return progress.step(n_iter, objective, lambda: attributes(frame))
 
         W = self._first_components(X)
-        alpha = self._penalty(W)
+        alpha = self._penalty(W, kept=self.max_iter == 0)
         frame, statistics, curve = learn_frame(
             X,
             self._frame(W, alpha),
@@ -198,6 +201,7 @@ class SqrtLassoTransform(RowEncoder):
         self.moment_ = statistics.moment
         self.n_samples_seen_ = statistics.n_rows
         self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
+        self._warn_if_unsettled()
         progress.end(lambda: attributes(frame))
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -234,7 +238,7 @@ class SqrtLassoTransform(RowEncoder):
         runs = resolve_groups(groups, X.shape[0])
         if begins:
             W = self._first_components(X)
-            self.components_, self.alpha_ = W, self._penalty(W)
+            self.components_, self.alpha_ = W, self._penalty(W, kept=False)
             self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
         frame = self._frame_for(X)
@@ -250,18 +254,31 @@ class SqrtLassoTransform(RowEncoder):
         self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
         return self
 
+    def _warn_if_unsettled(self):
+        curve = self.objective_curve_
+        if self.n_iter_ < self.max_iter or not self.n_iter_ or not self.tol:
+            return
+        decrease = (curve[-2] - curve[-1]) / curve[-2] if curve[-2] else 0.0
+        if decrease > self.tol:
+            warnings.warn(
+                f"Learning stopped at max_iter={self.max_iter}; the last step lowered "
+                f"the objective by {decrease:.1e}, more than tol={self.tol:.1e}.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
     def _first_components(self, X):
         n_features = X.shape[1]
-        n_components = n_features if self.n_components is None else self.n_components
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            W = INITS[self.init](X, n_components, rng)
+            W = INITS[self.init](X, self.n_components or n_features, rng)
         else:
-            W = check_array(self.init, dtype=np.float64, input_name="init")
-            if W.shape != (n_components, n_features):
+            W = np.asarray(self.init, dtype=np.float64)
+            n_components = self.n_components or len(np.atleast_1d(W))
+            if W.shape != (n_components, n_features) or not np.all(np.isfinite(W)):
                 raise ValueError(
-                    f"init must have shape (n_components, n_features) = "
-                    f"({n_components}, {n_features}), got {W.shape}."
+                    f"init must be finite and have shape (n_components, n_features) = "
+                    f"({n_components}, {n_features}), got shape {W.shape}."
                 )
         if np.linalg.matrix_rank(W) < min(W.shape):
             raise ValueError(
@@ -270,10 +287,11 @@ class SqrtLassoTransform(RowEncoder):
             )
         return nearest_frame(W).astype(X.dtype)
 
-    def _penalty(self, W):
+    def _penalty(self, W, *, kept):
+        # The pivot of a frame that is kept is simulated, any other has a bound.
         if self.alpha != "pivotal":
             return float(self.alpha)
-        return pivotal_alpha(*W.shape, components=None if self.max_iter else W)
+        return pivotal_alpha(*W.shape, components=W if kept else None)
 
     def _frame(self, W, alpha):
         alpha = min(alpha, CODES_NOTHING)

@@ -65,17 +65,18 @@ def sum_row(u, alpha, t, c, positive):
     """Return what a Newton step on ``t^2`` needs of one row.
 
     That is ``sum alpha_i^2`` over the entries above their threshold ``alpha_i t`` and
-    ``sum (c u_i)^2`` over the others. Products with a mask, not branches, are SIMD.
+    ``sum (c u_i)^2`` over the others. Products with a mask, not branches, are SIMD. At
+    ``t = inf`` nothing is active, units without a penalty included.
     """
     f = u.dtype.type
     active, tail = f(0), f(0)
     for j in range(u.shape[0]):
         high = alpha[j] * t
         low = -f(np.inf) if positive else -high
-        off = f((u[j] <= high) & (u[j] >= low))
+        on = f((u[j] > high) | (u[j] < low))
         v = u[j] * c
-        tail += v * v * off
-        active += alpha[j] * alpha[j] * (f(1) - off)
+        tail += v * v * (f(1) - on)
+        active += alpha[j] * alpha[j] * on
     return np.float64(active), np.float64(tail)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -108,10 +108,34 @@ def blocks_of_runs(starts, n_block_rows):
     return [block._replace(part=b // size) for b, block in enumerate(blocks)]
 
 
-@cache
-def _blas():
-    """Return the controller of BLAS threads; to find the libraries takes 3 ms."""
-    return ThreadpoolController()
+class _OneThreadOfBlas:
+    """Hold BLAS to one thread while anybody works, and restore it after the last.
+
+    A matrix product rounds differently on more threads, so results would depend on
+    them; and of two callers who each restore what they found, the second would leave
+    the process on one thread for good.
+    """
+
+    def __init__(self):
+        self.lock, self.n_users = Lock(), 0
+        self.controller = self.limiter = None
+
+    def __enter__(self):
+        with self.lock:
+            if self.controller is None:  # to find the libraries takes 3 ms
+                self.controller = ThreadpoolController()
+            if self.n_users == 0:
+                self.limiter = self.controller.limit(limits=1, user_api="blas")
+            self.n_users += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.n_users -= 1
+            if self.n_users == 0:
+                self.limiter.restore_original_limits()
+
+
+_one_thread_of_blas = _OneThreadOfBlas()
 
 
 def for_each_block(
@@ -147,12 +171,10 @@ def for_each_block(
         return [work(block) for block in part]
 
     n_threads = min(effective_n_jobs(n_jobs), max(1, len(parts)))
-    if n_threads == 1:
-        done = [run(part) for part in parts]
-    else:
-        with (
-            _blas().limit(limits=1, user_api="blas"),
-            ThreadPoolExecutor(n_threads) as pool,
-        ):
-            done = list(pool.map(run, parts))
+    with _one_thread_of_blas:
+        if n_threads == 1:
+            done = [run(part) for part in parts]
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                done = list(pool.map(run, parts))
     return [result for part in done for result in part]

@@ -24,6 +24,11 @@ def alpha_max(U, rest=None, *, positive=False):
     alpha : ndarray of shape (n_samples,)
         Penalties, pure numbers in [0, 1]; 0 for rows of zeros.
 
+    Raises
+    ------
+    ValueError
+        If ``U`` is not two-dimensional.
+
     Examples
     --------
     >>> from sklearn_sqrtlasso.theory.limits import alpha_max
@@ -31,6 +36,8 @@ def alpha_max(U, rest=None, *, positive=False):
     array([0.8, 0. ])
     """
     U = np.asarray(U, dtype=np.float64)
+    if U.ndim != 2:
+        raise ValueError(f"U must have shape (n_samples, n_components), got {U.shape}.")
     rest = np.zeros(len(U)) if rest is None else np.asarray(rest, dtype=np.float64)
     size = np.maximum(np.abs(U).max(axis=1, initial=0), rest)
     size[size == 0] = 1

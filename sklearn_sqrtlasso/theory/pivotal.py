@@ -1,5 +1,6 @@
 """The penalty that theory chooses before any data is seen, and what it promises."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,8 @@ def pivotal_alpha(
     Raises
     ------
     ValueError
-        If ``confidence`` is outside (0, 1) or ``components`` has another shape.
+        If a number is below 1, ``confidence`` is outside (0, 1), or ``components`` has
+        another shape or is not finite.
 
     References
     ----------
@@ -71,6 +73,13 @@ def pivotal_alpha(
     >>> round(pivotal_alpha(64, 64), 3)
     0.406
     """
+    for name, value in (
+        ("n_components", n_components),
+        ("n_features", n_features),
+        ("n_draws", n_draws),
+    ):
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
     if components is None:
@@ -80,6 +89,8 @@ def pivotal_alpha(
         raise ValueError(
             f"components must have shape ({n_components}, {n_features}), got {W.shape}."
         )
+    if not np.all(np.isfinite(W)) or not W.any():
+        raise ValueError("components must be finite and not all zero.")
     rng = check_random_state(random_state)
     seen = np.linalg.pinv(W) @ W if n_components < n_features else None
     ratios = [
@@ -154,6 +165,11 @@ def recovery_bound(alpha, n_nonzero, noise_norm):
         Bounds of the largest and of the Euclidean error, in units of the data; infinite
         if :math:`k\alpha^2 \ge 1`.
 
+    Raises
+    ------
+    ValueError
+        If an argument is negative.
+
     References
     ----------
     .. [1] N. Goldenstein, J. Sulam, Y. Romano, "Pivotal Auto-Encoder via
@@ -166,6 +182,13 @@ def recovery_bound(alpha, n_nonzero, noise_norm):
     >>> round(bound.max_error, 3), round(bound.l2_error, 3)
     (1.067, 2.133)
     """
+    for name, value in (
+        ("alpha", alpha),
+        ("n_nonzero", n_nonzero),
+        ("noise_norm", noise_norm),
+    ):
+        if not value >= 0:
+            raise ValueError(f"{name} must be at least 0, got {value!r}.")
     room = 1 - n_nonzero * alpha**2
     if room <= 0:
         return RecoveryBound(np.inf, np.inf)

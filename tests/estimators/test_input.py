@@ -203,3 +203,15 @@ def test_huge_and_tiny_rows_are_fitted_like_others(scale, dtype):
     by_scale = coder.fit(X.dtype.type(scale) * X).objective_curve_
     n = min(len(curve), len(by_scale))  # rounding may end one of them a step earlier
     assert_allclose(by_scale[:n], curve[:n], rtol=1e4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e-318, "f8"), (1e300, "f8"), (1e-42, "f4"), (1e35, "f4")]
+)
+def test_rows_at_the_ends_of_their_range_are_fitted(coder, scale, dtype):
+    X = (scale * make_rows()).astype(dtype)
+    for method in (coder.fit, coder.partial_fit):
+        Z = dense(method(X).transform(X, groups="all"))
+        assert np.isfinite(Z).all()
+        assert np.isfinite(coder.objective_curve_).all()
+        assert 0 < coder.noise_scale_ < 10 * scale

@@ -9,6 +9,9 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 
+# Some checks fit frames and code arrays on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+
 CONFIGURATIONS = [
     SqrtLassoTransform(),
     SqrtLassoTransform(positive=True),

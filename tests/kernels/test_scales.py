@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.kernels.shrinkage import shrink_runs
 from tests import sized
 from tests.kernels.test_shrinkage import gap, gaussian_rows, shrink
 
@@ -100,3 +101,16 @@ def test_a_huge_entry_does_not_hide_the_level_of_tiny_ones(dtype):
     assert np.flatnonzero(Z[0]).tolist() == [3]
     # 99 entries stay below: t^2 (1 - alpha^2) = 99e-18, to float32 precision
     assert_allclose(level, np.sqrt(99e-18 / 0.75), rtol=1e-6)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("alpha", [0.05, 0.5, 1.5])
+def test_rows_that_are_not_finite_still_end(value, alpha, positive):
+    for U in (np.full((3, 30), value), np.where(np.arange(30) == 4, value, 1.0)[None]):
+        out, level, rest = np.empty_like(U), np.empty(len(U)), np.zeros(len(U))
+        alphas = np.full(30, alpha)
+        for runs in (np.arange(len(U) + 1), np.array([0, len(U)])):
+            shrink_runs(U, rest, alphas, positive, runs, out, level)
+        assert not np.any(np.isfinite(level))
+        assert np.all(np.isnan(out[:, 4]))

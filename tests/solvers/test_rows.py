@@ -1,12 +1,14 @@
 """Runs, blocks and threads: each row is visited once, in order, whoever does it."""
 
+import time
 from itertools import pairwise
-from threading import get_ident
+from threading import Thread, get_ident
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
 
 from sklearn_sqrtlasso.solvers import rows
 from sklearn_sqrtlasso.solvers.rows import (
@@ -137,3 +139,21 @@ def test_what_a_visit_raises_reaches_the_caller(n_jobs):
 
     with pytest.raises(RuntimeError, match="at row"):
         for_each_block(fail, blocks_of_runs(np.arange(101), 3), n_jobs)
+
+
+def test_concurrent_callers_leave_blas_as_they_found_it():
+    def threads():
+        info = ThreadpoolController().select(user_api="blas").info()
+        return [library["num_threads"] for library in info]
+
+    before, blocks = threads(), rows.blocks_of_runs(np.arange(2001), 100)
+
+    def call(duration):
+        rows.for_each_block(lambda block: time.sleep(duration), blocks, 2)
+
+    callers = [Thread(target=call, args=(0.002 * i,)) for i in range(1, 6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert threads() == before

@@ -1,0 +1,66 @@
+"""Coding needs little memory beside its output, however many rows share a level."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+from tests import sized
+
+ALLOWED = 16 * 2**20
+N_ROWS = sized(20_000, 500)
+
+
+def peak_of(work):
+    """Return the most memory, in bytes, that is held at once during ``work()``."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        result = work()
+        return tracemalloc.get_traced_memory()[1] - before, result
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(0).standard_normal((N_ROWS, 64))
+
+
+@pytest.fixture(params=[None, 2], ids=["one thread", "two threads"])
+def coder(request, rows):
+    coder = SqrtLassoTransform(256, alpha=0.2, init="dct", max_iter=0)
+    coder.set_params(n_jobs=request.param).fit(rows[:100])
+    coder.transform(rows[:100], groups="all")  # compile before memory is measured
+    return coder.set_params(n_jobs=request.param)
+
+
+GROUPS = {"alone": None, "all": "all", "scattered": np.arange(N_ROWS) % 11}
+each_groups = pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+
+
+@each_groups
+def test_coding_holds_little_more_than_the_codes(coder, rows, groups):
+    peak, Z = peak_of(lambda: coder.transform(rows, groups=groups))
+    assert Z.nbytes <= peak <= Z.nbytes + ALLOWED
+
+
+@each_groups
+def test_restoring_holds_little_more_than_the_rows(coder, rows, groups):
+    peak, X = peak_of(lambda: coder.reconstruct(rows, groups=groups))
+    assert X.nbytes <= peak <= X.nbytes + ALLOWED
+
+
+@each_groups
+def test_noise_levels_hold_little_more_than_themselves(coder, rows, groups):
+    peak, sigma = peak_of(lambda: coder.noise_scale(rows, groups=groups))
+    assert sigma.nbytes <= peak <= sigma.nbytes + ALLOWED
+
+
+def test_sparse_codes_hold_no_dense_codes(coder, rows):
+    coder.set_params(sparse_output=True)
+    peak, Z = peak_of(lambda: coder.transform(rows))
+    held = Z.data.nbytes + Z.indices.nbytes + Z.indptr.nbytes
+    # blocks are packed before they are joined: twice the codes, with wide indices
+    assert peak <= 2 * held + Z.nnz * 8 + ALLOWED
