@@ -13,7 +13,7 @@ CODERS = {
     "default": SqrtLassoTransform(),
     "positive": SqrtLassoTransform(alpha=0.4, positive=True),
     "sparse": SqrtLassoTransform(alpha=0.4, sparse_output=True),
-    "over": SqrtLassoTransform(25, init="random", random_state=0, alpha=0.35),
+    "over": SqrtLassoTransform(25, init="random", random_state=0, alpha=0.35, tol=1e-3),
     "under": SqrtLassoTransform(5, alpha=0.4),
     "kept": SqrtLassoTransform(init="dct", max_iter=0, alpha=0.4),
 }

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ortho_group
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso import SqrtLassoTransform
@@ -71,6 +71,25 @@ def test_without_steps_the_init_is_kept_projected(shape):
     assert_allclose(coder.components_, nearest_frame(init), rtol=1e-12)
     assert coder.n_iter_ == 0
     assert coder.objective_curve_.shape == (1,)
+
+
+def test_an_init_tells_the_number_of_components():
+    init = np.random.default_rng(0).standard_normal((5, 12))
+    coder = SqrtLassoTransform(init=init, max_iter=0).fit(make_rows())
+    assert_allclose(coder.components_, nearest_frame(init), rtol=1e-12)
+
+
+def test_a_fit_that_has_not_settled_warns_once():
+    coder = SqrtLassoTransform(alpha=0.4, max_iter=2)
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=2.* more than tol=1\.0e-04"):
+        coder.fit(make_rows())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("options", [{"tol": 0.0}, {"tol": 0.5}, {"max_iter": 0}, {}])
+def test_a_fit_that_has_settled_or_was_not_asked_to_does_not_warn(options):
+    SqrtLassoTransform(alpha=0.4, **{"max_iter": 500, **options}).fit(make_rows())
+    SqrtLassoTransform(alpha=0.4, max_iter=1).partial_fit(make_rows())
 
 
 def test_parameters_stay_as_they_were_given(coder):

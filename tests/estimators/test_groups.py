@@ -1,7 +1,5 @@
 """Rows of a group share one noise level, whatever the labels look like."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -70,29 +68,29 @@ def test_groups_do_not_see_each_other(coder):
 @pytest.mark.parametrize("method", EVERY_METHOD)
 @pytest.mark.parametrize("shape", [N_ROWS - 1, N_ROWS + 1, 0, (N_ROWS, 2)])
 def test_labels_are_as_many_as_rows(method, shape):
-    coder, groups = SqrtLassoTransform(max_iter=1).fit(make_rows()), np.zeros(shape)
-    message = rf"groups must be None, 'all' or an array of {N_ROWS} labels.* got .*"
-    with pytest.raises(ValueError, match=message + re.escape(str(groups.shape))):
+    coder, groups = SqrtLassoTransform(max_iter=0).fit(make_rows()), np.zeros(shape)
+    message = f"groups must be None, 'all' or an array of {N_ROWS} labels.* got "
+    with pytest.raises(ValueError, match=message):
         getattr(coder, method)(make_rows(), groups=groups)
 
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
 def test_the_only_word_for_groups_is_all(method):
-    coder = SqrtLassoTransform(max_iter=1).fit(make_rows())
+    coder = SqrtLassoTransform(max_iter=0).fit(make_rows())
     with pytest.raises(ValueError, match=r"groups must be None, 'all' or .* got 'ALL'"):
         getattr(coder, method)(make_rows(), groups="ALL")
 
 
 @pytest.mark.parametrize("groups", [5, 2.0, "some"])
 def test_what_is_no_array_of_labels_is_refused_by_its_value(groups):
-    coder = SqrtLassoTransform(max_iter=1).fit(make_rows())
+    coder = SqrtLassoTransform(max_iter=0).fit(make_rows())
     with pytest.raises(ValueError, match=f"groups must be .*got.*{groups!r}"):
         coder.transform(make_rows(), groups=groups)
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_rows_without_a_label_are_refused(missing):
-    coder = SqrtLassoTransform(max_iter=1).fit(make_rows())
+    coder = SqrtLassoTransform(max_iter=0).fit(make_rows())
     groups = pd.Series([missing, *["a"] * (N_ROWS - 1)], dtype=object)
     with pytest.raises(ValueError, match="got 1 missing labels"):
         coder.transform(make_rows(), groups=groups)

@@ -206,7 +206,7 @@ def test_huge_and_tiny_rows_are_fitted_like_others(scale, dtype):
 
 
 @pytest.mark.parametrize(
-    ("scale", "dtype"), [(1e-318, "f8"), (1e300, "f8"), (1e-42, "f4"), (1e35, "f4")]
+    ("scale", "dtype"), [(1e-318, "f8"), (1e300, "f8"), (1e-42, "f4"), (1e30, "f4")]
 )
 def test_rows_at_the_ends_of_their_range_are_fitted(coder, scale, dtype):
     X = (scale * make_rows()).astype(dtype)

@@ -9,7 +9,7 @@ from sklearn_sqrtlasso import SqrtLassoTransform
 from tests import sized
 
 ALLOWED = 16 * 2**20
-N_ROWS = sized(20_000, 500)
+N_ROWS = sized(20_000, 100)
 
 
 def peak_of(work):

@@ -18,7 +18,7 @@ CONFIGURATIONS = [
     SqrtLassoTransform(sparse_output=True),
     SqrtLassoTransform(30, n_jobs=2, random_state=0),
     SqrtLassoTransform(init="random", random_state=0, verbose=1),
-    SqrtLassoTransform(init="dct", max_iter=3),
+    SqrtLassoTransform(init="dct", max_iter=3, tol=0.0),
     SqrtLassoTransform(alpha=0.3, tol=0.0),
     SqrtLassoTransform(2, alpha=0.0, positive=True, sparse_output=True),
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -104,24 +104,32 @@ def test_components_of_another_shape_are_refused():
 def recoveries(draw):
     """Draw a sparse code, noise, and a penalty for which the bound holds."""
     d, seed = draw(st.integers(2, 60)), draw(st.integers(0, 10**6))
-    k = draw(st.integers(1, d))
     rng = np.random.default_rng(seed)
     e = draw(st.sampled_from([1e-6, 1.0, 1e3])) * rng.standard_normal(d)
-    alpha = draw(st.floats(1, 2)) * alpha_max(e[None])[0]
-    assume(k * alpha**2 < 0.999)
+    least = (1 + 1e-9) * alpha_max(e[None])[0]
+    alpha = least + draw(st.floats(0, 1)) * (1 - least) * least
+    most = min(d, int(0.999 / alpha**2))  # k alpha^2 < 1
+    k = draw(st.integers(min(1, most), most))
     z = np.zeros(d)
     z[rng.permutation(d)[:k]] = rng.choice([-1, 1], k) * rng.uniform(1e-3, 1, k)
     return draw(st.floats(0.01, 1e4)) * z, e, alpha
 
 
 @given(recoveries())
-def test_codes_are_as_near_as_the_bound_says(recovery):
+def test_no_entry_is_farther_off_than_the_bound_says(recovery):
     z, e, alpha = recovery
     ours = oracles.shrink((z + e)[None], alpha)[0]
-    bound = recovery_bound(alpha, np.count_nonzero(z), np.linalg.norm(e))
-    rounding = 1e-12 * np.abs(z + e).max()
-    assert np.abs(ours - z).max() <= bound.max_error + rounding
-    assert np.linalg.norm(ours - z) <= bound.l2_error + rounding
+    bound = recovery_bound(alpha, np.count_nonzero(z), np.linalg.norm(e)).max_error
+    assert np.abs(ours - z).max() <= bound + 1e-12 * np.abs(z).max()  # rounding
+
+
+@given(recoveries())
+def test_codes_that_stand_out_are_as_near_as_the_bound_says(recovery):
+    z, e, alpha = recovery
+    z = z + 2 * np.sign(z) * np.abs(e).max()
+    ours = oracles.shrink((z + e)[None], alpha)[0]
+    bound = recovery_bound(alpha, np.count_nonzero(z), np.linalg.norm(e)).l2_error
+    assert np.linalg.norm(ours - z) <= bound + 1e-12 * np.abs(z).max()  # rounding
 
 
 @given(recoveries())
@@ -131,6 +139,15 @@ def test_entries_above_the_bound_keep_their_place_and_sign(recovery):
     z = np.sign(z) * (np.abs(z) + (1 + 1e-9) * bound)
     ours = oracles.shrink((z + e)[None], alpha)[0]
     assert np.array_equal(np.sign(ours), np.sign(z))
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_negative_arguments_of_the_bound_are_refused(position):
+    arguments = [0.4, 4, 1.0]
+    arguments[position] *= -1
+    name = ("alpha", "n_nonzero", "noise_norm")[position]
+    with pytest.raises(ValueError, match=f"{name} must be at least 0, got -"):
+        recovery_bound(*arguments)
 
 
 @pytest.mark.parametrize(("alpha", "k"), [(0.5, 4), (0.5, 5), (1.0, 1)])
