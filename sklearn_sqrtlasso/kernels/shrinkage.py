@@ -142,19 +142,19 @@ def first_guess(size, n_rows, n_units, itemsize):
 
 
 @step
-def newton_step(q, last, n_rows, active, tail):
-    """Return the next squared level, the sum to remember, and whether the root is met.
+def newton_step(q, falls, n_rows, active, tail):
+    """Return the next squared level, whether steps fall from it, and if it is the root.
 
-    ``last`` is the active sum that ``q`` was computed from, -1 for a guess. Where the
-    slope ``n_rows - active`` is positive, the tangent of a concave function meets zero
-    at or above the root; from there the steps fall until the active set repeats.
+    Where the slope ``n_rows - active`` is positive, the tangent of a concave function
+    meets zero at or above the root; from there the steps fall until one does not: then
+    the active set is that of the root. A guess (``falls`` is False) may be anywhere; if
+    the slope is not positive there, the steps begin at infinity.
     """
     if active >= n_rows:  # a guess below the root, or a set at its critical size
-        falls = last < 0
-        return (math.inf if falls else q), last, not falls
+        return (q if falls else math.inf), falls, falls
     root = tail / (n_rows - active)
-    met = active == last or (last >= 0 and root >= q)
-    return (q if met else root), active, met
+    met = falls and not root < q
+    return (q if met else root), True, met
 
 
 @kernel
@@ -187,15 +187,15 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
         lo, hi = runs[g], runs[g + 1]
         size = run_size(U, rest, lo, hi)
         c, q = first_guess(size, hi - lo, U.shape[1], U.itemsize)
-        last, met, t = -1.0, False, 0.0
+        falls, met, t = False, False, 0.0
         while not met:
             t = math.sqrt(q) / c
-            if last >= 0:
+            if falls:
                 energy = shrink_run(U, rest, alpha, positive, t, c, lo, hi, out)
                 if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:
                     break
             active, tail = sum_run(U, rest, alpha, positive, t, c, lo, hi)
-            q, last, met = newton_step(q, last, hi - lo, active, tail)
+            q, falls, met = newton_step(q, falls, hi - lo, active, tail)
         for i in range(lo, hi):
             level[i] = t
 

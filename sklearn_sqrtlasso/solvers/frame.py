@@ -182,7 +182,7 @@ def _long_run_level(X, frame, runs, blocks, n_jobs):
     itemsize = frame.components.itemsize
     size = math.fsum(for_each_block(size_of, blocks, n_jobs))
     c, q = first_guess(size, n_rows, n_units, itemsize)
-    last, met, t = -1.0, False, 0.0
+    falls, met, t = False, False, 0.0
     while not met:
         t = math.sqrt(q) / c
 
@@ -192,7 +192,7 @@ def _long_run_level(X, frame, runs, blocks, n_jobs):
 
         sums = for_each_block(sums_of, blocks, n_jobs)
         active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
-        q, last, met = newton_step(q, last, n_rows, active, tail)
+        q, falls, met = newton_step(q, falls, n_rows, active, tail)
     return t
 
 
