@@ -21,7 +21,8 @@ from sklearn_sqrtlasso.learning.frames import (
     learn_frame,
     nearest_frame,
 )
-from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale, visit_codes
+from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale
+from sklearn_sqrtlasso.solvers.visit import visit_codes
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, whatever the groups

@@ -8,8 +8,9 @@ from scipy.fft import idct
 from scipy.linalg import eigh
 from sklearn.utils.extmath import randomized_svd
 
-from sklearn_sqrtlasso.solvers.frame import Frame, visit_codes
+from sklearn_sqrtlasso.solvers.frame import Frame
 from sklearn_sqrtlasso.solvers.rows import N_PARTS, Runs
+from sklearn_sqrtlasso.solvers.visit import visit_codes
 
 WIDE = 2000  # features from which a few principal directions are found by sampling
 INERTIA = 1e-10  # pull towards the present frame where the data say nothing

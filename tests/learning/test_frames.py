@@ -14,8 +14,9 @@ from sklearn_sqrtlasso.learning.frames import (
     nearest_frame,
     pca_frame,
 )
-from sklearn_sqrtlasso.solvers.frame import Frame, visit_codes
+from sklearn_sqrtlasso.solvers.frame import Frame
 from sklearn_sqrtlasso.solvers.rows import one_run, runs_of_groups, single_rows
+from sklearn_sqrtlasso.solvers.visit import visit_codes
 from tests import oracles, sized
 
 N_ROWS = sized(300, 50)

@@ -10,9 +10,10 @@ from sklearn.datasets import load_digits
 
 from sklearn_sqrtlasso.learning.frames import dct_frame, nearest_frame
 from sklearn_sqrtlasso.solvers import rows
-from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale, project, visit_codes
+from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale
 from sklearn_sqrtlasso.solvers.rows import one_run, runs_of_groups, single_rows
 from sklearn_sqrtlasso.solvers.solution import shrinkage_gap
+from sklearn_sqrtlasso.solvers.visit import visit_codes
 from tests import oracles, sized
 
 N_ROWS = sized(350, 60)
@@ -88,7 +89,7 @@ def test_codes_are_optimal(shape, runs, small_blocks):
     X, frame = make_rows(), make_frame(shape)
     Z, _ = codes(X, frame, runs)
     gap = shrinkage_gap(
-        *project(X, frame)[:1], Z, frame.alpha, project(X, frame)[1], runs=runs
+        *frame.project(X)[:1], Z, frame.alpha, frame.project(X)[1], runs=runs
     )
     assert gap.max() <= 1e-9
 
@@ -112,7 +113,7 @@ def test_codes_are_those_of_the_oracle(shape, runs):
 def test_rows_of_a_run_share_their_level(shape, runs, small_blocks):
     X, frame = make_rows(), make_frame(shape)
     Z, level = codes(X, frame, runs)
-    U, rest = project(X, frame)
+    U, rest = frame.project(X)
     order = np.arange(N_ROWS) if runs.order is None else runs.order
     for lo, hi in pairwise(runs.starts):
         run = order[lo:hi]
@@ -188,7 +189,7 @@ def test_codes_of_digits_are_optimal():
 @each_shape
 def test_projection_splits_the_energy_of_a_row(shape):
     X = make_rows()
-    U, rest = project(X, make_frame(shape))
+    U, rest = make_frame(shape).project(X)
     energy = np.sum(U**2, axis=1) + rest**2
     assert_allclose(energy, np.sum(X**2, axis=1), rtol=1e-12)
     assert shape[0] < 16 or not rest.any()
@@ -198,7 +199,7 @@ def test_projection_splits_the_energy_of_a_row(shape):
 def test_energy_out_of_reach_neither_overflows_nor_underflows(scale):
     X = np.rint(9 * make_rows()[:20]) * scale
     W = np.eye(16)[:9]
-    rest = project(X, Frame(W, np.ones(9), False))[1]
+    rest = Frame(W, np.ones(9), False).project(X)[1]
     expected = np.linalg.norm(X[:, 9:] / scale, axis=1) * scale
     assert_allclose(rest, expected, rtol=1e-14, atol=5e-324)
 

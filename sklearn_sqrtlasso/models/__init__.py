@@ -1,0 +1,1 @@
+"""Parametric maps of rows: parameters, codes, and the gradient of a loss."""

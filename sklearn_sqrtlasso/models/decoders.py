@@ -1,0 +1,61 @@
+"""Decoders: where the atoms come from that codes are weighted sums of."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import pinvh
+
+RANK_TOL = 1e-10  # squared singular values below this share of the largest are zero
+
+
+class Decoder(NamedTuple):
+    """A matrix of atoms V, made from the encoder's W, or free.
+
+    Attributes
+    ----------
+    atoms : callable, (W) -> V
+        Both have shape (n_components, n_features). For a free decoder, where to begin.
+    pull_back : callable, (W, V, G) -> H
+        Gradient with respect to W, given the gradient G with respect to V.
+    free : bool
+        Whether V is learnt by itself.
+    """
+
+    atoms: Callable
+    pull_back: Callable
+    free: bool = False
+
+
+def _pinv(W):
+    """Return the transposed pseudo-inverse of W, by its smaller Gram matrix."""
+    wide = W.astype(np.float64)
+    if len(W) < W.shape[1]:
+        V = pinvh(wide @ wide.T, rtol=RANK_TOL) @ wide
+    else:
+        V = wide @ pinvh(wide.T @ wide, rtol=RANK_TOL)
+    return V.astype(W.dtype)
+
+
+def _pinv_pull_back(W, V, G):
+    """Pull a gradient back through ``P = V'``, the pseudo-inverse, at constant rank.
+
+    ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P`` (Golub and Pereyra, 1973).
+    """
+    leaving = G @ (V.T @ V)
+    inside = V @ (V.T @ G)
+    return leaving - W @ (V.T @ leaving) + inside - inside @ (V.T @ W) - V @ (G.T @ V)
+
+
+def _nothing(W, V, G):
+    return np.zeros_like(W)
+
+
+DECODERS = MappingProxyType(
+    {
+        "free": Decoder(_pinv, _nothing, free=True),
+        "tied": Decoder(lambda W: W, lambda W, V, G: G),
+        "pinv": Decoder(_pinv, _pinv_pull_back),
+    }
+)

@@ -1,0 +1,262 @@
+"""The two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.models.activations import (
+    FACTOR,
+    MOMENTUM,
+    OFFSET,
+    PENALTY,
+    STEP,
+    Activation,
+    Rows,
+)
+from sklearn_sqrtlasso.models.decoders import Decoder
+
+SHARE_ROWS = 256  # rows of a batch that one thread takes; fixed, as sums depend on it
+PARAMETERS = {"kappa": FACTOR, "step": STEP, "momentum": MOMENTUM}
+SCALARS = {"step", "momentum"}  # one for all units, learnt wherever they exist
+
+
+class TwoLayer(NamedTuple):
+    """What is fixed before learning.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    activation : Activation
+        Map from ``X W'`` to codes.
+    decoder : Decoder
+        Where the atoms come from.
+    positive : bool
+        Whether codes are nonnegative.
+    sizes : mapping
+        Name of each parameter of the activation -> 0 if it is held, 1 if there is one
+        for all units, else n_components.
+    """
+
+    shape: tuple[int, int]
+    activation: Activation
+    decoder: Decoder
+    positive: bool
+    sizes: Mapping[str, int]
+
+
+class Layers(NamedTuple):
+    """The values of all parameters.
+
+    Attributes
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Encoder.
+    V : ndarray of shape (n_components, n_features)
+        Atoms of the decoder.
+    p : dict of str to ndarray
+        Parameters of the activation: (n_components,), or (1,) for those of a step.
+    """
+
+    W: np.ndarray
+    V: np.ndarray
+    p: dict[str, np.ndarray]
+
+
+class Batch(NamedTuple):
+    """Rows to learn from, and what they should become.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Input.
+    target : ndarray of shape (n_rows, n_features) or (n_rows, n_components)
+        Wanted reconstructions, or wanted codes.
+    runs : ndarray of shape (n_runs + 1,)
+        Run g is the rows from ``runs[g]`` to ``runs[g + 1]``.
+    weight : ndarray of shape (n_rows,)
+        Weight of each row's squared error.
+    coded : bool
+        Whether ``target`` holds codes.
+    """
+
+    X: np.ndarray
+    target: np.ndarray
+    runs: np.ndarray
+    weight: np.ndarray
+    coded: bool = False
+
+
+class Encoder(NamedTuple):
+    """Layers, as ``solvers.visit.visit_codes`` wants them: a map of rows to codes.
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        W.
+    alpha : ndarray of shape (n_components,)
+        Penalties.
+    positive : bool
+        Whether codes are nonnegative.
+    activation : Activation
+        The map of ``X W'``.
+    p : dict of str to ndarray
+        Its parameters.
+    """
+
+    components: np.ndarray
+    alpha: np.ndarray
+    positive: bool
+    activation: Activation
+    p: dict[str, np.ndarray]
+
+    def project(self, x):
+        """Return ``x W'``, and zeros: the norm that it does not see is of no concern."""
+        U = np.ascontiguousarray(x @ self.components.T)
+        return U, np.zeros(len(U), U.dtype)
+
+    def shrink(self, U, rest, runs, out, level):
+        """Write the codes of whole runs, and their residual scales where they have."""
+        out[:], memory = self.activation.value(Rows(U, runs, self.positive), self.p)
+        level[:] = 0 if self.activation.at_level is None else memory
+
+    def shrink_at(self, U, rest, t, out):
+        """Write the codes of a part of a run whose residual scale is t."""
+        rows = Rows(U, np.array([0, len(U)]), self.positive)
+        out[:] = self.activation.at_level(rows, self.p, t)
+
+
+def parameter(model: TwoLayer, name):
+    """Return how the parameter ``name`` of the model's activation is learnt."""
+    if name == "alpha":
+        return PENALTY if model.activation.unit == "pure" else OFFSET
+    return PARAMETERS[name]
+
+
+def shapes(model: TwoLayer):
+    """Return the shapes of all learnt parameters, in their order in one flat array."""
+    weights = {"W": model.shape, "V": model.shape}
+    if not model.decoder.free:
+        del weights["V"]
+    return weights | {name: (size,) for name, size in model.sizes.items() if size}
+
+
+def views(model: TwoLayer, flat):
+    """Return the learnt parameters as views of one flat array, by name."""
+    found, start = {}, 0
+    for name, shape in shapes(model).items():
+        size = int(np.prod(shape))
+        found[name] = flat[start : start + size].reshape(shape)
+        start += size
+    return found
+
+
+def flatten(model: TwoLayer, layers: Layers):
+    """Return the learnt parameters of ``layers`` as one flat array of real numbers."""
+    values = {"W": layers.W, "V": layers.V}
+    for name, size in model.sizes.items():
+        values[name] = parameter(model, name).to_raw(layers.p[name][:size])
+    dtype = layers.W.dtype
+    return np.concatenate(
+        [values[name].ravel().astype(dtype) for name in shapes(model)]
+    )
+
+
+def unflatten(model: TwoLayer, flat, held: Layers):
+    """Return the layers of a flat array; what is not learnt is taken from ``held``."""
+    found, p = views(model, flat), {}
+    for name, value in held.p.items():
+        p[name] = value
+        if model.sizes[name]:
+            raw = found[name].astype(np.float64)
+            value = parameter(model, name).from_raw(raw)
+            p[name] = np.broadcast_to(value, p[name].shape).astype(flat.dtype)
+    V = found["V"] if model.decoder.free else model.decoder.atoms(found["W"])
+    return Layers(found["W"], V, p)
+
+
+def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=map):
+    r"""Return the mean loss of a batch and its gradient with respect to ``flat``.
+
+    .. math::
+        \frac{1}{m} \sum_b \omega_b \, \tfrac1n \|z(x_b) V - y_b\|_2^2
+        \quad\text{or}\quad
+        \frac{1}{m} \sum_b \omega_b \, \tfrac1d \|z(x_b) - y_b\|_2^2
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    flat : ndarray
+        Learnt parameters, as ``flatten`` returns them.
+    held : Layers
+        Holds the parameters that are not learnt.
+    batch : Batch
+        Rows.
+    each : callable, (function, items) -> iterable of results in order
+        Runs the shares of the batch: ``map``, or that of a pool of threads. Neither
+        loss nor gradient depend on it.
+
+    Returns
+    -------
+    loss : float
+        Mean loss.
+    gradient : ndarray
+        Of the shape of ``flat``.
+    """
+    layers = unflatten(model, flat, held)
+    parts = each(lambda share: _pull_share(model, layers, *share), _shares(batch))
+    loss, by_W, by_V, by_p = (_total(part) for part in zip(*parts, strict=True))
+    gradient = np.empty_like(flat)
+    found = views(model, gradient)
+    found["W"][:] = by_W + model.decoder.pull_back(layers.W, layers.V, by_V)
+    if model.decoder.free:
+        found["V"][:] = by_V
+    for name, size in model.sizes.items():
+        if size:
+            value = layers.p[name].astype(np.float64)
+            raw = by_p[name] * parameter(model, name).slope(value)
+            found[name][:] = raw if size == len(raw) else raw.sum()
+    return loss, gradient
+
+
+def _shares(batch):
+    """Cut a batch, between runs, into shares of about ``SHARE_ROWS`` rows."""
+    starts, n_rows = batch.runs, len(batch.X)
+    at = np.searchsorted(starts, np.arange(SHARE_ROWS, n_rows, SHARE_ROWS))
+    at = np.unique(np.concatenate([[0], at, [len(starts) - 1]]))
+    shares = []
+    for first, last in zip(at[:-1], at[1:], strict=True):
+        rows = slice(starts[first], starts[last])
+        runs = starts[first : last + 1] - starts[first]
+        share = batch._replace(
+            X=batch.X[rows],
+            target=batch.target[rows],
+            runs=runs,
+            weight=batch.weight[rows],
+        )
+        shares.append((share, n_rows))
+    return shares
+
+
+def _pull_share(model, layers, share, n_rows):
+    W, V, p = layers
+    rows = Rows(share.X @ W.T, share.runs, model.positive)
+    Z, memory = model.activation.value(rows, p)
+    miss = (Z if share.coded else Z @ V) - share.target
+    weight = share.weight * (2 / (n_rows * miss.shape[1]))
+    G = miss * weight[:, None].astype(miss.dtype)
+    loss = 0.5 * float(np.vdot(miss, G))
+    by_V = np.zeros_like(V) if share.coded else Z.T @ G
+    H, by_p = model.activation.pull_back(
+        rows, p, Z, memory, G if share.coded else G @ V.T
+    )
+    return loss, H.T @ share.X, by_V, by_p
+
+
+def _total(parts):
+    """Add numbers, arrays or dicts of arrays, in their order."""
+    if isinstance(parts[0], dict):
+        return {name: _total([part[name] for part in parts]) for name in parts[0]}
+    return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
