@@ -1,6 +1,7 @@
 """Sparse codes that survive noise: square-root-lasso coding and learning of rows."""
 
 from sklearn_sqrtlasso._version import __version__
+from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
-__all__ = ["SqrtLassoTransform", "__version__"]
+__all__ = ["NeLUAutoencoder", "SqrtLassoTransform", "__version__"]

@@ -18,6 +18,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
     with_callbacks,
 )
+from sklearn_sqrtlasso.learning.loop import DivergedError
 from sklearn_sqrtlasso.solvers.rows import one_run, runs_of_groups, single_rows
 
 DTYPES = [np.float64, np.float32]
@@ -42,6 +43,8 @@ def all_or_nothing(method):
         before = dict(vars(self))
         try:
             return method(self, *args, **kwargs)
+        except DivergedError:  # on purpose: the last good parameters are kept
+            raise
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -126,6 +129,8 @@ class RowEncoder(
     methods that use them, ``_visit_codes`` and ``_noise_scale``. All receive validated
     rows; nothing below this class checks its input again.
     """
+
+    sparse_output = False  # a parameter of those that offer it
 
     @abstractmethod
     def _learn(self, X, runs):

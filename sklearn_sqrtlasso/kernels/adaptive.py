@@ -113,8 +113,8 @@ def pull_back_adaptively(
 ):
     """Pull the gradient ``G`` with respect to codes back through both thresholds.
 
-    With B the active entries of the code, s their signs, ``p_b = sum_B kappa_i s_i
-    g_bi``, A the entries above ``alpha_i t`` and ``D = m - sum_A alpha_i^2``, they are ::
+    With B the active entries of the code, s their signs, A the entries above their
+    ``alpha_i t``, ``p_b = sum_B kappa_i s_i g_bi``, ``D = m - sum_A alpha_i^2`` ::
 
         U:      g on B  +  p_b r_b^3 u_b / t  -  q u_b / t  off A
         kappa:  -s g t r_b on B

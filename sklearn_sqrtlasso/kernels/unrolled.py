@@ -1,10 +1,10 @@
 """The square-root lasso by a fixed number of proximal steps, as it was published.
 
-For a run of m rows ``u_b``, from ``z_0 = 0``, with a step of length ``beta`` in units of
-the data and a momentum ``a`` ::
+For a run of m rows ``u_b``, from ``z_0 = 0``, with a step of length ``beta``, in units
+of the data, and a momentum ``a`` ::
 
-    v = z_j + a (z_j - z_{j-1})
-    z_{j+1} = soft(v - beta (v - u) / t_j, beta alpha),   t_j^2 = mean_b ||v_b - u_b||^2 .
+    v = z_j + a (z_j - z_{j-1}),    t_j^2 = mean_b ||v_b - u_b||^2,
+    z_{j+1} = soft(v - beta (v - u) / t_j, beta alpha) .
 
 A constant step converges only below ``2 t`` and does not scale with the row: this is
 kept for study; ``shrinkage.py`` has the limit, exactly.

@@ -41,7 +41,8 @@ def _pinv(W):
 def _pinv_pull_back(W, V, G):
     """Pull a gradient back through ``P = V'``, the pseudo-inverse, at constant rank.
 
-    ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P`` (Golub and Pereyra, 1973).
+    ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P``, after Golub and Pereyra,
+    "The differentiation of pseudo-inverses", SIAM J. Numer. Anal. 10(2), 1973.
     """
     leaving = G @ (V.T @ V)
     inside = V @ (V.T @ G)
@@ -59,3 +60,31 @@ DECODERS = MappingProxyType(
         "pinv": Decoder(_pinv, _pinv_pull_back),
     }
 )
+
+
+def best_atoms(Z, X, unit=1.0, block_rows=4096):
+    """Return the atoms V that minimise ``||Z V - X||_F^2``, of least norm.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_components)
+        Codes.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    unit : float, default=1.0
+        Size of the entries, so that their squares are finite.
+    block_rows : int, default=4096
+        Rows that are held dense at a time.
+
+    Returns
+    -------
+    V : ndarray of shape (n_components, n_features)
+        In double precision, in units of X per unit of Z.
+    """
+    gram = np.zeros((Z.shape[1], Z.shape[1]))
+    moment = np.zeros((Z.shape[1], X.shape[1]))
+    for start in range(0, len(Z), block_rows):
+        z = Z[start : start + block_rows].astype(np.float64) / unit
+        gram += z.T @ z
+        moment += z.T @ (X[start : start + block_rows] / unit)
+    return pinvh(gram, rtol=RANK_TOL) @ moment

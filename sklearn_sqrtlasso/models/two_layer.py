@@ -1,6 +1,8 @@
 """The two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
 
 from collections.abc import Mapping
+from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,8 @@ from sklearn_sqrtlasso.models.activations import (
 )
 from sklearn_sqrtlasso.models.decoders import Decoder
 
-SHARE_ROWS = 256  # rows of a batch that one thread takes; fixed, as sums depend on it
+N_SHARES = 4  # of a batch, for threads; fixed, so that sums do not depend on threads
+MIN_SHARE_ROWS = 64  # below this, threads cost more than they save
 PARAMETERS = {"kappa": FACTOR, "step": STEP, "momentum": MOMENTUM}
 SCALARS = {"step", "momentum"}  # one for all units, learnt wherever they exist
 
@@ -112,7 +115,7 @@ class Encoder(NamedTuple):
     p: dict[str, np.ndarray]
 
     def project(self, x):
-        """Return ``x W'``, and zeros: the norm that it does not see is of no concern."""
+        """Return ``x W'``, and zeros: what W does not see is of no concern."""
         U = np.ascontiguousarray(x @ self.components.T)
         return U, np.zeros(len(U), U.dtype)
 
@@ -167,11 +170,10 @@ def unflatten(model: TwoLayer, flat, held: Layers):
     """Return the layers of a flat array; what is not learnt is taken from ``held``."""
     found, p = views(model, flat), {}
     for name, value in held.p.items():
-        p[name] = value
         if model.sizes[name]:
-            raw = found[name].astype(np.float64)
-            value = parameter(model, name).from_raw(raw)
-            p[name] = np.broadcast_to(value, p[name].shape).astype(flat.dtype)
+            learnt = parameter(model, name).from_raw(found[name])
+            value = np.full(value.shape, learnt, flat.dtype)
+        p[name] = value
     V = found["V"] if model.decoder.free else model.decoder.atoms(found["W"])
     return Layers(found["W"], V, p)
 
@@ -206,28 +208,31 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=ma
         Of the shape of ``flat``.
     """
     layers = unflatten(model, flat, held)
-    parts = each(lambda share: _pull_share(model, layers, *share), _shares(batch))
+    parts = each(partial(_pull_share, model, layers, len(batch.X)), _shares(batch))
     loss, by_W, by_V, by_p = (_total(part) for part in zip(*parts, strict=True))
     gradient = np.empty_like(flat)
     found = views(model, gradient)
-    found["W"][:] = by_W + model.decoder.pull_back(layers.W, layers.V, by_V)
     if model.decoder.free:
-        found["V"][:] = by_V
+        found["W"][:], found["V"][:] = by_W, by_V
+    else:
+        by_V = model.decoder.pull_back(layers.W, layers.V, by_V)
+        np.add(by_W, by_V, out=found["W"])
     for name, size in model.sizes.items():
         if size:
-            value = layers.p[name].astype(np.float64)
-            raw = by_p[name] * parameter(model, name).slope(value)
+            raw = by_p[name] * parameter(model, name).slope(layers.p[name])
             found[name][:] = raw if size == len(raw) else raw.sum()
     return loss, gradient
 
 
 def _shares(batch):
-    """Cut a batch, between runs, into shares of about ``SHARE_ROWS`` rows."""
+    """Cut a batch, between runs, into shares of about as many rows."""
     starts, n_rows = batch.runs, len(batch.X)
-    at = np.searchsorted(starts, np.arange(SHARE_ROWS, n_rows, SHARE_ROWS))
-    at = np.unique(np.concatenate([[0], at, [len(starts) - 1]]))
+    n_shares = min(N_SHARES, n_rows // MIN_SHARE_ROWS)
+    if n_shares < 2:
+        return [batch]
+    wanted = np.linspace(0, n_rows, n_shares + 1)
     shares = []
-    for first, last in zip(at[:-1], at[1:], strict=True):
+    for first, last in pairwise(np.unique(np.searchsorted(starts, wanted))):
         rows = slice(starts[first], starts[last])
         runs = starts[first : last + 1] - starts[first]
         share = batch._replace(
@@ -236,22 +241,23 @@ def _shares(batch):
             runs=runs,
             weight=batch.weight[rows],
         )
-        shares.append((share, n_rows))
+        shares.append(share)
     return shares
 
 
-def _pull_share(model, layers, share, n_rows):
+def _pull_share(model, layers, n_rows, share):
     W, V, p = layers
     rows = Rows(share.X @ W.T, share.runs, model.positive)
     Z, memory = model.activation.value(rows, p)
     miss = (Z if share.coded else Z @ V) - share.target
-    weight = share.weight * (2 / (n_rows * miss.shape[1]))
-    G = miss * weight[:, None].astype(miss.dtype)
+    weight = share.weight * miss.dtype.type(2 / (n_rows * miss.shape[1]))
+    G = miss * weight[:, None]
     loss = 0.5 * float(np.vdot(miss, G))
-    by_V = np.zeros_like(V) if share.coded else Z.T @ G
-    H, by_p = model.activation.pull_back(
-        rows, p, Z, memory, G if share.coded else G @ V.T
-    )
+    if share.coded:
+        by_V = np.zeros_like(V)
+    else:
+        by_V, G = Z.T @ G, G @ V.T
+    H, by_p = model.activation.pull_back(rows, p, Z, memory, G)
     return loss, H.T @ share.X, by_V, by_p
 
 
@@ -260,3 +266,34 @@ def _total(parts):
     if isinstance(parts[0], dict):
         return {name: _total([part[name] for part in parts]) for name in parts[0]}
     return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
+
+
+def in_units(layers: Layers, activation: Activation, unit):
+    """Return layers for rows of another unit: ``unit`` old units make a new one.
+
+    A map of rows that scales with them is made of pure numbers, but for thresholds and
+    steps in units of the data. Where codes are pure numbers, the weights carry units.
+
+    Parameters
+    ----------
+    layers : Layers
+        Values that suit rows ``X``.
+    activation : Activation
+        The activation they belong to.
+    unit : float
+        Positive number.
+
+    Returns
+    -------
+    layers : Layers
+        Values that do the same to rows ``X * unit``, in units of them.
+    """
+    W, V, p = layers
+    if not activation.scales:
+        return Layers(W / unit, V * unit, p)
+    p = dict(p)
+    if activation.unit == "data":
+        p["alpha"] = p["alpha"] * unit
+    if "step" in p:
+        p["step"] = p["step"] * unit
+    return Layers(W, V, p)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
 
@@ -135,7 +136,7 @@ class _OneThreadOfBlas:
                 self.limiter.restore_original_limits()
 
 
-_one_thread_of_blas = _OneThreadOfBlas()
+one_thread_of_blas = _OneThreadOfBlas()
 
 
 def for_each_block(
@@ -171,10 +172,45 @@ def for_each_block(
         return [work(block) for block in part]
 
     n_threads = min(effective_n_jobs(n_jobs), max(1, len(parts)))
-    with _one_thread_of_blas:
+    with one_thread_of_blas:
         if n_threads == 1:
             done = [run(part) for part in parts]
         else:
             with ThreadPoolExecutor(n_threads) as pool:
                 done = list(pool.map(run, parts))
     return [result for part in done for result in part]
+
+
+@contextmanager
+def team(n_jobs=None):
+    """Give a function that maps over a few items on ``n_jobs`` threads, many times.
+
+    The thread that calls takes its share of the items, and BLAS is held to one thread,
+    so results do not depend on ``n_jobs``.
+
+    Parameters
+    ----------
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
+
+    Yields
+    ------
+    each : callable, (function, items) -> list of results, in the order of the items
+        The functions release the GIL where they are slow.
+    """
+    n_threads = effective_n_jobs(n_jobs)
+
+    def each(function, items):
+        def take(first):
+            return [function(item) for item in items[first::n_threads]]
+
+        others = range(1, min(n_threads, len(items)))
+        futures = [pool.submit(take, first) for first in others]
+        results = [None] * len(items)
+        results[::n_threads] = take(0)
+        for first, future in zip(others, futures, strict=True):
+            results[first::n_threads] = future.result()
+        return results
+
+    with one_thread_of_blas, ThreadPoolExecutor(max(1, n_threads - 1)) as pool:
+        yield each

@@ -21,21 +21,19 @@ from sklearn_sqrtlasso.solvers.rows import (
 
 
 class Encoder(Protocol):
-    """A map of rows to codes.
+    """A map of rows to codes."""
 
-    Attributes
-    ----------
-    components : ndarray of shape (n_components, n_features)
-        What rows are projected on.
-    alpha : ndarray of shape (n_components,)
-        Penalty of each unit, pure numbers, in the dtype of ``components``.
-    positive : bool
-        Whether codes are nonnegative.
-    """
+    @property
+    def components(self) -> np.ndarray:
+        """What rows are projected on, of shape (n_components, n_features)."""
 
-    components: np.ndarray
-    alpha: np.ndarray
-    positive: bool
+    @property
+    def alpha(self) -> np.ndarray:
+        """Penalty of each unit, pure numbers, in the dtype of ``components``."""
+
+    @property
+    def positive(self) -> bool:
+        """Whether codes are nonnegative."""
 
     def project(self, x):
         """Return ``(U, rest)``: what is to be shrunk, and the norm out of its reach."""

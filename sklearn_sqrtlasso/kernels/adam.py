@@ -1,0 +1,65 @@
+"""A step of Adam on one flat array of parameters."""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.jit import kernel
+
+DECAY = 0.9  # of the mean gradient
+DECAY_SQUARE = 0.99  # of the mean square: the noise level changes from batch to batch
+TINY = 1e-8
+
+
+@kernel
+def adam_step(w, gradient, mean, square, n_steps, rate, n_slow, fast, largest):
+    """Move ``w`` against the gradient, by about ``rate`` in each entry.
+
+    With g the gradient, shrunk to the norm ``largest`` if it is longer, ::
+
+        mean   <- b1 mean + (1 - b1) g
+        square <- b2 square + (1 - b2) g^2
+        w      <- w - rate * (mean / (1 - b1^n)) / (sqrt(square / (1 - b2^n)) + TINY) .
+
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Parameters
+    ----------
+    w, gradient, mean, square : ndarray of shape (n_parameters,)
+        Parameters, their gradient, and its running moments; all but ``gradient`` are
+        overwritten.
+    n_steps : int
+        Number of this step, n, from 1.
+    rate : float
+        Length of a step.
+    n_slow : int
+        Entries from this place on move ``fast`` times as far.
+    fast : float
+        Factor of the rate of those entries.
+    largest : float
+        Bound of the norm of the gradient.
+
+    Returns
+    -------
+    norm : float
+        Norm of the gradient before it was shrunk. If it is not finite, nothing moves.
+    """
+    f = w.dtype.type
+    energy = 0.0
+    for i in range(w.shape[0]):
+        energy += np.float64(gradient[i]) * np.float64(gradient[i])
+    norm = math.sqrt(energy)
+    if not norm < np.inf:
+        return norm
+    clip = f(min(1.0, largest / norm)) if norm > 0 else f(1)
+    unbias = f(math.sqrt(1 - DECAY_SQUARE**n_steps))
+    pace = f(rate * math.sqrt(1 - DECAY_SQUARE**n_steps) / (1 - DECAY**n_steps))
+    b1, b2, tiny = f(DECAY), f(DECAY_SQUARE), f(TINY) * unbias
+    for i in range(w.shape[0]):
+        g = gradient[i] * clip
+        m = b1 * mean[i] + (f(1) - b1) * g
+        s = b2 * square[i] + (f(1) - b2) * g * g
+        mean[i], square[i] = m, s
+        step = pace * m / (np.sqrt(s) + tiny)
+        w[i] -= step if i < n_slow else step * f(fast)
+    return norm

@@ -1,0 +1,157 @@
+"""Learning by stochastic gradients: Adam on the parameters of a two-layer model."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.adam import adam_step
+from sklearn_sqrtlasso.learning.batches import Material, batches
+from sklearn_sqrtlasso.models.two_layer import (
+    Batch,
+    Layers,
+    flatten,
+    loss_and_gradient,
+    shapes,
+    unflatten,
+    views,
+)
+
+WARM_UP = 100  # steps until the full rate, at most a tenth of all
+FASTER = 3.0  # rate of the activation's parameters, in rates of the weights
+LARGEST = 1.0  # norm of a gradient, in units where rows have entries near 1
+
+
+class Schedule(NamedTuple):
+    """Lengths of the steps: a linear warm-up, then half a cosine down to zero.
+
+    Attributes
+    ----------
+    rate : float
+        Largest length of a step.
+    n_steps : int or None
+        Number of all steps; None: the rate stays after the warm-up.
+    """
+
+    rate: float
+    n_steps: int | None = None
+
+    def at(self, n):
+        """Return the length of step ``n``, from 1."""
+        if self.n_steps is None:
+            return self.rate * min(1.0, n / WARM_UP)
+        warm_up = max(1, min(WARM_UP, self.n_steps // 10))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, n / self.n_steps)))
+        return self.rate * min(1.0, n / warm_up) * fall
+
+
+class Moments(NamedTuple):
+    """What Adam remembers.
+
+    Attributes
+    ----------
+    mean, square : ndarray of shape (n_parameters,)
+        Running moments of the gradient.
+    n_steps : int
+        Number of steps they have seen.
+    """
+
+    mean: np.ndarray
+    square: np.ndarray
+    n_steps: int
+
+
+class Adam:
+    """Parameters on their way.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    layers : Layers
+        Where to begin; what is not learnt stays as it is here.
+    moments : Moments or None
+        Those of earlier learning, to go on with.
+    batch_size : int
+        Largest number of rows of a batch.
+    unit_rows : bool
+        Whether rows of the encoder are kept at unit norm.
+    each : callable, (function, items) -> iterable of results
+        ``map``, or that of a pool of threads.
+    """
+
+    def __init__(self, model, layers, moments, *, batch_size, unit_rows, each):
+        self.model, self.held = model, layers
+        self.flat = flatten(model, layers)
+        if moments is None:
+            moments = Moments(np.zeros_like(self.flat), np.zeros_like(self.flat), 0)
+        self.mean, self.square = moments.mean.copy(), moments.square.copy()
+        self.n_steps, self.n_scheduled = moments.n_steps, 0
+        self.batch_size, self.unit_rows, self.each = batch_size, unit_rows, each
+        weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
+        self.n_weights = sum(math.prod(shape) for shape in weights)
+
+    def epoch(self, material: Material, schedule: Schedule, rng):
+        """Take one step for each batch; return the mean loss of the rows."""
+        total, n_rows = 0.0, 0
+        for batch in batches(material, self.batch_size, rng):
+            total += self.step(batch, schedule) * len(batch.X)
+            n_rows += len(batch.X)
+        return total / n_rows
+
+    def step(self, batch: Batch, schedule: Schedule):
+        """Take one step; return the loss before it, NaN if it could not be taken."""
+        loss, gradient = loss_and_gradient(
+            self.model, self.flat, self.held, batch, self.each
+        )
+        self.n_steps += 1
+        self.n_scheduled += 1
+        norm = adam_step(
+            self.flat, gradient, self.mean, self.square, self.n_steps,
+            schedule.at(self.n_scheduled), self.n_weights, FASTER, LARGEST,
+        )  # fmt: skip
+        if self.unit_rows:
+            W = views(self.model, self.flat)["W"]
+            W /= np.maximum(np.linalg.norm(W, axis=1), np.finfo(W.dtype).tiny)[:, None]
+        return loss if norm < np.inf else math.nan
+
+    def loss(self, batch: Batch):
+        """Return the mean loss of a batch at the present parameters."""
+        return loss_and_gradient(self.model, self.flat, self.held, batch, self.each)[0]
+
+    def layers(self) -> Layers:
+        """Return the present values of all parameters, in arrays of their own."""
+        return unflatten(self.model, self.flat.copy(), self.held)
+
+    def state(self):
+        """Return a copy of all that a step changes."""
+        moments = Moments(self.mean.copy(), self.square.copy(), self.n_steps)
+        return self.flat.copy(), moments
+
+    def restore(self, state):
+        """Go back to what ``state`` returned."""
+        flat, moments = state
+        self.flat[:] = flat
+        self.mean[:], self.square[:], self.n_steps = moments
+
+
+def n_batches(material: Material, batch_size):
+    """Return about how many batches an epoch has.
+
+    Parameters
+    ----------
+    material : Material
+        Rows.
+    batch_size : int
+        Largest number of rows of a batch.
+
+    Returns
+    -------
+    n : int
+        At least 1.
+    """
+    return max(1, math.ceil(material.runs.n_rows / batch_size))
+
+
+Each = Callable[[Callable, list], object]

@@ -1,0 +1,94 @@
+"""Where learning begins: the size of the rows, the space they fill, first weights."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+BLOCK_ROWS = 4096
+MOST_FEATURES = 1024  # beyond it, the span of the rows is not looked for
+MOST_ROWS = 20_000  # that the span is looked for in, drawn at random
+SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
+
+
+def mean_square(X):
+    """Return the root mean square of all entries as ``(size, power)``.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    size : float
+        Root mean square in units of ``power``, in [1/2, 2), or 0 where X is zero.
+    power : float
+        A power of two, 1 where X is zero.
+    """
+    top = float(abs(X).max())
+    if top == 0:
+        return 0.0, 1.0
+    largest = 2.0 ** np.clip(np.frexp(top)[1], -1020, 1020)
+    total = 0.0
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        values = X[rows]
+        values = values.data if hasattr(values, "tocsr") else values
+        total += np.sum((values / largest) ** 2.0, dtype=np.float64)
+    size = np.sqrt(total / (X.shape[0] * X.shape[1]))
+    mantissa, exponent = np.frexp(size)
+    return float(mantissa), float(np.ldexp(largest, max(exponent, -1000)))
+
+
+def span_of(X, rng):
+    """Return the projector on the span of the rows, None where they fill the space.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    rng : numpy.random.Generator
+        Draws the rows that are looked at.
+
+    Returns
+    -------
+    span : ndarray of shape (n_features, n_features) or None
+        In the dtype of X.
+    """
+    n_samples, n_features = X.shape
+    if not 1 < n_features <= MOST_FEATURES or n_samples < 2 * n_features:
+        return None
+    if n_samples > MOST_ROWS:
+        X = X[np.sort(rng.permutation(n_samples)[:MOST_ROWS])]
+    X = X / (abs(X).max() or 1)
+    moment = X.T @ X
+    moment = moment.toarray() if hasattr(moment, "toarray") else moment
+    variances, directions = np.linalg.eigh(moment.astype(np.float64))
+    empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
+    if variances[-1] <= 0 or not empty.any():
+        return None
+    kept = directions[:, ~empty]
+    return (kept @ kept.T).astype(X.dtype)
+
+
+def first_weights(shape, span, rng, dtype):
+    """Return random rows of unit norm in the span of the data.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    span : ndarray or None
+        As ``span_of`` returns it.
+    rng : numpy.random.Generator
+        Draws them.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    W : ndarray
+        Of the shape and dtype asked for.
+    """
+    W = rng.standard_normal(shape)
+    if span is not None:
+        W = W @ span
+    return (W / np.linalg.norm(W, axis=1, keepdims=True)).astype(dtype)
