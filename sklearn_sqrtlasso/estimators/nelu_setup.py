@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array
 from sklearn_sqrtlasso.learning.batches import Corruption, Material
 from sklearn_sqrtlasso.learning.start import first_weights, span_of
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, unrolled
-from sklearn_sqrtlasso.models.decoders import DECODERS
+from sklearn_sqrtlasso.models.decoders import DECODERS, best_atoms
 from sklearn_sqrtlasso.models.two_layer import (
     PARAMETERS,
     SCALARS,
@@ -16,7 +16,7 @@ from sklearn_sqrtlasso.models.two_layer import (
 )
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
-MOST = 0.95  # first value of a learnt pivotal penalty: the map is steep at 1
+HEAD_START = 0.5  # of "pivotal", if learnt: at all of it, units begin as dead ones
 
 
 def check_lesson(estimator, X, X_clean, Z, runs):
@@ -139,8 +139,8 @@ def corruption_of(estimator, X, unit, rng):
     return Corruption(low, high, span_of(X, rng))
 
 
-def first_layers(estimator, model, X, unit, rng):
-    """Return where learning begins.
+def first_layers(estimator, model, lesson, unit, rng):
+    """Return where learning begins: random weights, or the best linear map to codes.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def first_layers(estimator, model, X, unit, rng):
         Its ``alpha`` and ``learn_alpha`` are read.
     model : TwoLayer
         The model.
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
+    lesson : Material
+        Rows, and what they should become.
     unit : float
         Their unit.
     rng : numpy.random.Generator
@@ -160,12 +160,17 @@ def first_layers(estimator, model, X, unit, rng):
     layers : Layers
         For rows divided by ``unit``.
     """
-    W = first_weights(model.shape, span_of(X, rng), rng, X.dtype)
+    X = lesson.X
+    if lesson.coded:  # from random ones, some units end up with another's code
+        W = best_atoms(X, lesson.target, unit).T.astype(X.dtype)
+    else:
+        W = first_weights(model.shape, span_of(X, rng), rng, X.dtype)
     alpha = _first_alpha(estimator, model, W, unit)
     p = {"alpha": np.full(model.shape[0], alpha, X.dtype)}
     for name in model.activation.parameters[1:]:
         size = 1 if name in SCALARS else model.shape[0]
-        p[name] = np.full(size, PARAMETERS[name].start, X.dtype)
+        start = PARAMETERS[name].start
+        p[name] = np.full(size, alpha if start is None else start, X.dtype)
     return Layers(W, model.decoder.atoms(W), p)
 
 
@@ -175,16 +180,16 @@ def _first_alpha(estimator, model, W, unit):
     if alpha == "pivotal":
         if activation.unit != "pure":
             raise ValueError(
-                "alpha='pivotal' is a penalty of the activations that scale with the "
-                f"row. With activation={estimator.activation!r}, alpha is the threshold "
-                "that is subtracted: give a number, for instance 0.0."
+                "alpha='pivotal' is a penalty of activations that scale with the row. "
+                f"With activation={estimator.activation!r}, alpha is a threshold that "
+                "is subtracted: give a number, for instance 0.0."
             )
         n_components, n_features = W.shape
         if n_components < n_features:
             alpha = pivotal_alpha(n_components, n_components)
         else:
             alpha = pivotal_alpha(n_components, n_features, components=W)
-        return min(alpha, MOST) if learnt else alpha
+        return HEAD_START * alpha if learnt else alpha
     if activation.unit == "pure":
         if alpha < 0 or (learnt and not 0 < alpha < 1):
             raise ValueError(
@@ -194,7 +199,8 @@ def _first_alpha(estimator, model, W, unit):
         return alpha
     if not np.isfinite(alpha) or (estimator.activation == "soft" and alpha < 0):
         raise ValueError(
-            f"alpha must be a finite threshold, and at least 0 for 'soft', got {alpha!r}."
+            "alpha must be a finite threshold, and at least 0 for 'soft', got "
+            f"{alpha!r}."
         )
     return alpha / unit if activation.scales else alpha
 

@@ -93,12 +93,12 @@ class Adam:
         self.n_weights = sum(math.prod(shape) for shape in weights)
 
     def epoch(self, material: Material, schedule: Schedule, rng):
-        """Take one step for each batch; return the mean loss of the rows."""
+        """Take one step for each batch; return the mean loss, NaN if it diverged."""
         total, n_rows = 0.0, 0
         for batch in batches(material, self.batch_size, rng):
             total += self.step(batch, schedule) * len(batch.X)
             n_rows += len(batch.X)
-        return total / n_rows
+        return total / n_rows if np.isfinite(self.flat).all() else math.nan
 
     def step(self, batch: Batch, schedule: Schedule):
         """Take one step; return the loss before it, NaN if it could not be taken."""

@@ -8,7 +8,7 @@ from sklearn_sqrtlasso.models.two_layer import Batch
 from sklearn_sqrtlasso.solvers.rows import Runs
 
 RUN_ROWS = 64  # rows of one group that stand together in a batch
-WEIGHT_POWER = 1.0  # errors at noise sigma weigh 1 / sigma: no level drowns the others
+WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level drowns the others
 
 
 class Corruption(NamedTuple):

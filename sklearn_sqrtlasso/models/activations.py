@@ -77,7 +77,7 @@ class Parameter(NamedTuple):
     slope : callable, (value) -> derivative of ``from_raw``
         Derivative, as a function of the value.
     start : float or None
-        First value; None where the user names it.
+        First value; None is that of the penalty.
     """
 
     from_raw: Callable
@@ -281,6 +281,6 @@ def _logit(x):
 
 PENALTY = Parameter(_sigmoid, _logit, lambda x: x * (1 - x))
 OFFSET = Parameter(lambda raw: raw, lambda x: x, lambda x: 1.0)
-FACTOR = Parameter(np.exp, np.log, lambda x: x, start=0.8)
+FACTOR = Parameter(np.exp, np.log, lambda x: x)  # on noise alone: NeLU's threshold
 STEP = FACTOR._replace(start=1.0)
 MOMENTUM = OFFSET._replace(start=0.5)

@@ -63,12 +63,12 @@ DECODERS = MappingProxyType(
 
 
 def best_atoms(Z, X, unit=1.0, block_rows=4096):
-    """Return the atoms V that minimise ``||Z V - X||_F^2``, of least norm.
+    """Return the map V of least norm that minimises ``||Z V - X||_F^2``.
 
     Parameters
     ----------
-    Z : ndarray of shape (n_samples, n_components)
-        Codes.
+    Z : ndarray or sparse matrix of shape (n_samples, n_components)
+        Codes, or other rows that are mapped.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     unit : float, default=1.0
@@ -83,8 +83,13 @@ def best_atoms(Z, X, unit=1.0, block_rows=4096):
     """
     gram = np.zeros((Z.shape[1], Z.shape[1]))
     moment = np.zeros((Z.shape[1], X.shape[1]))
-    for start in range(0, len(Z), block_rows):
-        z = Z[start : start + block_rows].astype(np.float64) / unit
+    for start in range(0, Z.shape[0], block_rows):
+        z, x = (_dense(rows[start : start + block_rows]) / unit for rows in (Z, X))
         gram += z.T @ z
-        moment += z.T @ (X[start : start + block_rows] / unit)
+        moment += z.T @ x
     return pinvh(gram, rtol=RANK_TOL) @ moment
+
+
+def _dense(rows):
+    rows = rows.toarray() if hasattr(rows, "toarray") else rows
+    return rows.astype(np.float64)
