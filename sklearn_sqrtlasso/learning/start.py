@@ -1,4 +1,4 @@
-"""Where learning begins: the size of the rows, the space they fill, first weights."""
+"""Where learning begins: the size of rows, the space they fill, first weights."""
 
 import numpy as np
 from sklearn.utils import gen_batches

@@ -7,11 +7,24 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso import NeLUAutoencoder, SqrtLassoTransform
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 
 # Some checks fit frames and code arrays on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
 
+PURE = ("nelu", "nelu_adaptive", "nelu_helu", "topk")
+NELUS = [
+    *({"activation": name, "alpha": 0.3} for name in PURE),
+    *(
+        {"activation": name, "alpha": 0.0}
+        for name in sorted(set(ACTIVATIONS) - set(PURE))
+    ),
+    {"decoder": "tied", "unit_rows": True, "learn_alpha": "shared", "n_jobs": 2},
+    {"decoder": "pinv", "n_components": 2, "learn_alpha": False, "positive": True},
+    {"n_unrolled": 3, "noise_std": (0.1, 1.0), "verbose": 1},
+    {"early_stopping": True, "tol": 0.1, "random_state": 0},
+]
 CONFIGURATIONS = [
     SqrtLassoTransform(),
     SqrtLassoTransform(positive=True),
@@ -21,6 +34,8 @@ CONFIGURATIONS = [
     SqrtLassoTransform(init="dct", max_iter=3, tol=0.0),
     SqrtLassoTransform(alpha=0.3, tol=0.0),
     SqrtLassoTransform(2, alpha=0.0, positive=True, sparse_output=True),
+    NeLUAutoencoder(max_iter=20),
+    *(NeLUAutoencoder(max_iter=3, **given) for given in NELUS),
 ]
 N_CHECKS = 47  # in scikit-learn 1.6 and 1.9 alike
 MAY_BE_SKIPPED = {"check_array_api_input"}  # asks for SCIPY_ARRAY_API=1 and torch
@@ -59,7 +74,7 @@ def test_all_checks_were_run_and_passed(coder):
 @pytest.mark.parametrize("check", OWN_CHECKS)
 @pytest.mark.parametrize("coder", DENSE, ids=str)
 def test_checks_of_scikit_learn_for_its_own(coder, check):
-    getattr(estimator_checks, check)("SqrtLassoTransform", clone(coder))
+    getattr(estimator_checks, check)(type(coder).__name__, clone(coder))
 
 
 def test_there_are_eleven_checks_of_scikit_learn_for_its_own():

@@ -1,4 +1,4 @@
-"""Batches hold every row once, groups in runs, and fresh noise of the asked-for size."""
+"""Batches hold every row once, groups in runs, and fresh noise of a given size."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """Every activation: its pull-back, its scale, and what runs and levels mean to it."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,7 +73,7 @@ def test_parts_of_a_batch_are_coded_alike(name, positive):
     rows, p = make_rows(positive), parameters(name)
     Z = ALL[name].value(rows, p)[0]
     parts = []
-    for lo, hi in zip(RUNS[:-1], RUNS[1:], strict=True):
+    for lo, hi in itertools.pairwise(RUNS):
         part = Rows(rows.U[lo:hi], np.array([0, hi - lo]), positive)
         parts.append(ALL[name].value(part, p)[0])
     assert_array_equal(np.vstack(parts), Z)
@@ -109,7 +111,7 @@ def test_parts_of_a_run_are_coded_at_its_level(name, positive):
 def test_nelu_is_the_shrinkage_of_the_oracle(positive):
     rows, p = make_rows(positive), parameters("nelu")
     Z = ACTIVATIONS["nelu"].value(rows, p)[0]
-    for lo, hi in zip(RUNS[:-1], RUNS[1:], strict=True):
+    for lo, hi in itertools.pairwise(RUNS):
         best = oracles.shrink(rows.U[lo:hi], p["alpha"], positive=positive)
         assert_allclose(Z[lo:hi], best, rtol=1e-10, atol=1e-12)
 

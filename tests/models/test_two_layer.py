@@ -1,5 +1,7 @@
 """The gradient of the whole loss, for every activation, decoder and kind of penalty."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -66,7 +68,7 @@ def test_the_loss_is_the_weighted_mean_square():
     batch = make_batch()
     loss = loss_and_gradient(model, flatten(model, held), held, batch)[0]
     Z = oracles.soft(batch.X @ held.W.T, 0)
-    for lo, hi in zip(RUNS[:-1], RUNS[1:], strict=True):
+    for lo, hi in itertools.pairwise(RUNS):
         Z[lo:hi] = oracles.shrink(batch.X[lo:hi] @ held.W.T, held.p["alpha"])
     miss = Z @ np.linalg.pinv(held.W).T - batch.target
     expected = np.mean(batch.weight * np.mean(miss**2, axis=1))
