@@ -84,7 +84,8 @@ def learn(
     history : History
         What happened.
     """
-    losses, validation = [], []
+    losses: list[float] = []
+    validation: list[float] = []
     least, best, stale, settled = np.inf, None, 0, False
     for n_iter in range(1, stopping.max_iter + 1):
         before = state()

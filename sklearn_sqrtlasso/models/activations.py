@@ -221,8 +221,8 @@ def _topk_pull_back(rows, p, Z, memory, G):
     return G * (Z != 0), {"alpha": np.zeros_like(p["alpha"])}
 
 
-def _pointwise(value, slope):
-    """Return the two functions of ``z = value(u - alpha)``; ``slope(v, z)`` lifts."""
+def _pointwise(value, slope, scales=True):
+    """Return the activation ``z = value(u - alpha)``, of slope ``slope(v, z)``."""
 
     def forward(rows, p):
         V = rows.U - p["alpha"]
@@ -232,7 +232,7 @@ def _pointwise(value, slope):
         H = G * slope(V, Z)
         return H, {"alpha": -H.sum(axis=0)}
 
-    return forward, pull_back
+    return Activation(forward, pull_back, scales=scales)
 
 
 def _sigmoid(V):
@@ -243,33 +243,31 @@ def _sign(V):
     return np.where(V >= 0, 1, -1).astype(V.dtype)  # a bit, so 0 has a sign too
 
 
+def _shrinking(value, pull_back, at_level, *more):
+    """Return an activation whose runs share a residual scale."""
+    return Activation(value, pull_back, at_level, ("alpha", *more), unit="pure")
+
+
+def _relu_value(V):
+    return np.maximum(V, 0)
+
+
 ACTIVATIONS = MappingProxyType(
     {
-        "nelu": Activation(_nelu, _nelu_pull_back, _nelu_at_level, unit="pure"),
-        "nelu_adaptive": Activation(
-            _adaptive,
-            _adaptive_pull_back,
-            _adaptive_at_level,
-            ("alpha", "kappa"),
-            unit="pure",
+        "nelu": _shrinking(_nelu, _nelu_pull_back, _nelu_at_level),
+        "nelu_adaptive": _shrinking(
+            _adaptive, _adaptive_pull_back, _adaptive_at_level, "kappa"
         ),
-        "nelu_helu": Activation(
-            _nelu, _helu_of_nelu_pull_back, _nelu_at_level, unit="pure"
-        ),
+        "nelu_helu": _shrinking(_nelu, _helu_of_nelu_pull_back, _nelu_at_level),
         "soft": Activation(_soft, _soft_pull_back),
-        "relu": Activation(*_pointwise(lambda V: np.maximum(V, 0), lambda V, Z: V > 0)),
-        "helu": Activation(
-            *_pointwise(lambda V: np.maximum(V, 0), lambda V, Z: V > -HELU_WINDOW)
-        ),
+        "relu": _pointwise(_relu_value, lambda V, Z: V > 0),
+        "helu": _pointwise(_relu_value, lambda V, Z: V > -HELU_WINDOW),
         "topk": Activation(_topk, _topk_pull_back, unit="pure"),
-        "identity": Activation(*_pointwise(np.copy, lambda V, Z: 1)),
-        "sigmoid": Activation(
-            *_pointwise(_sigmoid, lambda V, Z: Z * (1 - Z)), scales=False
-        ),
-        "tanh": Activation(*_pointwise(np.tanh, lambda V, Z: 1 - Z * Z), scales=False),
-        "sign": Activation(
-            *_pointwise(_sign, lambda V, Z: 1 - np.tanh(V / SIGN_WINDOW) ** 2),
-            scales=False,
+        "identity": _pointwise(np.copy, lambda V, Z: 1),
+        "sigmoid": _pointwise(_sigmoid, lambda V, Z: Z * (1 - Z), scales=False),
+        "tanh": _pointwise(np.tanh, lambda V, Z: 1 - Z * Z, scales=False),
+        "sign": _pointwise(
+            _sign, lambda V, Z: 1 - np.tanh(V / SIGN_WINDOW) ** 2, scales=False
         ),
     }
 )

@@ -42,7 +42,7 @@ def _pinv_pull_back(W, V, G):
     """Pull a gradient back through ``P = V'``, the pseudo-inverse, at constant rank.
 
     ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P``, after Golub and Pereyra,
-    "The differentiation of pseudo-inverses", SIAM J. Numer. Anal. 10(2), 1973.
+    "The differentiation of pseudo-inverses", SIAM Journal on Numerical Analysis, 1973.
     """
     leaving = G @ (V.T @ V)
     inside = V @ (V.T @ G)

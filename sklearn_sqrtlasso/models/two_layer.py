@@ -115,30 +115,93 @@ class Encoder(NamedTuple):
     p: dict[str, np.ndarray]
 
     def project(self, x):
-        """Return ``x W'``, and zeros: what W does not see is of no concern."""
+        """Return ``x W'``, and zeros: what W does not see is of no concern.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        U : ndarray of shape (n_rows, n_components)
+            What is to be shrunk.
+        rest : ndarray of shape (n_rows,)
+            Norm out of reach of each row.
+        """
         U = np.ascontiguousarray(x @ self.components.T)
         return U, np.zeros(len(U), U.dtype)
 
     def shrink(self, U, rest, runs, out, level):
-        """Write the codes of whole runs, and their residual scales where they have."""
+        """Write the codes of whole runs, and their residual scales where they have.
+
+        Parameters
+        ----------
+        U : ndarray of shape (n_rows, n_components)
+            What is to be shrunk.
+        rest : ndarray of shape (n_rows,)
+            Norm out of reach of each row.
+        runs : ndarray of shape (n_runs + 1,)
+            Bounds of the runs.
+        out : ndarray of shape (n_rows, n_components)
+            Overwritten with the codes.
+        level : ndarray of shape (n_rows,)
+            Overwritten with the residual scales.
+        """
         out[:], memory = self.activation.value(Rows(U, runs, self.positive), self.p)
         level[:] = 0 if self.activation.at_level is None else memory
 
     def shrink_at(self, U, rest, t, out):
-        """Write the codes of a part of a run whose residual scale is t."""
+        """Write the codes of a part of a run whose residual scale is t.
+
+        Parameters
+        ----------
+        U : ndarray of shape (n_rows, n_components)
+            What is to be shrunk.
+        rest : ndarray of shape (n_rows,)
+            Norm out of reach of each row.
+        t : float
+            Residual scale of the run.
+        out : ndarray of shape (n_rows, n_components)
+            Overwritten with the codes.
+        """
         rows = Rows(U, np.array([0, len(U)]), self.positive)
         out[:] = self.activation.at_level(rows, self.p, t)
 
 
 def parameter(model: TwoLayer, name):
-    """Return how the parameter ``name`` of the model's activation is learnt."""
+    """Return how a parameter of the model's activation is learnt.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    name : str
+        Name of the parameter.
+
+    Returns
+    -------
+    parameter : Parameter
+        Its map from the real numbers.
+    """
     if name == "alpha":
         return PENALTY if model.activation.unit == "pure" else OFFSET
     return PARAMETERS[name]
 
 
 def shapes(model: TwoLayer):
-    """Return the shapes of all learnt parameters, in their order in one flat array."""
+    """Return the shapes of all learnt parameters, in their order in one flat array.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+
+    Returns
+    -------
+    shapes : dict of str to tuple of int
+        Shape by name.
+    """
     weights = {"W": model.shape, "V": model.shape}
     if not model.decoder.free:
         del weights["V"]
@@ -146,7 +209,20 @@ def shapes(model: TwoLayer):
 
 
 def views(model: TwoLayer, flat):
-    """Return the learnt parameters as views of one flat array, by name."""
+    """Return the learnt parameters as views of one flat array.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    flat : ndarray
+        All of them, one after the other.
+
+    Returns
+    -------
+    views : dict of str to ndarray
+        View by name.
+    """
     found, start = {}, 0
     for name, shape in shapes(model).items():
         size = int(np.prod(shape))
@@ -156,7 +232,20 @@ def views(model: TwoLayer, flat):
 
 
 def flatten(model: TwoLayer, layers: Layers):
-    """Return the learnt parameters of ``layers`` as one flat array of real numbers."""
+    """Return the learnt parameters of ``layers`` as one flat array of real numbers.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    layers : Layers
+        Values of all parameters.
+
+    Returns
+    -------
+    flat : ndarray
+        Those that are learnt, in the dtype of ``layers.W``.
+    """
     values = {"W": layers.W, "V": layers.V}
     for name, size in model.sizes.items():
         values[name] = parameter(model, name).to_raw(layers.p[name][:size])
@@ -167,7 +256,22 @@ def flatten(model: TwoLayer, layers: Layers):
 
 
 def unflatten(model: TwoLayer, flat, held: Layers):
-    """Return the layers of a flat array; what is not learnt is taken from ``held``."""
+    """Return the layers of a flat array.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    flat : ndarray
+        As ``flatten`` returns it.
+    held : Layers
+        Holds what is not learnt.
+
+    Returns
+    -------
+    layers : Layers
+        Weights are views of ``flat``.
+    """
     found, p = views(model, flat), {}
     for name, value in held.p.items():
         if model.sizes[name]:

@@ -1,0 +1,95 @@
+"""
+====================================
+One network for all levels of noise
+====================================
+
+Networks of 128 units learn to restore photographs. Trained at noise 15 only, the
+square-root-lasso network serves cleaner and noisier images too, where the ReLU network
+fails. Trained on random levels, one network takes the place of six ReLU networks, each
+trained for the level it is tested at: it is ahead of them at low noise, and behind, by
+up to 1.5 dB, at the highest.
+"""
+
+# %%
+# Train on two photographs
+# ------------------------
+# Patches of one photograph are a group: they share one noise level.
+import matplotlib.pyplot as plt
+import numpy as np
+from skimage import data
+from sklearn.datasets import load_sample_image
+from sklearn.feature_extraction.image import extract_patches_2d
+
+from sklearn_sqrtlasso import NeLUAutoencoder
+from sklearn_sqrtlasso.images import denoise_image
+from sklearn_sqrtlasso.metrics import psnr
+
+levels = [5, 10, 15, 25, 35, 50]
+photos = [load_sample_image(f"{name}.jpg").mean(axis=2) for name in ("china", "flower")]
+cut = [
+    extract_patches_2d(photo, (8, 8), max_patches=5000, random_state=0)
+    for photo in photos
+]
+patches = np.vstack(cut).reshape(-1, 64).astype("float32")
+patches -= patches.mean(axis=1, keepdims=True)
+groups = np.repeat(["china", "flower"], 5000)
+
+
+def train(activation, noise_std, seed):
+    alpha = 0.0 if activation == "relu" else "pivotal"
+    model = NeLUAutoencoder(
+        128, activation=activation, alpha=alpha, noise_std=noise_std, max_iter=20,
+        random_state=seed, n_jobs=2,
+    )  # fmt: skip
+    return model.fit(patches, groups=groups)
+
+
+# %%
+# Restore a photograph that none has seen
+# ---------------------------------------
+clean = data.camera().astype("float32")
+rng = np.random.default_rng(0)
+noisy = [
+    clean + level * rng.standard_normal(clean.shape, "float32") for level in levels
+]
+
+
+def restored(model, image):
+    return denoise_image(model, image, step=3)
+
+
+def curve(models):
+    results = [restored(m, image) for m, image in zip(models, noisy, strict=True)]
+    return [psnr(clean, result, data_range=255) for result in results]
+
+
+runs = {"relu, trained at 15": [], "nelu, trained at 15": []}
+runs |= {"nelu, trained at 5 to 50": [], "nelu_adaptive, trained at 5 to 50": []}
+runs["six relus, each trained at its level"] = []
+for seed in (0, 1):
+    for name in list(runs)[:4]:
+        noise = (5.0, 50.0) if "to" in name else 15.0
+        runs[name].append(curve([train(name.split(",")[0], noise, seed)] * 6))
+    experts = [train("relu", float(level), seed) for level in levels]
+    runs["six relus, each trained at its level"].append(curve(experts))
+
+print(f"{'PSNR of camera, dB':36s}" + "".join(f"{level:8d}" for level in levels))
+for name, marks in runs.items():
+    print(f"{name:36s}" + "".join(f"{mark:8.2f}" for mark in np.mean(marks, axis=0)))
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+for name, marks in runs.items():
+    style = "k--" if name.startswith("six") else "o-"
+    axes[0].plot(levels, np.mean(marks, axis=0), style, label=name, markersize=4)
+    axes[0].fill_between(levels, *np.sort(marks, axis=0), alpha=0.2)
+axes[0].set(xlabel="noise level", ylabel="PSNR, dB", title="two seeds each")
+axes[0].legend(frameon=False, fontsize=8)
+model = train("nelu_adaptive", (5.0, 50.0), 0)
+pair = np.hstack(
+    [noisy[3][100:300, 150:350], restored(model, noisy[3])[100:300, 150:350]]
+)
+axes[1].imshow(np.clip(pair, 0, 255), cmap="gray")
+axes[1].set(title="noise 25, and what one network makes of it")
+axes[1].axis("off")
+plt.show()
