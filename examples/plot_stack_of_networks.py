@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn_sqrtlasso import NeLUAutoencoder
 
 X, y = load_digits(return_X_y=True)
-X = X - X.mean(axis=0)
+mean = X.mean(axis=0)
+X = X - mean
 train, test = X[:1200], X[1200:]
 levels = np.array([0.5, 1, 2, 4, 8])
 
@@ -65,10 +66,11 @@ for name, errors in curves.items():
     axes[0].plot(levels, np.mean(errors, axis=0), "o-", label=name)
 axes[0].set(xscale="log", xlabel="noise level", ylabel="error of restored digits")
 axes[0].set_xticks(levels, [f"{s:g}" for s in levels])
+axes[0].minorticks_off()
 axes[0].legend(frameon=False)
 deep = models[0]["128 units, then 32"]
 rows = test[:6] + 4 * noise[:6]
-shown = np.vstack([test[:6], rows, restored(deep, rows)]) + X.mean()
+shown = np.vstack([test[:6], rows, restored(deep, rows)]) + np.tile(mean, (18, 1))
 grid = shown.reshape(3, 6, 8, 8).swapaxes(1, 2).reshape(24, 48)
 axes[1].imshow(grid, cmap="gray_r")
 axes[1].set(title="clean, noise 4, restored by two layers")

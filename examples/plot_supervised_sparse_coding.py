@@ -75,5 +75,6 @@ ax.set(
     xscale="log", xlabel="noise level", ylabel="error of a code, in units of the noise"
 )
 ax.set_xticks(levels, [f"{level:g}" for level in levels])
+ax.minorticks_off()
 ax.legend(frameon=False)
 plt.show()

@@ -60,7 +60,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 names = [str(n or "exact") for n in counts]
 axes[0].plot(names, errors.mean(axis=0), "o-", label="rows as in training")
 axes[0].plot(names, scaled.mean(axis=0), "s--", label="the same rows in another unit")
-axes[0].set(xlabel="steps", ylabel="error of the restored rows", ylim=(0, None))
+axes[0].set(xlabel="steps", ylabel="error of the restored rows", yscale="log")
 axes[0].legend(frameon=False)
 axes[1].bar(names, seconds.mean(axis=0), color="0.7")
 axes[1].set(xlabel="steps", ylabel="seconds of training")

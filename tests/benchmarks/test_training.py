@@ -1,0 +1,140 @@
+"""Training of a 64 -> 256 -> 64 autoencoder, against torch and the bare products."""
+
+import time
+
+import numpy as np
+import pytest
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_sqrtlasso import NeLUAutoencoder
+from sklearn_sqrtlasso.solvers.rows import team
+
+N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_480, 64, 256, 2
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((N_ROWS, N_FEATURES), dtype=np.float32)
+
+
+def ours(X, batch_size, activation="nelu", alpha="pivotal", n_unrolled=None):
+    coder = NeLUAutoencoder(
+        N_UNITS,
+        activation=activation,
+        alpha=alpha,
+        n_unrolled=n_unrolled,
+        batch_size=batch_size,
+        n_jobs=N_THREADS,
+        random_state=0,
+    )
+    return lambda: coder.partial_fit(X)
+
+
+def bare_products(X, batch_size):
+    """Return the five matrix products of an epoch, in parts of a batch."""
+    W = np.random.default_rng(0).standard_normal((N_UNITS, N_FEATURES))
+    W = W.astype(np.float32)
+
+    def multiply(x):
+        U = x @ W.T
+        R = U @ W
+        return R @ W.T, U.T @ R, U.T @ x
+
+    def epoch():
+        with team(N_THREADS) as each:
+            for start in range(0, N_ROWS, batch_size):
+                half = batch_size // 2
+                parts = [X[start : start + half], X[start + half : start + batch_size]]
+                each(multiply, parts)
+
+    return epoch
+
+
+def torch_relu(X, batch_size):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(N_THREADS)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(N_FEATURES, N_UNITS),
+        torch.nn.ReLU(),
+        torch.nn.Linear(N_UNITS, N_FEATURES),
+    )
+    return torch_epoch(torch, X, batch_size, model)
+
+
+def torch_epoch(torch, X, batch_size, model):
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    data = torch.from_numpy(X)
+
+    def epoch():
+        order = torch.randperm(N_ROWS)
+        for start in range(0, N_ROWS, batch_size):
+            x = data[order[start : start + batch_size]]
+            optimizer.zero_grad(set_to_none=True)
+            loss = ((model(x) - x) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+
+    return epoch
+
+
+def unrolled_in_torch(n_steps):
+    torch = pytest.importorskip("torch")
+
+    class Unrolled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W = torch.nn.Parameter(torch.randn(N_UNITS, N_FEATURES) / 8)
+            self.V = torch.nn.Parameter(torch.randn(N_UNITS, N_FEATURES) / 16)
+            self.step, self.alpha = 1.0, 0.11
+
+        def forward(self, x):
+            u = x @ self.W.T
+            z = torch.zeros_like(u)
+            for _ in range(n_steps):
+                r = z - u
+                v = z - self.step * r / r.norm(dim=1, keepdim=True).clamp_min(1e-6)
+                z = torch.nn.functional.softshrink(v, self.step * self.alpha)
+            return z @ self.V
+
+    return Unrolled()
+
+
+@pytest.mark.parametrize("batch_size", [128, 1024])
+def test_training(race, note, batch_size):
+    torch, X = pytest.importorskip("torch"), rows()
+    runners = {
+        "torch_relu": torch_relu(X, batch_size),
+        "our_relu": ours(X, batch_size, "relu", 0.0),
+        "our_10_steps": ours(X, batch_size, n_unrolled=10),
+        "products": bare_products(X, batch_size),
+    }
+    medians = race(
+        ours(X, batch_size), rounds=7, target="1 / 1.3 = 0.77 x torch_relu", **runners
+    )
+    rates = {name: N_ROWS / seconds / 1e3 for name, seconds in medians.items()}
+    note(", ".join(f"{name} {rate:.0f}k rows/s" for name, rate in rates.items()))
+    for name in ("eager", "compiled"):
+        model = unrolled_in_torch(10)
+        model = torch.compile(model) if name == "compiled" else model
+        epoch = torch_epoch(torch, X, batch_size, model)
+        start = time.perf_counter()
+        epoch()
+        first, start = time.perf_counter() - start, time.perf_counter()
+        epoch()
+        rate = N_ROWS / (time.perf_counter() - start) / 1e3
+        note(f"torch, 10 steps, {name}: {rate:.0f}k rows/s, first epoch {first:.1f} s")
+
+
+def test_scikit_learn_beside(race):
+    X = rows()
+    theirs = MLPRegressor((N_UNITS,), batch_size=1024, max_iter=1, random_state=0)
+    with pytest.warns(UserWarning, match="iterations"):
+        theirs.fit(X, X)
+    race(ours(X, 1024), rounds=5, mlp_regressor=lambda: theirs.partial_fit(X, X))
+
+
+def test_transform_of_a_network(race):
+    X = rows()
+    coder = NeLUAutoencoder(N_UNITS, max_iter=3, n_jobs=1, random_state=0).fit(X)
+    W = coder.components_
+    race(lambda: coder.transform(X), bare_product=lambda: X @ W.T, target="1.25 x")
