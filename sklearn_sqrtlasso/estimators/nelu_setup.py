@@ -107,7 +107,7 @@ def model_of(estimator, shape, coded):
     return TwoLayer(shape, activation, decoder, bool(estimator.positive), sizes)
 
 
-def corruption_of(estimator, X, unit, rng):
+def corruption_of(estimator, X, unit):
     """Return the noise that ``noise_std`` asks for, None if it is zero.
 
     Parameters
@@ -118,8 +118,6 @@ def corruption_of(estimator, X, unit, rng):
         Rows: noise has no part outside of their span.
     unit : float
         Unit of the rows.
-    rng : numpy.random.Generator
-        Draws the rows that the span is found from.
 
     Returns
     -------
@@ -136,7 +134,7 @@ def corruption_of(estimator, X, unit, rng):
             f"{estimator.noise_std!r}."
         )
     low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
-    return Corruption(low, high, span_of(X, rng))
+    return Corruption(low, high, span_of(X))
 
 
 def first_layers(estimator, model, lesson, unit, rng):
@@ -164,7 +162,7 @@ def first_layers(estimator, model, lesson, unit, rng):
     if lesson.coded:  # from random ones, some units end up with another's code
         W = best_atoms(X, lesson.target, unit).T.astype(X.dtype)
     else:
-        W = first_weights(model.shape, span_of(X, rng), rng, X.dtype)
+        W = first_weights(model.shape, span_of(X), rng, X.dtype)
     alpha = _first_alpha(estimator, model, W, unit)
     p = {"alpha": np.full(model.shape[0], alpha, X.dtype)}
     for name in model.activation.parameters[1:]:

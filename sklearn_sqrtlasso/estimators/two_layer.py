@@ -21,7 +21,8 @@ from sklearn_sqrtlasso.learning.batches import split_runs, take
 from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
 from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.decoders import DECODERS, best_atoms
-from sklearn_sqrtlasso.models.two_layer import SCALARS, Encoder, in_units
+from sklearn_sqrtlasso.models.encoder import Encoder
+from sklearn_sqrtlasso.models.two_layer import SCALARS, in_units
 from sklearn_sqrtlasso.solvers.frame import row_norms
 from sklearn_sqrtlasso.solvers.rows import single_rows, team
 from sklearn_sqrtlasso.solvers.visit import visit_codes
@@ -80,7 +81,7 @@ class TwoLayerEncoder(RowEncoder):
             layers = first_layers(self, model, lesson, unit, rng)
         else:
             layers = present_layers(self, model, unit, X.dtype)
-        corruption = corruption_of(self, X, unit, rng)
+        corruption = corruption_of(self, X, unit)
         material = lesson._replace(unit=unit, corruption=corruption)
         with team(self.n_jobs) as each:
             adam = Adam(

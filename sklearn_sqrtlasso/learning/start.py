@@ -5,7 +5,7 @@ from sklearn.utils import gen_batches
 
 BLOCK_ROWS = 4096
 MOST_FEATURES = 1024  # beyond it, the span of the rows is not looked for
-MOST_ROWS = 20_000  # that the span is looked for in, drawn at random
+MOST_BLOCKS = 5  # that the span is looked for in, spread evenly
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
 
 
@@ -24,7 +24,7 @@ def mean_square(X):
     power : float
         A power of two, 1 where X is zero.
     """
-    top = float(abs(X).max())
+    top = float(max(X.max(), -X.min()))  # without a copy of X
     if top == 0:
         return 0.0, 1.0
     largest = 2.0 ** np.clip(np.frexp(top)[1], -1020, 1020)
@@ -38,15 +38,13 @@ def mean_square(X):
     return float(mantissa), float(np.ldexp(largest, max(exponent, -1000)))
 
 
-def span_of(X, rng):
+def span_of(X):
     """Return the projector on the span of the rows, None where they fill the space.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
-    rng : numpy.random.Generator
-        Draws the rows that are looked at.
 
     Returns
     -------
@@ -54,16 +52,18 @@ def span_of(X, rng):
         In the dtype of X.
     """
     n_samples, n_features = X.shape
-    if not 1 < n_features <= MOST_FEATURES or n_samples < 2 * n_features:
+    top = float(max(X.max(), -X.min()))
+    if not 1 < n_features <= MOST_FEATURES or n_samples < 2 * n_features or top == 0:
         return None
-    if n_samples > MOST_ROWS:
-        X = X[np.sort(rng.permutation(n_samples)[:MOST_ROWS])]
-    X = X / (abs(X).max() or 1)
-    moment = X.T @ X
-    moment = moment.toarray() if hasattr(moment, "toarray") else moment
-    variances, directions = np.linalg.eigh(moment.astype(np.float64))
+    moment = np.zeros((n_features, n_features))
+    blocks = list(gen_batches(n_samples, BLOCK_ROWS))
+    for rows in blocks[:: -(-len(blocks) // MOST_BLOCKS)]:
+        x = X[rows] / X.dtype.type(top)
+        product = x.T @ x
+        moment += product.toarray() if hasattr(product, "toarray") else product
+    variances, directions = np.linalg.eigh(moment)
     empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
-    if variances[-1] <= 0 or not empty.any():
+    if not empty.any():
         return None
     kept = directions[:, ~empty]
     return (kept @ kept.T).astype(X.dtype)

@@ -1,5 +1,7 @@
 """NeLUAutoencoder: what it promises beyond what all encoders do."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -283,6 +285,51 @@ def test_divergence_from_the_start_keeps_nothing():
         coder.fit(X)
     assert not hasattr(coder, "components_")
     assert not hasattr(coder, "n_features_in_")
+
+
+def test_learning_holds_no_copy_of_the_rows():
+    X = np.random.default_rng(0).standard_normal((60_000, 64))
+    coder = NeLUAutoencoder(64, noise_std=(0.1, 1.0), max_iter=1, random_state=0)
+    coder.fit(X[:1000])
+    tracemalloc.start()
+    coder.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * X.nbytes  # an order of the rows, and blocks
+
+
+def test_callbacks_hear_each_epoch():
+    pytest.importorskip("sklearn.callback")
+
+    class Listener:
+        def __init__(self):
+            self.scores = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+            self.scores.append(fitted_estimator.score(X))
+            return False
+
+    listener = Listener()
+    coder = clone(CODERS["default"]).set_callbacks(listener).fit(near_a_plane())
+    assert len(listener.scores) == coder.n_iter_ + 1  # and the end of the fit
+    assert listener.scores[-1] == coder.score(near_a_plane())
+
+
+def test_a_line_is_printed_for_each_epoch(capsys):
+    clone(CODERS["default"]).set_params(verbose=1).fit(near_a_plane())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        f"[NeLUAutoencoder] step {n}/3" for n in (1, 2, 3)
+    ]
 
 
 BAD = {
