@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.learning.frames import nearest_frame
+
 BLOCK_ROWS = 4096
 MOST_FEATURES = 1024  # beyond it, the span of the rows is not looked for
 MOST_BLOCKS = 5  # that the span is looked for in, spread evenly
@@ -70,7 +72,10 @@ def span_of(X):
 
 
 def first_weights(shape, span, rng, dtype):
-    """Return random rows of unit norm in the span of the data.
+    """Return random rotations of the space that the data fill, one below the other.
+
+    Their pseudo-inverse is harmless, which that of random directions is not where there
+    are about as many units as features.
 
     Parameters
     ----------
@@ -86,9 +91,10 @@ def first_weights(shape, span, rng, dtype):
     Returns
     -------
     W : ndarray
-        Of the shape and dtype asked for.
+        Rows of unit norm, of the shape and dtype asked for.
     """
-    W = rng.standard_normal(shape)
+    W, rank = rng.standard_normal(shape), shape[1]
     if span is not None:
-        W = W @ span
-    return (W / np.linalg.norm(W, axis=1, keepdims=True)).astype(dtype)
+        W, rank = W @ span, round(np.trace(span))
+    starts = range(0, len(W), rank)
+    return np.vstack([nearest_frame(W[i : i + rank]) for i in starts]).astype(dtype)

@@ -183,8 +183,7 @@ def test_a_warm_start_goes_on():
 
 
 def test_partial_fit_goes_on_batch_by_batch():
-    X, coder = near_a_plane(), clone(CODERS["default"])
-    coder.set_params(n_components=4, alpha=0.2)
+    X, coder = near_a_plane(), clone(CODERS["relu"])
     for _ in range(20):
         coder.partial_fit(X[:300]).partial_fit(X[300:])
     assert coder.n_iter_ == 40
