@@ -1,5 +1,6 @@
 """The two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
@@ -147,7 +148,7 @@ def views(model: TwoLayer, flat):
     """
     found, start = {}, 0
     for name, shape in shapes(model).items():
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         found[name] = flat[start : start + size].reshape(shape)
         start += size
     return found
@@ -256,9 +257,11 @@ def _shares(batch):
     n_shares = min(N_SHARES, n_rows // MIN_SHARE_ROWS)
     if n_shares < 2:
         return [batch]
-    wanted = np.linspace(0, n_rows, n_shares + 1)
+    wanted = [n_rows * k // n_shares for k in range(n_shares + 1)]
     shares = []
-    for first, last in pairwise(np.unique(np.searchsorted(starts, wanted))):
+    for first, last in pairwise(np.searchsorted(starts, wanted)):
+        if first == last:
+            continue
         rows = slice(starts[first], starts[last])
         runs = starts[first : last + 1] - starts[first]
         share = batch._replace(
