@@ -1,0 +1,137 @@
+"""Designs of a regression: centred, weighted and scaled without a copy of the data."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import scipy.sparse as sp
+
+BLOCK_BYTES = 2**22  # of single precision rows that are widened at a time
+CONSTANT = 64 * np.finfo(np.float64).eps  # spread of a column, relative to its mean
+
+
+class Design(ABC):
+    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, made only when they are asked for.
+
+    With weights v that sum to 1, the Euclidean products of these columns are weighted
+    means of products of centred features, in units of u.
+
+    Parameters
+    ----------
+    X : ndarray or CSC matrix of shape (n_samples, n_features)
+        The features.
+    weights : ndarray of shape (n_samples,)
+        Weights v, nonnegative, of sum 1.
+    fit_intercept : bool
+        Whether columns are centred at their weighted means.
+    """
+
+    def __init__(self, X, weights, fit_intercept):
+        self.X, self.unit, self.root = X, 1.0, np.sqrt(weights)
+        self.fit_intercept = fit_intercept
+        # Roots, not weights, on both sides: a mean is the product with a column of ones.
+        self.means = np.zeros(X.shape[1])
+        if fit_intercept:
+            self.means = self._products(weights)
+
+    @property
+    def shape(self):
+        """Number of samples and of features."""
+        return self.X.shape
+
+    def centered(self, y):
+        """Return the target as the columns are: centred and weighted, and its mean."""
+        mean = float(self.root**2 @ y) if self.fit_intercept else 0.0
+        return self.root * (y - mean), mean
+
+    def correlate(self, r):
+        """Return the products of all columns with ``r``, of shape (n_features,)."""
+        r = self.root * r
+        c = self._products(r)
+        if self.fit_intercept:
+            c -= self.means * r.sum()
+        return c
+
+    @abstractmethod
+    def _products(self, r):
+        """Return ``X^T r / unit`` in double precision."""
+
+    @abstractmethod
+    def take(self, features):
+        """Return the columns of some features, as the methods below want them."""
+
+    @abstractmethod
+    def join(self, blocks):
+        """Return blocks of columns side by side."""
+
+    @abstractmethod
+    def gram(self, left, right):
+        """Return the products of two blocks of columns, a dense matrix."""
+
+    @abstractmethod
+    def apply(self, block, w):
+        """Return the sum of the columns of a block, weighted by ``w``."""
+
+
+class DenseDesign(Design):
+    """A design whose features are an array, of any order and of float64 or float32."""
+
+    def _products(self, r):
+        if self.X.dtype == np.float64:
+            return self.X.T @ (r / self.unit)
+        total, block = np.zeros(self.X.shape[1]), max(1, BLOCK_BYTES // self.X.shape[1])
+        for start in range(0, len(r), block):
+            rows = slice(start, start + block)
+            total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
+        return total
+
+    def take(self, features):
+        block = np.asarray(self.X[:, features], dtype=np.float64, order="F") / self.unit
+        if self.fit_intercept:
+            means = self.means[features]
+            block -= means
+            spread = np.sqrt(np.einsum("ij,ij->j", block, block) / len(block))
+            block[:, spread <= CONSTANT * np.abs(means)] = 0
+        block *= self.root[:, None]
+        return block
+
+    def join(self, blocks):
+        return np.concatenate([block.T for block in blocks]).T
+
+    def gram(self, left, right):
+        return left.T @ right
+
+    def apply(self, block, w):
+        return block @ w
+
+
+class SparseDesign(Design):
+    """A design whose features are a CSC matrix; their means are never subtracted."""
+
+    def _products(self, r):
+        return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
+
+    def take(self, features):
+        block = self.X[:, features].astype(np.float64)
+        block.data *= self.root[block.indices] / self.unit
+        means = self.means[features]
+        return block, means
+
+    def join(self, blocks):
+        matrices, means = zip(*blocks, strict=True)
+        return sp.hstack(matrices, format="csc"), np.concatenate(means)
+
+    def gram(self, left, right):
+        (a, a_means), (b, b_means) = left, right
+        G = (a.T @ b).toarray()
+        G -= np.outer(a_means, b_means)
+        return G
+
+    def apply(self, block, w):
+        matrix, means = block
+        return matrix @ w - self.root * (means @ w)
+
+
+def design_of(X, weights, fit_intercept):
+    """Return the design of features, dense or sparse."""
+    kind = SparseDesign if sp.issparse(X) else DenseDesign
+    return kind(X, weights, fit_intercept)
