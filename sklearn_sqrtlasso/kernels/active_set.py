@@ -15,6 +15,7 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.jit import kernel
 
 DEPENDENT = 1e-13  # of a column's energy left by the active ones: a dependent column
+GOLDEN = 0.618033988749895  # its multiples spread evenly over the unit interval
 FLAT = 1e-11  # relative rate below which a correlation moves with the threshold
 
 
@@ -287,8 +288,12 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     for a in range(k):
         sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
     for j in range(w.shape[0]):
-        goal = min(c[j], mu) if positive else min(max(c[j], -mu), mu)
-        goal = mu * sign[j] if sign[j] != 0.0 else goal
+        goal = c[j]
+        if sign[j] != 0.0:
+            goal = mu * sign[j]
+        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
+            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
+            goal = mu * inside if c[j] > 0.0 else -mu * inside
         e[j] = c[j] - goal
         c[j] = goal
     state = np.array([mu, square, 0.0, 1.0, alpha * math.sqrt(floor)])

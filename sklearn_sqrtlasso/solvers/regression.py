@@ -63,7 +63,7 @@ class WorkingSet:
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
 
-    def solve(self, c, square, alpha, positive, norm, floor=FLOOR):
+    def solve(self, c, square, alpha, positive, norm, floor):
         """Solve on the working set, given the correlations with the residual."""
         G, w = self.G, self.w
         c = np.where(G.diagonal()[: len(w)] > 0, c[self.features], 0)
@@ -115,11 +115,14 @@ def solve(design, y, alpha, *, positive=False, tol=1e-6, max_iter=100, start=Non
     c /= unit; alpha = alpha / unit
     if n_features <= ALL:
         ws.add(np.arange(n_features))
+    floor = ANCHOR
     for n_iter in range(1, max_iter + 1):
         # choose
-        mu = alpha * np.linalg.norm(r)
+        s = np.linalg.norm(r)
+        mu = alpha * max(s, floor**.5*norm)
+        score = np.where(ws.is_in, 0, c if positive else np.abs(c))
+        top = score.max(initial=0)
         if n_features > ALL:
-            score = np.where(ws.is_in, 0, c if positive else np.abs(c))
             k = np.count_nonzero(ws.w)
             m = max(FIRST, k)
             cand = np.flatnonzero(score > mu)
@@ -127,13 +130,14 @@ def solve(design, y, alpha, *, positive=False, tol=1e-6, max_iter=100, start=Non
                 cand = cand[np.argpartition(score[cand], -m)[-m:]]
             if len(cand):
                 ws.add(cand)
-        ws.solve(c, r @ r, alpha, positive, norm)
+        if top < 1.1 * mu: floor = max(FLOOR, min(floor, (s / norm)**2 / 4))
+        ws.solve(c, r @ r, alpha, positive, norm, floor)
         r = y - design.apply(ws.block, ws.w)
         c = design.correlate(r)
         P = np.linalg.norm(r) + alpha * np.abs(ws.w).sum()
         D = dual_value(y, r, c, alpha, positive)
         gap = (P - D) / norm
-        if log is not None: log.append((len(ws.w), np.count_nonzero(ws.w), ws.corners, gap))
+        if log is not None: log.append((len(ws.w), np.count_nonzero(ws.w), ws.corners, gap, floor, top/mu))
         if gap <= tol: break
     if np.linalg.norm(r) < 2 * FLOOR**.5 * norm:
         ws.solve(c, r @ r, alpha, positive, norm, 0.0)
