@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.kernels.jit import kernel
 
 DEPENDENT = 1e-13  # of a column's energy left by the active ones: a dependent column
 GOLDEN = 0.618033988749895  # its multiples spread evenly over the unit interval
+TIE = 1e-9  # distance from the end, relative to the threshold, that is the end
 FLAT = 1e-11  # relative rate below which a correlation moves with the threshold
 
 
@@ -225,7 +226,8 @@ def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
         if rate < 0.0:
             end = min(end, mu - least)
         end = max(end, 0.0)
-        far = min(far, end)
+        if far > end - TIE * mu * abs(rate):  # where mu vanishes, all corners meet
+            far = end
         if far == math.inf:
             return k, corner
         for a in range(k):

@@ -38,6 +38,11 @@ class Design(ABC):
         """Number of samples and of features."""
         return self.X.shape
 
+    @property
+    def rank(self):
+        """Largest rank that the columns can have."""
+        return max(np.count_nonzero(self.root) - self.fit_intercept, 1)
+
     def centered(self, y):
         """Return the target as the columns are: centred and weighted, and its mean."""
         mean = float(self.root**2 @ y) if self.fit_intercept else 0.0
@@ -50,6 +55,15 @@ class Design(ABC):
         if self.fit_intercept:
             c -= self.means * r.sum()
         return c
+
+    def largest_norm(self):
+        """Return the largest norm of a column, in units of X."""
+        squares = np.maximum(self._squares() - self.means**2, 0)
+        return float(np.sqrt(squares.max(initial=0.0)) * self.unit)
+
+    @abstractmethod
+    def _squares(self):
+        """Return the weighted mean square of each feature, not centred."""
 
     @abstractmethod
     def _products(self, r):
@@ -78,10 +92,18 @@ class DenseDesign(Design):
     def _products(self, r):
         if self.X.dtype == np.float64:
             return self.X.T @ (r / self.unit)
-        total, block = np.zeros(self.X.shape[1]), max(1, BLOCK_BYTES // self.X.shape[1])
+        total, block = np.zeros(self.shape[1]), max(1, BLOCK_BYTES // self.shape[1])
         for start in range(0, len(r), block):
             rows = slice(start, start + block)
             total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
+        return total
+
+    def _squares(self):
+        total, block = np.zeros(self.shape[1]), max(1, BLOCK_BYTES // self.shape[1])
+        for start in range(0, self.shape[0], block):
+            rows = slice(start, start + block)
+            part = self.X[rows].astype(np.float64) / self.unit
+            total += self.root[rows] ** 2 @ part**2
         return total
 
     def take(self, features):
@@ -109,6 +131,11 @@ class SparseDesign(Design):
 
     def _products(self, r):
         return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
+
+    def _squares(self):
+        squares = self.X.astype(np.float64)
+        squares.data = (squares.data / self.unit) ** 2
+        return np.asarray(squares.T @ self.root**2)
 
     def take(self, features):
         block = self.X[:, features].astype(np.float64)

@@ -1,18 +1,36 @@
-"""Square-root-lasso regression: working sets, exact solutions, a duality gap."""
+r"""Square-root-lasso regression: working sets, exact solutions, a duality gap.
+
+In the units of a design (weights inside the columns), minimise ::
+
+    ||y - X w||_2 + alpha ||w||_1 .
+
+A round solves the problem on a working set of columns through their Gram matrix:
+sweeps of coordinate descent find most of the support, a walk over active sets ends at
+the exact solution. One product with all columns then proves how good it is, and names
+the columns that are missing.
+
+Where the residual vanishes the objective is not smooth and correlations say nothing.
+So the residual norm is held above a floor that falls round by round: a solution at the
+floor is that of a lasso, and knows which columns it lacks. The last step lets go.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
 
-SWEEPS = 10  # of coordinate descent before the exact end
+import os
+SWEEPS = int(os.environ.get('SW',10)); CDA=int(os.environ.get('CDA',0)); SWT=float(os.environ.get('SWT',1e-3))   # of coordinate descent before the exact end
 SWEEP_TOL = 1e-3  # change of a fit, relative to the target, at which sweeps end
-FIRST = 64  # columns of the first working set
-ALL = 256  # up to this number of features, all columns are in it
-ANCHOR = 0.03  # of the squared norm of the target
-FLOOR = 1e-12  # of the squared norm of the target: a residual lost in rounding
+FIRST = 64  # columns that a round adds at least, if so many are missing
+ALL = 256  # up to this number of features, all columns are in the working set
+FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
+LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
+TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
 
 class Fit(NamedTuple):
@@ -21,7 +39,7 @@ class Fit(NamedTuple):
     Attributes
     ----------
     coef : ndarray of shape (n_features,)
-        Coefficients.
+        Coefficients, in units of y over units of X.
     sigma : float
         Root of the weighted mean of squared residuals, in units of y.
     gap : float
@@ -63,24 +81,22 @@ class WorkingSet:
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
 
-    def solve(self, c, square, alpha, positive, norm, floor):
-        """Solve on the working set, given the correlations with the residual."""
-        G, w = self.G, self.w
-        c = np.where(G.diagonal()[: len(w)] > 0, c[self.features], 0)
-        anchor = floor
-        if square > ANCHOR * norm**2:
-            anchor = ANCHOR
-            square = sweep_gram(
-                G, w, c, square, anchor * norm**2, alpha, positive, SWEEP_TOL * norm, SWEEPS
-            )
-        L, act, k = self._factor()
-        floors = np.array([anchor, floor]) * norm**2
-        self.square, self.corners = finish(
-            G, w, c, square, floors, alpha, positive, L, act, k, 10 * len(w) + 100
+    def sweep(self, c, square, floor, alpha, positive, tol):
+        """Sweep over the columns; update ``c`` and return the new squared residual."""
+        return sweep_gram(
+            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
         )
 
+    def finish(self, c, square, floors, alpha, positive):
+        """Walk to the exact solution; return the number of corners."""
+        L, act, k = self._factor()
+        corners = 10 * len(self.w) + 100
+        return finish(
+            self.G, self.w, c, square, floors, alpha, positive, L, act, k, corners
+        )[1]
+
     def _factor(self):
-        room = min(len(self.w), self.design.shape[0] - self.design.fit_intercept)
+        room = min(len(self.w), self.design.rank)
         L, act = np.empty((room, room)), np.empty(room, dtype=np.intp)
         on = np.flatnonzero(self.w)
         if len(on) <= room:
@@ -95,62 +111,159 @@ class WorkingSet:
                 return L, act, len(on)
         return L, act, factorize(self.G, self.w, L, act)
 
+    def fitted(self):
+        """Return the sum of the columns, weighted by the coefficients."""
+        if not len(self.w):
+            return np.zeros(self.design.shape[0])
+        return self.design.apply(self.block, self.w)
 
-def dual_value(y, r, c, alpha, positive):
-    """Return the value of the dual point that is ``r`` scaled into the feasible set."""
-    pull = max(c.max(initial=0), 0) if positive else np.abs(c).max(initial=0)
-    norm = np.linalg.norm(r)
-    if norm == 0 or (pull > 0 and alpha == 0):
-        return 0.0
-    return (y @ r) / max(norm, pull / alpha if pull else 0)
+    def sign_direction(self):
+        """Return the combination of active columns whose products with them are signs.
+
+        Where the residual vanishes along a path, it does so in this direction.
+        """
+        on = np.flatnonzero(self.w)
+        z = np.zeros(len(self.w))
+        z[on] = np.linalg.lstsq(self.G[np.ix_(on, on)], np.sign(self.w[on]))[0]
+        return self.design.apply(self.block, z)
 
 
-def solve(design, y, alpha, *, positive=False, tol=1e-6, max_iter=100, start=None, log=None):
-    norm = np.linalg.norm(y)
-    n_features = design.shape[1]
-    ws = WorkingSet(design)
-    r, c = y, design.correlate(y)
-    size = np.abs(c).max() / norm
-    design.unit = unit = 2.0 ** np.frexp(size)[1]
-    c /= unit; alpha = alpha / unit
-    if n_features <= ALL:
-        ws.add(np.arange(n_features))
-    floor = ANCHOR
-    for n_iter in range(1, max_iter + 1):
-        # choose
-        s = np.linalg.norm(r)
-        mu = alpha * max(s, floor**.5*norm)
-        score = np.where(ws.is_in, 0, c if positive else np.abs(c))
-        top = score.max(initial=0)
-        if n_features > ALL:
-            k = np.count_nonzero(ws.w)
-            m = max(FIRST, k)
-            cand = np.flatnonzero(score > mu)
-            if len(cand) > m:
-                cand = cand[np.argpartition(score[cand], -m)[-m:]]
-            if len(cand):
-                ws.add(cand)
-        if top < 1.1 * mu: floor = max(FLOOR, min(floor, (s / norm)**2 / 4))
-        ws.solve(c, r @ r, alpha, positive, norm, floor)
-        r = y - design.apply(ws.block, ws.w)
-        c = design.correlate(r)
-        P = np.linalg.norm(r) + alpha * np.abs(ws.w).sum()
-        D = dual_value(y, r, c, alpha, positive)
-        gap = (P - D) / norm
-        if log is not None: log.append((len(ws.w), np.count_nonzero(ws.w), ws.corners, gap, floor, top/mu))
-        if gap <= tol: break
-    if np.linalg.norm(r) < 2 * FLOOR**.5 * norm:
-        ws.solve(c, r @ r, alpha, positive, norm, 0.0)
-        r = y - design.apply(ws.block, ws.w)
-        c = design.correlate(r)
-        P = np.linalg.norm(r) + alpha * np.abs(ws.w).sum()
-        D = dual_value(y, r, c, alpha, positive)
-        on = np.flatnonzero(ws.w)
-        z = np.zeros(len(ws.w)); z[on] = np.linalg.solve(ws.G[np.ix_(on,on)], np.sign(ws.w[on]))
-        u = design.apply(ws.block, z)
-        D = max(D, dual_value(y, u, design.correlate(u), alpha, positive))
-        gap = (P - D) / norm
-        if log is not None: log.append((len(ws.w), np.count_nonzero(ws.w), ws.corners, gap))
-    coef = np.zeros(n_features)
-    coef[ws.features] = ws.w / unit
-    return Fit(coef, np.linalg.norm(r), gap, n_iter)
+class Regression:
+    """One target on one design, solved for one penalty after another.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, as ``design.centered`` returns it.
+    positive : bool
+        Whether coefficients are nonnegative.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+    """
+
+    def __init__(self, design, y, positive, coef=None):
+        self.design, self.positive = design, positive
+        self.norm = np.linalg.norm(y)
+        self.y = y / (self.norm or 1.0)
+        self.direction = None  # of the residual, where it has vanished
+        self.set = WorkingSet(design)
+        self.r, self.c = self.y, design.correlate(self.y)
+        self.alpha_max = self._pull(self.c)
+        if design.shape[1] <= ALL:
+            self.set.add(np.arange(design.shape[1]))
+        if coef is not None and self.norm > 0:
+            self._start(coef * (design.unit / self.norm))
+
+    def _start(self, coef):
+        new = np.flatnonzero((coef != 0) & ~self.set.is_in)
+        if len(new):
+            self.set.add(new)
+        self.set.w = coef[self.set.features]
+        self._look()
+
+    def _pull(self, c):
+        return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
+
+    def _look(self):
+        """Look at all features from where the coefficients are."""
+        self.r = self.y - self.set.fitted()
+        self.c = self.design.correlate(self.r)
+
+    def _gap(self, alpha, points):
+        """Return the gap by the best of the dual points, given with their products."""
+        dual = 0.0
+        for theta, c in points:
+            over = max(np.linalg.norm(theta), self._pull(c) / alpha)
+            dual = max(dual, self.y @ theta / over if over > 0 else 0.0)
+        norm = np.linalg.norm(self.r)
+        return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
+
+    def solve(self, alpha, tol, max_iter):
+        """Return the fit of a penalty, warm-started at that of the penalty before.
+
+        Parameters
+        ----------
+        alpha : float
+            Penalty, at least 0, in units of the design; 0 stands for its limit.
+        tol : float
+            Relative duality gap at which rounds end.
+        max_iter : int
+            Largest number of rounds.
+
+        Returns
+        -------
+        fit : Fit
+            The solution, with its gap.
+        """
+        if self.alpha_max == 0:
+            return Fit(np.zeros(self.design.shape[1]), self.norm, 0.0, 1)
+        alpha = max(alpha / self.design.unit, LEAST_ALPHA * self.alpha_max)
+        if self.direction is not None:  # the residual is zero for smaller penalties too
+            gap = self._gap(alpha, [self.direction])
+            if gap <= tol:
+                return self._fit(gap, 1)
+            self.direction = None
+            self._start(np.zeros(self.design.shape[1]))
+        first, last = FLOORS
+        floor = anchor = first
+        level, gap, settled = np.linalg.norm(self.r), np.inf, False
+        for n_iter in range(1, max_iter + 1):
+            worst = self._add_missing(alpha * max(level, floor))
+            if worst <= MILD:
+                floor = max(last, min(floor, level / 2))
+            corners = self._round(alpha, anchor, floor)
+            self._look()
+            anchor = floor
+            level = np.linalg.norm(self.r)
+            gap = self._gap(alpha, [(self.r, self.c)])
+            if level <= 2 * floor and (gap <= tol or (corners == 0 and settled)):
+                gap = min(gap, self._let_go(alpha, floor, tol, gap))
+            if gap <= tol:
+                break
+            settled = corners == 0 and worst <= MILD
+        return self._fit(gap, n_iter)
+
+    def _add_missing(self, mu):
+        """Add columns above the threshold; return the worst, relative to it."""
+        score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
+        worst = score.max(initial=0) / mu
+        missing = np.flatnonzero(score > mu)
+        most = max(FIRST, np.count_nonzero(self.set.w))
+        if len(missing) > most:
+            missing = missing[np.argpartition(score[missing], -most)[-most:]]
+        if len(missing):
+            self.set.add(missing)
+        return worst
+
+    def _round(self, alpha, anchor, floor):
+        """Solve on the working set; return the number of corners of the walk."""
+        live = self.set.G.diagonal()[: len(self.set.w)] > 0
+        c = np.where(live, self.c[self.set.features], 0)
+        square = self.r @ self.r
+        if floor == FLOORS[0]:  # below, sweeps converge slowly
+            square = self.set.sweep(
+                c, square, floor**2, alpha, self.positive, SWT*max(floor,np.sqrt(square))
+            )
+        floors = np.array([anchor**2, floor**2])
+        return self.set.finish(c, square, floors, alpha, self.positive)
+
+    def _let_go(self, alpha, floor, tol, gap):
+        """Step from the floor to the solution; step back if that certifies less."""
+        before = self.set.w.copy(), self.r, self.c
+        self._round(alpha, floor, 0.0)
+        self._look()
+        direction = self.set.sign_direction()
+        c = self.design.correlate(direction)
+        new = self._gap(alpha, [(self.r, self.c), (direction, c)])
+        if new <= max(gap, tol):
+            self.direction = direction, c
+            return new
+        self.set.w, self.r, self.c = before
+        return gap
+
+    def _fit(self, gap, n_iter):
+        coef = np.zeros(self.design.shape[1])
+        coef[self.set.features] = self.set.w * (self.norm / self.design.unit)
+        return Fit(coef, float(np.linalg.norm(self.r) * self.norm), float(gap), n_iter)
