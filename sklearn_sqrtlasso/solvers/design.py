@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 BLOCK_BYTES = 2**22  # of single precision rows that are widened at a time
+FEATURES = 1024  # that are made single precision at a time
 CONSTANT = 64 * np.finfo(np.float64).eps  # spread of a column, relative to its mean
 
 
@@ -28,7 +29,7 @@ class Design(ABC):
     def __init__(self, X, weights, fit_intercept):
         self.X, self.unit, self.root = X, 1.0, np.sqrt(weights)
         self.fit_intercept = fit_intercept
-        # Roots, not weights, on both sides: a mean is the product with a column of ones.
+        self.dead = np.zeros(X.shape[1], dtype=bool)  # columns found to be constant
         self.means = np.zeros(X.shape[1])
         if fit_intercept:
             self.means = self._products(weights)
@@ -48,13 +49,49 @@ class Design(ABC):
         mean = float(self.root**2 @ y) if self.fit_intercept else 0.0
         return self.root * (y - mean), mean
 
+    def set_unit(self, sample):
+        """Measure columns in a unit near the largest of some of their entries.
+
+        A power of two: nothing is rounded, and no product of columns overflows.
+        """
+        largest = float(np.abs(sample).max(initial=0.0))
+        unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+        self.means /= unit / self.unit
+        self.unit = unit
+
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         r = self.root * r
         c = self._products(r)
         if self.fit_intercept:
             c -= self.means * r.sum()
+        c[self.dead] = 0
         return c
+
+    def peaks(self, Z, positive):
+        """Return the largest product with each column of ``Z``, in single precision.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_draws)
+            What ``correlate`` takes, one in each column.
+        positive : bool
+            Whether negative products do not count.
+
+        Returns
+        -------
+        peaks : ndarray of shape (n_draws,)
+            The largest products, in magnitude unless ``positive``.
+        """
+        Z = (self.root[:, None] * Z).astype(np.float32)
+        sums, largest = Z.sum(axis=0), np.zeros(Z.shape[1])
+        for start in range(0, self.shape[1], FEATURES):
+            part = slice(start, start + FEATURES)
+            C = (self.X[:, part] / self.unit).astype(np.float32).T @ Z
+            C -= np.outer(self.means[part], sums)
+            top = (C if positive else np.abs(C)).max(axis=0)
+            largest = np.maximum(largest, top)
+        return largest
 
     def largest_norm(self):
         """Return the largest norm of a column, in units of X."""
@@ -111,8 +148,10 @@ class DenseDesign(Design):
         if self.fit_intercept:
             means = self.means[features]
             block -= means
-            spread = np.sqrt(np.einsum("ij,ij->j", block, block) / len(block))
-            block[:, spread <= CONSTANT * np.abs(means)] = 0
+            spread = np.abs(block).max(axis=0)
+            dead = spread <= CONSTANT * np.abs(means)
+            self.dead[features] = dead
+            block[:, dead] = 0
         block *= self.root[:, None]
         return block
 
@@ -140,8 +179,14 @@ class SparseDesign(Design):
     def take(self, features):
         block = self.X[:, features].astype(np.float64)
         block.data *= self.root[block.indices] / self.unit
-        means = self.means[features]
-        return block, means
+        means = self.means[features].copy()
+        energy = np.asarray(block.multiply(block).sum(axis=0)).ravel()
+        dead = energy - means**2 <= CONSTANT * energy
+        self.dead[features] = dead
+        if dead.any():
+            means[dead] = 0
+            block = block @ sp.diags_array(np.where(dead, 0.0, 1.0), format="csc")
+        return sp.csc_array(block), means
 
     def join(self, blocks):
         matrices, means = zip(*blocks, strict=True)
@@ -149,9 +194,7 @@ class SparseDesign(Design):
 
     def gram(self, left, right):
         (a, a_means), (b, b_means) = left, right
-        G = (a.T @ b).toarray()
-        G -= np.outer(a_means, b_means)
-        return G
+        return (a.T @ b).toarray() - np.outer(a_means, b_means)
 
     def apply(self, block, w):
         matrix, means = block
@@ -159,6 +202,8 @@ class SparseDesign(Design):
 
 
 def design_of(X, weights, fit_intercept):
-    """Return the design of features, dense or sparse."""
-    kind = SparseDesign if sp.issparse(X) else DenseDesign
-    return kind(X, weights, fit_intercept)
+    """Return the design of features, dense or sparse, in a unit of their size."""
+    design = (SparseDesign if sp.issparse(X) else DenseDesign)(X, weights, fit_intercept)
+    sample = X.data if sp.issparse(X) else X[:: max(1, X.shape[0] // 32)]
+    design.set_unit(sample)
+    return design

@@ -22,9 +22,8 @@ from scipy.linalg import solve_triangular
 from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
 
-import os
-SWEEPS = int(os.environ.get('SW',10)); CDA=int(os.environ.get('CDA',0)); SWT=float(os.environ.get('SWT',1e-3))   # of coordinate descent before the exact end
-SWEEP_TOL = 1e-3  # change of a fit, relative to the target, at which sweeps end
+SWEEPS = 100  # of coordinate descent before the exact end
+SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that a round adds at least, if so many are missing
 ALL = 256  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
@@ -218,7 +217,7 @@ class Regression:
             anchor = floor
             level = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
-            if level <= 2 * floor and (gap <= tol or (corners == 0 and settled)):
+            if level < floor and (gap <= tol or (corners == 0 and settled)):
                 gap = min(gap, self._let_go(alpha, floor, tol, gap))
             if gap <= tol:
                 break
@@ -243,9 +242,8 @@ class Regression:
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
         if floor == FLOORS[0]:  # below, sweeps converge slowly
-            square = self.set.sweep(
-                c, square, floor**2, alpha, self.positive, SWT*max(floor,np.sqrt(square))
-            )
+            tol = SWEEP_TOL * max(floor, np.sqrt(square))
+            square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
         floors = np.array([anchor**2, floor**2])
         return self.set.finish(c, square, floors, alpha, self.positive)
 
