@@ -1,6 +1,14 @@
 """Sparse codes that survive noise: square-root-lasso coding and learning of rows."""
 
 from sklearn_sqrtlasso._version import __version__
+from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import SqrtLassoCV, sqrt_lasso_path
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
-__all__ = ["SqrtLassoTransform", "__version__"]
+__all__ = [
+    "SqrtLasso",
+    "SqrtLassoCV",
+    "SqrtLassoTransform",
+    "__version__",
+    "sqrt_lasso_path",
+]

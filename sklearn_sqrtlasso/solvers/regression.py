@@ -265,3 +265,75 @@ class Regression:
         coef = np.zeros(self.design.shape[1])
         coef[self.set.features] = self.set.w * (self.norm / self.design.unit)
         return Fit(coef, float(np.linalg.norm(self.r) * self.norm), float(gap), n_iter)
+
+
+class Rules(NamedTuple):
+    """How to solve: what all penalties and targets of one fit share.
+
+    Attributes
+    ----------
+    positive : bool
+        Whether coefficients are nonnegative.
+    tol : float
+        Relative duality gap at which rounds end.
+    max_iter : int
+        Largest number of rounds of a penalty.
+    """
+
+    positive: bool
+    tol: float
+    max_iter: int
+
+
+def _own_unit(design, y):
+    """Return the target as the columns are, in a unit of its size, unit and mean."""
+    largest = np.abs(y).max(initial=0.0)
+    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    whole = y / unit
+    y, mean = design.centered(whole)
+    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.root * whole):
+        y = np.zeros_like(y)
+    return y, unit, mean
+
+
+def regress(design, y, alphas, rules, coef=None):
+    """Return the fits of one target for penalties in turn, and their intercepts.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    alphas : iterable of float
+        Penalties in units of X, the larger ones first: each starts where the one before
+        has ended.
+    rules : Rules
+        How to solve.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+
+    Returns
+    -------
+    fits : list of Fit
+        One for each penalty.
+    intercepts : ndarray of shape (n_alphas,)
+        Their intercepts.
+    """
+    y, unit, mean = _own_unit(design, y)
+    coef = None if coef is None else coef / unit
+    regression = Regression(design, y, rules.positive, coef)
+    fits, intercepts = [], []
+    for alpha in alphas:
+        fit = regression.solve(alpha, rules.tol, rules.max_iter)
+        on = np.flatnonzero(fit.coef)
+        shift = (design.means[on] * design.unit) @ fit.coef[on]
+        intercepts.append((mean - shift) * unit)
+        fits.append(fit._replace(coef=fit.coef * unit, sigma=fit.sigma * unit))
+    return fits, np.array(intercepts)
+
+
+def alpha_max(design, y, positive):
+    """Return the smallest penalty at which all coefficients are zero, in units of X."""
+    regression = Regression(design, _own_unit(design, y)[0], positive)
+    return float(regression.alpha_max * design.unit)
