@@ -239,7 +239,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     >>> quiet.alpha_ == loud.alpha_, np.flatnonzero(loud.coef_)
     (True, array([0]))
     >>> round(quiet.sigma_, 2), round(loud.sigma_)
-    (0.1, 104)
+    (0.11, 105)
     """
 
     _parameter_constraints: dict = {

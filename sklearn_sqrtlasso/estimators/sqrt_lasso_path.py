@@ -61,9 +61,7 @@ def grid_of(alphas, eps, largest):
         if alphas < 1:
             raise ValueError(f"alphas must be at least 1 or an array, got {alphas}.")
         return largest * np.geomspace(1, eps, int(alphas))
-    alphas = check_array(
-        alphas, ensure_2d=False, dtype=np.float64, input_name="alphas"
-    )
+    alphas = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
     if alphas.ndim != 1 or np.any(alphas < 0):
         raise ValueError(
             f"alphas must be one-dimensional and nonnegative, got {alphas!r}."
@@ -130,7 +128,7 @@ def sqrt_lasso_path(
     >>> X, y = load_diabetes(return_X_y=True)
     >>> path = sqrt_lasso_path(X, y, alphas=5, eps=0.1, fit_intercept=True)
     >>> (path.coefs != 0).sum(axis=0)
-    array([0, 2, 4, 5, 8])
+    array([0, 3, 4, 5, 7])
     """
     X = check_array(X, accept_sparse="csc", dtype=DTYPES, input_name="X")
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -139,7 +137,8 @@ def sqrt_lasso_path(
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
     if not tol >= 0 or not max_iter >= 1:
         raise ValueError(
-            f"tol must be at least 0 and max_iter at least 1, got {tol!r}, {max_iter!r}."
+            "tol must be at least 0 and max_iter at least 1, "
+            f"got {tol!r} and {max_iter!r}."
         )
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
     targets = np.atleast_2d(y.T)

@@ -3,9 +3,9 @@
 Any coefficients are the exact solution for slightly wrong correlations. Correct the
 correlations in proportion to a time that runs from 0 to 1, and the solution follows a
 piecewise linear path with finitely many corners, each of which adds or drops a column.
-At its end stands a lasso solution at some threshold ``mu``; a second path, along ``mu``,
-leads to ``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky factor
-of the Gram matrix of the active columns is updated at each corner.
+At its end stands a lasso solution at some threshold ``mu``; a second path, along
+``mu``, leads to ``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky
+factor of the Gram matrix of the active columns is updated at each corner.
 """
 
 import math
@@ -115,10 +115,11 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
 
 
 @kernel
-def next_corner(w, c, act, k, sign, mu, rate, d, dc, barred, positive):
+def next_corner(w, c, act, k, sign, mu, rate, d, dc, left, positive):
     """Return how far the next corner is, and the column that meets it.
 
     An active column comes to zero, or the correlation of another one to the threshold.
+    A column that has just left stands at the threshold, and does not meet it there.
     """
     nearest, corner = math.inf, -1
     for a in range(k):
@@ -128,15 +129,15 @@ def next_corner(w, c, act, k, sign, mu, rate, d, dc, barred, positive):
             if far < nearest:
                 nearest, corner = far, j
     for j in range(w.shape[0]):
-        if sign[j] != 0.0 or j == barred:
+        if sign[j] != 0.0:
             continue
         closing = FLAT * (abs(dc[j]) + abs(rate))
         up, down = dc[j] - rate, -dc[j] - rate
-        if up > closing:
+        if up > closing and not (j == left and c[j] > 0.0):
             far = max(mu - c[j], 0.0) / up
             if far < nearest:
                 nearest, corner = far, j
-        if down > closing and not positive:
+        if down > closing and not positive and not (j == left and c[j] < 0.0):
             far = max(mu + c[j], 0.0) / down
             if far < nearest:
                 nearest, corner = far, j
@@ -209,16 +210,17 @@ def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
     """Walk one path to its end, at most ``max_corners`` corners.
 
     ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the
-    first path) and the time left of the first path; all but the rate are updated.
-    Return the number of active columns and the number of corners.
+    first path), the time left of the first path, and the least threshold of the second;
+    all but the rate and the last are updated. Return the number of active columns and
+    the number of corners.
     """
     mu, square, rate, left, least = state
     timed = 1.0 if rate == 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
-    barred = -1
+    gone = -1
     for corner in range(max_corners):
         head(G, L, act, k, sign, e, timed, rate, d, dc)
-        far, j = next_corner(w, c, act, k, sign, mu, rate, d, dc, barred, positive)
+        far, j = next_corner(w, c, act, k, sign, mu, rate, d, dc, gone, positive)
         q = 0.0
         for a in range(k):
             q -= rate * sign[act[a]] * d[a]
@@ -243,34 +245,54 @@ def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
         state[0], state[1], state[3] = mu, square, left
         if far == end:
             return k, corner
-        barred = j if sign[j] != 0.0 else -1
+        gone = j if sign[j] != 0.0 else -1
         k = turn(G, w, c, L, act, k, sign, j)
     return k, max_corners
 
 
 @kernel
+def begin(w, c, mu, act, k, positive, sign, e):
+    """Write the signs, and split ``c`` into what ``mu`` allows and the rest ``e``.
+
+    Correlations above the threshold begin at various places below it: were many of them
+    to begin at it, as many corners would fall together.
+    """
+    for a in range(k):
+        sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
+    for j in range(w.shape[0]):
+        goal = c[j]
+        if sign[j] != 0.0:
+            goal = mu * sign[j]
+        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
+            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
+            goal = mu * inside if c[j] > 0.0 else -mu * inside
+        e[j] = c[j] - goal
+        c[j] = goal
+
+
+@kernel
 def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
-    anchor, floor = floors
     """Lead coefficients to the exact solution on a Gram matrix.
 
     Parameters
     ----------
-    G : ndarray of shape (p, p)
+    G : ndarray of shape (p, p) or larger
         Gram matrix of the columns.
     w, c : ndarray of shape (p,)
         Coefficients and correlations ``X^T r``, both updated.
     square : float
         ``||r||^2``, at least 0.
-    floor : float
-        Where ``square`` is below, the first path ends at the threshold of this value:
-        the sign of a correlation is lost in rounding where all of them vanish.
+    floors : ndarray of shape (2,)
+        Values below which ``square`` does not lower the threshold: that of the first
+        path, and that of the second.
     alpha : float
         Penalty, in [0, inf).
     positive : bool
         Whether coefficients are nonnegative.
-    L : ndarray of shape (p, p)
-        Room for the factor; its first k rows are that of ``G[act, act]``.
-    act : ndarray of shape (p,)
+    L : ndarray of shape (room, room)
+        Room for the factor; its first k rows are that of ``G[act, act]``. At most
+        ``room`` columns are ever active.
+    act : ndarray of shape (room,)
         Room for the active columns; ``w`` vanishes on all but the first k.
     k : int
         Number of active columns.
@@ -284,21 +306,11 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     corners : int
         Number of corners; ``max_corners`` or more if a path was not walked to its end.
     """
-    mu = alpha * math.sqrt(max(square, anchor))
+    mu = alpha * math.sqrt(max(square, floors[0]))
     sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
     w_before, c_before = w.copy(), c.copy()
-    for a in range(k):
-        sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
-    for j in range(w.shape[0]):
-        goal = c[j]
-        if sign[j] != 0.0:
-            goal = mu * sign[j]
-        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
-            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
-            goal = mu * inside if c[j] > 0.0 else -mu * inside
-        e[j] = c[j] - goal
-        c[j] = goal
-    state = np.array([mu, square, 0.0, 1.0, alpha * math.sqrt(floor)])
+    begin(w, c, mu, act, k, positive, sign, e)
+    state = np.array([mu, square, 0.0, 1.0, 0.0])
     k, first = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
     for j in range(w.shape[0]):
         c[j] += state[3] * e[j]
@@ -306,7 +318,11 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     square = max(square, 0.0)
     if state[3] > 0.0:
         return square, max_corners
-    above = mu * mu > alpha * alpha * max(square, floor)
+    above = mu * mu > alpha * alpha * max(square, floors[1])
     state[1], state[2] = square, -1.0 if above else 1.0
+    state[4] = alpha * math.sqrt(floors[1])
     k, second = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
+    for a in range(k):
+        if w[act[a]] * sign[act[a]] < 0.0:  # a rounding beyond zero
+            w[act[a]] = 0.0
     return state[1], first + second

@@ -1,4 +1,4 @@
-"""Coordinate descent for the square-root lasso, on a Gram matrix or on sparse columns.
+"""Coordinate descent for the square-root lasso, on a Gram matrix.
 
 With columns ``x_j`` and a target in units where ``sigma = ||r||_2``, minimise ::
 
@@ -9,8 +9,6 @@ and ``sigma^2`` is a quadratic function of the step: both stay exact as sweeps g
 """
 
 import math
-
-import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
@@ -37,6 +35,8 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
         Coefficients and correlations ``X^T r``, both updated.
     square : float
         ``||r||^2``, at least 0.
+    floor : float
+        Value below which ``square`` does not lower the threshold.
     alpha : float
         Penalty, in [0, inf).
     positive : bool
@@ -59,7 +59,8 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
                 continue
             a = c[j] + size * w[j]
             old = w[j]
-            w[j] = shrunk(a, alpha * math.sqrt(max(square, floor)), positive) / size
+            tau = alpha * math.sqrt(max(square, floor))
+            w[j] = shrunk(a, tau, positive) / size
             change = w[j] - old
             if change != 0.0:
                 square = max(square + change * (size * change - 2.0 * c[j]), 0.0)

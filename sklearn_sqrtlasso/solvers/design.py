@@ -1,4 +1,4 @@
-"""Designs of a regression: centred, weighted and scaled without a copy of the data."""
+"""Designs of a regression: centred, weighted and scaled without a copy."""
 
 from abc import ABC, abstractmethod
 
@@ -11,7 +11,7 @@ CONSTANT = 64 * np.finfo(np.float64).eps  # spread of a column, relative to its 
 
 
 class Design(ABC):
-    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, made only when they are asked for.
+    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, made only when asked for.
 
     With weights v that sum to 1, the Euclidean products of these columns are weighted
     means of products of centred features, in units of u.
@@ -144,6 +144,7 @@ class DenseDesign(Design):
         return total
 
     def take(self, features):
+        """Return the columns of some features."""
         block = np.asarray(self.X[:, features], dtype=np.float64, order="F") / self.unit
         if self.fit_intercept:
             means = self.means[features]
@@ -156,12 +157,15 @@ class DenseDesign(Design):
         return block
 
     def join(self, blocks):
+        """Return blocks of columns side by side."""
         return np.concatenate([block.T for block in blocks]).T
 
     def gram(self, left, right):
+        """Return the products of two blocks of columns."""
         return left.T @ right
 
     def apply(self, block, w):
+        """Return the sum of the columns of a block, weighted by ``w``."""
         return block @ w
 
 
@@ -177,6 +181,7 @@ class SparseDesign(Design):
         return np.asarray(squares.T @ self.root**2)
 
     def take(self, features):
+        """Return the columns of some features."""
         block = self.X[:, features].astype(np.float64)
         block.data *= self.root[block.indices] / self.unit
         means = self.means[features].copy()
@@ -189,21 +194,25 @@ class SparseDesign(Design):
         return sp.csc_array(block), means
 
     def join(self, blocks):
+        """Return blocks of columns side by side."""
         matrices, means = zip(*blocks, strict=True)
         return sp.hstack(matrices, format="csc"), np.concatenate(means)
 
     def gram(self, left, right):
+        """Return the products of two blocks of columns."""
         (a, a_means), (b, b_means) = left, right
         return (a.T @ b).toarray() - np.outer(a_means, b_means)
 
     def apply(self, block, w):
+        """Return the sum of the columns of a block, weighted by ``w``."""
         matrix, means = block
         return matrix @ w - self.root * (means @ w)
 
 
 def design_of(X, weights, fit_intercept):
     """Return the design of features, dense or sparse, in a unit of their size."""
-    design = (SparseDesign if sp.issparse(X) else DenseDesign)(X, weights, fit_intercept)
+    kind = SparseDesign if sp.issparse(X) else DenseDesign
+    design = kind(X, weights, fit_intercept)
     sample = X.data if sp.issparse(X) else X[:: max(1, X.shape[0] // 32)]
     design.set_unit(sample)
     return design

@@ -1,4 +1,4 @@
-"""The penalty that pure noise asks for: of a design, by simulation or in closed form."""
+"""The penalty that pure noise asks for, simulated or in closed form."""
 
 import numpy as np
 from scipy.special import ndtri
@@ -70,7 +70,7 @@ def _chi_square(rng, freedom):
 
 
 def _by_features(design, n_rows, positive, rng):
-    """Draw from the Gram matrix: rows split in two with half the weight are the same."""
+    """Draw by the Gram matrix: a row of weight two is the same as two rows."""
     block = design.take(np.arange(design.shape[1]))
     values, vectors = np.linalg.eigh(design.gram(block, block))
     seen = values > RANGE * max(values[-1], 0.0)

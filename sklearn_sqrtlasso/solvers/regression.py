@@ -17,7 +17,6 @@ floor is that of a lasso, and knows which columns it lacks. The last step lets g
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
@@ -179,6 +178,10 @@ class Regression:
         norm = np.linalg.norm(self.r)
         return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
 
+    def _restart(self):
+        self.direction = None
+        self._start(np.zeros(self.design.shape[1]))
+
     def solve(self, alpha, tol, max_iter):
         """Return the fit of a penalty, warm-started at that of the penalty before.
 
@@ -203,24 +206,25 @@ class Regression:
             gap = self._gap(alpha, [self.direction])
             if gap <= tol:
                 return self._fit(gap, 1)
-            self.direction = None
-            self._start(np.zeros(self.design.shape[1]))
+            self._restart()
         first, last = FLOORS
         floor = anchor = first
         level, gap, settled = np.linalg.norm(self.r), np.inf, False
-        for n_iter in range(1, max_iter + 1):
+        n_iter = 0
+        while gap > tol and n_iter < max_iter:
+            n_iter += 1
             worst = self._add_missing(alpha * max(level, floor))
             if worst <= MILD:
                 floor = max(last, min(floor, level / 2))
             corners = self._round(alpha, anchor, floor)
             self._look()
             anchor = floor
+            if not np.isfinite(self.r).all():  # lost among columns that are nearly one
+                self._restart()
             level = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             if level < floor and (gap <= tol or (corners == 0 and settled)):
                 gap = min(gap, self._let_go(alpha, floor, tol, gap))
-            if gap <= tol:
-                break
             settled = corners == 0 and worst <= MILD
         return self._fit(gap, n_iter)
 
