@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
 from sklearn_sqrtlasso.estimators.base import DTYPES, all_or_nothing
 from sklearn_sqrtlasso.estimators.compat import (
@@ -125,7 +125,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             self.coef_ = dense if np.ndim(self.intercept_) else dense[0]
         return self
 
-    def _validate(self, X, y, *, multi_output):
+    def _validate(self, X, y, *, multi_output, finite=True):
         X, y = validate_data(
             self,
             X,
@@ -134,6 +134,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             dtype=DTYPES,
             y_numeric=True,
             multi_output=multi_output,
+            ensure_all_finite=finite,
         )
         return X, np.asarray(y, dtype=np.float64)
 
@@ -299,17 +300,23 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
             as it was.
         """
-        X, y = self._validate(X, y, multi_output=True)
+        # Where no simulation comes first, the first product shows what is not finite.
+        simulated = isinstance(self.alpha, str)
+        X, y = self._validate(X, y, multi_output=True, finite=simulated)
         weights = weights_of(sample_weight, X)
         design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
         alpha = self._penalty(design, weights.sum())
         rules = Rules(bool(self.positive), self.tol, self.max_iter)
         targets = np.atleast_2d(y.T)
         starts = self._starts(len(targets), X.shape[1])
-        results = [
-            regress(design, target, [alpha], rules, start)
-            for target, start in zip(targets, starts, strict=True)
-        ]
+        try:
+            results = [
+                regress(design, target, [alpha], rules, start)
+                for target, start in zip(targets, starts, strict=True)
+            ]
+        except FloatingPointError:
+            assert_all_finite(X, input_name="X")
+            raise
         fits = [fits[0] for fits, _ in results]
         coef = np.array([fit.coef for fit in fits]).astype(X.dtype, copy=False)
         intercept = np.array([intercepts[0] for _, intercepts in results])

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 BLOCK_BYTES = 2**22  # of single precision rows that are widened at a time
+SAMPLE = 64  # rows and columns that tell the size of entries
 FEATURES = 1024  # that are made single precision at a time
 CONSTANT = 64 * np.finfo(np.float64).eps  # spread of a column, relative to its mean
 
@@ -32,7 +33,8 @@ class Design(ABC):
         self.dead = np.zeros(X.shape[1], dtype=bool)  # columns found to be constant
         self.means = np.zeros(X.shape[1])
         if fit_intercept:
-            self.means = self._products(weights)
+            with np.errstate(invalid="ignore", over="ignore"):
+                self.means = self._products(weights)
 
     @property
     def shape(self):
@@ -62,7 +64,8 @@ class Design(ABC):
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         r = self.root * r
-        c = self._products(r)
+        with np.errstate(invalid="ignore", over="ignore"):
+            c = self._products(r)
         if self.fit_intercept:
             c -= self.means * r.sum()
         c[self.dead] = 0
@@ -213,6 +216,8 @@ def design_of(X, weights, fit_intercept):
     """Return the design of features, dense or sparse, in a unit of their size."""
     kind = SparseDesign if sp.issparse(X) else DenseDesign
     design = kind(X, weights, fit_intercept)
-    sample = X.data if sp.issparse(X) else X[:: max(1, X.shape[0] // 32)]
+    entries = X.data[:, None] if sp.issparse(X) else X
+    steps = [max(1, length // SAMPLE) for length in entries.shape]
+    sample = entries[:: steps[0], :: steps[1]]
     design.set_unit(sample)
     return design

@@ -148,6 +148,8 @@ class Regression:
         self.direction = None  # of the residual, where it has vanished
         self.set = WorkingSet(design)
         self.r, self.c = self.y, design.correlate(self.y)
+        if not np.isfinite(self.c).all():
+            raise FloatingPointError("Products of X are not finite.")
         self.alpha_max = self._pull(self.c)
         if design.shape[1] <= ALL:
             self.set.add(np.arange(design.shape[1]))
