@@ -16,11 +16,11 @@ from sklearn.linear_model import Lasso, LassoCV, lasso_path
 
 from sklearn_sqrtlasso import SqrtLasso
 
-N, P, TRIALS = 100, 500, 5
+N, P, TRIALS = 100, 500, 4
 truth = np.where(np.arange(P) < 5, 1.0, 0.0)
 correlation = 0.5 ** np.abs(np.subtract.outer(np.arange(P), np.arange(P)))
 root = np.linalg.cholesky(correlation)
-levels, grid = np.geomspace(0.01, 10, 7), np.geomspace(3, 1e-3, 40)
+levels, grid = np.geomspace(0.01, 10, 7), np.geomspace(3, 3e-4, 30)
 
 
 def lasso_oracle(X, y):

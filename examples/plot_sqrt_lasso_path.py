@@ -48,7 +48,7 @@ plt.show()
 # %%
 # What we see
 # -----------
-# The noise was added outside of what the features can explain, so the lasso's path stays
+# The noise was added outside of what the features can explain: the lasso's path stays,
 # and its penalty has to move, almost threefold, to keep the same protection (dashed).
-# The square-root lasso's path moves, and its pivotal penalty, computed from the features
-# alone, stays.
+# The square-root lasso's path moves, and its pivotal penalty, computed from the
+# features alone, stays.
