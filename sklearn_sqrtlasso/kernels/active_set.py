@@ -90,11 +90,19 @@ def solve(L, k, x):
         for b in range(a):
             v -= L[a, b] * x[b]
         x[a] = v / L[a, a]
-    for a in range(k - 1, -1, -1):
-        x[a] /= L[a, a]
-        v = x[a]
-        for b in range(a):
-            x[b] -= L[a, b] * v
+    top = k
+    while top > 0:  # four rows at a time: each entry of x is read and written once
+        low = max(top - 4, 0)
+        for a in range(top - 1, low - 1, -1):
+            x[a] /= L[a, a]
+            for b in range(low, a):
+                x[b] -= L[a, b] * x[a]
+        if top - low == 4:
+            l0, l1, l2, l3 = L[low], L[low + 1], L[low + 2], L[low + 3]
+            x0, x1, x2, x3 = x[low], x[low + 1], x[low + 2], x[low + 3]
+            for b in range(low):
+                x[b] -= l0[b] * x0 + l1[b] * x1 + l2[b] * x2 + l3[b] * x3
+        top = low
 
 
 @kernel
@@ -109,9 +117,16 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
     solve(L, k, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
-    for a in range(k):
+    whole = k - k % 4
+    for a in range(0, whole, 4):  # four rows at a time, as in solve
+        g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
+        d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
         for j in range(e.shape[0]):
-            dc[j] -= d[a] * G[act[a], j]
+            dc[j] -= d0 * g0[j] + d1 * g1[j] + d2 * g2[j] + d3 * g3[j]
+    for a in range(whole, k):
+        row, da = G[act[a]], d[a]
+        for j in range(e.shape[0]):
+            dc[j] -= da * row[j]
 
 
 @kernel
