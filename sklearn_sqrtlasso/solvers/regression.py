@@ -122,7 +122,11 @@ class WorkingSet:
         """
         on = np.flatnonzero(self.w)
         z = np.zeros(len(self.w))
-        z[on] = np.linalg.lstsq(self.G[np.ix_(on, on)], np.sign(self.w[on]))[0]
+        G, signs = self.G[np.ix_(on, on)], np.sign(self.w[on])
+        try:
+            z[on] = np.linalg.solve(G, signs)
+        except np.linalg.LinAlgError:
+            z[on] = np.linalg.lstsq(G, signs)[0]
         return self.design.apply(self.block, z)
 
 
