@@ -1,7 +1,7 @@
 """
-==========================================
+===========================================
 Regression with one penalty for every noise
-==========================================
+===========================================
 
 The best penalty of the lasso is proportional to the noise, which nobody tells us. That
 of the square-root lasso is not: "pivotal" is computed from the features alone.

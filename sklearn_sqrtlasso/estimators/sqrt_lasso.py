@@ -98,6 +98,26 @@ class SparseRegressor(RegressorMixin, LinearModel):
         y = y.toarray() if sp.issparse(y) else np.asarray(y)
         return (y if np.ndim(self.intercept_) else y.reshape(-1)) + self.intercept_
 
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination of the prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; None is one each.
+
+        Returns
+        -------
+        score : float
+            One minus the ratio of squared errors to squared deviations of y from its
+            mean, averaged over targets; at most 1.
+        """
+        return super().score(X, y, sample_weight)
+
     def sparsify(self):
         """Store the coefficients as a CSR matrix, which predicts the same.
 

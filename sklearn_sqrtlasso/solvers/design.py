@@ -219,5 +219,5 @@ def design_of(X, weights, fit_intercept):
     entries = X.data[:, None] if sp.issparse(X) else X
     steps = [max(1, length // SAMPLE) for length in entries.shape]
     sample = entries[:: steps[0], :: steps[1]]
-    design.set_unit(sample)
+    design.set_unit(sample if sample.any() else entries)
     return design
