@@ -66,8 +66,8 @@ class Design(ABC):
         r = self.root * r
         with np.errstate(invalid="ignore", over="ignore"):
             c = self._products(r)
-        if self.fit_intercept:
-            c -= self.means * r.sum()
+            if self.fit_intercept:
+                c -= self.means * r.sum()
         c[self.dead] = 0
         return c
 

@@ -194,7 +194,7 @@ class Regression:
         Parameters
         ----------
         alpha : float
-            Penalty, at least 0, in units of the design; 0 stands for its limit.
+            Penalty, at least 0, in units of X; 0 stands for its limit.
         tol : float
             Relative duality gap at which rounds end.
         max_iter : int
@@ -214,8 +214,8 @@ class Regression:
                 return self._fit(gap, 1)
             self._restart()
         first, last = FLOORS
-        floor = anchor = first
         level, gap, settled = np.linalg.norm(self.r), np.inf, False
+        floor = anchor = first if level > first else max(last, level / 2)
         n_iter = 0
         while gap > tol and n_iter < max_iter:
             n_iter += 1
