@@ -2,6 +2,15 @@
 
 from sklearn_sqrtlasso._version import __version__
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
+from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import SqrtLassoCV, sqrt_lasso_path
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
-__all__ = ["NeLUAutoencoder", "SqrtLassoTransform", "__version__"]
+__all__ = [
+    "NeLUAutoencoder",
+    "SqrtLasso",
+    "SqrtLassoCV",
+    "SqrtLassoTransform",
+    "__version__",
+    "sqrt_lasso_path",
+]

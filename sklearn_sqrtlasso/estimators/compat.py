@@ -3,7 +3,9 @@
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import _fit_context as fit_context
+from sklearn.linear_model._base import LinearModel
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import validate_data
 
 try:  # scikit-learn >= 1.9
@@ -21,7 +23,9 @@ except ImportError:
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
+    "LinearModel",
     "StrOptions",
+    "check_sample_weight",
     "csr_container",
     "fit_context",
     "validate_data",

@@ -166,19 +166,37 @@ def for_each_block(
         What ``work`` returned for each block, in the order of the blocks.
     """
     parts = [[b for b in blocks if b.part == part] for part in range(N_PARTS)]
-    parts = [part for part in parts if part]
 
     def run(part):
         return [work(block) for block in part]
 
-    n_threads = min(effective_n_jobs(n_jobs), max(1, len(parts)))
+    done = run_each(run, [part for part in parts if part], n_jobs)
+    return [result for part in done for result in part]
+
+
+def run_each(work: Callable, items: Sequence, n_jobs=None) -> list:
+    """Call ``work(item)`` for all items on ``n_jobs`` threads; return the results.
+
+    Parameters
+    ----------
+    work : callable
+        Releases the GIL, and writes to nothing that another item reads or writes.
+    items : list
+        What to work on.
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
+
+    Returns
+    -------
+    results : list
+        What ``work`` returned, in the order of the items.
+    """
+    n_threads = min(effective_n_jobs(n_jobs), max(1, len(items)))
     with one_thread_of_blas:
         if n_threads == 1:
-            done = [run(part) for part in parts]
-        else:
-            with ThreadPoolExecutor(n_threads) as pool:
-                done = list(pool.map(run, parts))
-    return [result for part in done for result in part]
+            return [work(item) for item in items]
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(work, items))
 
 
 @contextmanager

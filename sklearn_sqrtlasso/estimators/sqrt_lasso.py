@@ -1,0 +1,371 @@
+"""A regression whose penalty need not follow the noise."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
+
+from sklearn_sqrtlasso.estimators.base import DTYPES, all_or_nothing
+from sklearn_sqrtlasso.estimators.compat import (
+    Interval,
+    LinearModel,
+    StrOptions,
+    check_sample_weight,
+    csr_container,
+    fit_context,
+    validate_data,
+)
+from sklearn_sqrtlasso.solvers.design import design_of
+from sklearn_sqrtlasso.solvers.penalty import asymptotic_alpha, simulated_alpha
+from sklearn_sqrtlasso.solvers.regression import Rules, regress
+
+CONFIDENCE = 0.95  # that coefficients of pure noise are all zero
+
+
+def weights_of(sample_weight, X):
+    """Return valid weights of the rows, as they were given.
+
+    Parameters
+    ----------
+    sample_weight : None, float or array-like of shape (n_samples,)
+        Weights; None is one each.
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        Nonnegative, not all zero.
+    """
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if np.any(weights < 0) or not weights.any():
+        raise ValueError(
+            "sample_weight must be nonnegative and not all zero, got weights from "
+            f"{weights.min():g} to {weights.max():g}."
+        )
+    return weights
+
+
+def warn_of_gaps(gaps, tol, max_iter):
+    """Warn once of the fits that are not solved to ``tol``.
+
+    Parameters
+    ----------
+    gaps : ndarray
+        Relative duality gaps.
+    tol : float
+        What was asked for.
+    max_iter : int
+        Rounds that were allowed.
+    """
+    n_open = int(np.sum(np.asarray(gaps) > tol))
+    if n_open:
+        warnings.warn(
+            f"{n_open} of {np.size(gaps)} fits did not reach the relative duality gap "
+            f"tol={tol:.1e} in max_iter={max_iter} rounds; the largest gap is "
+            f"{np.max(gaps):.1e}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+class SparseRegressor(RegressorMixin, LinearModel):
+    """Predict by few features: what regressors with coefficients of zero share."""
+
+    def predict(self, X):
+        """Predict the targets of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            ``X @ coef_.T + intercept_``.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
+        )
+        y = X @ self.coef_.T
+        y = y.toarray() if sp.issparse(y) else np.asarray(y)
+        return (y if np.ndim(self.intercept_) else y.reshape(-1)) + self.intercept_
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination of the prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; None is one each.
+
+        Returns
+        -------
+        score : float
+            One minus the ratio of squared errors to squared deviations of y from its
+            mean, averaged over targets; at most 1.
+        """
+        return super().score(X, y, sample_weight)
+
+    def sparsify(self):
+        """Store the coefficients as a CSR matrix, which predicts the same.
+
+        Returns
+        -------
+        self : object
+            The regressor, with ``coef_`` of shape (n_targets, n_features).
+        """
+        check_is_fitted(self)
+        if not sp.issparse(self.coef_):
+            self.coef_ = csr_container()(np.atleast_2d(self.coef_))
+        return self
+
+    def densify(self):
+        """Store the coefficients as an array again.
+
+        Returns
+        -------
+        self : object
+            The regressor, with ``coef_`` as ``fit`` left it.
+        """
+        check_is_fitted(self)
+        if sp.issparse(self.coef_):
+            dense = self.coef_.toarray()
+            self.coef_ = dense if np.ndim(self.intercept_) else dense[0]
+        return self
+
+    def _validate(self, X, y, *, multi_output, finite=True):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=DTYPES,
+            y_numeric=True,
+            multi_output=multi_output,
+            ensure_all_finite=finite,
+        )
+        return X, np.asarray(y, dtype=np.float64)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class SqrtLasso(MultiOutputMixin, SparseRegressor):
+    r"""Sparse linear regression whose one penalty serves every noise level.
+
+    .. math::
+        \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
+
+    The norm is not squared: :math:`\alpha` has the unit of X, not of y, and the right
+    one does not depend on the noise. The solution is that of
+    :class:`~sklearn.linear_model.Lasso` with penalty :math:`\alpha \hat\sigma`, where
+    :math:`\hat\sigma = \|y - Xw - b\|_2 / \sqrt n` is found on the way (``sigma_``).
+    Several targets are fitted one by one, each with its own noise.
+
+    Parameters
+    ----------
+    alpha : float or {"pivotal", "asymptotic"}, default="pivotal"
+        Penalty in units of X, in [0, inf). "pivotal" is the smallest at which pure
+        Gaussian noise, of any level, gets no coefficient with probability .95, found
+        by simulation for this very X. "asymptotic" is the closed form
+        :math:`1.1\, \Phi^{-1}(1 - .05/(2p)) / \sqrt n` for columns of root mean square
+        one, times the largest root mean square of a column; it is larger. 0 stands for
+        the limit of small penalties: of all least-squares fits the one of smallest
+        :math:`\ell_1` norm.
+    fit_intercept : bool, default=True
+        Whether to fit b. Sparse X is centred without becoming dense.
+    positive : bool, default=False
+        Whether coefficients are nonnegative.
+    max_iter : int, default=100
+        Largest number of rounds. A round solves the problem exactly on some of the
+        features and looks at all of them; 3 to 20 are usual.
+    tol : float, default=1e-6
+        Relative duality gap at which rounds end, in [0, inf): the objective exceeds its
+        minimum by at most ``tol`` times its value at w = 0. Below about 1e-12 rounding
+        may get in the way.
+    warm_start : bool, default=False
+        Whether ``fit`` starts at the coefficients of the fit before.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the simulation of "pivotal"; None is a seed of its own, so that a fit
+        can be repeated.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients w, in units of y over units of X.
+    intercept_ : float or ndarray of shape (n_targets,)
+        Intercept b, in units of y; 0 if not fitted.
+    sigma_ : float or ndarray of shape (n_targets,)
+        Root mean square of the residuals, in units of y: an estimate of the noise
+        standard deviation where n is large compared with the number of coefficients.
+    alpha_ : float
+        The penalty in use.
+    dual_gap_ : float or ndarray of shape (n_targets,)
+        Relative duality gap, a pure number.
+    n_iter_ : int or ndarray of shape (n_targets,)
+        Number of rounds.
+    n_features_in_ : int
+        Number of features seen during :term:`fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during :term:`fit`, if they are all strings.
+
+    See Also
+    --------
+    SqrtLassoCV : Choose the penalty by cross-validation.
+    sqrt_lasso_path : Solutions for many penalties.
+    sklearn.linear_model.Lasso : The norm squared: the penalty must follow the noise.
+
+    Notes
+    -----
+    One ``alpha`` weighs all coefficients alike: bring features to one scale first
+    (:class:`~sklearn.preprocessing.StandardScaler`).
+
+    ``sample_weight`` counts rows: a row of weight 2 is the same as that row twice, also
+    for "pivotal" and "asymptotic". Weights that are not counts should sum to the number
+    of rows.
+
+    Below some penalty the residual of a design with more features than rows is zero,
+    and the solution is the interpolation of smallest :math:`\ell_1` norm. It is found
+    and certified like any other.
+
+    Solutions are computed in double precision; ``coef_`` has the dtype of X.
+
+    References
+    ----------
+    .. [1] A. Belloni, V. Chernozhukov, L. Wang, "Square-root lasso: pivotal recovery of
+       sparse signals via conic programming", Biometrika 98(4), 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sqrtlasso import SqrtLasso
+    >>> rng = np.random.default_rng(0)
+    >>> X, noise = rng.standard_normal((100, 20)), rng.standard_normal(100)
+    >>> quiet = SqrtLasso().fit(X, 3 * X[:, 0] + 0.1 * noise)
+    >>> loud = SqrtLasso().fit(X, 300 * X[:, 0] + 100 * noise)
+    >>> quiet.alpha_ == loud.alpha_, np.flatnonzero(loud.coef_)
+    (True, array([0]))
+    >>> round(quiet.sigma_, 2), round(loud.sigma_)
+    (0.11, 105)
+    """
+
+    _parameter_constraints: dict = {
+        "alpha": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"pivotal", "asymptotic"}),
+        ],
+        "fit_intercept": ["boolean"],
+        "positive": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        alpha="pivotal",
+        *,
+        fit_intercept=True,
+        positive=False,
+        max_iter=100,
+        tol=1e-6,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y, sample_weight=None):
+        """Fit coefficients and intercept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features, in any memory order; CSC is the native sparse format.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : float or array-like of shape (n_samples,), default=None
+            Weights of the rows, nonnegative; None is one each.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
+            as it was.
+        """
+        # Where no simulation comes first, the first product shows what is not finite.
+        simulated = isinstance(self.alpha, str)
+        X, y = self._validate(X, y, multi_output=True, finite=simulated)
+        weights = weights_of(sample_weight, X)
+        design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+        alpha = self._penalty(design, weights.sum())
+        rules = Rules(bool(self.positive), self.tol, self.max_iter)
+        targets = np.atleast_2d(y.T)
+        starts = self._starts(len(targets), X.shape[1])
+        try:
+            results = [
+                regress(design, target, [alpha], rules, start)
+                for target, start in zip(targets, starts, strict=True)
+            ]
+        except FloatingPointError:
+            assert_all_finite(X, input_name="X")
+            raise
+        fits = [fits[0] for fits, _ in results]
+        coef = np.array([fit.coef for fit in fits]).astype(X.dtype, copy=False)
+        intercept = np.array([intercepts[0] for _, intercepts in results])
+        gap = np.array([fit.gap for fit in fits])
+        n_iter = np.array([fit.n_iter for fit in fits])
+        sigma = np.array([fit.sigma for fit in fits])
+        several = y.ndim == 2
+        self.coef_ = coef if several else coef[0]
+        self.intercept_ = intercept if several else float(intercept[0])
+        self.sigma_ = sigma if several else float(sigma[0])
+        self.dual_gap_ = gap if several else float(gap[0])
+        self.n_iter_ = n_iter if several else int(n_iter[0])
+        self.alpha_ = alpha
+        warn_of_gaps(gap, self.tol, self.max_iter)
+        return self
+
+    def _penalty(self, design, n_rows):
+        if not isinstance(self.alpha, str):
+            return float(self.alpha)
+        if self.alpha == "asymptotic":
+            return asymptotic_alpha(design, n_rows, CONFIDENCE)
+        seed = 0 if self.random_state is None else self.random_state
+        rng = check_random_state(seed)
+        return simulated_alpha(design, n_rows, CONFIDENCE, bool(self.positive), rng)
+
+    def _starts(self, n_targets, n_features):
+        if self.warm_start and hasattr(self, "coef_"):
+            coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+            coef = np.atleast_2d(coef).astype(np.float64)
+            if coef.shape == (n_targets, n_features):
+                return list(coef)
+        return [None] * n_targets

@@ -1,0 +1,343 @@
+"""The exact end of a square-root lasso: from a near solution to the solution.
+
+Any coefficients are the exact solution for slightly wrong correlations. Correct the
+correlations in proportion to a time that runs from 0 to 1, and the solution follows a
+piecewise linear path with finitely many corners, each of which adds or drops a column.
+At its end stands a lasso solution at some threshold ``mu``; a second path, along
+``mu``, leads to ``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky
+factor of the Gram matrix of the active columns is updated at each corner.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.jit import kernel
+
+DEPENDENT = 1e-13  # of a column's energy left by the active ones: a dependent column
+GOLDEN = 0.618033988749895  # its multiples spread evenly over the unit interval
+TIE = 1e-9  # distance from the end, relative to the threshold, that is the end
+FLAT = 1e-11  # relative rate below which a correlation moves with the threshold
+
+
+@kernel
+def append(L, act, k, G, j):
+    """Extend the factor of ``G[act, act]`` by column j; return whether it could be."""
+    if k == L.shape[0]:
+        return False
+    left = G[j, j]
+    for a in range(k):
+        v = G[j, act[a]]
+        for b in range(a):
+            v -= L[a, b] * L[k, b]
+        v /= L[a, a]
+        L[k, a] = v
+        left -= v * v
+    if left <= DEPENDENT * G[j, j]:
+        return False
+    L[k, k] = math.sqrt(left)
+    act[k] = j
+    return True
+
+
+@kernel
+def drop(L, act, k, place):
+    """Remove the active column at ``place`` from the factor, by rotations."""
+    cos, sin = np.empty(k), np.empty(k)
+    for r in range(place, k - 1):
+        act[r] = act[r + 1]
+        for i in range(place):
+            L[r, i] = L[r + 1, i]
+        carry = L[r + 1, place]
+        for i in range(place, r):
+            this = L[r + 1, i + 1]
+            L[r, i] = cos[i] * carry + sin[i] * this
+            carry = cos[i] * this - sin[i] * carry
+        this = L[r + 1, r + 1]
+        size = math.hypot(carry, this)
+        cos[r], sin[r] = carry / size, this / size
+        L[r, r] = size
+
+
+@kernel
+def factorize(G, w, L, act):
+    """Factor ``G[act, act]`` of the columns with ``w != 0``; return their number.
+
+    What a column that depends on those before it carries is moved to them.
+    """
+    k = 0
+    z = np.empty(L.shape[0])
+    for j in range(w.shape[0]):
+        if w[j] == 0.0:
+            continue
+        if append(L, act, k, G, j):
+            k += 1
+            continue
+        for a in range(k):
+            z[a] = G[j, act[a]]
+        solve(L, k, z)
+        for a in range(k):
+            w[act[a]] += w[j] * z[a]
+        w[j] = 0.0
+    return k
+
+
+@kernel
+def solve(L, k, x):
+    """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
+    for a in range(k):
+        v = x[a]
+        for b in range(a):
+            v -= L[a, b] * x[b]
+        x[a] = v / L[a, a]
+    top = k
+    while top > 0:  # four rows at a time: each entry of x is read and written once
+        low = max(top - 4, 0)
+        for a in range(top - 1, low - 1, -1):
+            x[a] /= L[a, a]
+            for b in range(low, a):
+                x[b] -= L[a, b] * x[a]
+        if top - low == 4:
+            l0, l1, l2, l3 = L[low], L[low + 1], L[low + 2], L[low + 3]
+            x0, x1, x2, x3 = x[low], x[low + 1], x[low + 2], x[low + 3]
+            for b in range(low):
+                x[b] -= l0[b] * x0 + l1[b] * x1 + l2[b] * x2 + l3[b] * x3
+        top = low
+
+
+@kernel
+def head(G, L, act, k, sign, e, timed, rate, d, dc):
+    """Write the rates of active coefficients and of all correlations.
+
+    The correlations are corrected at the rate ``timed * e``; the threshold moves at
+    ``rate``.
+    """
+    for a in range(k):
+        d[a] = timed * e[act[a]] - rate * sign[act[a]]
+    solve(L, k, d)
+    for j in range(e.shape[0]):
+        dc[j] = timed * e[j]
+    whole = k - k % 4
+    for a in range(0, whole, 4):  # four rows at a time, as in solve
+        g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
+        d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
+        for j in range(e.shape[0]):
+            dc[j] -= d0 * g0[j] + d1 * g1[j] + d2 * g2[j] + d3 * g3[j]
+    for a in range(whole, k):
+        row, da = G[act[a]], d[a]
+        for j in range(e.shape[0]):
+            dc[j] -= da * row[j]
+
+
+@kernel
+def next_corner(w, c, act, k, sign, mu, rate, d, dc, left, positive):
+    """Return how far the next corner is, and the column that meets it.
+
+    An active column comes to zero, or the correlation of another one to the threshold.
+    A column that has just left stands at the threshold, and does not meet it there.
+    """
+    nearest, corner = math.inf, -1
+    for a in range(k):
+        j = act[a]
+        if d[a] * sign[j] < 0.0:
+            far = max(-w[j] / d[a], 0.0)
+            if far < nearest:
+                nearest, corner = far, j
+    for j in range(w.shape[0]):
+        if sign[j] != 0.0:
+            continue
+        closing = FLAT * (abs(dc[j]) + abs(rate))
+        up, down = dc[j] - rate, -dc[j] - rate
+        if up > closing and not (j == left and c[j] > 0.0):
+            far = max(mu - c[j], 0.0) / up
+            if far < nearest:
+                nearest, corner = far, j
+        if down > closing and not positive and not (j == left and c[j] < 0.0):
+            far = max(mu + c[j], 0.0) / down
+            if far < nearest:
+                nearest, corner = far, j
+    return nearest, corner
+
+
+@kernel
+def exchange(G, w, L, act, k, sign, j):
+    """Let column j, which depends on the active ones, take the place of one of them.
+
+    The fit stays: column j grows and the others make up for it until one is zero.
+    Return the number of active columns.
+    """
+    z = np.empty(k)
+    for a in range(k):
+        z[a] = -sign[j] * G[j, act[a]]
+    solve(L, k, z)
+    nearest, place = math.inf, -1
+    for a in range(k):
+        if z[a] * sign[act[a]] < 0.0:
+            far = max(-w[act[a]] / z[a], 0.0)
+            if far < nearest:
+                nearest, place = far, a
+    if place < 0:  # a column of zeros
+        sign[j] = 0.0
+        return k
+    for a in range(k):
+        w[act[a]] += nearest * z[a]
+    w[j] = nearest * sign[j]
+    gone = act[place]
+    w[gone] = sign[gone] = 0.0
+    drop(L, act, k, place)
+    if append(L, act, k - 1, G, j):
+        return k
+    w[j] = sign[j] = 0.0
+    return k - 1
+
+
+@kernel
+def turn(G, w, c, L, act, k, sign, j):
+    """Drop or add column j at a corner; return the number of active columns."""
+    if sign[j] != 0.0:
+        w[j] = sign[j] = 0.0
+        for a in range(k):
+            if act[a] == j:
+                drop(L, act, k, a)
+                break
+        return k - 1
+    sign[j] = 1.0 if c[j] > 0.0 else -1.0
+    if append(L, act, k, G, j):
+        return k + 1
+    return exchange(G, w, L, act, k, sign, j)
+
+
+@kernel
+def distance(mu, square, alpha, rate, q):
+    """Return how far the threshold is from ``alpha sigma`` on a straight piece.
+
+    On it ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
+    """
+    room = 1.0 - alpha * alpha * q
+    goal = alpha * alpha * (square - q * mu * mu)
+    if rate > 0.0:
+        return math.sqrt(max(goal, 0.0) / room) - mu if room > 0.0 else math.inf
+    return mu - math.sqrt(max(goal, 0.0) / room) if room > 0.0 else mu
+
+
+@kernel
+def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
+    """Walk one path to its end, at most ``max_corners`` corners.
+
+    ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the
+    first path), the time left of the first path, and the least threshold of the second;
+    all but the rate and the last are updated. Return the number of active columns and
+    the number of corners.
+    """
+    mu, square, rate, left, least = state
+    timed = 1.0 if rate == 0.0 else 0.0
+    d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
+    gone = -1
+    for corner in range(max_corners):
+        head(G, L, act, k, sign, e, timed, rate, d, dc)
+        far, j = next_corner(w, c, act, k, sign, mu, rate, d, dc, gone, positive)
+        q = 0.0
+        for a in range(k):
+            q -= rate * sign[act[a]] * d[a]
+        end = left if timed else distance(mu, square, alpha, rate, q)
+        if rate < 0.0:
+            end = min(end, mu - least)
+        end = max(end, 0.0)
+        if far > end - TIE * mu * abs(rate):  # where mu vanishes, all corners meet
+            far = end
+        if far == math.inf:
+            return k, corner
+        for a in range(k):
+            w[act[a]] += far * d[a]
+        for i in range(w.shape[0]):
+            c[i] += far * dc[i]
+        before = mu
+        mu = max(mu + far * rate, 0.0)
+        square = max(square + q * (mu * mu - before * before), 0.0)
+        left -= far * timed
+        for a in range(k):
+            c[act[a]] = mu * sign[act[a]]
+        state[0], state[1], state[3] = mu, square, left
+        if far == end:
+            return k, corner
+        gone = j if sign[j] != 0.0 else -1
+        k = turn(G, w, c, L, act, k, sign, j)
+    return k, max_corners
+
+
+@kernel
+def begin(w, c, mu, act, k, positive, sign, e):
+    """Write the signs, and split ``c`` into what ``mu`` allows and the rest ``e``.
+
+    Correlations above the threshold begin at various places below it: were many of them
+    to begin at it, as many corners would fall together.
+    """
+    for a in range(k):
+        sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
+    for j in range(w.shape[0]):
+        goal = c[j]
+        if sign[j] != 0.0:
+            goal = mu * sign[j]
+        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
+            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
+            goal = mu * inside if c[j] > 0.0 else -mu * inside
+        e[j] = c[j] - goal
+        c[j] = goal
+
+
+@kernel
+def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
+    """Lead coefficients to the exact solution on a Gram matrix.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p) or larger
+        Gram matrix of the columns.
+    w, c : ndarray of shape (p,)
+        Coefficients and correlations ``X^T r``, both updated.
+    square : float
+        ``||r||^2``, at least 0.
+    floors : ndarray of shape (2,)
+        Values below which ``square`` does not lower the threshold: that of the first
+        path, and that of the second.
+    alpha : float
+        Penalty, in [0, inf).
+    positive : bool
+        Whether coefficients are nonnegative.
+    L : ndarray of shape (room, room)
+        Room for the factor; its first k rows are that of ``G[act, act]``. At most
+        ``room`` columns are ever active.
+    act : ndarray of shape (room,)
+        Room for the active columns; ``w`` vanishes on all but the first k.
+    k : int
+        Number of active columns.
+    max_corners : int
+        Largest number of corners of each of the two paths.
+
+    Returns
+    -------
+    square : float
+        The new ``||r||^2``.
+    corners : int
+        Number of corners; ``max_corners`` or more if a path was not walked to its end.
+    """
+    mu = alpha * math.sqrt(max(square, floors[0]))
+    sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
+    w_before, c_before = w.copy(), c.copy()
+    begin(w, c, mu, act, k, positive, sign, e)
+    state = np.array([mu, square, 0.0, 1.0, 0.0])
+    k, first = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
+    for j in range(w.shape[0]):
+        c[j] += state[3] * e[j]
+        square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
+    square = max(square, 0.0)
+    if state[3] > 0.0:
+        return square, max_corners
+    above = mu * mu > alpha * alpha * max(square, floors[1])
+    state[1], state[2] = square, -1.0 if above else 1.0
+    state[4] = alpha * math.sqrt(floors[1])
+    k, second = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
+    for a in range(k):
+        if w[act[a]] * sign[act[a]] < 0.0:  # a rounding beyond zero
+            w[act[a]] = 0.0
+    return state[1], first + second

@@ -1,0 +1,349 @@
+r"""Square-root-lasso regression: working sets, exact solutions, a duality gap.
+
+In the units of a design (weights inside the columns), minimise ::
+
+    ||y - X w||_2 + alpha ||w||_1 .
+
+A round solves the problem on a working set of columns through their Gram matrix:
+sweeps of coordinate descent find most of the support, a walk over active sets ends at
+the exact solution. One product with all columns then proves how good it is, and names
+the columns that are missing.
+
+Where the residual vanishes the objective is not smooth and correlations say nothing.
+So the residual norm is held above a floor that falls round by round: a solution at the
+floor is that of a lasso, and knows which columns it lacks. The last step lets go.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
+from sklearn_sqrtlasso.kernels.descent import sweep_gram
+
+SWEEPS = 100  # of coordinate descent before the exact end
+SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
+FIRST = 64  # columns that a round adds at least, if so many are missing
+ALL = 256  # up to this number of features, all columns are in the working set
+FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
+LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
+TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
+
+
+class Fit(NamedTuple):
+    """Coefficients, and the proof of how good they are.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients, in units of y over units of X.
+    sigma : float
+        Root of the weighted mean of squared residuals, in units of y.
+    gap : float
+        Relative duality gap: the objective exceeds its minimum by at most ``gap`` times
+        the objective at zero. A pure number.
+    n_iter : int
+        Number of rounds; each solves on a working set and looks at all features.
+    """
+
+    coef: np.ndarray
+    sigma: float
+    gap: float
+    n_iter: int
+
+
+class WorkingSet:
+    """Columns of a design, their Gram matrix and the coefficients on them."""
+
+    def __init__(self, design):
+        self.design, self.block = design, None
+        self.features = np.empty(0, dtype=np.intp)
+        self.is_in = np.zeros(design.shape[1], dtype=bool)
+        self.G, self.w = np.zeros((0, 0)), np.empty(0)
+
+    def add(self, features):
+        """Take in columns of other features, with coefficients zero."""
+        design, size = self.design, len(self.features)
+        block = design.take(features)
+        both = block if self.block is None else design.join([self.block, block])
+        new = size + len(features)
+        if new > len(self.G):
+            G, room = self.G, min(max(new, 2 * len(self.G)), design.shape[1])
+            self.G = np.zeros((room, room))
+            self.G[:size, :size] = G[:size, :size]
+        cross = design.gram(both, block)
+        self.G[:new, size:new] = cross
+        self.G[size:new, :size] = cross[:size].T
+        self.block, self.w = both, np.concatenate([self.w, np.zeros(len(features))])
+        self.features = np.concatenate([self.features, features])
+        self.is_in[features] = True
+
+    def sweep(self, c, square, floor, alpha, positive, tol):
+        """Sweep over the columns; update ``c`` and return the new squared residual."""
+        return sweep_gram(
+            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
+        )
+
+    def finish(self, c, square, floors, alpha, positive):
+        """Walk to the exact solution; return the number of corners."""
+        L, act, k = self._factor()
+        corners = 10 * len(self.w) + 100
+        return finish(
+            self.G, self.w, c, square, floors, alpha, positive, L, act, k, corners
+        )[1]
+
+    def _factor(self):
+        room = min(len(self.w), self.design.rank)
+        L, act = np.empty((room, room)), np.empty(room, dtype=np.intp)
+        on = np.flatnonzero(self.w)
+        if len(on) <= room:
+            block = self.G[np.ix_(on, on)]
+            try:
+                factor = np.linalg.cholesky(block)
+            except np.linalg.LinAlgError:
+                factor = np.zeros((1, 1))
+            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
+                L[: len(on), : len(on)] = factor
+                act[: len(on)] = on
+                return L, act, len(on)
+        return L, act, factorize(self.G, self.w, L, act)
+
+    def fitted(self):
+        """Return the sum of the columns, weighted by the coefficients."""
+        if not len(self.w):
+            return np.zeros(self.design.shape[0])
+        return self.design.apply(self.block, self.w)
+
+    def sign_direction(self):
+        """Return the combination of active columns whose products with them are signs.
+
+        Where the residual vanishes along a path, it does so in this direction.
+        """
+        on = np.flatnonzero(self.w)
+        z = np.zeros(len(self.w))
+        G, signs = self.G[np.ix_(on, on)], np.sign(self.w[on])
+        try:
+            z[on] = np.linalg.solve(G, signs)
+        except np.linalg.LinAlgError:
+            z[on] = np.linalg.lstsq(G, signs)[0]
+        return self.design.apply(self.block, z)
+
+
+class Regression:
+    """One target on one design, solved for one penalty after another.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, as ``design.centered`` returns it.
+    positive : bool
+        Whether coefficients are nonnegative.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+    """
+
+    def __init__(self, design, y, positive, coef=None):
+        self.design, self.positive = design, positive
+        self.norm = np.linalg.norm(y)
+        self.y = y / (self.norm or 1.0)
+        self.direction = None  # of the residual, where it has vanished
+        self.set = WorkingSet(design)
+        self.r, self.c = self.y, design.correlate(self.y)
+        if not np.isfinite(self.c).all():
+            raise FloatingPointError("Products of X are not finite.")
+        self.alpha_max = self._pull(self.c)
+        if design.shape[1] <= ALL:
+            self.set.add(np.arange(design.shape[1]))
+        if coef is not None and self.norm > 0:
+            self._start(coef * (design.unit / self.norm))
+
+    def _start(self, coef):
+        new = np.flatnonzero((coef != 0) & ~self.set.is_in)
+        if len(new):
+            self.set.add(new)
+        self.set.w = coef[self.set.features]
+        self._look()
+
+    def _pull(self, c):
+        return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
+
+    def _look(self):
+        """Look at all features from where the coefficients are."""
+        self.r = self.y - self.set.fitted()
+        self.c = self.design.correlate(self.r)
+
+    def _gap(self, alpha, points):
+        """Return the gap by the best of the dual points, given with their products."""
+        dual = 0.0
+        for theta, c in points:
+            over = max(np.linalg.norm(theta), self._pull(c) / alpha)
+            dual = max(dual, self.y @ theta / over if over > 0 else 0.0)
+        norm = np.linalg.norm(self.r)
+        return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
+
+    def _restart(self):
+        self.direction = None
+        self._start(np.zeros(self.design.shape[1]))
+
+    def solve(self, alpha, tol, max_iter):
+        """Return the fit of a penalty, warm-started at that of the penalty before.
+
+        Parameters
+        ----------
+        alpha : float
+            Penalty, at least 0, in units of X; 0 stands for its limit.
+        tol : float
+            Relative duality gap at which rounds end.
+        max_iter : int
+            Largest number of rounds.
+
+        Returns
+        -------
+        fit : Fit
+            The solution, with its gap.
+        """
+        if self.alpha_max == 0:
+            return Fit(np.zeros(self.design.shape[1]), self.norm, 0.0, 1)
+        alpha = max(alpha / self.design.unit, LEAST_ALPHA * self.alpha_max)
+        if self.direction is not None:  # the residual is zero for smaller penalties too
+            gap = self._gap(alpha, [self.direction])
+            if gap <= tol:
+                return self._fit(gap, 1)
+            self._restart()
+        first, last = FLOORS
+        level, gap, settled = np.linalg.norm(self.r), np.inf, False
+        floor = anchor = first if level > first else max(last, level / 2)
+        n_iter = 0
+        while gap > tol and n_iter < max_iter:
+            n_iter += 1
+            worst = self._add_missing(alpha * max(level, floor))
+            if worst <= MILD:
+                floor = max(last, min(floor, level / 2))
+            corners = self._round(alpha, anchor, floor)
+            self._look()
+            anchor = floor
+            if not np.isfinite(self.r).all():  # lost among columns that are nearly one
+                self._restart()
+            level = np.linalg.norm(self.r)
+            gap = self._gap(alpha, [(self.r, self.c)])
+            if level < floor and (gap <= tol or (corners == 0 and settled)):
+                gap = min(gap, self._let_go(alpha, floor, tol, gap))
+            settled = corners == 0 and worst <= MILD
+        return self._fit(gap, n_iter)
+
+    def _add_missing(self, mu):
+        """Add columns above the threshold; return the worst, relative to it."""
+        score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
+        worst = score.max(initial=0) / mu
+        missing = np.flatnonzero(score > mu)
+        most = max(FIRST, np.count_nonzero(self.set.w))
+        if len(missing) > most:
+            missing = missing[np.argpartition(score[missing], -most)[-most:]]
+        if len(missing):
+            self.set.add(missing)
+        return worst
+
+    def _round(self, alpha, anchor, floor):
+        """Solve on the working set; return the number of corners of the walk."""
+        live = self.set.G.diagonal()[: len(self.set.w)] > 0
+        c = np.where(live, self.c[self.set.features], 0)
+        square = self.r @ self.r
+        if floor == FLOORS[0]:  # below, sweeps converge slowly
+            tol = SWEEP_TOL * max(floor, np.sqrt(square))
+            square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
+        floors = np.array([anchor**2, floor**2])
+        return self.set.finish(c, square, floors, alpha, self.positive)
+
+    def _let_go(self, alpha, floor, tol, gap):
+        """Step from the floor to the solution; step back if that certifies less."""
+        before = self.set.w.copy(), self.r, self.c
+        self._round(alpha, floor, 0.0)
+        self._look()
+        direction = self.set.sign_direction()
+        c = self.design.correlate(direction)
+        new = self._gap(alpha, [(self.r, self.c), (direction, c)])
+        if new <= max(gap, tol):
+            self.direction = direction, c
+            return new
+        self.set.w, self.r, self.c = before
+        return gap
+
+    def _fit(self, gap, n_iter):
+        coef = np.zeros(self.design.shape[1])
+        coef[self.set.features] = self.set.w * (self.norm / self.design.unit)
+        return Fit(coef, float(np.linalg.norm(self.r) * self.norm), float(gap), n_iter)
+
+
+class Rules(NamedTuple):
+    """How to solve: what all penalties and targets of one fit share.
+
+    Attributes
+    ----------
+    positive : bool
+        Whether coefficients are nonnegative.
+    tol : float
+        Relative duality gap at which rounds end.
+    max_iter : int
+        Largest number of rounds of a penalty.
+    """
+
+    positive: bool
+    tol: float
+    max_iter: int
+
+
+def _own_unit(design, y):
+    """Return the target as the columns are, in a unit of its size, unit and mean."""
+    largest = np.abs(y).max(initial=0.0)
+    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    whole = y / unit
+    y, mean = design.centered(whole)
+    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.root * whole):
+        y = np.zeros_like(y)
+    return y, unit, mean
+
+
+def regress(design, y, alphas, rules, coef=None):
+    """Return the fits of one target for penalties in turn, and their intercepts.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    alphas : iterable of float
+        Penalties in units of X, the larger ones first: each starts where the one before
+        has ended.
+    rules : Rules
+        How to solve.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+
+    Returns
+    -------
+    fits : list of Fit
+        One for each penalty.
+    intercepts : ndarray of shape (n_alphas,)
+        Their intercepts.
+    """
+    y, unit, mean = _own_unit(design, y)
+    coef = None if coef is None else coef / unit
+    regression = Regression(design, y, rules.positive, coef)
+    fits, intercepts = [], []
+    for alpha in alphas:
+        fit = regression.solve(alpha, rules.tol, rules.max_iter)
+        on = np.flatnonzero(fit.coef)
+        shift = (design.means[on] * design.unit) @ fit.coef[on]
+        intercepts.append((mean - shift) * unit)
+        fits.append(fit._replace(coef=fit.coef * unit, sigma=fit.sigma * unit))
+    return fits, np.array(intercepts)
+
+
+def alpha_max(design, y, positive):
+    """Return the smallest penalty at which all coefficients are zero, in units of X."""
+    regression = Regression(design, _own_unit(design, y)[0], positive)
+    return float(regression.alpha_max * design.unit)
