@@ -135,7 +135,7 @@ class _OneThreadOfBlas:
                 self.limiter.restore_original_limits()
 
 
-_one_thread_of_blas = _OneThreadOfBlas()
+one_thread_of_blas = _OneThreadOfBlas()
 
 
 def for_each_block(
@@ -171,7 +171,7 @@ def for_each_block(
         return [work(block) for block in part]
 
     n_threads = min(effective_n_jobs(n_jobs), max(1, len(parts)))
-    with _one_thread_of_blas:
+    with one_thread_of_blas:
         if n_threads == 1:
             done = [run(part) for part in parts]
         else:

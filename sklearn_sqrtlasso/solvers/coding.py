@@ -1,0 +1,386 @@
+"""Sparse codes of rows in given atoms: select a support, then undo the shrinkage."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import norm as gaussian
+
+from sklearn_sqrtlasso.kernels.certificate import lasso_gaps
+from sklearn_sqrtlasso.kernels.homotopy import lasso_on_supports, lasso_paths
+from sklearn_sqrtlasso.kernels.pursuit import pursue
+from sklearn_sqrtlasso.kernels.refit import refit_rows, threshold_and_invert
+from sklearn_sqrtlasso.kernels.row_descent import descend
+from sklearn_sqrtlasso.solvers.frame import CodedBlock
+from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, single_rows
+
+CORRELATION_BYTES = 2**19  # correlations of a block stay in cache beside the atoms
+FEWEST_ROWS, MOST_ROWS = 32, 512  # of a block
+MODEST = 1e50  # rows whose largest entry is larger, or its inverse, are scaled
+
+
+class Atoms(NamedTuple):
+    """Atoms, and their inner products.
+
+    Attributes
+    ----------
+    D : ndarray of shape (n_components, n_features)
+        Atoms as rows, in double precision.
+    G : ndarray of shape (n_components, n_components)
+        ``D D'``.
+    """
+
+    D: np.ndarray
+    G: np.ndarray
+
+
+class Rule(NamedTuple):
+    """How to code a row.
+
+    Attributes
+    ----------
+    selector : str
+        A name in ``CODERS``.
+    alpha : float
+        Penalty, threshold or residual norm, as the coder has it.
+    n_nonzero : int
+        Number of atoms, or 0 where ``alpha`` decides.
+    phi : float
+        Share of the shrinkage that is kept, in [0, 1].
+    positive : bool
+        Whether codes are nonnegative.
+    max_iter : int
+        Most passes over the atoms for a row that its path does not solve, and most
+        supports that are tried for a row.
+    tol : float
+        Relative duality gap up to which a row is solved.
+    """
+
+    selector: str
+    alpha: float = 0.0
+    n_nonzero: int = 0
+    phi: float = 0.0
+    positive: bool = False
+    max_iter: int = 1000
+    tol: float = 1e-8
+
+
+class Rows(NamedTuple):
+    """Rows of a block, with what every coder needs of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows in double precision, some scaled by a power of two.
+    C : ndarray of shape (n_rows, n_components)
+        ``X D'``.
+    exponent : ndarray of shape (n_rows,)
+        Power of two that each row was multiplied with.
+    """
+
+    X: np.ndarray
+    C: np.ndarray
+    exponent: np.ndarray
+
+
+class Solution(NamedTuple):
+    """Codes with their certificate.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    gap : ndarray of shape (n_rows,)
+        Relative duality gap of a coder with a penalty; 0 where another coder came to
+        its end, infinite where it did not.
+    mu : ndarray of shape (n_rows,) or None
+        Penalty of the lasso that the codes minimise; None without a penalty.
+    """
+
+    Z: np.ndarray
+    gap: np.ndarray
+    mu: np.ndarray | None = None
+
+
+def make_atoms(components):
+    """Return the atoms with their inner products.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        Atoms.
+
+    Returns
+    -------
+    atoms : Atoms
+        In double precision.
+    """
+    D = np.ascontiguousarray(components, dtype=np.float64)
+    return Atoms(D, D @ D.T)
+
+
+def make_rows(X, atoms):
+    """Return rows with their correlations, scaled where squares would not fit.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    atoms : Atoms
+        Atoms.
+
+    Returns
+    -------
+    rows : Rows
+        The rows.
+    """
+    X = X.toarray() if hasattr(X, "toarray") else X
+    X = np.ascontiguousarray(X, dtype=np.float64)
+    top = np.abs(X).max(axis=1)
+    exponent = np.zeros(len(X), np.int64)
+    odd = (top > MODEST) | ((top < 1 / MODEST) & (top > 0))
+    if odd.any():
+        exponent[odd] = -np.frexp(top[odd])[1]
+        X = np.ldexp(X, exponent[:, None])
+    return Rows(X, X @ atoms.D.T, exponent)
+
+
+def _scaled(alpha, rows):
+    """Return a penalty in the unit of the data for each row, as the row is scaled."""
+    return np.ldexp(float(alpha), np.minimum(rows.exponent, 500))
+
+
+def _lasso(rows, atoms, rule, root):
+    X, C = rows.X, rows.C
+    alpha = np.full(len(X), rule.alpha) if root else _scaled(rule.alpha, rows)
+    Z, dual, gap, norm = np.empty_like(C), np.empty_like(X), *np.empty((2, len(X)))
+    lasso_paths(X, *atoms, C, alpha, root, rule.positive, Z, dual)
+    lasso_gaps(X, *atoms, C, Z, dual, alpha, root, rule.positive, gap, norm)
+    for i in np.flatnonzero(~(gap <= rule.tol)):
+        z = Z[i].copy()
+        descend(X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, 1e-15, z)
+        told = np.empty((2, 1))
+        one = slice(i, i + 1)
+        lasso_gaps(
+            X[one], *atoms, C[one], z[None], dual[one], alpha[one], root,
+            rule.positive, *told,
+        )  # fmt: skip
+        if told[0, 0] < gap[i]:
+            Z[i], gap[i], norm[i] = z, *told[:, 0]
+    return Solution(Z, gap, alpha * norm if root else alpha)
+
+
+def code_by_lasso(rows, atoms, rule):
+    """Minimise ``1/2 ||x - z D||^2 + alpha ||z||_1``."""
+    return _lasso(rows, atoms, rule, root=False)
+
+
+def code_by_sqrt_lasso(rows, atoms, rule):
+    """Minimise ``||x - z D|| + alpha ||z||_1``."""
+    return _lasso(rows, atoms, rule, root=True)
+
+
+def _pursuit(rows, atoms, rule, recursive):
+    most = rule.n_nonzero or min(atoms.D.shape)
+    energy = np.einsum("ij,ij->i", rows.X, rows.X)
+    left = np.zeros(len(energy))
+    if not rule.n_nonzero:
+        left = _scaled(rule.alpha, rows) ** 2
+    Z = np.empty_like(rows.C)
+    pursue(
+        atoms.G, rows.C.copy(), energy, min(most, *atoms.D.shape), left, recursive,
+        rule.positive, Z,
+    )  # fmt: skip
+    return _finish(rows, atoms, rule, Z)
+
+
+def _finish(rows, atoms, rule, Z):
+    """Return least squares on a support as they are, or as nonnegative ones."""
+    if rule.positive:
+        Z = relax(rows, atoms, Solution(Z, None), 0.0, positive=True)
+    return Solution(Z, np.zeros(len(Z)))
+
+
+def code_by_omp(rows, atoms, rule):
+    """Take the atom that correlates most with the residual, one after the other."""
+    return _pursuit(rows, atoms, rule, recursive=False)
+
+
+def code_by_ols(rows, atoms, rule):
+    """Take the atom that lowers the residual most, one after the other."""
+    return _pursuit(rows, atoms, rule, recursive=True)
+
+
+def code_by_topk(rows, atoms, rule):
+    """Keep the largest entries of ``x D'``."""
+    sizes = rows.C if rule.positive else np.abs(rows.C)
+    k = min(rule.n_nonzero, sizes.shape[1])
+    places = np.argpartition(sizes, -k, axis=1)[:, -k:]
+    Z = np.zeros_like(rows.C)
+    kept = np.take_along_axis(rows.C, places, axis=1)
+    kept = np.maximum(kept, 0) if rule.positive else kept
+    np.put_along_axis(Z, places, kept, axis=1)
+    return Solution(Z, np.zeros(len(Z)))
+
+
+def code_by_threshold(rows, atoms, rule):
+    """Move the entries of ``x D'`` towards zero by ``alpha``."""
+    sizes = rows.C if rule.positive else np.abs(rows.C)
+    sizes = np.maximum(sizes - _scaled(rule.alpha, rows)[:, None], 0)
+    return Solution(np.copysign(sizes, rows.C) + 0.0, np.zeros(len(sizes)))
+
+
+# False alarm rates tuned for each n_features / n_components (Maleki 2009).
+FALSE_ALARMS = MappingProxyType(
+    {
+        "delta": (0.05, 0.11, 0.21, 0.41, 0.5, 0.6, 0.7, 0.8, 0.93),
+        "rate": (0.0015, 0.002, 0.004, 0.011, 0.015, 0.02, 0.027, 0.035, 0.043),
+    }
+)
+NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard Gaussian
+
+
+def code_by_iti(rows, atoms, rule):
+    """Threshold ``z + (x - z D) D'``, code by least squares, until the support stays.
+
+    The threshold is tuned to the shape of the atoms, in units of the residual's
+    correlations; with ``n_nonzero`` that many entries are kept instead.
+    """
+    p, n = atoms.D.shape
+    rate = np.interp(n / p, FALSE_ALARMS["delta"], FALSE_ALARMS["rate"])
+    factor = float(gaussian.isf(rate / 2) / NORMAL_MEDIAN)
+    Z, n_iter = np.empty_like(rows.C), np.empty(len(rows.X), np.int64)
+    most = min(rule.n_nonzero or n, n, p)
+    k = most if rule.n_nonzero else 0
+    threshold_and_invert(
+        atoms.G, rows.C, most, k, factor, rule.positive, rule.max_iter, Z, n_iter
+    )
+    gap = np.where(n_iter < rule.max_iter, 0.0, np.inf)
+    return _finish(rows, atoms, rule, Z)._replace(gap=gap)
+
+
+CODERS: MappingProxyType[str, Callable[..., Solution]] = MappingProxyType(
+    {
+        "sqrt_lasso": code_by_sqrt_lasso,
+        "lasso": code_by_lasso,
+        "omp": code_by_omp,
+        "ols": code_by_ols,
+        "topk": code_by_topk,
+        "iti": code_by_iti,
+        "threshold": code_by_threshold,
+    }
+)
+
+
+def relax(rows, atoms, solution, phi, *, positive):
+    r"""Refit codes on their supports, up to a share ``phi`` of their shrinkage.
+
+    .. math::
+        \min_z \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1
+        \quad\text{on the support of the code,}
+
+    exact also where a sign changes on the way. Codes without a penalty go the share
+    :math:`1 - \phi` of the straight way to least squares.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows.
+    atoms : Atoms
+        Atoms.
+    solution : Solution
+        Codes of the first stage.
+    phi : float
+        In [0, 1].
+    positive : bool
+        Whether codes are nonnegative.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_rows, n_components)
+        Refitted codes.
+    """
+    Z, _, mu = solution
+    if phi == 1:
+        return Z
+    out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
+    refit_rows(rows.X, *atoms, Z, phi, out, turned)
+    if turned.any() and (positive or (mu is not None and phi > 0)):
+        penalty = np.zeros(int(turned.sum())) if mu is None else phi * mu[turned]
+        fit = np.empty((len(penalty), Z.shape[1]))
+        lasso_on_supports(
+            rows.X[turned], *atoms, rows.C[turned], Z[turned], penalty, positive, fit
+        )
+        out[turned] = fit if mu is not None else phi * Z[turned] + (1 - phi) * fit
+    return out
+
+
+def code_rows(X, atoms, rule):
+    """Code rows by both stages.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    atoms : Atoms
+        Atoms.
+    rule : Rule
+        How to code.
+
+    Returns
+    -------
+    solution : Solution
+        Refitted codes in double precision, with the certificate and the penalty of the
+        first stage.
+    """
+    rows = make_rows(X, atoms)
+    first = CODERS[rule.selector](rows, atoms, rule)
+    Z = relax(rows, atoms, first, rule.phi, positive=rule.positive)
+    if rows.exponent.any():
+        Z = np.ldexp(Z, -rows.exponent[:, None])
+    mu = None if first.mu is None else np.ldexp(first.mu, -rows.exponent)
+    return Solution(Z, first.gap, mu)
+
+
+def visit_codes(X, atoms, rule, visit, *, out=None, n_jobs=None):
+    """Code all rows of ``X`` block by block, and return what ``visit`` says of each.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    atoms : Atoms
+        Atoms.
+    rule : Rule
+        How to code.
+    visit : callable, (CodedBlock) -> object
+        Told of each block, possibly from several threads.
+    out : ndarray of shape (n_samples, n_components), default=None
+        Filled with the codes, if given.
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
+
+    Returns
+    -------
+    results : list
+        What ``visit`` returned, block by block.
+    n_unsolved : int
+        Number of rows whose gap exceeds ``rule.tol``.
+    """
+    size = CORRELATION_BYTES // (8 * len(atoms.D))
+    size = max(FEWEST_ROWS, min(size, MOST_ROWS))
+
+    def work(block):
+        rows = slice(block.start, block.stop)
+        solution = code_rows(X[rows], atoms, rule)
+        Z = solution.Z.astype(X.dtype, copy=False)
+        if out is not None:
+            out[rows] = Z
+        unsolved = int(np.sum(~(solution.gap <= rule.tol)))
+        level = np.zeros(len(Z)) if solution.mu is None else solution.mu
+        return visit(CodedBlock(block.part, rows, X[rows], Z, level)), unsolved
+
+    blocks = blocks_of_runs(single_rows(X.shape[0]).starts, size)
+    done = for_each_block(work, blocks, n_jobs)
+    return [told for told, _ in done], sum(n for _, n in done)
