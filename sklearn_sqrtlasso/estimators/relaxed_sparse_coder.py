@@ -11,8 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_sqrtlasso.estimators.base import RowEncoder, all_or_nothing
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.estimators.selectors import (
+    check_dictionary,
+    check_selector,
+    dense,
+)
 from sklearn_sqrtlasso.learning.ksvd import (
     LEARNERS,
+    Effort,
     Statistics,
     first_atoms,
     online_step,
@@ -23,10 +29,6 @@ from sklearn_sqrtlasso.solvers.frame import row_norms
 from sklearn_sqrtlasso.solvers.report import report_shrinkage
 from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
-
-COUNTED = ("omp", "ols", "topk", "iti")  # selectors that know n_nonzero_coefs
-NEEDS_COUNT = ("topk",)
-SMALLEST, LARGEST = 1e-50, 1e50  # norms of atoms whose inner products have digits
 
 
 class RelaxedSparseCoder(RowEncoder):
@@ -209,10 +211,13 @@ class RelaxedSparseCoder(RowEncoder):
         self.verbose = verbose
 
     def _learn(self, X, runs):
-        self._check_parameters()
+        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         self._check_alone(runs)
         if self.dictionary is not None:
-            self._keep(self._given_atoms(X), X.dtype)
+            self._keep(
+                check_dictionary(self.dictionary, self.n_components, X.shape[1]),
+                X.dtype,
+            )
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
             return
         progress = Progress(self, X, self.max_iter)
@@ -230,10 +235,10 @@ class RelaxedSparseCoder(RowEncoder):
             told = progress.step(n_iter, objective / unit, lambda: attributes(D.copy()))
             return bool(told)
 
+        effort = Effort(self.max_iter, self.tol, self.n_jobs)
         curve, statistics = LEARNERS[self.learner](
-            X, D, rule, rng, max_iter=self.max_iter, tol=self.tol, report=report,
-            n_jobs=self.n_jobs,
-        )  # fmt: skip
+            X, D, rule, rng, effort=effort, report=report
+        )
         self._keep(D, dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) / unit
         self.code_gram_, self.code_moment_ = statistics
@@ -268,7 +273,7 @@ class RelaxedSparseCoder(RowEncoder):
             If a parameter or X is not valid, or ``dictionary`` is given; the estimator
             stays as it was.
         """
-        self._check_parameters()
+        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         if self.dictionary is not None:
             raise ValueError(
                 "partial_fit learns atoms, but dictionary gives them; pass "
@@ -302,45 +307,12 @@ class RelaxedSparseCoder(RowEncoder):
         self.components_ = D.astype(dtype)
         self.alpha_ = self._penalty(self.components_)
 
-    def _check_parameters(self):
-        name, count = self.selector, self.n_nonzero_coefs
-        if count is not None and name not in COUNTED:
-            raise ValueError(
-                f"n_nonzero_coefs={count} is not known to selector={name!r}; use one of "
-                f"{COUNTED}, or None and alpha."
-            )
-        if count is None and name in NEEDS_COUNT:
-            raise ValueError(f"selector={name!r} needs n_nonzero_coefs, got None.")
-        decides = count is None and name not in ("iti", *NEEDS_COUNT)
-        if decides and name != "sqrt_lasso" and self.alpha == "pivotal":
-            other = " or n_nonzero_coefs" if name in COUNTED else ""
-            raise ValueError(
-                f"alpha='pivotal' has no meaning for selector={name!r}: give a number"
-                f"{other}, or use selector='sqrt_lasso'."
-            )
-
     def _check_alone(self, runs):
         if runs.order is not None or len(runs.starts) - 1 != runs.n_rows:
             raise ValueError(
-                "groups must be None: RelaxedSparseCoder codes each row on its own. Use "
-                "SqrtLassoTransform for rows that share a noise level."
+                "groups must be None: RelaxedSparseCoder codes each row on its own; "
+                "SqrtLassoTransform knows rows that share a noise level."
             )
-
-    def _given_atoms(self, X):
-        D = np.asarray(self.dictionary, dtype=np.float64)
-        n_components = self.n_components or len(np.atleast_1d(D))
-        if D.shape != (n_components, X.shape[1]) or not np.all(np.isfinite(D)):
-            raise ValueError(
-                f"dictionary must be finite and have shape (n_components, n_features) "
-                f"= ({n_components}, {X.shape[1]}), got shape {D.shape}."
-            )
-        top = np.abs(D).max()
-        if not (top == 0 or SMALLEST < top < LARGEST):
-            raise ValueError(
-                f"the largest entry of dictionary must be in [{SMALLEST}, {LARGEST}], "
-                f"got {top:.3g}; use another unit."
-            )
-        return D
 
     def _penalty(self, D):
         if self.alpha != "pivotal":
@@ -421,20 +393,3 @@ class RelaxedSparseCoder(RowEncoder):
         rule = self._rule(self.alpha_)._replace(phi=1.0)
         self._visit(X.astype(np.float64), rule, lambda block: None, out=Z)
         return report_shrinkage(dense(X), Z, self.components_, positive=self.positive)
-
-
-def dense(X):
-    """Return rows as an array in double precision.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
-
-    Returns
-    -------
-    X : ndarray of shape (n_samples, n_features)
-        The rows.
-    """
-    X = X.toarray() if hasattr(X, "toarray") else X
-    return np.asarray(X, dtype=np.float64)

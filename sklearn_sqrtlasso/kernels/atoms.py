@@ -122,11 +122,11 @@ def sweep_atoms(A, B, D):
             continue
         for i in range(n):
             new[i] = B[j, i] + A[j, j] * D[j, i]
-        for l in range(p):
-            share = A[j, l]
+        for q in range(p):
+            share = A[j, q]
             if share != 0:
                 for i in range(n):
-                    new[i] -= share * D[l, i]
+                    new[i] -= share * D[q, i]
         energy = 0.0
         for i in range(n):
             energy += new[i] * new[i]

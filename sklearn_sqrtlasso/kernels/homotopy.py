@@ -106,8 +106,8 @@ def weights_of_entry(G, M, active, w, k, j):
     left = G[j, j]
     for i in range(k):
         total = 0.0
-        for l in range(k):
-            total += M[i, l] * G[j, active[l]]
+        for q in range(k):
+            total += M[i, q] * G[j, active[q]]
         w[i] = -total
         left -= total * G[j, active[i]]
     w[k] = 1.0
@@ -119,8 +119,8 @@ def add_outer(M, w, h, k):
     """Add ``h w w'`` to the leading square of ``M``."""
     for i in range(k):
         hw = h * w[i]
-        for l in range(k):
-            M[i, l] += hw * w[l]
+        for q in range(k):
+            M[i, q] += hw * w[q]
 
 
 @step
@@ -136,10 +136,10 @@ def forget(M, ls, d, signs, active, place, last):
     """Put the last active atom in the place of the one that leaves."""
     active[place], signs[place] = active[last], signs[last]
     ls[place], d[place] = ls[last], d[last]
-    for l in range(last + 1):
-        M[place, l] = M[last, l]
-    for l in range(last + 1):
-        M[l, place] = M[l, last]
+    for q in range(last + 1):
+        M[place, q] = M[last, q]
+    for q in range(last + 1):
+        M[q, place] = M[q, last]
 
 
 @step
@@ -189,8 +189,8 @@ def refine(x, D, M, active, signs, z, w, r, k, mu):
         w[i] = total
     for i in range(k):
         total = 0.0
-        for l in range(k):
-            total += M[i, l] * w[l]
+        for q in range(k):
+            total += M[i, q] * w[q]
         z[i] = signs[i] * max(signs[i] * (z[i] + total), 0.0)
 
 
@@ -207,8 +207,8 @@ def larger(M, k):
     """Return a square of twice the size of ``M``, with its entries."""
     grown = np.empty((2 * k, 2 * k))
     for i in range(k):
-        for l in range(k):
-            grown[i, l] = M[i, l]
+        for q in range(k):
+            grown[i, q] = M[i, q]
     return grown
 
 
@@ -220,13 +220,42 @@ def append(M, k, active, signs, ls, d, j, sign):
     active[k], signs[k], ls[k], d[k] = j, sign, 0.0, 0.0
 
 
+@step
+def remove(M, ls, d, w, k, place):
+    """Write what leaves with an active atom into ``w``; return steps and the pivot."""
+    for i in range(k):
+        w[i] = M[i, place]
+    h = -1 / M[place, place]
+    return -ls[place] * h, d[place] * h, h
+
+
+@step
+def finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost):
+    """Write the code at the penalty nu into ``ls``, the direction of its residual in r.
+
+    Where the residual has less energy than ``lost``, it is rounding, and its direction
+    is that of the residual just above.
+    """
+    for i in range(k):
+        ls[i] -= nu * d[i]
+    for _ in range(2):
+        refine(x, D, M, active, signs, ls, w, r, k, nu)
+    if energy_left(x, D, active, ls, k, r) < lost:
+        for j in range(x.shape[0]):
+            r[j] = 0.0
+        for i in range(k):
+            for j in range(x.shape[0]):
+                r[j] += d[i] * D[active[i], j]
+
+
 @kernel
 def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
     """Follow the path of one row; return the number of active atoms and M.
 
-    Codes are nonnegative if ``both`` is 0, of both signs if it is 1. The code is left in the first row of ``entries``, its atoms in ``active``. ``lines``
-    has shape (4, n_components), ``entries`` five rows, and M is square, grown where
-    needed.
+    Codes are nonnegative if ``both`` is 0, of both signs if it is 1. The code is left
+    in the first row of ``entries``, the direction of the residual in the last, the
+    atoms in ``active``. ``lines`` has shape (4, n_components), ``entries`` five rows,
+    and M is square, grown where needed.
     """
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = entries[0], entries[1], entries[2], entries[3], entries[4]
@@ -249,10 +278,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
             break
         mu = max(enters, leaves)
         if leaves >= enters:
-            h = -1 / M[place, place]
-            for i in range(k):
-                w[i] = M[i, place]
-            fe, fa = -ls[place] * h, d[place] * h
+            fe, fa, h = remove(M, ls, d, w, k, place)
         else:
             left = weights_of_entry(G, M, active, w, k, j)
             free[j] = 0.0
@@ -267,8 +293,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
         combine(G, active, w, k, v)
         add_outer(M, w, h, k)
         move(ls, d, w, fe, fa, k)
-        energy -= fe * fe / h
-        steep += fa * fa / h
+        energy, steep = energy - fe * fe / h, steep + fa * fa / h
         if h < 0:
             k -= 1
             free[active[place]] = 1.0
@@ -277,17 +302,8 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
                 release(free, G, active, k)
                 blocked = False
         key = advance(e, a, v, free, fe, fa, both, 1 / mu, mask)
-    nu = min(nu, mu) if k > 0 else 0.0
-    for i in range(k):
-        ls[i] -= nu * d[i]
-    for _ in range(2):
-        refine(x, D, M, active, signs, ls, w, r, k, nu)
-    if energy_left(x, D, active, ls, k, r) < LOST_ENERGY * LOST_ENERGY * whole:
-        for j in range(x.shape[0]):
-            r[j] = 0.0
-        for i in range(k):
-            for j in range(x.shape[0]):
-                r[j] += d[i] * D[active[i], j]
+    nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * LOST_ENERGY * whole
+    finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
     return k, M
 
 
@@ -363,8 +379,8 @@ def lasso_on_supports(X, D, G, C, Z, penalty, positive, out):
             c[0, i] = C[row, support[i]]
             for j in range(n):
                 atoms[i, j] = D[support[i], j]
-            for l in range(k):
-                gram[i, l] = G[support[i], support[l]]
+            for q in range(k):
+                gram[i, q] = G[support[i], support[q]]
         most = min(n, k)
         entries, active = np.zeros((5, max(n, most + 1))), np.zeros(most + 1, np.int64)
         m, _ = follow_path(

@@ -39,20 +39,20 @@ def next_row_of_factor(G, V, k, j):
 
     Return the energy of the atom outside of the span of those taken before it.
     """
-    for l in range(V.shape[1]):
-        V[k, l] = G[j, l]
+    for q in range(V.shape[1]):
+        V[k, q] = G[j, q]
     i = 0
     while i + 4 <= k:
         w0, w1, w2, w3 = V[i, j], V[i + 1, j], V[i + 2, j], V[i + 3, j]
-        for l in range(V.shape[1]):
-            V[k, l] -= (w0 * V[i, l] + w1 * V[i + 1, l]) + (
-                w2 * V[i + 2, l] + w3 * V[i + 3, l]
+        for q in range(V.shape[1]):
+            V[k, q] -= (w0 * V[i, q] + w1 * V[i + 1, q]) + (
+                w2 * V[i + 2, q] + w3 * V[i + 3, q]
             )
         i += 4
     while i < k:
         w0 = V[i, j]
-        for l in range(V.shape[1]):
-            V[k, l] -= w0 * V[i, l]
+        for q in range(V.shape[1]):
+            V[k, q] -= w0 * V[i, q]
         i += 1
     return V[k, j]
 
@@ -62,14 +62,14 @@ def lower_correlations(c, weight, norms, V, k, y, left, recursive):
     """Take the k-th row of the factor out of correlations and, if asked, of norms."""
     length = math.sqrt(left)
     share = y / length
-    for l in range(c.shape[0]):
-        V[k, l] /= length
-        c[l] -= share * V[k, l]
+    for q in range(c.shape[0]):
+        V[k, q] /= length
+        c[q] -= share * V[k, q]
     if recursive:
-        for l in range(c.shape[0]):
-            norms[l] -= V[k, l] * V[k, l]
-            room = norms[l] * weight[l] > DEPENDENT and weight[l] > 0
-            weight[l] = 1 / norms[l] if room else 0.0
+        for q in range(c.shape[0]):
+            norms[q] -= V[k, q] * V[k, q]
+            room = norms[q] * weight[q] > DEPENDENT and weight[q] > 0
+            weight[q] = 1 / norms[q] if room else 0.0
     return share
 
 
@@ -78,8 +78,8 @@ def solve_triangle(V, active, y, k):
     """Overwrite y by the code: solve ``sum_i y_i V_i = ...`` from the last atom on."""
     for i in range(k - 1, -1, -1):
         total = y[i]
-        for l in range(i + 1, k):
-            total -= V[i, active[l]] * y[l]
+        for q in range(i + 1, k):
+            total -= V[i, active[q]] * y[q]
         y[i] = total / V[i, active[i]]
 
 
@@ -133,5 +133,5 @@ def pursue(G, C, energy, most, left_over, recursive, positive, out):
             energy[i] -= y[k] * y[k]
             k += 1
         solve_triangle(V, active, y, k)
-        for l in range(k):
-            out[i, active[l]] = y[l]
+        for q in range(k):
+            out[i, active[q]] = y[q]

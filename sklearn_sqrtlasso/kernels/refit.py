@@ -36,12 +36,12 @@ def factorise(G, active, k, L):
     The inverse is zero for an atom that depends on those before it.
     """
     for i in range(k):
-        for l in range(i + 1):
-            total = G[active[i], active[l]]
-            for m in range(l):
-                total -= L[i, m] * L[l, m]
-            if l < i:
-                L[i, l] = total * L[l, l]
+        for q in range(i + 1):
+            total = G[active[i], active[q]]
+            for m in range(q):
+                total -= L[i, m] * L[q, m]
+            if q < i:
+                L[i, q] = total * L[q, q]
             else:
                 keep = total > DEPENDENT * G[active[i], active[i]]
                 L[i, i] = 1 / math.sqrt(total) if keep else 0.0

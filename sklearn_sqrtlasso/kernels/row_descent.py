@@ -1,4 +1,4 @@
-"""Lasso codes of single rows by coordinate descent, for rows whose path gets lost."""
+"""Lasso codes by coordinate descent, for the rows whose path gets lost."""
 
 import math
 

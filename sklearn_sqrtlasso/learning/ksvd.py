@@ -41,6 +41,24 @@ class CodedRows(NamedTuple):
     residual: np.ndarray
 
 
+class Effort(NamedTuple):
+    """How long to learn, and by how many threads.
+
+    Attributes
+    ----------
+    max_iter : int
+        Largest number of sweeps.
+    tol : float
+        Relative decrease of the residual at which to stop; 0 makes all sweeps.
+    n_jobs : int or None
+        Threads, in the sense of joblib.
+    """
+
+    max_iter: int
+    tol: float
+    n_jobs: int | None = None
+
+
 class Statistics(NamedTuple):
     """Sums over rows from which atoms are learnt; they add over disjoint rows.
 
@@ -234,27 +252,27 @@ def _sweep_online(X, D, statistics, rule, rng, n_seen, n_jobs):
     return energy, n_users, batch, residual
 
 
-def learn_online(X, D, rule, rng, *, max_iter, tol, report, n_jobs=None):
+def learn_online(X, D, rule, rng, *, effort, report):
     """Learn atoms by passes over batches (Mairal, Bach, Ponce and Sapiro 2010).
 
     Parameters, returns: as for ``learn_atoms``.
     """
     statistics = Statistics(np.zeros((len(D), len(D))), np.zeros(D.shape))
     curve = []
-    for n_iter in range(1, max_iter + 1):
+    for n_iter in range(1, effort.max_iter + 1):
         energy, *left = _sweep_online(
-            X, D, statistics, rule, rng, (n_iter - 1) * len(X), n_jobs
+            X, D, statistics, rule, rng, (n_iter - 1) * len(X), effort.n_jobs
         )
         curve.append(float(np.sqrt(energy / len(X))))
         n_users, batch, residual = left
-        last = n_iter == max_iter
+        last = n_iter == effort.max_iter
         replaced = 0 if last else replace_atoms(batch, D, n_users, residual, rng)
-        if report(n_iter, D, curve[-1]) or _settled(curve, tol, replaced):
+        if report(n_iter, D, curve[-1]) or _settled(curve, effort.tol, replaced):
             break
     return curve, statistics
 
 
-def learn_in_sweeps(X, D, rule, rng, *, update, max_iter, tol, report, n_jobs=None):
+def learn_in_sweeps(X, D, rule, rng, *, update, effort, report):
     """Learn atoms by sweeps over all rows: codes, atoms, codes, atoms.
 
     Parameters
@@ -269,14 +287,10 @@ def learn_in_sweeps(X, D, rule, rng, *, update, max_iter, tol, report, n_jobs=No
         Orders the atoms.
     update : callable, (X, D, coded, rng, positive) -> None
         Updates atoms from codes.
-    max_iter : int
-        Largest number of sweeps.
-    tol : float
-        Relative decrease of the residual at which to stop; 0 makes all sweeps.
+    effort : Effort
+        How long, and on how many threads.
     report : callable, (n_iter, D, objective) -> bool
         Told of each sweep; whether to stop.
-    n_jobs : int, default=None
-        Threads, in the sense of joblib.
 
     Returns
     -------
@@ -286,13 +300,13 @@ def learn_in_sweeps(X, D, rule, rng, *, update, max_iter, tol, report, n_jobs=No
         Of the codes of the last sweep.
     """
     curve, replaced = [], 0
-    for n_iter in range(1, max_iter + 1):
-        coded = code_all(X, D, rule, n_jobs)
+    for n_iter in range(1, effort.max_iter + 1):
+        coded = code_all(X, D, rule, effort.n_jobs)
         energy = np.einsum("ij,ij->", coded.residual, coded.residual)
         curve.append(float(np.sqrt(energy / len(X))))
-        settled = _settled(curve, tol, replaced)
+        settled = _settled(curve, effort.tol, replaced)
         update(X, D, coded, rng, rule.positive)
-        if n_iter < max_iter and not settled:
+        if n_iter < effort.max_iter and not settled:
             n_users = np.diff(coded.starts)
             replaced = replace_atoms(X, D, n_users, coded.residual, rng)
         if report(n_iter, D, curve[-1]) or settled:
