@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
+ROUNDING = 1e-15  # of correlations that the Gram matrix gives, relative to their terms
 ENOUGH = 1e-10  # gap at which a closer look is not worth its time
 LEAST = 1e-10  # penalty, relative to that of a zero code, at which less is certified
 
@@ -86,6 +87,13 @@ def multiply(D, r, c):
 
 
 @step
+def copy(a, b):
+    """Write ``a`` into ``b``; a loop is compiled faster than a slice."""
+    for j in range(a.shape[0]):
+        b[j] = a[j]
+
+
+@step
 def inner(a, b):
     """Return the inner product of two rows."""
     total = 0.0
@@ -118,9 +126,12 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     active, both = np.empty(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
     for i in range(X.shape[0]):
         k, size, whole = gather(Z[i], active), 0.0, inner(X[i], X[i])
-        r[:], c[:] = X[i], C[i]
-        for j in range(c.shape[0]):
-            size += abs(Z[i, j])
+        copy(X[i], r)
+        copy(C[i], c)
+        doubt = largest(c, 1.0)
+        for j in range(k):
+            size += abs(Z[i, active[j]])
+            doubt += abs(Z[i, active[j]]) * G[active[j], active[j]]
         least = LEAST * largest(c, both) / (math.sqrt(whole) if root else 1.0)
         penalty = max(alpha[i], least)
         subtract(r, D, active, Z[i], k)
@@ -131,10 +142,11 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
             continue
         for attempt in range(3):  # cheapest first
             if attempt == 2:
-                r[:] = dual[i]
+                copy(dual[i], r)
             if attempt > 0:
                 multiply(D, r, c)
             reach, length, overlap = largest(c, both), inner(r, r), inner(r, X[i])
+            reach += ROUNDING * doubt if attempt == 0 else 0.0
             found = relative_gap(
                 penalty, root, size, energy, length, reach, overlap, whole
             )

@@ -302,7 +302,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
                 release(free, G, active, k)
                 blocked = False
         key = advance(e, a, v, free, fe, fa, both, 1 / mu, mask)
-    nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * LOST_ENERGY * whole
+    nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
     finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
     return k, M
 

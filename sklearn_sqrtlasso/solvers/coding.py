@@ -306,6 +306,8 @@ def relax(rows, atoms, solution, phi, *, positive):
         return Z
     out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
     refit_rows(rows.X, *atoms, Z, phi, out, turned)
+    if positive:
+        turned |= (out < 0).any(axis=1)
     if turned.any() and (positive or (mu is not None and phi > 0)):
         penalty = np.zeros(int(turned.sum())) if mu is None else phi * mu[turned]
         fit = np.empty((len(penalty), Z.shape[1]))
