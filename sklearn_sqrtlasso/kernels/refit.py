@@ -163,38 +163,88 @@ def smallest_of_largest(sizes, k):
 
 
 @step
-def choose(z, c, sizes, k, factor, positive, active):
+def choose(z, c, length, sizes, k, factor, positive, active):
     """Write the next support of thresholding with inversion; return its size.
 
-    It holds the k largest entries of ``z + c``, or those above ``factor`` times the
-    median of ``|c|`` if k is zero, at most as many as fit.
+    It holds the k largest entries of ``z + c``, as of atoms of unit norm, or those above
+    ``factor`` times the median of ``|c|`` if k is zero, at most as many as fit.
     """
-    p = c.shape[0]
-    for j in range(p):
-        sizes[j] = abs(c[j])
-    tau = 0.0
+    p, tau = c.shape[0], 0.0
     if k == 0:
+        for j in range(p):
+            sizes[j] = abs(c[j]) / length[j]
         tau = factor * smallest_of_largest(sizes, (p + 1) // 2)
     for j in range(p):
-        sizes[j] = z[j] + c[j] if positive else abs(z[j] + c[j])
+        size = z[j] * length[j] + c[j] / length[j]
+        c[j] = size if positive else abs(size)
+        sizes[j] = c[j]
     most = k if k > 0 else active.shape[0]
     least = smallest_of_largest(sizes, most)
-    ties = most
+    n, ties = 0, most
     for j in range(p):
-        ties -= (z[j] + c[j] if positive else abs(z[j] + c[j])) > least
-    n = 0
+        ties -= c[j] > least
     for j in range(p):
-        size = z[j] + c[j] if positive else abs(z[j] + c[j])
-        if size > max(tau, 0.0) and size >= least and (size > least or ties > 0):
-            ties -= size == least
+        if c[j] > max(tau, 0.0) and c[j] >= least and (c[j] > least or ties > 0):
+            ties -= c[j] == least
             active[n] = j
             n += 1
     return n
 
 
+@step
+def same(a, n_a, b, n_b):
+    """Return whether two supports, in order, are the same."""
+    equal = n_a == n_b
+    for m in range(n_a if equal else 0):
+        equal = equal and a[m] == b[m]
+    return equal
+
+
+@step
+def correlations_left(C, i, G, z, active, n, c):
+    """Write the correlations of the residual of row i into c."""
+    for j in range(c.shape[0]):
+        c[j] = C[i, j]
+    for m in range(n):
+        value, atom = z[active[m]], active[m]
+        for j in range(c.shape[0]):
+            c[j] -= value * G[atom, j]
+
+
+@step
+def invert(C, i, G, active, n, L, y):
+    """Write the least squares on a support into y; return the energy it explains."""
+    factorise(G, active, n, L)
+    for m in range(n):
+        y[m] = C[i, active[m]]
+    solve(L, y, n)
+    gain = 0.0
+    for m in range(n):
+        gain += C[i, active[m]] * y[m]
+    return gain
+
+
+@step
+def keep(a, n, b):
+    """Write the first n entries of ``a`` into ``b``."""
+    for m in range(n):
+        b[m] = a[m]
+
+
+@step
+def put(z, active, n, y):
+    """Write the entries y at the places of a support, and zero elsewhere."""
+    for j in range(z.shape[0]):
+        z[j] = 0.0
+    for m in range(n):
+        z[active[m]] = y[m]
+
+
 @kernel
 def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter):
     """Code rows by iterative thresholding with inversion.
+
+    Supports that go round in a circle end there, with the best of the circle.
 
     Parameters
     ----------
@@ -219,33 +269,32 @@ def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter)
         settle.
     """
     p = G.shape[0]
-    c, sizes, y, L = np.empty(p), np.empty(p), np.empty(most), np.empty((most, most))
-    active, before = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    c, sizes, length = np.empty(p), np.empty(p), np.empty(p)
+    y, best_y, L = np.empty(most), np.empty(most), np.empty((most, most))
+    active, mark = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    before, best = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    for j in range(p):
+        length[j] = math.sqrt(G[j, j]) if G[j, j] > 0 else 1.0
     for i in range(C.shape[0]):
-        n_before, n_iter[i] = -1, max_iter
-        for j in range(p):
-            out[i, j] = 0.0
-        for step_ in range(max_iter):
-            for j in range(p):
-                c[j] = C[i, j]
-            for m in range(max(n_before, 0)):
-                value = out[i, before[m]]
-                for j in range(p):
-                    c[j] -= value * G[before[m], j]
-            n = choose(out[i], c, sizes, k, factor, positive, active)
-            same = n == n_before
-            for m in range(n):
-                same = same and active[m] == before[m]
-            if same:
-                n_iter[i] = step_
+        n, n_before, n_mark, n_best, top, period = 0, 0, -1, 0, -np.inf, 1
+        put(out[i], active, 0, y)
+        n_iter[i] = max_iter
+        for turn in range(max_iter):
+            correlations_left(C, i, G, out[i], before, n_before, c)
+            n = choose(out[i], c, length, sizes, k, factor, positive, active)
+            if same(active, n, before, n_before) or same(active, n, mark, n_mark):
+                n_iter[i] = turn
                 break
-            factorise(G, active, n, L)
-            for m in range(n):
-                y[m] = C[i, active[m]]
-            solve(L, y, n)
-            for m in range(n_before):
-                out[i, before[m]] = 0.0
-            for m in range(n):
-                out[i, active[m]] = y[m]
-                before[m] = active[m]
+            gain = invert(C, i, G, active, n, L, y)
+            put(out[i], active, n, y)
+            if turn == period:  # what comes back to this support goes round
+                period, top, n_mark = 2 * period, -np.inf, n
+                keep(active, n, mark)
+            if gain > top:
+                top, n_best = gain, n
+                keep(active, n, best)
+                keep(y, n, best_y)
+            keep(active, n, before)
             n_before = n
+        if not same(active, n, before, n_before):
+            put(out[i], best, n_best, best_y)

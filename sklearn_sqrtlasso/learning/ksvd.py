@@ -144,7 +144,7 @@ def first_atoms(X, n_components, rng):
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
 
 
-def replace_atoms(X, D, n_users, residual, rng):
+def replace_atoms(X, D, n_users, residual):
     """Put the worst represented rows in the place of dead, rare and double atoms.
 
     Parameters
@@ -157,8 +157,6 @@ def replace_atoms(X, D, n_users, residual, rng):
         Number of rows that use each atom.
     residual : ndarray of shape (n_samples, n_features)
         What codes leave of the rows.
-    rng : RandomState
-        Breaks ties between rows that are equally bad.
 
     Returns
     -------
@@ -266,7 +264,7 @@ def learn_online(X, D, rule, rng, *, effort, report):
         curve.append(float(np.sqrt(energy / len(X))))
         n_users, batch, residual = left
         last = n_iter == effort.max_iter
-        replaced = 0 if last else replace_atoms(batch, D, n_users, residual, rng)
+        replaced = 0 if last else replace_atoms(batch, D, n_users, residual)
         if report(n_iter, D, curve[-1]) or _settled(curve, effort.tol, replaced):
             break
     return curve, statistics
@@ -308,7 +306,7 @@ def learn_in_sweeps(X, D, rule, rng, *, update, effort, report):
         update(X, D, coded, rng, rule.positive)
         if n_iter < effort.max_iter and not settled:
             n_users = np.diff(coded.starts)
-            replaced = replace_atoms(X, D, n_users, coded.residual, rng)
+            replaced = replace_atoms(X, D, n_users, coded.residual)
         if report(n_iter, D, curve[-1]) or settled:
             break
     return curve, _statistics_of(X, D, coded)

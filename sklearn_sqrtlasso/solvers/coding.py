@@ -17,6 +17,7 @@ from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, singl
 
 CORRELATION_BYTES = 2**19  # correlations of a block stay in cache beside the atoms
 FEWEST_ROWS, MOST_ROWS = 32, 512  # of a block
+KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
 MODEST = 1e50  # rows whose largest entry is larger, or its inverse, are scaled
 
 
@@ -116,7 +117,7 @@ def make_atoms(components):
     atoms : Atoms
         In double precision.
     """
-    D = np.ascontiguousarray(components, dtype=np.float64)
+    D = np.require(components, np.float64, KERNEL_READY)
     return Atoms(D, D @ D.T)
 
 
@@ -136,7 +137,7 @@ def make_rows(X, atoms):
         The rows.
     """
     X = X.toarray() if hasattr(X, "toarray") else X
-    X = np.ascontiguousarray(X, dtype=np.float64)
+    X = np.require(X, np.float64, KERNEL_READY)
     top = np.abs(X).max(axis=1)
     exponent = np.zeros(len(X), np.int64)
     odd = (top > MODEST) | ((top < 1 / MODEST) & (top > 0))

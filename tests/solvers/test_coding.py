@@ -1,5 +1,7 @@
 """Codes in given atoms are what they claim to be, however degenerate the problem."""
 
+from itertools import pairwise
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -197,14 +199,14 @@ def test_greedy_codes_are_finite_and_small(problem, selector, k, positive):
     assert not Z[0].any()
 
 
-def test_thresholding_with_inversion_stays_where_it_ends():
+def test_thresholding_with_inversion_ends_at_a_support_that_stays_or_in_a_circle():
     D, X = general(n_components=24, n_features=16)
-    Z = code(X, D, RULES["iti"]).Z
-    C = Z + (X - Z @ D) @ D.T
-    settled = code(X, D, RULES["iti"]).gap == 0
-    assert settled.mean() > 0.5
-    for z, c in zip(Z[settled], np.abs(C[settled]), strict=True):
-        assert set(np.argsort(-c)[:3]) == set(np.flatnonzero(z))
+    solution = code(X, D, RULES["iti"])
+    C = np.abs(solution.Z + (X - solution.Z @ D) @ D.T)
+    next_support = np.argsort(-C, axis=1)[:, :3]
+    stays = np.take_along_axis(solution.Z, next_support, axis=1).all(axis=1)
+    assert stays.mean() > 0.6
+    assert (solution.gap == 0).all()
 
 
 def test_thresholding_with_inversion_finds_sparse_codes():
@@ -259,7 +261,7 @@ def test_refitting_never_leaves_more(rule, positive):
         energy(X, code(X, D, rule, phi=phi, positive=positive).Z, D)
         for phi in (1.0, 0.7, 0.3, 0.0)
     ]
-    for more, less in zip(left, left[1:], strict=False):
+    for more, less in pairwise(left):
         assert (less <= more + 1e-12).all()
 
 
