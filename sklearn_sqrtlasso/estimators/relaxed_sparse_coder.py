@@ -24,8 +24,9 @@ from sklearn_sqrtlasso.learning.ksvd import (
     online_step,
     weight_of_the_past,
 )
-from sklearn_sqrtlasso.solvers.coding import CODERS, Rule, make_atoms, visit_codes
+from sklearn_sqrtlasso.solvers.coding import CODERS, visit_codes
 from sklearn_sqrtlasso.solvers.frame import row_norms
+from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
 from sklearn_sqrtlasso.solvers.report import report_shrinkage
 from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha

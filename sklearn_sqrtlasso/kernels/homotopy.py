@@ -32,7 +32,9 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 DEPENDENT = 1e-11  # share of an atom's energy outside of the span of the active atoms
+DRIFT = 1e-6  # relative error of a pivot from which the inverse is corrected
 LOST_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
+MET = 1e-20  # share of a row below which it is met, and no atom is missing
 LOST = 1e-11  # penalty, relative to the largest, below which lines are rounding
 
 
@@ -220,6 +222,35 @@ def append(M, k, active, signs, ls, d, j, sign):
     active[k], signs[k], ls[k], d[k] = j, sign, 0.0, 0.0
 
 
+@kernel
+def renew(G, C, row, M, active, lines, entries, k):
+    """Correct the inverse by one step of Newton's method, and draw all lines anew.
+
+    Many events on atoms that are nearly alike leave it with too few digits.
+    """
+    e, a, v, ls = lines[0], lines[1], lines[2], entries[0]
+    d, signs = entries[1], entries[2]
+    T = np.empty((k, k))
+    for i in range(k):
+        for q in range(k):
+            T[i, q] = 2.0 if i == q else 0.0
+            for m in range(k):
+                T[i, q] -= G[active[i], active[m]] * M[m, q]
+    old = larger(M, k)
+    for i in range(k):
+        ls[i], d[i] = 0.0, 0.0
+        for q in range(k):
+            M[i, q] = 0.0
+            for m in range(k):
+                M[i, q] += old[i, m] * T[m, q]
+            ls[i] += M[i, q] * C[row, active[q]]
+            d[i] += M[i, q] * signs[q]
+    combine(G, active, d, k, a)
+    combine(G, active, ls, k, v)
+    for j in range(e.shape[0]):
+        e[j] = C[row, j] - v[j]
+
+
 @step
 def remove(M, ls, d, w, k, place):
     """Write what leaves with an active atom into ``w``; return steps and the pivot."""
@@ -271,13 +302,15 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
         enters, sign = entry(e, a, free, j, both, mu)
         leaves, place = first_to_leave(ls, d, signs, k, mu)
         top = max(top, enters)
-        if root and energy < LOST_ENERGY * whole:
+        if energy < LOST_ENERGY * whole:
             energy = energy_left(x, D, active, ls, k, r)
+            enters = 0.0 if energy < MET * whole else enters
         nu = root_penalty(alpha, energy, steep, mu) if root else alpha
         if max(enters, leaves) <= max(nu, LOST * top):
             break
         mu = max(enters, leaves)
         if leaves >= enters:
+            j, left = active[place], 1.0
             fe, fa, h = remove(M, ls, d, w, k, place)
         else:
             left = weights_of_entry(G, M, active, w, k, j)
@@ -291,17 +324,21 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
             fe, fa, h = -e[j] / left, (sign - a[j]) / left, 1 / left
             k += 1
         combine(G, active, w, k, v)
+        drift = abs(v[j] - left) > DRIFT * left
         add_outer(M, w, h, k)
         move(ls, d, w, fe, fa, k)
         energy, steep = energy - fe * fe / h, steep + fa * fa / h
         if h < 0:
             k -= 1
-            free[active[place]] = 1.0
+            free[j] = 1.0
             forget(M, ls, d, signs, active, place, k)
             if blocked:
                 release(free, G, active, k)
                 blocked = False
         key = advance(e, a, v, free, fe, fa, both, 1 / mu, mask)
+        if drift and k > 0:
+            renew(G, C, row, M, active, lines, entries, k)
+            key = advance(e, a, v, free, 0.0, 0.0, both, 1 / mu, mask)
     nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
     finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
     return k, M
@@ -349,43 +386,3 @@ def lasso_paths(X, D, G, C, alpha, root, positive, out, dual):
             out[row, active[i]] = entries[0, i]
         for j in range(n):
             dual[row, j] = entries[4, j]
-
-
-@kernel
-def lasso_on_supports(X, D, G, C, Z, penalty, positive, out):
-    """Code rows by the lasso on the supports of other codes.
-
-    Parameters
-    ----------
-    X, D, G, C, positive
-        As for ``lasso_paths``.
-    Z : ndarray of shape (n_samples, n_components)
-        Codes whose supports are kept.
-    penalty : ndarray of shape (n_samples,)
-        Penalty of each row, in units of ``C``.
-    out : ndarray of shape (n_samples, n_components)
-        Overwritten with the codes.
-    """
-    p, n = D.shape
-    support, both = np.zeros(p + 1, np.int64), 0.0 if positive else 1.0
-    for row in range(X.shape[0]):
-        k = 0
-        for j in range(p):
-            out[row, j] = 0.0
-            support[k] = j
-            k += Z[row, j] != 0
-        atoms, gram, c = np.empty((k, n)), np.empty((k, k)), np.empty((1, k))
-        for i in range(k):
-            c[0, i] = C[row, support[i]]
-            for j in range(n):
-                atoms[i, j] = D[support[i], j]
-            for q in range(k):
-                gram[i, q] = G[support[i], support[q]]
-        most = min(n, k)
-        entries, active = np.zeros((5, max(n, most + 1))), np.zeros(most + 1, np.int64)
-        m, _ = follow_path(
-            X[row], atoms, gram, c, 0, penalty[row], False, both,
-            np.empty((4, k)), entries, active, np.empty((k + 1, k + 1)),
-        )  # fmt: skip
-        for i in range(m):
-            out[row, support[active[i]]] = entries[0, i]

@@ -166,8 +166,8 @@ def smallest_of_largest(sizes, k):
 def choose(z, c, length, sizes, k, factor, positive, active):
     """Write the next support of thresholding with inversion; return its size.
 
-    It holds the k largest entries of ``z + c``, as of atoms of unit norm, or those above
-    ``factor`` times the median of ``|c|`` if k is zero, at most as many as fit.
+    It holds the k largest entries of ``z + c``, as of atoms of unit norm, or those
+    above ``factor`` times the median of ``|c|`` if k is zero, at most as many as fit.
     """
     p, tau = c.shape[0], 0.0
     if k == 0:

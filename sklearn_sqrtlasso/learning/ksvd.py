@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from scipy.linalg import lstsq
 
 from sklearn_sqrtlasso.kernels.atoms import fit_atoms, sweep_atoms
-from sklearn_sqrtlasso.solvers.coding import make_atoms, visit_codes
+from sklearn_sqrtlasso.solvers.coding import visit_codes
+from sklearn_sqrtlasso.solvers.relaxation import make_atoms
 
 POWER_STEPS, POWER_TOL = 30, 1e-8  # of the first singular pair in k-SVD
 ALIKE = 0.99  # correlation from which one of two atoms is replaced

@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.solvers.coding import Solution, make_atoms, make_rows, relax
+from sklearn_sqrtlasso.solvers.relaxation import (
+    Solution,
+    make_atoms,
+    make_rows,
+    relax,
+)
 
 BLOCK = 1024  # rows refitted at a time
 

@@ -12,7 +12,7 @@ from sklearn_sqrtlasso.learning.ksvd import (
     first_atoms,
     replace_atoms,
 )
-from sklearn_sqrtlasso.solvers.coding import Rule
+from sklearn_sqrtlasso.solvers.relaxation import Rule
 from tests import sized
 
 RULE = Rule("omp", n_nonzero=3)

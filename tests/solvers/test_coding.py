@@ -11,13 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
 from sklearn.linear_model import orthogonal_mp
 
-from sklearn_sqrtlasso.solvers.coding import (
-    CODERS,
-    Rule,
-    code_rows,
-    make_atoms,
-    visit_codes,
-)
+from sklearn_sqrtlasso.solvers.coding import CODERS, code_rows, visit_codes
+from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
 from tests import oracles, sized
 from tests.problems import ATOMS, PENALTIES, largest_penalty, make_problem, problems
 
