@@ -60,3 +60,11 @@ def largest_penalty(D, X, root):
     if root:
         top = top / np.maximum(np.linalg.norm(X, axis=1), 1e-300)
     return top.max()
+
+
+def general(seed=0, n_rows=40, n_components=20, n_features=12):
+    """Return atoms of unit norm and rows, without anything special."""
+    rng = np.random.default_rng(seed)
+    D = rng.standard_normal((n_components, n_features))
+    X = rng.standard_normal((n_rows, n_features))
+    return D / np.linalg.norm(D, axis=1, keepdims=True), X

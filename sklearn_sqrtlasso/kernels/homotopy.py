@@ -215,6 +215,14 @@ def larger(M, k):
 
 
 @step
+def begin(C, row, G, active, e, a, v, free):
+    """Draw the lines of a zero code."""
+    for j in range(e.shape[0]):
+        e[j], a[j], v[j] = C[row, j], 0.0, 0.0
+    release(free, G, active, 0)
+
+
+@step
 def append(M, k, active, signs, ls, d, j, sign):
     """Make room for atom j behind the k active ones."""
     for i in range(k + 1):
@@ -291,9 +299,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = entries[0], entries[1], entries[2], entries[3], entries[4]
     most, mask = active.shape[0] - 1, index_mask(e.shape[0])
-    for j in range(e.shape[0]):
-        e[j], a[j], v[j] = C[row, j], 0.0, 0.0
-    release(free, G, active, 0)
+    begin(C, row, G, active, e, a, v, free)
     whole = energy_left(x, D, active, ls, 0, r)
     energy, steep, k, blocked, mu, top, nu = whole, 0.0, 0, False, np.inf, 0.0, 0.0
     key = advance(e, a, v, free, 0.0, 0.0, both, 0.0, mask)

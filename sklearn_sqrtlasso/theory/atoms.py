@@ -45,7 +45,7 @@ def pivotal_alpha_of_atoms(
     >>> import numpy as np
     >>> from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
     >>> round(pivotal_alpha_of_atoms(np.eye(64)), 2)
-    0.4
+    0.41
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
