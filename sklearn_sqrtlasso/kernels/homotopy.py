@@ -32,7 +32,6 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 DEPENDENT = 1e-11  # share of an atom's energy outside of the span of the active atoms
-DRIFT = 1e-6  # relative error of a pivot from which the inverse is corrected
 LOST_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
 MET = 1e-20  # share of a row below which it is met, and no atom is missing
 LOST = 1e-11  # penalty, relative to the largest, below which lines are rounding
@@ -230,35 +229,6 @@ def append(M, k, active, signs, ls, d, j, sign):
     active[k], signs[k], ls[k], d[k] = j, sign, 0.0, 0.0
 
 
-@kernel
-def renew(G, C, row, M, active, lines, entries, k):
-    """Correct the inverse by one step of Newton's method, and draw all lines anew.
-
-    Many events on atoms that are nearly alike leave it with too few digits.
-    """
-    e, a, v, ls = lines[0], lines[1], lines[2], entries[0]
-    d, signs = entries[1], entries[2]
-    T = np.empty((k, k))
-    for i in range(k):
-        for q in range(k):
-            T[i, q] = 2.0 if i == q else 0.0
-            for m in range(k):
-                T[i, q] -= G[active[i], active[m]] * M[m, q]
-    old = larger(M, k)
-    for i in range(k):
-        ls[i], d[i] = 0.0, 0.0
-        for q in range(k):
-            M[i, q] = 0.0
-            for m in range(k):
-                M[i, q] += old[i, m] * T[m, q]
-            ls[i] += M[i, q] * C[row, active[q]]
-            d[i] += M[i, q] * signs[q]
-    combine(G, active, d, k, a)
-    combine(G, active, ls, k, v)
-    for j in range(e.shape[0]):
-        e[j] = C[row, j] - v[j]
-
-
 @step
 def remove(M, ls, d, w, k, place):
     """Write what leaves with an active atom into ``w``; return steps and the pivot."""
@@ -316,7 +286,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
             break
         mu = max(enters, leaves)
         if leaves >= enters:
-            j, left = active[place], 1.0
+            j = active[place]
             fe, fa, h = remove(M, ls, d, w, k, place)
         else:
             left = weights_of_entry(G, M, active, w, k, j)
@@ -330,7 +300,6 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
             fe, fa, h = -e[j] / left, (sign - a[j]) / left, 1 / left
             k += 1
         combine(G, active, w, k, v)
-        drift = abs(v[j] - left) > DRIFT * left
         add_outer(M, w, h, k)
         move(ls, d, w, fe, fa, k)
         energy, steep = energy - fe * fe / h, steep + fa * fa / h
@@ -342,9 +311,6 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
                 release(free, G, active, k)
                 blocked = False
         key = advance(e, a, v, free, fe, fa, both, 1 / mu, mask)
-        if drift and k > 0:
-            renew(G, C, row, M, active, lines, entries, k)
-            key = advance(e, a, v, free, 0.0, 0.0, both, 1 / mu, mask)
     nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
     finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
     return k, M
