@@ -9,8 +9,8 @@ shrinks the true ones. The relaxed lasso has a second parameter for the second e
 """
 
 # %%
-# Two settings of Hastie, Tibshirani and Tibshirani (2020): correlated atoms, of which the
-# first few are true. Both parameters are tuned on a validation row, 4 repetitions.
+# Two settings of Hastie, Tibshirani and Tibshirani (2020): correlated atoms, of which
+# the first few are true. Both parameters are tuned on a validation row, 4 repetitions.
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -18,6 +18,8 @@ from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 DEPENDENT = 1e-11  # share of an atom's energy outside of the span of those taken
 
+ROUNDING = 1e-26  # gain, relative to the energy of a row, that is nothing but rounding
+
 
 @step
 def atom_to_take(c, weight, both, mask):
@@ -92,9 +94,9 @@ def pursue(G, C, energy, most, left_over, recursive, positive, out):
     G : ndarray of shape (n_components, n_components)
         Gram matrix of the atoms.
     C : ndarray of shape (n_samples, n_components)
-        Correlations ``X D'``; overwritten with those of the residuals.
+        Correlations ``X D'``.
     energy : ndarray of shape (n_samples,)
-        ``||x||^2`` of each row; overwritten with that of the residuals.
+        ``||x||^2`` of each row.
     most : int
         Largest number of atoms of a code.
     left_over : ndarray of shape (n_samples,)
@@ -109,7 +111,7 @@ def pursue(G, C, energy, most, left_over, recursive, positive, out):
     """
     p = G.shape[0]
     V, y, active = np.empty((most, p)), np.empty(most), np.zeros(most, np.int64)
-    inverse, weight, norms = np.empty(p), np.empty(p), np.empty(p)
+    inverse, weight, norms, c = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
     both, mask = 0.0 if positive else 1.0, np.int64(1)
     while mask < p:
         mask = 2 * mask
@@ -118,11 +120,11 @@ def pursue(G, C, energy, most, left_over, recursive, positive, out):
         inverse[j] = 1 / G[j, j] if G[j, j] > 0 else 0.0
     for i in range(C.shape[0]):
         for j in range(p):
-            out[i, j], weight[j], norms[j] = 0.0, inverse[j], G[j, j]
-        c, k, floor = C[i], 0, 1e-24 * energy[i]
-        while k < most and energy[i] > max(left_over[i], floor):
+            c[j], out[i, j], weight[j], norms[j] = C[i, j], 0.0, inverse[j], G[j, j]
+        k, rest, noise = 0, energy[i], ROUNDING * energy[i]
+        while k < most and rest > max(left_over[i], 0.0):
             j = atom_to_take(c, weight, both, mask)
-            if j < 0:
+            if j < 0 or c[j] * c[j] * weight[j] <= noise:
                 break
             left = next_row_of_factor(G, V, k, j)
             if left <= DEPENDENT * G[j, j]:
@@ -130,7 +132,7 @@ def pursue(G, C, energy, most, left_over, recursive, positive, out):
                 continue
             y[k] = lower_correlations(c, weight, norms, V, k, c[j], left, recursive)
             active[k], weight[j] = j, 0.0
-            energy[i] -= y[k] * y[k]
+            rest -= y[k] * y[k]
             k += 1
         solve_triangle(V, active, y, k)
         for q in range(k):

@@ -15,32 +15,33 @@ from sklearn_sqrtlasso.solvers.frame import CodedBlock
 from sklearn_sqrtlasso.solvers.relaxation import Solution, make_rows, relax
 from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, single_rows
 
-CORRELATION_BYTES = 2**19  # correlations of a block stay in cache beside the atoms
-FEWEST_ROWS, MOST_ROWS = 32, 512  # of a block
+CORRELATION_BYTES = 2**18  # correlations of a block stay in cache beside the atoms
+LARGEST = 1e150  # penalty from which every code is zero, with room for its square
+FEWEST_ROWS, MOST_ROWS = 64, 512  # of a block
 
 
 def _scaled(alpha, rows):
     """Return a penalty in the unit of the data for each row, as the row is scaled."""
-    return np.ldexp(float(alpha), np.minimum(rows.exponent, 500))
+    return np.minimum(np.ldexp(float(alpha), np.minimum(rows.exponent, 500)), LARGEST)
 
 
 def _lasso(rows, atoms, rule, root):
     X, C = rows.X, rows.C
     alpha = np.full(len(X), rule.alpha) if root else _scaled(rule.alpha, rows)
-    Z, dual, gap, norm = np.empty_like(C), np.empty_like(X), *np.empty((2, len(X)))
+    Z, dual = np.empty_like(C), np.empty_like(X)
+    gap, norm = np.empty(len(X)), np.empty(len(X))
     lasso_paths(X, *atoms, C, alpha, root, rule.positive, Z, dual)
     lasso_gaps(X, *atoms, C, Z, dual, alpha, root, rule.positive, gap, norm)
     for i in np.flatnonzero(~(gap <= rule.tol)):
-        z = Z[i].copy()
+        z = np.where(np.isfinite(Z[i]), Z[i], 0.0)
         descend(X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, 1e-15, z)
-        told = np.empty((2, 1))
-        one = slice(i, i + 1)
+        one, found, left = slice(i, i + 1), np.empty(1), np.empty(1)
         lasso_gaps(
             X[one], *atoms, C[one], z[None], dual[one], alpha[one], root,
-            rule.positive, *told,
+            rule.positive, found, left,
         )  # fmt: skip
-        if told[0, 0] < gap[i]:
-            Z[i], gap[i], norm[i] = z, *told[:, 0]
+        if not gap[i] <= found[0]:
+            Z[i], gap[i], norm[i] = z, found[0], left[0]
     return Solution(Z, gap, alpha * norm if root else alpha)
 
 
@@ -56,13 +57,12 @@ def code_by_sqrt_lasso(rows, atoms, rule):
 
 def _pursuit(rows, atoms, rule, recursive):
     most = rule.n_nonzero or min(atoms.D.shape)
-    energy = np.einsum("ij,ij->i", rows.X, rows.X)
-    left = np.zeros(len(energy))
+    left = np.zeros(len(rows.X))
     if not rule.n_nonzero:
         left = _scaled(rule.alpha, rows) ** 2
     Z = np.empty_like(rows.C)
     pursue(
-        atoms.G, rows.C.copy(), energy, min(most, *atoms.D.shape), left, recursive,
+        atoms.G, rows.C, rows.energy, min(most, *atoms.D.shape), left, recursive,
         rule.positive, Z,
     )  # fmt: skip
     return _finish(rows, atoms, rule, Z)

@@ -8,7 +8,7 @@ from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
 from sklearn_sqrtlasso.kernels.refit import refit_rows
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
-MODEST = 1e50  # rows whose largest entry is larger, or its inverse, are scaled
+MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
 
 
 class Atoms(NamedTuple):
@@ -66,12 +66,15 @@ class Rows(NamedTuple):
         Rows in double precision, some scaled by a power of two.
     C : ndarray of shape (n_rows, n_components)
         ``X D'``.
+    energy : ndarray of shape (n_rows,)
+        ``||x||^2``.
     exponent : ndarray of shape (n_rows,)
         Power of two that each row was multiplied with.
     """
 
     X: np.ndarray
     C: np.ndarray
+    energy: np.ndarray
     exponent: np.ndarray
 
 
@@ -128,13 +131,15 @@ def make_rows(X, atoms):
     """
     X = X.toarray() if hasattr(X, "toarray") else X
     X = np.require(X, np.float64, KERNEL_READY)
-    top = np.abs(X).max(axis=1)
+    with np.errstate(over="ignore", under="ignore"):
+        energy = np.einsum("ij,ij->i", X, X)
     exponent = np.zeros(len(X), np.int64)
-    odd = (top > MODEST) | ((top < 1 / MODEST) & (top > 0))
-    if odd.any():
-        exponent[odd] = -np.frexp(top[odd])[1]
+    odd = ~((energy > 1 / MODEST) & (energy < MODEST))
+    if odd.any() and X[odd].any():
+        exponent[odd] = -np.frexp(np.abs(X[odd]).max(axis=1))[1]
         X = np.ldexp(X, exponent[:, None])
-    return Rows(X, X @ atoms.D.T, exponent)
+        energy = np.einsum("ij,ij->i", X, X)
+    return Rows(X, X @ atoms.D.T, energy, exponent)
 
 
 def relax(rows, atoms, solution, phi, *, positive):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import nnls
+from sklearn.datasets import load_digits
 from sklearn.linear_model import orthogonal_mp
 
 from sklearn_sqrtlasso.solvers.coding import CODERS, code_rows, visit_codes
@@ -65,6 +66,21 @@ def test_codes_are_zero_from_the_largest_penalty_on(selector, positive):
         assert not code(X, D, rule).Z.any()
 
 
+@each_sign
+@pytest.mark.parametrize(
+    ("selector", "alpha"),
+    [("lasso", 20.0), ("lasso", 1.0), ("sqrt_lasso", 0.3), ("sqrt_lasso", 0.1)],
+)
+def test_images_in_coherent_cosines_are_certified(selector, alpha, positive):
+    X = load_digits().data[:: sized(1, 150)]
+    X -= X.mean(axis=1, keepdims=True)
+    waves = np.cos(np.outer(np.arange(16), np.arange(8)) * np.pi / 16)
+    waves[1:] -= waves[1:].mean(axis=1, keepdims=True)
+    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
+    rule = Rule(selector, alpha, phi=1.0, positive=positive)
+    assert code(X, np.kron(waves, waves), rule).gap.max() <= 1e-8
+
+
 def test_the_square_root_lasso_is_the_lasso_at_its_own_penalty():
     D, X = general()
     root = code(X, D, Rule("sqrt_lasso", 0.3, phi=1.0))
@@ -89,6 +105,18 @@ def test_pursuit_takes_the_atoms_that_its_twin_takes():
     Z = code(X, D, Rule("omp", n_nonzero=4)).Z
     twins = [oracles.matching_pursuit(x, D, 4) for x in X]
     assert_allclose(Z, twins, atol=1e-10)
+
+
+@pytest.mark.parametrize("selector", ["omp", "ols"])
+def test_pursuit_stops_where_nothing_is_left(selector):
+    D, _ = general()
+    X = 3 * D[2:5] - D[10:13]
+    Z = code(X, D, Rule(selector, n_nonzero=8)).Z
+    assert_allclose(Z @ D, X, atol=1e-12)
+    assert (np.count_nonzero(Z, axis=1) <= 8).all()
+    assert (
+        np.count_nonzero(code(D, D, Rule(selector, n_nonzero=8)).Z, axis=1) == 1
+    ).all()
 
 
 def test_pursuit_of_unit_atoms_is_that_of_scikit_learn():
