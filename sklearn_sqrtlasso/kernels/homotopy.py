@@ -177,22 +177,28 @@ def root_penalty(alpha, energy, steep, mu):
 
 
 @step
-def refine(x, D, M, active, signs, z, w, r, k, mu):
-    """Correct the code once, so that active atoms correlate by ``mu signs``.
+def correct(D, M, active, signs, level, r, w, k, z):
+    """Add ``M (D_A r - level signs)`` to z: one correction of least squares.
 
-    The residual is computed in the space of the row, where it keeps more digits.
+    The residual r was computed in the space of the row, where it keeps more digits.
     """
-    energy_left(x, D, active, z, k, r)
     for i in range(k):
-        total, atom = -mu * signs[i], active[i]
-        for j in range(x.shape[0]):
+        total, atom = -level * signs[i], active[i]
+        for j in range(D.shape[1]):
             total += r[j] * D[atom, j]
         w[i] = total
     for i in range(k):
         total = 0.0
         for q in range(k):
             total += M[i, q] * w[q]
-        z[i] = signs[i] * max(signs[i] * (z[i] + total), 0.0)
+        z[i] += total
+
+
+@step
+def refine(x, D, M, active, signs, z, w, r, k, mu):
+    """Correct the code once, so that active atoms correlate by ``mu signs``."""
+    energy_left(x, D, active, z, k, r)
+    correct(D, M, active, signs, mu, r, w, k, z)
 
 
 @step
@@ -249,12 +255,15 @@ def finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost):
         ls[i] -= nu * d[i]
     for _ in range(2):
         refine(x, D, M, active, signs, ls, w, r, k, nu)
-    if energy_left(x, D, active, ls, k, r) < lost:
-        for j in range(x.shape[0]):
-            r[j] = 0.0
-        for i in range(k):
+    for i in range(k):
+        ls[i] = signs[i] * max(signs[i] * ls[i], 0.0)
+    if energy_left(x, D, active, ls, k, r) < lost and k > 0:
+        for _ in range(2):
+            combine(D, active, d, k, r[: x.shape[0]])
             for j in range(x.shape[0]):
-                r[j] += d[i] * D[active[i], j]
+                r[j] = -r[j]
+            correct(D, M, active, signs, -1.0, r, w, k, d)
+        combine(D, active, d, k, r[: x.shape[0]])
 
 
 @kernel
@@ -279,6 +288,7 @@ def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
         leaves, place = first_to_leave(ls, d, signs, k, mu)
         top = max(top, enters)
         if energy < LOST_ENERGY * whole:
+            refine(x, D, M, active, signs, ls, w, r, k, 0.0)
             energy = energy_left(x, D, active, ls, k, r)
             enters = 0.0 if energy < MET * whole else enters
         nu = root_penalty(alpha, energy, steep, mu) if root else alpha
