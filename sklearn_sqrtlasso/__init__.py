@@ -2,12 +2,14 @@
 
 from sklearn_sqrtlasso._version import __version__
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
+from sklearn_sqrtlasso.estimators.relaxed_sparse_coder import RelaxedSparseCoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import SqrtLassoCV, sqrt_lasso_path
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
 __all__ = [
     "NeLUAutoencoder",
+    "RelaxedSparseCoder",
     "SqrtLasso",
     "SqrtLassoCV",
     "SqrtLassoTransform",

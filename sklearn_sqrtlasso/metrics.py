@@ -1,4 +1,4 @@
-"""How well rows and images are restored, and a scorer that searches across noise."""
+"""How well rows are restored, across noise, and how much their codes are shrunk."""
 
 from functools import partial
 from types import MappingProxyType
@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_sqrtlasso.solvers.report import ShrinkageReport, report_shrinkage
 
 
 def psnr(clean, restored, *, data_range=None):
@@ -216,3 +218,81 @@ def _restore(estimator, X, groups):
         return np.asarray(estimator.reconstruct(X, **told))
     codes = estimator.transform(X, **told)
     return np.asarray(estimator.inverse_transform(codes))
+
+
+def shrinkage_report(estimator, X, *, positive=None) -> ShrinkageReport:
+    r"""Tell how much an estimator's codes are shrunk, by refitting them.
+
+    The support of each code is kept, and its weights are fitted anew by least squares
+    on the atoms that decode. Codes that grow were shrunk: those of an
+    :math:`\ell_1` penalty do, those of a top-k selection hardly do.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A transformer with ``inverse_transform`` that is linear up to an offset, or with
+        atoms in ``components_`` or ``dictionary``.
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+    positive : bool, default=None
+        Whether refitted codes are nonnegative; None if the codes are.
+
+    Returns
+    -------
+    report : ShrinkageReport
+        Growth of the codes, overall and atom by atom, gain in explained variance, mean
+        number of active atoms, share of dead atoms. It can be printed, and plotted by
+        ``report.plot(ax)``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has neither ``inverse_transform`` nor atoms.
+    ValueError
+        If X is not valid, or codes do not fit the atoms.
+
+    References
+    ----------
+    .. [1] L. Gao et al., "Scaling and evaluating sparse autoencoders",
+       arXiv:2406.04093, 2024, section 5.1.
+
+    Examples
+    --------
+    >>> from sklearn_sqrtlasso import SqrtLassoTransform
+    >>> from sklearn_sqrtlasso.datasets import make_sparse_codes
+    >>> from sklearn_sqrtlasso.metrics import shrinkage_report
+    >>> data = make_sparse_codes(1000, 32, n_nonzero=3, random_state=0)
+    >>> coder = SqrtLassoTransform(init=data.components, max_iter=0).fit(data.X)
+    >>> report = shrinkage_report(coder, data.X)
+    >>> report.growth > 1.2, report.explained_refitted > report.explained
+    (True, True)
+    """
+    check_is_fitted(estimator)
+    Z = estimator.transform(X)
+    Z = Z.to_numpy() if hasattr(Z, "to_numpy") else Z
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    X = X.toarray() if hasattr(X, "toarray") else X
+    atoms, offset = _linear_decoder(estimator, Z.shape[1])
+    if atoms.shape != (Z.shape[1], X.shape[1]):
+        raise ValueError(
+            f"atoms must have shape (n_components, n_features) = "
+            f"{(Z.shape[1], X.shape[1])}, got {atoms.shape}."
+        )
+    if positive is None:
+        positive = not (Z < 0).sum()
+    return report_shrinkage(X - offset, Z, atoms, positive=bool(positive))
+
+
+def _linear_decoder(estimator, n_components):
+    """Return the atoms of a decoder, and what it makes of a zero code."""
+    if hasattr(estimator, "inverse_transform"):
+        units = np.vstack([np.zeros(n_components), np.eye(n_components)])
+        decoded = np.asarray(estimator.inverse_transform(units), dtype=np.float64)
+        return decoded[1:] - decoded[0], decoded[0]
+    for name in ("components_", "dictionary"):
+        if hasattr(estimator, name):
+            return np.asarray(getattr(estimator, name), dtype=np.float64), 0.0
+    raise TypeError(
+        f"{type(estimator).__name__} has neither inverse_transform nor components_ nor "
+        "dictionary."
+    )

@@ -52,3 +52,19 @@ def gradient(loss, x, step=1e-6):
         nudge[place] = step
         slopes[place] = (loss(x + nudge) - loss(x - nudge)) / (2 * step)
     return slopes
+
+
+def coding_objective(x, z, D, alpha, root):
+    """Return what the code of a row in atoms D is to minimise."""
+    left = np.linalg.norm(x - z @ D)
+    return (left if root else left**2 / 2) + alpha * np.abs(z).sum()
+
+
+def matching_pursuit(x, D, n_nonzero):
+    """Take the best atom and solve least squares, again and again."""
+    norms, support = np.linalg.norm(D, axis=1), []
+    z = np.zeros(len(D))
+    for _ in range(n_nonzero):
+        support.append(np.argmax(np.abs(D @ (x - z @ D)) / norms))
+        z[support] = np.linalg.lstsq(D[support].T, x)[0]
+    return z

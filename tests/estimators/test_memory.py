@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso import RelaxedSparseCoder, SqrtLassoTransform
 from tests import sized
 
 ALLOWED = 16 * 2**20
@@ -63,4 +63,16 @@ def test_sparse_codes_hold_no_dense_codes(coder, rows):
     peak, Z = peak_of(lambda: coder.transform(rows))
     held = Z.data.nbytes + Z.indices.nbytes + Z.indptr.nbytes
     # blocks are packed before they are joined: twice the codes, with wide indices
+    assert peak <= 2 * held + Z.nnz * 8 + ALLOWED
+
+
+def test_sparse_codes_in_atoms_hold_no_dense_codes(rows):
+    atoms = np.random.default_rng(1).standard_normal((512, 64))
+    coder = RelaxedSparseCoder(
+        dictionary=atoms, selector="omp", n_nonzero_coefs=2, sparse_output=True
+    ).fit(rows[:10])
+    coder.transform(rows[:10])
+    peak, Z = peak_of(lambda: coder.transform(rows))
+    held = Z.data.nbytes + Z.indices.nbytes + Z.indptr.nbytes
+    assert Z.nnz == 2 * len(rows)
     assert peak <= 2 * held + Z.nnz * 8 + ALLOWED

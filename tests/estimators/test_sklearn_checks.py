@@ -7,7 +7,8 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_sqrtlasso import NeLUAutoencoder, SqrtLassoTransform
+from sklearn_sqrtlasso import NeLUAutoencoder, RelaxedSparseCoder, SqrtLassoTransform
+from sklearn_sqrtlasso.learning.ksvd import LEARNERS
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 
 # Some checks fit frames and code arrays on purpose.
@@ -37,6 +38,28 @@ CONFIGURATIONS = [
     NeLUAutoencoder(max_iter=20),
     *(NeLUAutoencoder(max_iter=3, **given) for given in NELUS),
 ]
+CONFIGURATIONS += [
+    RelaxedSparseCoder(),
+    RelaxedSparseCoder(12, alpha=0.3, phi=0.5, sparse_output=True, random_state=0),
+    RelaxedSparseCoder(12, alpha=0.1, positive=True, n_jobs=2, random_state=0),
+    RelaxedSparseCoder(alpha=0.0, phi=1.0, learner="online", verbose=1, random_state=0),
+]
+SELECTORS = [
+    {},
+    {"selector": "lasso", "alpha": 0.5},
+    {"selector": "omp", "n_nonzero_coefs": 2},
+    {"selector": "omp", "alpha": 0.5},
+    {"selector": "ols", "n_nonzero_coefs": 2},
+    {"selector": "topk", "n_nonzero_coefs": 2},
+    {"selector": "iti", "n_nonzero_coefs": 2},
+    {"selector": "iti"},
+    {"selector": "threshold", "alpha": 0.5},
+]
+EACH_SELECTOR_WITH_EACH_LEARNER = [
+    RelaxedSparseCoder(learner=learner, max_iter=3, random_state=0, **selector)
+    for selector in SELECTORS
+    for learner in LEARNERS
+]
 N_CHECKS = 47  # in scikit-learn 1.6 and 1.9 alike
 MAY_BE_SKIPPED = {"check_array_api_input"}  # asks for SCIPY_ARRAY_API=1 and torch
 
@@ -62,7 +85,9 @@ def test_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("coder", CONFIGURATIONS, ids=str)
+@pytest.mark.parametrize(
+    "coder", CONFIGURATIONS + EACH_SELECTOR_WITH_EACH_LEARNER, ids=str
+)
 def test_all_checks_were_run_and_passed(coder):
     results = check_estimator(clone(coder), on_skip=None)
     skipped = {r["check_name"] for r in results if r["status"] == "skipped"}

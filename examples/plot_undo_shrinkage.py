@@ -1,0 +1,61 @@
+"""
+=========================================
+Codes of a penalty grow when refitted
+=========================================
+
+A penalty on the size of codes does two things: it selects atoms, and it shrinks their
+weights. Refitting the weights on the same atoms tells how much. Codes that count atoms,
+as matching pursuit does, have nothing to gain.
+"""
+
+# %%
+# Atoms are learnt from patches of one photograph, and judged on another.
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_sample_images
+from sklearn.feature_extraction.image import extract_patches_2d
+
+from sklearn_sqrtlasso import RelaxedSparseCoder
+
+train, test = (
+    extract_patches_2d(image.mean(axis=2), (8, 8), max_patches=8000, random_state=0)
+    .reshape(8000, 64)
+    .astype(float)
+    for image in load_sample_images().images
+)
+train, test = (X - X.mean(axis=1, keepdims=True) for X in (train, test))
+learnt = RelaxedSparseCoder(
+    128, selector="omp", n_nonzero_coefs=6, max_iter=20, n_jobs=2, random_state=0
+).fit(train)
+D = learnt.components_
+
+# %%
+# Each selector at six sparsities: explained variance before and after refitting.
+grids = {
+    "lasso": ("alpha", [2, 4, 8, 14, 25, 45]),
+    "sqrt_lasso": ("alpha", [0.25, 0.28, 0.32, 0.38, 0.45, 0.55]),
+    "omp": ("n_nonzero_coefs", [12, 9, 7, 5, 3, 2]),
+}
+fig, (curves, atoms) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+for color, (selector, (name, values)) in zip(
+    ["C0", "C1", "C2"], grids.items(), strict=True
+):
+    reports = []
+    for value in values:
+        coder = RelaxedSparseCoder(dictionary=D, selector=selector, n_jobs=2)
+        coder.set_params(**{name: value}).fit(test)
+        reports.append(coder.shrinkage_report(test))
+    middle = reports[2]
+    print(f"{selector}\n{middle}\n")
+    n_active = [r.n_active for r in reports]
+    refitted = [r.explained_refitted for r in reports]
+    curves.plot(n_active, [r.explained for r in reports], "o--", color=color)
+    curves.plot(n_active, refitted, "o-", color=color, label=selector)
+    growth = middle.growth_of_atom[np.isfinite(middle.growth_of_atom)]
+    atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)
+curves.plot([], [], "k--", label="before refitting")
+curves.set(xlabel="active atoms a patch", ylabel="explained variance", xlim=(0, 14))
+curves.legend(frameon=False, loc="lower right")
+atoms.axvline(1, color="black", linewidth=1)
+atoms.set(xlabel="refitted weights / weights, atom by atom", ylabel="atoms")
+plt.show()

@@ -1,0 +1,396 @@
+"""Sparse codes without shrinkage: select atoms, then refit their weights."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_sqrtlasso.estimators.base import RowEncoder, all_or_nothing
+from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
+from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.estimators.selectors import (
+    check_dictionary,
+    check_selector,
+    dense,
+)
+from sklearn_sqrtlasso.learning.ksvd import (
+    LEARNERS,
+    Effort,
+    Statistics,
+    first_atoms,
+    online_step,
+    weight_of_the_past,
+)
+from sklearn_sqrtlasso.solvers.coding import CODERS, visit_codes
+from sklearn_sqrtlasso.solvers.frame import row_norms
+from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
+from sklearn_sqrtlasso.solvers.report import report_shrinkage
+from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
+from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
+
+
+class RelaxedSparseCoder(RowEncoder):
+    r"""Code rows by few atoms, with weights that are not shrunk.
+
+    Two stages. A selector codes the row :math:`x` by the atoms :math:`D`
+    (``components_``), and its support S is kept; then the weights are refitted on S,
+
+    .. math::
+        z = \arg\min_{z \text{ on } S} \;
+            \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1,
+
+    with :math:`\mu` the penalty of the selector: ``phi=0`` is least squares, ``phi=1``
+    the code of the selector, in between is the relaxed lasso. All of it is exact.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of atoms to learn, at least 1; None takes the number of features, or of
+        rows of ``dictionary``.
+    dictionary : array-like of shape (n_components, n_features), default=None
+        Atoms to use as they are; None learns them.
+    selector : str, default="sqrt_lasso"
+        What chooses the support.
+
+        - "sqrt_lasso": :math:`\min_z \|x - zD\|_2 + \alpha \|z\|_1`
+        - "lasso": :math:`\min_z \tfrac12\|x - zD\|_2^2 + \alpha \|z\|_1`
+        - "omp": orthogonal matching pursuit, ``n_nonzero_coefs`` atoms, or as many as
+          bring the norm of the residual down to :math:`\alpha`
+        - "ols": the same, each time by the atom that lowers the residual most
+        - "topk": the ``n_nonzero_coefs`` largest entries of :math:`xD^\top`
+        - "iti": thresholding with inversion, of ``n_nonzero_coefs`` entries, or by a
+          threshold tuned to random atoms
+        - "threshold": :math:`\operatorname{soft}(x D^\top, \alpha)`
+    alpha : float or "pivotal", default="pivotal"
+        What the selector calls :math:`\alpha`, at least 0. A pure number for
+        "sqrt_lasso" and atoms of unit norm; "pivotal", for "sqrt_lasso" only, codes 19
+        of 20 rows of pure noise by zero. In units of :math:`xD^\top` for "lasso" and
+        "threshold", of X for "omp" and "ols". Not used by the others, nor where
+        ``n_nonzero_coefs`` decides; leave it at its default there.
+    n_nonzero_coefs : int, default=None
+        Largest number of atoms of a code, at least 1; only for "omp", "ols", "topk" and
+        "iti".
+    phi : float, default=0.0
+        Share of the shrinkage that is kept, in [0, 1].
+    positive : bool, default=False
+        Whether codes are nonnegative.
+    learner : {"ksvd", "aksvd", "mod", "online"}, default="ksvd"
+        How atoms are learnt from codes: k-SVD, approximate k-SVD, the method of optimal
+        directions, or online by batches of 512 rows. Learnt atoms have unit norm.
+    max_iter : int, default=30
+        Largest number of sweeps over the rows, at least 1.
+    tol : float, default=1e-4
+        Relative decrease of the residual in a sweep at which learning stops, at least
+        0; 0 makes all sweeps.
+    transform_max_iter : int, default=1000
+        Most passes over the atoms for a row that cannot be solved by its path, and most
+        supports that "iti" tries, at least 1.
+    transform_tol : float, default=1e-8
+        Relative duality gap up to which a row counts as solved, above 0.
+    sparse_output : bool, default=False
+        Whether ``transform`` returns CSR codes.
+    n_jobs : int, default=None
+        Threads over rows, in the sense of joblib; results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first atoms, which are rows of X, and of the order of updates.
+    verbose : int, default=0
+        Whether to print a line for each sweep.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Atoms D, one a row.
+    alpha_ : float
+        The penalty in use; 0 where ``n_nonzero_coefs`` decides.
+    n_iter_ : int
+        Number of sweeps, 1 with a given dictionary; after ``partial_fit``, number of
+        its calls.
+    objective_curve_ : ndarray of shape (n_sweeps,)
+        Root mean square norm of the residuals before each sweep, in units of X.
+    code_gram_ : ndarray of shape (n_components, n_components)
+        Sum of :math:`z^\top z`, from which ``partial_fit`` goes on.
+    code_moment_ : ndarray of shape (n_components, n_features)
+        Sum of :math:`z^\top x`.
+    n_features_in_ : int
+        Number of features seen during :term:`fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during :term:`fit`, if they are all strings.
+
+    See Also
+    --------
+    SqrtLassoTransform : A learnt transform: coding is one product and a threshold.
+    sklearn.decomposition.SparseCoder : Codes in given atoms, shrunk.
+    sklearn.decomposition.DictionaryLearning : Atoms for the lasso.
+
+    Notes
+    -----
+    Rows are coded on their own; ``groups`` is not known here. Codes are computed in
+    double precision and returned in the dtype of X.
+
+    Do not use it to rank atoms that are nearly alike: which of them is selected is
+    exact, and arbitrary.
+
+    References
+    ----------
+    .. [1] N. Meinshausen, "Relaxed Lasso", Computational Statistics & Data Analysis
+       52(1), 2007.
+    .. [2] M. Aharon, M. Elad, A. Bruckstein, "K-SVD: An Algorithm for Designing
+       Overcomplete Dictionaries for Sparse Representation", IEEE Transactions on Signal
+       Processing 54(11), 2006.
+    .. [3] A. Maleki, "Coherence Analysis of Iterative Thresholding Algorithms",
+       Allerton Conference, 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sqrtlasso import RelaxedSparseCoder
+    >>> atoms = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
+    >>> coder = RelaxedSparseCoder(dictionary=atoms, selector="lasso", alpha=0.5)
+    >>> coder.fit_transform([[3.0, 4.0, 0.1]])
+    array([[0., 5.]])
+    >>> coder.set_params(phi=1.0).fit_transform([[3.0, 4.0, 0.1]])
+    array([[0. , 4.5]])
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "dictionary": ["array-like", None],
+        "selector": [StrOptions(set(CODERS))],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
+        "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
+        "phi": [Interval(Real, 0, 1, closed="both")],
+        "positive": ["boolean"],
+        "learner": [StrOptions(set(LEARNERS))],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "transform_max_iter": [Interval(Integral, 1, None, closed="left")],
+        "transform_tol": [Interval(Real, 0, None, closed="neither")],
+        "sparse_output": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        dictionary=None,
+        selector="sqrt_lasso",
+        alpha="pivotal",
+        n_nonzero_coefs=None,
+        phi=0.0,
+        positive=False,
+        learner="ksvd",
+        max_iter=30,
+        tol=1e-4,
+        transform_max_iter=1000,
+        transform_tol=1e-8,
+        sparse_output=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.dictionary = dictionary
+        self.selector = selector
+        self.alpha = alpha
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.phi = phi
+        self.positive = positive
+        self.learner = learner
+        self.max_iter = max_iter
+        self.tol = tol
+        self.transform_max_iter = transform_max_iter
+        self.transform_tol = transform_tol
+        self.sparse_output = sparse_output
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _learn(self, X, runs):
+        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
+        self._check_alone(runs)
+        if self.dictionary is not None:
+            self._keep(
+                check_dictionary(self.dictionary, self.n_components, X.shape[1]),
+                X.dtype,
+            )
+            self.n_iter_, self.objective_curve_ = 1, np.empty(0)
+            return
+        progress = Progress(self, X, self.max_iter)
+        rng = check_random_state(self.random_state)
+        X, dtype = dense(X), X.dtype
+        unit = 2.0 ** -np.clip(np.frexp(np.abs(X).max())[1], -1000, 1000)
+        X = X * unit  # exact: no square overflows, and alpha moves along
+        D = first_atoms(X, self.n_components or X.shape[1], rng)
+        rule = self._rule(self._penalty_of_shape(D.shape), unit)
+
+        def attributes(D):
+            return {"components_": D.astype(dtype), "alpha_": rule.alpha}
+
+        def report(n_iter, D, objective):
+            told = progress.step(n_iter, objective / unit, lambda: attributes(D.copy()))
+            return bool(told)
+
+        effort = Effort(self.max_iter, self.tol, self.n_jobs)
+        curve, statistics = LEARNERS[self.learner](
+            X, D, rule, rng, effort=effort, report=report
+        )
+        self._keep(D, dtype)
+        self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) / unit
+        self.code_gram_, self.code_moment_ = statistics
+        self.code_gram_ /= unit**2
+        self.code_moment_ /= unit**2
+        self.n_samples_seen_ = len(X)
+        progress.end(lambda: attributes(D))
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def partial_fit(self, X, y=None):
+        """Take one online learning step with a batch of rows, whatever the learner.
+
+        Rows seen earlier are forgotten in proportion. The first call, on an unfitted
+        estimator, begins with rows of the batch as atoms.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Batch of rows.
+        y : Ignored
+            Present by convention.
+
+        Returns
+        -------
+        self : object
+            The coder, one step further.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not valid, or ``dictionary`` is given; the estimator
+            stays as it was.
+        """
+        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
+        if self.dictionary is not None:
+            raise ValueError(
+                "partial_fit learns atoms, but dictionary gives them; pass "
+                "dictionary=None, or call fit."
+            )
+        begins = not hasattr(self, "components_")
+        X = self._validate(X, reset=begins)
+        X, dtype = dense(X), X.dtype
+        if begins:
+            rng = check_random_state(self.random_state)
+            D = first_atoms(X, self.n_components or X.shape[1], rng)
+            self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
+            self.n_iter_, self.objective_curve_ = 0, np.empty(0)
+            self.n_samples_seen_ = 0
+        else:
+            dtype, D = self.components_.dtype, self.components_.astype(np.float64)
+        statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
+        self.n_samples_seen_ += len(X)
+        kept = weight_of_the_past(len(X), self.n_samples_seen_)
+        rule = self._rule(self._penalty_of_shape(D.shape))
+        _, residual = online_step(X, D, statistics, rule, kept, self.n_jobs)
+        self.code_gram_, self.code_moment_ = statistics
+        self._keep(D, dtype)
+        self.n_iter_ += 1
+        size = np.abs(residual).max() or 1.0
+        root = size * np.sqrt(np.sum((residual / size) ** 2) / len(X))
+        self.objective_curve_ = np.append(self.objective_curve_, root)
+        return self
+
+    def _keep(self, D, dtype):
+        self.components_ = D.astype(dtype)
+        self.alpha_ = self._penalty(self.components_)
+
+    def _check_alone(self, runs):
+        if runs.order is not None or len(runs.starts) - 1 != runs.n_rows:
+            raise ValueError(
+                "groups must be None: RelaxedSparseCoder codes each row on its own; "
+                "SqrtLassoTransform knows rows that share a noise level."
+            )
+
+    def _penalty(self, D):
+        if self.alpha != "pivotal":
+            return float(self.alpha)
+        if self.selector != "sqrt_lasso":
+            return 0.0
+        return pivotal_alpha_of_atoms(D, positive=self.positive)
+
+    def _penalty_of_shape(self, shape):
+        if self.alpha == "pivotal" and self.selector == "sqrt_lasso":
+            return pivotal_alpha(*shape)  # atoms of unit norm, not known yet
+        return self._penalty(None)
+
+    def _rule(self, alpha, unit=1.0):
+        scaled = alpha if self.selector == "sqrt_lasso" else alpha * unit
+        return Rule(
+            self.selector,
+            float(scaled),
+            int(self.n_nonzero_coefs or 0),
+            float(self.phi),
+            bool(self.positive),
+            int(self.transform_max_iter),
+            float(self.transform_tol),
+        )
+
+    def _visit_codes(self, X, runs, visit, *, out=None):
+        self._check_alone(runs)
+        return self._visit(X, self._rule(self.alpha_), visit, out)
+
+    def _visit(self, X, rule, visit, out=None):
+        atoms = make_atoms(self.components_)
+        told, n_unsolved = visit_codes(
+            X, atoms, rule, visit, out=out, n_jobs=self.n_jobs
+        )
+        if n_unsolved:
+            warnings.warn(
+                f"{n_unsolved} of {X.shape[0]} rows were not solved to "
+                f"transform_tol={rule.tol:g} within transform_max_iter={rule.max_iter}."
+                " Atoms that are nearly alike, or an alpha close to 0, make this "
+                "likely.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return told
+
+    def _noise_scale(self, X, runs):
+        self._check_alone(runs)
+        sigma = np.empty(X.shape[0], X.dtype)
+        rule = self._rule(self.alpha_)._replace(phi=0.0)
+
+        def measure(block):
+            left = row_norms(dense(block.X) - self._decode(block.Z))
+            room = np.maximum(X.shape[1] - np.count_nonzero(block.Z, axis=1), 0)
+            sigma[block.rows] = np.where(
+                room > 0, left / np.sqrt(np.maximum(room, 1)), 0
+            )
+
+        self._visit(X, rule, measure)
+        return sigma
+
+    def shrinkage_report(self, X):
+        """Tell how much the codes of the selector are shrunk, and what refitting gains.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        report : ShrinkageReport
+            See :func:`sklearn_sqrtlasso.metrics.shrinkage_report`; here of the codes
+            with ``phi=1``, whatever ``phi`` is.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        Z = np.empty((X.shape[0], self._n_features_out))
+        rule = self._rule(self.alpha_)._replace(phi=1.0)
+        self._visit(X.astype(np.float64), rule, lambda block: None, out=Z)
+        return report_shrinkage(dense(X), Z, self.components_, positive=self.positive)

@@ -1,0 +1,86 @@
+"""Which selectors, penalties and atoms of a sparse coder make sense together."""
+
+import numpy as np
+
+COUNTED = ("omp", "ols", "topk", "iti")  # selectors that know n_nonzero_coefs
+SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms whose inner products have digits
+
+
+def check_selector(selector, n_nonzero_coefs, alpha):
+    """Raise an error that says what to use where parameters contradict each other.
+
+    Parameters
+    ----------
+    selector : str
+        Name of a coder.
+    n_nonzero_coefs : int or None
+        Number of atoms.
+    alpha : float or "pivotal"
+        Penalty.
+    """
+    count = n_nonzero_coefs
+    if count is not None and selector not in COUNTED:
+        raise ValueError(
+            f"n_nonzero_coefs={count} is not known to selector={selector!r}; use one "
+            f"of {COUNTED}, or None and alpha."
+        )
+    if count is not None or selector in ("sqrt_lasso", "iti"):
+        return
+    if selector == "topk":
+        raise ValueError("selector='topk' needs n_nonzero_coefs, got None.")
+    if isinstance(alpha, str):
+        other = " or n_nonzero_coefs" if selector in COUNTED else ""
+        raise ValueError(
+            f"alpha={alpha!r} has no meaning for selector={selector!r}: give a number"
+            f"{other}, or use selector='sqrt_lasso'."
+        )
+
+
+def check_dictionary(dictionary, n_components, n_features):
+    """Return given atoms as an array, or raise an error.
+
+    Parameters
+    ----------
+    dictionary : array-like of shape (n_components, n_features)
+        Atoms.
+    n_components : int or None
+        Number of atoms that is asked for.
+    n_features : int
+        Number of features of the rows.
+
+    Returns
+    -------
+    D : ndarray of shape (n_components, n_features)
+        The atoms, in double precision.
+    """
+    D = np.asarray(dictionary, dtype=np.float64)
+    shape = (n_components or len(np.atleast_1d(D)), n_features)
+    if D.shape != shape or not np.all(np.isfinite(D)):
+        raise ValueError(
+            f"dictionary must be finite and have shape (n_components, n_features) = "
+            f"{shape}, got shape {D.shape}."
+        )
+    top = np.abs(D).max()
+    if not (top == 0 or SMALLEST < top < LARGEST):
+        raise ValueError(
+            f"the largest entry of dictionary must be in [{SMALLEST}, {LARGEST}], got "
+            f"{top:.3g}; use another unit."
+        )
+    return D
+
+
+def dense(X):
+    """Return rows as an array in double precision.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        The rows.
+    """
+    X = X.toarray() if hasattr(X, "toarray") else X
+    return np.asarray(X, dtype=np.float64)

@@ -1,0 +1,155 @@
+"""How far the codes of rows are from minimising a lasso: relative duality gaps.
+
+For ``1/2 ||x - z D||^2 + alpha ||z||_1`` and ``||x - z D|| + alpha ||z||_1`` the dual
+point is the residual r, scaled until ``||D r||_inf <= alpha`` (and ``||r|| <= 1`` in
+the second case). Residuals are computed in the space of the row, correlations by the
+Gram matrix, both from nothing but the code.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.jit import kernel, step
+
+ROUNDING = 1e-15  # of correlations that the Gram matrix gives, relative to their terms
+ENOUGH = 1e-10  # gap at which a closer look is not worth its time
+LEAST = 1e-10  # penalty, relative to that of a zero code, at which less is certified
+
+
+@step
+def gather(z, active):
+    """Write the places of the nonzero entries of ``z``; return their number."""
+    k = 0
+    for j in range(z.shape[0]):
+        active[k] = j
+        k += z[j] != 0
+    return k
+
+
+@step
+def subtract(r, A, active, z, k):
+    """Subtract ``sum_i z_i A_i`` over the active rows of ``A`` from ``r``."""
+    i = 0
+    while i + 4 <= k:
+        a0, a1, a2, a3 = active[i], active[i + 1], active[i + 2], active[i + 3]
+        z0, z1, z2, z3 = z[a0], z[a1], z[a2], z[a3]
+        for j in range(r.shape[0]):
+            r[j] -= (z0 * A[a0, j] + z1 * A[a1, j]) + (z2 * A[a2, j] + z3 * A[a3, j])
+        i += 4
+    while i < k:
+        a0 = active[i]
+        z0 = z[a0]
+        for j in range(r.shape[0]):
+            r[j] -= z0 * A[a0, j]
+        i += 1
+
+
+@step
+def largest(c, both):
+    """Return the largest entry of ``c``, of ``|c|`` if ``both`` is 1, or 0.
+
+    Positive floats are ordered like their bits, whose maximum is vector instructions.
+    """
+    best = np.int64(0)
+    for j in range(c.shape[0]):
+        size = c[j] if c[j] > 0 else -c[j] * both
+        key = np.float64(abs(size)).view(np.int64)
+        best = key if key > best else best
+    return np.int64(best).view(np.float64)
+
+
+@step
+def relative_gap(alpha, root, size, energy, length, reach, overlap, whole):
+    """Return the gap of a code, relative to the objective of a zero code.
+
+    The code has l1 norm ``size`` and leaves ``energy`` of ``whole``. The dual point y,
+    before it is scaled, has ``length = ||y||^2``, ``reach = ||D y||_inf`` and
+    ``overlap = y x``.
+    """
+    if root:
+        scale = max(math.sqrt(length), reach / alpha if reach > 0 else 0.0)
+        dual = overlap / scale if scale > 0 else 0.0
+        return (math.sqrt(energy) + alpha * size - dual) / math.sqrt(whole)
+    scale = min(1.0, alpha / reach if reach > 0 else 1.0)
+    dual = scale * overlap - 0.5 * scale * scale * length
+    return (0.5 * energy + alpha * size - dual) / (0.5 * whole)
+
+
+@step
+def multiply(D, r, c):
+    """Write ``D r`` into ``c``."""
+    for j in range(c.shape[0]):
+        total = 0.0
+        for i in range(r.shape[0]):
+            total += D[j, i] * r[i]
+        c[j] = total
+
+
+@step
+def copy(a, b):
+    """Write ``a`` into ``b``; a loop is compiled faster than a slice."""
+    for j in range(a.shape[0]):
+        b[j] = a[j]
+
+
+@step
+def inner(a, b):
+    """Return the inner product of two rows."""
+    total = 0.0
+    for j in range(a.shape[0]):
+        total += a[j] * b[j]
+    return total
+
+
+@kernel
+def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
+    """Certify codes of rows by the lasso or the square-root lasso.
+
+    Parameters
+    ----------
+    X, D, G, C, alpha, root, positive
+        As for ``homotopy.lasso_paths``.
+    Z : ndarray of shape (n_samples, n_components)
+        Codes.
+    dual : ndarray of shape (n_samples, n_features)
+        Direction of a dual point of each row, tried where the residual does not do:
+        where it is lost in rounding.
+    gap : ndarray of shape (n_samples,)
+        Overwritten with the duality gap of each row, relative to the objective of a
+        zero code. Penalties below 1e-10 of the one from which codes are zero are
+        certified at that.
+    norm : ndarray of shape (n_samples,)
+        Overwritten with the norm of each residual, in units of ``X``.
+    """
+    r, c = np.empty(X.shape[1]), np.empty(D.shape[0])
+    active, both = np.empty(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
+    for i in range(X.shape[0]):
+        k, size, whole = gather(Z[i], active), 0.0, inner(X[i], X[i])
+        copy(X[i], r)
+        copy(C[i], c)
+        doubt = largest(c, 1.0)
+        for j in range(k):
+            size += abs(Z[i, active[j]])
+            doubt += abs(Z[i, active[j]]) * G[active[j], active[j]]
+        least = LEAST * largest(c, both) / (math.sqrt(whole) if root else 1.0)
+        penalty = max(alpha[i], least)
+        subtract(r, D, active, Z[i], k)
+        subtract(c, G, active, Z[i], k)
+        energy = inner(r, r)
+        norm[i], gap[i] = math.sqrt(energy), 0.0
+        if whole == 0:
+            continue
+        for attempt in range(3):  # cheapest first
+            if attempt == 2:
+                copy(dual[i], r)
+            if attempt > 0:
+                multiply(D, r, c)
+            reach, length, overlap = largest(c, both), inner(r, r), inner(r, X[i])
+            reach += ROUNDING * doubt if attempt == 0 else 0.0
+            found = relative_gap(
+                penalty, root, size, energy, length, reach, overlap, whole
+            )
+            gap[i] = found if attempt == 0 else min(gap[i], found)
+            if gap[i] < ENOUGH:
+                break

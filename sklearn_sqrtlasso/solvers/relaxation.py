@@ -1,0 +1,196 @@
+"""What a code is made of, and how its shrinkage is undone on its support."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
+from sklearn_sqrtlasso.kernels.refit import refit_rows
+
+KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
+MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
+
+
+class Atoms(NamedTuple):
+    """Atoms, and their inner products.
+
+    Attributes
+    ----------
+    D : ndarray of shape (n_components, n_features)
+        Atoms as rows, in double precision.
+    G : ndarray of shape (n_components, n_components)
+        ``D D'``.
+    """
+
+    D: np.ndarray
+    G: np.ndarray
+
+
+class Rule(NamedTuple):
+    """How to code a row.
+
+    Attributes
+    ----------
+    selector : str
+        A name in ``CODERS``.
+    alpha : float
+        Penalty, threshold or residual norm, as the coder has it.
+    n_nonzero : int
+        Number of atoms, or 0 where ``alpha`` decides.
+    phi : float
+        Share of the shrinkage that is kept, in [0, 1].
+    positive : bool
+        Whether codes are nonnegative.
+    max_iter : int
+        Most passes over the atoms for a row that its path does not solve, and most
+        supports that are tried for a row.
+    tol : float
+        Relative duality gap up to which a row is solved.
+    """
+
+    selector: str
+    alpha: float = 0.0
+    n_nonzero: int = 0
+    phi: float = 0.0
+    positive: bool = False
+    max_iter: int = 1000
+    tol: float = 1e-8
+
+
+class Rows(NamedTuple):
+    """Rows of a block, with what every coder needs of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows in double precision, some scaled by a power of two.
+    C : ndarray of shape (n_rows, n_components)
+        ``X D'``.
+    energy : ndarray of shape (n_rows,)
+        ``||x||^2``.
+    exponent : ndarray of shape (n_rows,)
+        Power of two that each row was multiplied with.
+    """
+
+    X: np.ndarray
+    C: np.ndarray
+    energy: np.ndarray
+    exponent: np.ndarray
+
+
+class Solution(NamedTuple):
+    """Codes with their certificate.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    gap : ndarray of shape (n_rows,)
+        Relative duality gap of a coder with a penalty; 0 where another coder came to
+        its end, infinite where it did not.
+    mu : ndarray of shape (n_rows,) or None
+        Penalty of the lasso that the codes minimise; None without a penalty.
+    """
+
+    Z: np.ndarray
+    gap: np.ndarray
+    mu: np.ndarray | None = None
+
+
+def make_atoms(components):
+    """Return the atoms with their inner products.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        Atoms.
+
+    Returns
+    -------
+    atoms : Atoms
+        In double precision.
+    """
+    D = np.require(components, np.float64, KERNEL_READY)
+    return Atoms(D, D @ D.T)
+
+
+def make_rows(X, atoms):
+    """Return rows with their correlations, scaled where squares would not fit.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    atoms : Atoms
+        Atoms.
+
+    Returns
+    -------
+    rows : Rows
+        The rows.
+    """
+    X = X.toarray() if hasattr(X, "toarray") else X
+    X = np.require(X, np.float64, KERNEL_READY)
+    with np.errstate(over="ignore", under="ignore"):
+        energy = np.einsum("ij,ij->i", X, X)
+    exponent = np.zeros(len(X), np.int64)
+    odd = ~((energy > 1 / MODEST) & (energy < MODEST))
+    if odd.any() and X[odd].any():
+        exponent[odd] = -np.frexp(np.abs(X[odd]).max(axis=1))[1]
+        X = np.ldexp(X, exponent[:, None])
+        energy = np.einsum("ij,ij->i", X, X)
+    return Rows(X, X @ atoms.D.T, energy, exponent)
+
+
+def relax(rows, atoms, solution, phi, *, positive):
+    r"""Refit codes on their supports, up to a share ``phi`` of their shrinkage.
+
+    .. math::
+        \min_z \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1
+        \quad\text{on the support of the code,}
+
+    exact also where a sign changes on the way. Codes without a penalty go the share
+    :math:`1 - \phi` of the straight way to least squares.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows.
+    atoms : Atoms
+        Atoms.
+    solution : Solution
+        Codes of the first stage.
+    phi : float
+        In [0, 1].
+    positive : bool
+        Whether codes are nonnegative.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_rows, n_components)
+        Refitted codes.
+    """
+    Z, _, mu = solution
+    if phi == 1:
+        return Z
+    out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
+    refit_rows(rows.X, *atoms, Z, phi, out, turned)
+    if positive:
+        turned |= (out < 0).any(axis=1)
+    if turned.any() and (positive or (mu is not None and phi > 0)):
+        for i in np.flatnonzero(turned):
+            penalty = 0.0 if mu is None else phi * mu[i]
+            fit = _lasso_on_support(rows, atoms, i, Z[i], penalty, positive)
+            out[i] = fit if mu is not None else phi * Z[i] + (1 - phi) * fit
+    return out
+
+
+def _lasso_on_support(rows, atoms, i, z, penalty, positive):
+    """Return the lasso of one row on the support of a code."""
+    support = np.flatnonzero(z)
+    fit, code, dual = np.zeros_like(z), np.empty((1, len(support))), rows.X[:1].copy()
+    D, G = atoms.D[support], atoms.G[np.ix_(support, support)]
+    C, penalty = rows.C[i : i + 1, support], np.array([penalty])
+    lasso_paths(rows.X[i : i + 1], D, G, C, penalty, False, positive, code, dual)
+    fit[support] = code[0]
+    return fit

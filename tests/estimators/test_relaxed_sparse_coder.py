@@ -1,0 +1,279 @@
+"""The coder of atoms: parameters, attributes, input, and what fit promises."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sqrtlasso import RelaxedSparseCoder
+from sklearn_sqrtlasso.datasets import make_sparse_codes
+from sklearn_sqrtlasso.learning.ksvd import LEARNERS
+from sklearn_sqrtlasso.metrics import shrinkage_report
+from sklearn_sqrtlasso.solvers.coding import CODERS
+from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
+from tests import sized
+
+DATA = make_sparse_codes(
+    sized(300, 40), 12, 20, n_nonzero=2, model="synthesis", random_state=0
+)
+X, ATOMS = DATA.X, DATA.components
+SELECTORS = {
+    "sqrt_lasso": {},
+    "lasso": {"alpha": 0.4},
+    "omp": {"n_nonzero_coefs": 2},
+    "ols": {"alpha": 0.5},
+    "topk": {"n_nonzero_coefs": 2},
+    "iti": {},
+    "threshold": {"alpha": 0.5},
+}
+each_selector = pytest.mark.parametrize("selector", SELECTORS)
+each_learner = pytest.mark.parametrize("learner", LEARNERS)
+
+
+def coder(selector="sqrt_lasso", **parameters):
+    parameters = {"dictionary": ATOMS, **SELECTORS[selector], **parameters}
+    return RelaxedSparseCoder(selector=selector, **parameters)
+
+
+def learner_of(learner, **parameters):
+    parameters = {"max_iter": 3, "random_state": 0, **parameters}
+    return RelaxedSparseCoder(20, learner=learner, **parameters)
+
+
+def test_each_selector_is_tried():
+    assert set(SELECTORS) == set(CODERS)
+
+
+@each_selector
+def test_given_atoms_are_used_as_they_are(selector):
+    ours = coder(selector, dictionary=3 * ATOMS).fit(X)
+    assert_array_equal(ours.components_, 3 * ATOMS)
+    assert ours.n_iter_ == 1
+    assert ours.transform(X).shape == (len(X), 20)
+    assert ours.score(X) > 0.3
+
+
+@each_selector
+def test_reconstruct_decodes_the_codes(selector):
+    ours = coder(selector).fit(X)
+    Z = ours.transform(X)
+    assert_allclose(ours.reconstruct(X), ours.inverse_transform(Z), atol=1e-12)
+    assert_allclose(ours.inverse_transform(Z), Z @ ATOMS, atol=1e-12)
+
+
+@each_selector
+def test_sparse_codes_are_the_dense_codes(selector):
+    Z = coder(selector).fit_transform(X)
+    ours = coder(selector, sparse_output=True).fit(X).transform(X)
+    assert ours.format == "csr"
+    assert ours.nnz == np.count_nonzero(Z)
+    assert_array_equal(ours.toarray(), Z)
+
+
+@each_selector
+@pytest.mark.parametrize("container", [sp.csr_array, pd.DataFrame, list])
+def test_the_container_of_rows_does_not_matter(selector, container):
+    rows = np.where(np.abs(X) < 0.5, 0, X)
+    Z = coder(selector).fit_transform(rows)
+    again = coder(selector).fit_transform(container(rows))
+    assert_array_equal(np.asarray(again), Z)
+
+
+@each_selector
+def test_single_precision_stays_single(selector):
+    ours = coder(selector).fit(X.astype("f4"))
+    assert ours.components_.dtype == ours.transform(X.astype("f4")).dtype == np.float32
+    assert ours.noise_scale(X.astype("f4")).dtype == np.float32
+
+
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+def test_one_alpha_serves_every_unit(scale):
+    ours = coder().fit(X)
+    assert_array_equal(ours.transform(scale * X), scale * ours.transform(X))
+
+
+@pytest.mark.parametrize("sigma", [0.1, 10.0])
+def test_the_noise_level_is_found(sigma):
+    rng = np.random.default_rng(0)
+    rows = 20 * sigma * DATA.Z @ ATOMS + sigma * rng.standard_normal(X.shape)
+    ours = coder("omp").fit(rows)
+    assert 0.8 < np.median(ours.noise_scale(rows)) / sigma < 1.1
+
+
+def test_pivotal_codes_noise_by_zero():
+    ours = coder().fit(X)
+    noise = np.random.default_rng(0).standard_normal((sized(4000, 200), 12))
+    silent = (ours.transform(7 * noise) == 0).all(axis=1).mean()
+    assert 0.93 < silent < 0.97 or not sized(True, False)
+    assert ours.alpha_ == pivotal_alpha_of_atoms(ATOMS)
+
+
+@each_learner
+def test_learnt_atoms_have_unit_norm(learner):
+    ours = learner_of(learner).fit(X)
+    assert_allclose(np.linalg.norm(ours.components_, axis=1), 1)
+    assert ours.n_iter_ == len(ours.objective_curve_) == 3
+    assert np.isfinite(ours.objective_curve_).all()
+
+
+@each_learner
+def test_the_same_seed_gives_the_same_atoms(learner):
+    first, again = (learner_of(learner).fit(X).components_ for _ in range(2))
+    assert_array_equal(first, again)
+    other = learner_of(learner, n_jobs=2).fit(X).components_
+    assert_array_equal(first, other)
+
+
+@each_learner
+@pytest.mark.parametrize("exponent", [-400, 400])
+def test_the_unit_of_the_rows_does_not_change_atoms(learner, exponent):
+    ours, c = learner_of(learner).fit(X), 2.0**exponent
+    other = learner_of(learner).fit(c * X)
+    assert_array_equal(other.components_, ours.components_)
+    assert_allclose(other.objective_curve_, c * ours.objective_curve_, rtol=1e-12)
+
+
+def test_batches_learn_too():
+    ours = RelaxedSparseCoder(20, selector="omp", n_nonzero_coefs=2, random_state=0)
+    for _ in range(30):
+        ours.partial_fit(X)
+    assert ours.n_iter_ == len(ours.objective_curve_) == 30
+    assert ours.objective_curve_[-1] < 0.9 * ours.objective_curve_[0]
+
+
+def test_a_batch_goes_on_from_a_fit():
+    ours = learner_of("online").fit(X)
+    before = ours.score(X)
+    ours.partial_fit(X)
+    assert ours.n_samples_seen_ == 2 * len(X)
+    assert ours.score(X) > before - 0.05
+
+
+BAD = {
+    "pivotal lasso": ({"selector": "lasso"}, "alpha='pivotal' has no meaning"),
+    "pivotal threshold": ({"selector": "threshold"}, "give a number"),
+    "omp of nothing": ({"selector": "omp"}, "give a number or n_nonzero_coefs"),
+    "topk of nothing": ({"selector": "topk"}, "needs n_nonzero_coefs"),
+    "count of a lasso": ({"n_nonzero_coefs": 3}, "n_nonzero_coefs=3 is not known"),
+    "shape": ({"dictionary": ATOMS[:, :5]}, "dictionary must be finite and have shape"),
+    "number": ({"dictionary": ATOMS, "n_components": 3}, r"= \(3, 12\)"),
+    "nan": ({"dictionary": ATOMS * np.nan}, "must be finite"),
+    "size": ({"dictionary": ATOMS * 1e80}, "use another unit"),
+}
+
+
+@pytest.mark.parametrize(("parameters", "message"), BAD.values(), ids=BAD)
+def test_what_makes_no_sense_is_refused(parameters, message):
+    ours = RelaxedSparseCoder(**parameters)
+    with pytest.raises(ValueError, match=message):
+        ours.fit(X)
+    assert not hasattr(ours, "components_")
+
+
+def test_a_failed_fit_leaves_the_coder_as_it_was():
+    ours = coder().fit(X)
+    before = dict(vars(ours))
+    for bad in (np.full((3, 12), np.nan), X[:, :3], "rows"):
+        with pytest.raises(ValueError, match=r".+"):
+            ours.fit(bad)
+    assert vars(ours).keys() == before.keys()
+    assert ours.components_ is before["components_"]
+
+
+def test_groups_are_refused():
+    with pytest.raises(ValueError, match="groups must be None"):
+        coder().fit(X, groups="all")
+    with pytest.raises(ValueError, match="groups must be None"):
+        coder().fit(X).transform(X, groups="all")
+
+
+def test_given_atoms_cannot_be_learnt_by_batches():
+    with pytest.raises(ValueError, match="dictionary gives them"):
+        coder().partial_fit(X)
+
+
+def test_an_unfitted_coder_says_so():
+    with pytest.raises(NotFittedError):
+        coder().transform(X)
+
+
+def test_unsolved_rows_are_counted_in_one_warning():
+    ours = coder("iti", n_nonzero_coefs=2, transform_max_iter=1).fit(X)
+    with pytest.warns(ConvergenceWarning, match=f"{len(X)} of {len(X)} rows") as told:
+        ours.transform(X)
+    assert len(told) == 1
+
+
+def test_attributes_are_plain():
+    ours = pickle.loads(pickle.dumps(learner_of("ksvd").fit(X)))
+    for name, value in vars(ours).items():
+        if name.endswith("_"):
+            assert isinstance(value, np.ndarray | int | float), name
+    assert_array_equal(ours.transform(X), learner_of("ksvd").fit(X).transform(X))
+
+
+@pytest.mark.parametrize("rows", [np.zeros((4, 3)), np.ones((1, 3)), np.ones((3, 1))])
+@each_learner
+def test_degenerate_rows_are_learnt_from(rows, learner):
+    ours = RelaxedSparseCoder(5, learner=learner, max_iter=3, random_state=0)
+    Z = ours.fit(rows).transform(rows)
+    assert np.isfinite(Z).all()
+    assert np.isfinite(ours.noise_scale(rows)).all()
+    assert np.isfinite(ours.partial_fit(rows).components_).all()
+
+
+def test_codes_are_features_of_a_classifier():
+    table, target = load_breast_cancer(return_X_y=True)
+    coder = RelaxedSparseCoder(
+        20, selector="omp", n_nonzero_coefs=8, max_iter=5, random_state=0
+    )
+    model = make_pipeline(StandardScaler(), coder, LogisticRegression(max_iter=1000))
+    scores = cross_val_score(model, table[:: sized(1, 6)], target[:: sized(1, 6)], cv=3)
+    assert scores.mean() > 0.85
+
+
+def test_codes_of_a_penalty_grow_when_refitted_and_those_of_a_count_hardly_do():
+    digits = load_digits().data[:: sized(1, 10)]
+    rows = digits - digits.mean(axis=0)
+    base = {"n_components": 64, "max_iter": 5, "random_state": 0}
+    learnt = RelaxedSparseCoder(selector="omp", n_nonzero_coefs=6, **base).fit(rows)
+    shrunk, kept = (
+        clone(learnt)
+        .set_params(dictionary=learnt.components_, **change)
+        .fit(rows)
+        .shrinkage_report(rows)
+        for change in (
+            {"selector": "lasso", "alpha": 8.0, "n_nonzero_coefs": None},
+            {"selector": "omp"},
+        )
+    )
+    assert shrunk.growth > 1.2
+    assert shrunk.explained_refitted > shrunk.explained + 0.02
+    assert shrunk.alignment < 1
+    assert kept.growth == pytest.approx(1)
+    assert "times as large" in str(shrunk)
+
+
+def test_the_report_of_the_coder_is_that_of_the_metric():
+    ours = coder("lasso", phi=1.0).fit(X)
+    own, other = ours.shrinkage_report(X), shrinkage_report(ours, X)
+    for a, b in zip(own, other, strict=True):
+        assert_allclose(a, b, rtol=1e-10)
+
+
+def test_nothing_is_said_where_all_is_well():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for selector in SELECTORS:
+            coder(selector).fit(X).transform(X)
