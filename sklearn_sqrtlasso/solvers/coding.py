@@ -11,9 +11,9 @@ from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
 from sklearn_sqrtlasso.kernels.pursuit import pursue
 from sklearn_sqrtlasso.kernels.refit import threshold_and_invert
 from sklearn_sqrtlasso.kernels.row_descent import descend
-from sklearn_sqrtlasso.solvers.frame import CodedBlock
 from sklearn_sqrtlasso.solvers.relaxation import Solution, make_rows, relax
 from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, single_rows
+from sklearn_sqrtlasso.solvers.visit import CodedBlock
 
 CORRELATION_BYTES = 2**18  # correlations of a block stay in cache beside the atoms
 LARGEST = 1e150  # penalty from which every code is zero, with room for its square
