@@ -1,7 +1,7 @@
 """
-=================================
+==================================
 A heartbeat, at any level of noise
-=================================
+==================================
 
 One network learns windows of the first half of an electrocardiogram and restores the
 second half, at noise levels from 2 to 60 units of the recorder. The windows of a

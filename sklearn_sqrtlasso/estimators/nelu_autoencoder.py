@@ -124,10 +124,10 @@ class NeLUAutoencoder(TwoLayerEncoder):
         Factors of the threshold, of "nelu_adaptive" only.
     step_, momentum_ : float
         Pace of the steps, with ``n_unrolled`` only; ``step_`` is in units of X.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         Mean loss of each epoch, as a share of the mean square of what is wanted: 1 is
         what zero would give.
-    validation_curve_ : ndarray of shape (n_iter_,) or (0,)
+    validation_curve_ : ndarray of shape (`n_iter_`,) or (0,)
         The same on the held-out rows after each epoch, with ``early_stopping``.
     n_iter_ : int
         Number of epochs, those before a ``warm_start`` or ``partial_fit`` included.
