@@ -20,7 +20,7 @@ N, P, TRIALS = 100, 500, 3
 truth = np.where(np.arange(P) < 5, 1.0, 0.0)
 correlation = 0.5 ** np.abs(np.subtract.outer(np.arange(P), np.arange(P)))
 root = np.linalg.cholesky(correlation)
-levels, grid = np.geomspace(0.01, 10, 7), np.geomspace(3, 3e-4, 25)
+levels, grid = np.geomspace(0.01, 10, 7), np.geomspace(3, 3e-4, 20)
 
 
 def lasso_oracle(X, y):
