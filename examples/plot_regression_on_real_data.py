@@ -62,7 +62,7 @@ for ax, (title, (X, y)) in zip(axes[:, 0], tables.items(), strict=True):
         print(f"{title}, {name:12s} {explained:.3f}, {text}")
         ax.barh(name, explained, color="C0" if name.startswith("Sqrt") else "0.75")
         ax.annotate(text, (explained, name), (4, -3), textcoords="offset points")
-    ax.set(title=title, xlim=(0, 0.65))
+    ax.set(title=title, xlim=(0, 0.72))
     ax.invert_yaxis()
 axes[-1, 0].set_xlabel("explained variance of held-out rows")
 fig.tight_layout()

@@ -24,7 +24,7 @@ from sklearn_sqrtlasso.kernels.descent import sweep_gram
 SWEEPS = 100  # of coordinate descent before the exact end
 SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that a round adds at least, if so many are missing
-ALL = 256  # up to this number of features, all columns are in the working set
+ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
 LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
