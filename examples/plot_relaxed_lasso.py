@@ -57,9 +57,9 @@ for column, (name, (n, p, n_true, snrs)) in zip(axes.T, settings.items(), strict
     )
     print(f"{name}: {n} measurements, {p} atoms\n{mean.round(3)}")
     for i, label in enumerate(["relative risk", "atoms selected"]):
-        column[i].loglog(snrs, mean[:, 0, i], "o--", label="lasso")
-        column[i].loglog(snrs, mean[:, 1, i], "o-", label="relaxed lasso")
-        column[i].set(ylabel=label, xticks=snrs, xticklabels=snrs)
+        column[i].plot(range(3), mean[:, 0, i], "o--", label="lasso")
+        column[i].plot(range(3), mean[:, 1, i], "o-", label="relaxed lasso")
+        column[i].set(ylabel=label, xticks=range(3), xticklabels=snrs, ylim=0)
     column[1].axhline(n_true, color="gray", linewidth=1)
     column[1].set_xlabel("signal-to-noise ratio")
     column[0].set_title(f"{n} measurements, {p} atoms, {n_true} true")

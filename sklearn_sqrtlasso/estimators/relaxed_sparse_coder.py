@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.estimators.selectors import (
     check_dictionary,
     check_selector,
     dense,
+    power_of_two,
 )
 from sklearn_sqrtlasso.learning.ksvd import (
     LEARNERS,
@@ -111,9 +112,14 @@ class RelaxedSparseCoder(RowEncoder):
     objective_curve_ : ndarray of shape (n_sweeps,)
         Root mean square norm of the residuals before each sweep, in units of X.
     code_gram_ : ndarray of shape (n_components, n_components)
-        Sum of :math:`z^\top z`, from which ``partial_fit`` goes on.
+        Sum of :math:`z^\top z`, from which ``partial_fit`` goes on, of rows in units of
+        ``1 / unit_``. This and the next three only where atoms are learnt.
     code_moment_ : ndarray of shape (n_components, n_features)
-        Sum of :math:`z^\top x`.
+        Sum of :math:`z^\top x`, in the same units.
+    unit_ : float
+        Power of two that brings the first rows near 1, so that squares have digits.
+    n_samples_seen_ : int
+        Number of rows learnt from.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -215,26 +221,24 @@ class RelaxedSparseCoder(RowEncoder):
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         self._check_alone(runs)
         if self.dictionary is not None:
-            self._keep(
-                check_dictionary(self.dictionary, self.n_components, X.shape[1]),
-                X.dtype,
-            )
+            D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
+            self._keep(D, X.dtype)
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
             return
         progress = Progress(self, X, self.max_iter)
         rng = check_random_state(self.random_state)
         X, dtype = dense(X), X.dtype
-        unit = 2.0 ** -np.clip(np.frexp(np.abs(X).max())[1], -1000, 1000)
+        unit = power_of_two(X)
         X = X * unit  # exact: no square overflows, and alpha moves along
         D = first_atoms(X, self.n_components or X.shape[1], rng)
-        rule = self._rule(self._penalty_of_shape(D.shape), unit)
+        alpha = self._penalty_of_shape(D.shape)
+        rule = self._rule(alpha, unit)
 
         def attributes(D):
-            return {"components_": D.astype(dtype), "alpha_": rule.alpha}
+            return {"components_": D.astype(dtype), "alpha_": alpha}
 
         def report(n_iter, D, objective):
-            told = progress.step(n_iter, objective / unit, lambda: attributes(D.copy()))
-            return bool(told)
+            return progress.step(n_iter, objective / unit, lambda: attributes(D.copy()))
 
         effort = Effort(self.max_iter, self.tol, self.n_jobs)
         curve, statistics = LEARNERS[self.learner](
@@ -243,9 +247,7 @@ class RelaxedSparseCoder(RowEncoder):
         self._keep(D, dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) / unit
         self.code_gram_, self.code_moment_ = statistics
-        self.code_gram_ /= unit**2
-        self.code_moment_ /= unit**2
-        self.n_samples_seen_ = len(X)
+        self.unit_, self.n_samples_seen_ = unit, len(X)
         progress.end(lambda: attributes(D))
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -288,20 +290,20 @@ class RelaxedSparseCoder(RowEncoder):
             D = first_atoms(X, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-            self.n_samples_seen_ = 0
+            self.unit_, self.n_samples_seen_ = power_of_two(X), 0
         else:
             dtype, D = self.components_.dtype, self.components_.astype(np.float64)
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
         self.n_samples_seen_ += len(X)
         kept = weight_of_the_past(len(X), self.n_samples_seen_)
-        rule = self._rule(self._penalty_of_shape(D.shape))
-        _, residual = online_step(X, D, statistics, rule, kept, self.n_jobs)
+        rule = self._rule(self._penalty_of_shape(D.shape), self.unit_)
+        batch = X * self.unit_
+        _, residual = online_step(batch, D, statistics, rule, kept, self.n_jobs)
         self.code_gram_, self.code_moment_ = statistics
         self._keep(D, dtype)
         self.n_iter_ += 1
-        size = np.abs(residual).max() or 1.0
-        root = size * np.sqrt(np.sum((residual / size) ** 2) / len(X))
-        self.objective_curve_ = np.append(self.objective_curve_, root)
+        objective = np.sqrt(np.sum(residual**2) / len(X)) / self.unit_
+        self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 
     def _keep(self, D, dtype):

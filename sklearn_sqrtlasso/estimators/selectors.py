@@ -84,3 +84,20 @@ def dense(X):
     """
     X = X.toarray() if hasattr(X, "toarray") else X
     return np.asarray(X, dtype=np.float64)
+
+
+def power_of_two(X):
+    """Return the power of two that brings the largest entry near 1.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows, in double precision.
+
+    Returns
+    -------
+    unit : float
+        The power of two, in [2**-1000, 2**1000].
+    """
+    exponent = np.frexp(np.abs(X).max())[1]
+    return float(2.0 ** -np.clip(exponent, -1000, 1000))
