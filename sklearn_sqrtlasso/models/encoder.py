@@ -31,55 +31,16 @@ class Encoder(NamedTuple):
     p: dict[str, np.ndarray]
 
     def project(self, x):
-        """Return ``x W'``, and zeros: what W does not see is of no concern.
-
-        Parameters
-        ----------
-        x : ndarray or sparse matrix of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        U : ndarray of shape (n_rows, n_components)
-            What is to be shrunk.
-        rest : ndarray of shape (n_rows,)
-            Norm out of reach of each row.
-        """
+        """Return ``x W'``, and zeros: what W does not see is of no concern."""
         U = np.ascontiguousarray(x @ self.components.T)
         return U, np.zeros(len(U), U.dtype)
 
     def shrink(self, U, rest, runs, out, level):
-        """Write the codes of whole runs, and their residual scales where they have.
-
-        Parameters
-        ----------
-        U : ndarray of shape (n_rows, n_components)
-            What is to be shrunk.
-        rest : ndarray of shape (n_rows,)
-            Norm out of reach of each row.
-        runs : ndarray of shape (n_runs + 1,)
-            Bounds of the runs.
-        out : ndarray of shape (n_rows, n_components)
-            Overwritten with the codes.
-        level : ndarray of shape (n_rows,)
-            Overwritten with the residual scales.
-        """
+        """Write the codes of whole runs, and their residual scales where they have."""
         out[:], memory = self.activation.value(Rows(U, runs, self.positive), self.p)
         level[:] = 0 if self.activation.at_level is None else memory
 
     def shrink_at(self, U, rest, t, out):
-        """Write the codes of a part of a run whose residual scale is t.
-
-        Parameters
-        ----------
-        U : ndarray of shape (n_rows, n_components)
-            What is to be shrunk.
-        rest : ndarray of shape (n_rows,)
-            Norm out of reach of each row.
-        t : float
-            Residual scale of the run.
-        out : ndarray of shape (n_rows, n_components)
-            Overwritten with the codes.
-        """
+        """Write the codes of a part of a run whose residual scale is t."""
         rows = Rows(U, np.array([0, len(U)]), self.positive)
         out[:] = self.activation.at_level(rows, self.p, t)

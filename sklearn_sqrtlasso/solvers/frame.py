@@ -48,37 +48,11 @@ class Frame(NamedTuple):
         return U, row_norms(np.asarray(x - U @ W))
 
     def shrink(self, U, rest, runs, out, level):
-        """Write the codes of whole runs, and the residual scale of each row's run.
-
-        Parameters
-        ----------
-        U : ndarray of shape (n_rows, n_components)
-            What is to be shrunk.
-        rest : ndarray of shape (n_rows,)
-            Norm out of reach of each row.
-        runs : ndarray of shape (n_runs + 1,)
-            Bounds of the runs.
-        out : ndarray of shape (n_rows, n_components)
-            Overwritten with the codes.
-        level : ndarray of shape (n_rows,)
-            Overwritten with the residual scales.
-        """
+        """Write the codes of whole runs, and the residual scale of each row's run."""
         shrink_runs(U, rest, self.alpha, self.positive, runs, out, level)
 
     def shrink_at(self, U, rest, t, out):
-        """Write the codes of a part of a run whose residual scale is t.
-
-        Parameters
-        ----------
-        U : ndarray of shape (n_rows, n_components)
-            What is to be shrunk.
-        rest : ndarray of shape (n_rows,)
-            Norm out of reach of each row.
-        t : float
-            Residual scale of the run.
-        out : ndarray of shape (n_rows, n_components)
-            Overwritten with the codes.
-        """
+        """Write the codes of a part of a run whose residual scale is t."""
         shrink_run(U, rest, self.alpha, self.positive, t, 1.0, 0, len(U), out)
 
 
