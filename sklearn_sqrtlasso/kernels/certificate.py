@@ -68,7 +68,8 @@ def relative_gap(alpha, root, size, energy, length, reach, overlap, whole):
     ``overlap = y x``.
     """
     if root:
-        scale = max(math.sqrt(length), reach / alpha if reach > 0 else 0.0)
+        over = reach / alpha if alpha > 0 else (np.inf if reach > 0 else 0.0)
+        scale = max(math.sqrt(length), over)
         dual = overlap / scale if scale > 0 else 0.0
         return (math.sqrt(energy) + alpha * size - dual) / math.sqrt(whole)
     scale = min(1.0, alpha / reach if reach > 0 else 1.0)

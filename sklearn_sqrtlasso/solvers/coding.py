@@ -72,7 +72,7 @@ def _finish(rows, atoms, rule, Z):
     """Return least squares on a support as they are, or as nonnegative ones."""
     if rule.positive:
         Z = relax(rows, atoms, Solution(Z, None), 0.0, positive=True)
-    return Solution(Z, np.zeros(len(Z)))
+    return Solution(Z, np.zeros(len(Z)), refitted=True)
 
 
 def code_by_omp(rows, atoms, rule):

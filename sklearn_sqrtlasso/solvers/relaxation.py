@@ -90,11 +90,14 @@ class Solution(NamedTuple):
         its end, infinite where it did not.
     mu : ndarray of shape (n_rows,) or None
         Penalty of the lasso that the codes minimise; None without a penalty.
+    refitted : bool
+        Whether the codes are least squares on their supports already.
     """
 
     Z: np.ndarray
     gap: np.ndarray
     mu: np.ndarray | None = None
+    refitted: bool = False
 
 
 def make_atoms(components):
@@ -170,8 +173,8 @@ def relax(rows, atoms, solution, phi, *, positive):
     Z : ndarray of shape (n_rows, n_components)
         Refitted codes.
     """
-    Z, _, mu = solution
-    if phi == 1:
+    Z, _, mu, refitted = solution
+    if phi == 1 or refitted:
         return Z
     out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
     refit_rows(rows.X, *atoms, Z, phi, out, turned)

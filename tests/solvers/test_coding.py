@@ -72,7 +72,7 @@ def test_codes_are_zero_from_the_largest_penalty_on(selector, positive):
     [("lasso", 20.0), ("lasso", 1.0), ("sqrt_lasso", 0.3), ("sqrt_lasso", 0.1)],
 )
 def test_images_in_coherent_cosines_are_certified(selector, alpha, positive):
-    X = load_digits().data[:: sized(1, 150)]
+    X = load_digits().data[:: sized(1, 600)]
     X -= X.mean(axis=1, keepdims=True)
     waves = np.cos(np.outer(np.arange(16), np.arange(8)) * np.pi / 16)
     waves[1:] -= waves[1:].mean(axis=1, keepdims=True)
