@@ -17,7 +17,7 @@ from sklearn_sqrtlasso.kernels.jit import kernel
 DEPENDENT = 1e-13  # of a column's energy left by the active ones: a dependent column
 GOLDEN = 0.618033988749895  # its multiples spread evenly over the unit interval
 TIE = 1e-9  # distance from the end, relative to the threshold, that is the end
-FLAT = 1e-11  # relative rate below which a correlation moves with the threshold
+FLAT = 1e-9  # rate, relative to the largest, that is a rounding of zero
 
 
 @kernel
@@ -110,7 +110,7 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
     The correlations are corrected at the rate ``timed * e``; the threshold moves at
-    ``rate``.
+    ``rate``. Return the rate below which one is lost in rounding.
     """
     for a in range(k):
         d[a] = timed * e[act[a]] - rate * sign[act[a]]
@@ -127,15 +127,21 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
         row, da = G[act[a]], d[a]
         for j in range(e.shape[0]):
             dc[j] -= da * row[j]
+    largest = abs(rate)
+    for j in range(e.shape[0]):
+        largest = max(largest, abs(dc[j]), abs(timed * e[j]))
+    return FLAT * largest
 
 
 @kernel
-def next_corner(w, c, act, k, sign, mu, rate, d, dc, left, positive):
+def next_corner(w, c, act, k, sign, pace, d, dc, left, positive):
     """Return how far the next corner is, and the column that meets it.
 
     An active column comes to zero, or the correlation of another one to the threshold.
     A column that has just left stands at the threshold, and does not meet it there.
+    ``pace`` holds the threshold, its rate, and the rate that is a rounding of zero.
     """
+    mu, rate, flat = pace
     nearest, corner = math.inf, -1
     for a in range(k):
         j = act[a]
@@ -146,13 +152,12 @@ def next_corner(w, c, act, k, sign, mu, rate, d, dc, left, positive):
     for j in range(w.shape[0]):
         if sign[j] != 0.0:
             continue
-        closing = FLAT * (abs(dc[j]) + abs(rate))
         up, down = dc[j] - rate, -dc[j] - rate
-        if up > closing and not (j == left and c[j] > 0.0):
+        if up > flat and not (j == left and c[j] > 0.0):
             far = max(mu - c[j], 0.0) / up
             if far < nearest:
                 nearest, corner = far, j
-        if down > closing and not positive and not (j == left and c[j] < 0.0):
+        if down > flat and not positive and not (j == left and c[j] < 0.0):
             far = max(mu + c[j], 0.0) / down
             if far < nearest:
                 nearest, corner = far, j
@@ -234,8 +239,9 @@ def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
     gone = -1
     for corner in range(max_corners):
-        head(G, L, act, k, sign, e, timed, rate, d, dc)
-        far, j = next_corner(w, c, act, k, sign, mu, rate, d, dc, gone, positive)
+        flat = head(G, L, act, k, sign, e, timed, rate, d, dc)
+        pace = (mu, rate, flat)
+        far, j = next_corner(w, c, act, k, sign, pace, d, dc, gone, positive)
         q = 0.0
         for a in range(k):
             q -= rate * sign[act[a]] * d[a]

@@ -123,6 +123,17 @@ def test_equal_columns_do_no_harm(copies):
     assert violation(X, y, alpha, w) <= 1e-9
 
 
+@given(st.integers(0, 10**6))
+def test_copies_of_columns_are_not_exchanged_for_ever(seed):
+    X, y, rng = problem((10, 8, seed), lambda X: np.repeat(X, 3, axis=1))
+    alpha = 0.05 * np.abs(X.T @ y).max()
+    begin = rng.standard_normal(24) * (rng.random(24) < 0.3)
+    w, _ = walk(X, y, alpha, begin, floors=(0.03, 0.01))  # of fewer than 1000 corners
+    best, _ = walk(X, y, alpha, np.zeros(24), floors=(0.03, 0.01))
+    ours, others = objective(X, y, alpha, w), objective(X, y, alpha, best)
+    assert_allclose(ours, others, rtol=1e-6)
+
+
 def test_the_floor_makes_a_lasso_of_it():
     X, y, _ = problem((8, 6, 3))
     alpha, floor = 0.1 * np.abs(X.T @ y).max(), 0.9
