@@ -193,7 +193,7 @@ def _lasso_on_support(rows, atoms, i, z, penalty, positive):
     support = np.flatnonzero(z)
     fit, code, dual = np.zeros_like(z), np.empty((1, len(support))), rows.X[:1].copy()
     D, G = atoms.D[support], atoms.G[np.ix_(support, support)]
-    C, penalty = rows.C[i : i + 1, support], np.array([penalty])
+    C, penalty = rows.C[i][support][None], np.array([penalty])
     lasso_paths(rows.X[i : i + 1], D, G, C, penalty, False, positive, code, dual)
     fit[support] = code[0]
     return fit
