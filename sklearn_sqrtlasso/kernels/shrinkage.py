@@ -129,16 +129,37 @@ def shrink_run(U, rest, alpha, positive, t, c, lo, hi, out):
 
 
 @step
-def first_guess(size, n_rows, n_units, itemsize):
+def noise_share(alpha, positive):
+    """Return the share v of the energy of Gaussian noise that its level keeps.
+
+    For d entries of noise of variance one, ``t^2 = d v`` with ``v = E[min(g^2, c v)]``
+    and ``c = sum_i alpha_i^2``; with ``positive``, half of the entries count in full.
+    """
+    c = 0.0
+    for j in range(alpha.shape[0]):
+        c += np.float64(alpha[j]) * np.float64(alpha[j])
+    share = 1.0
+    for _ in range(30 if c < 40 else 0):  # beyond, nothing is active: all is kept
+        tau = math.sqrt(c * share)
+        below = math.erf(tau * math.sqrt(0.5))
+        density = math.exp(-0.5 * tau * tau) / math.sqrt(2 * math.pi)
+        share = below - 2 * tau * density + tau * tau * (1 - below)
+        if positive:
+            share = 0.5 + 0.5 * share
+    return max(share, 0.01)
+
+
+@step
+def first_guess(size, n_rows, n_units, share, itemsize):
     """Return the scale ``c`` of a run and a guess of its squared level ``(c t)^2``.
 
-    ``size`` is the sum of absolute values of the run. Were all entries Gaussian noise,
-    the level would be ``sqrt(pi / 2)`` times their mean, times ``sqrt(n_units)``.
+    ``size`` is the sum of absolute values of the run, ``share`` that of the penalties.
+    Were all entries Gaussian noise, it would be the level.
     """
     mean = size / n_rows / n_units
     c = power_of_two_near(mean, itemsize)
     mean *= c
-    return c, 0.5 * math.pi * mean * mean * n_units
+    return c, 0.5 * math.pi * mean * mean * n_units * share
 
 
 @step
@@ -183,10 +204,11 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
         entry i of a row was thresholded at ``alpha[i] * t``.
     """
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
+    share = noise_share(alpha, positive)
     for g in range(runs.shape[0] - 1):
         lo, hi = runs[g], runs[g + 1]
         size = run_size(U, rest, lo, hi)
-        c, q = first_guess(size, hi - lo, U.shape[1], U.itemsize)
+        c, q = first_guess(size, hi - lo, U.shape[1], share, U.itemsize)
         falls, met, t = False, False, 0.0
         while not met:
             t = math.sqrt(q) / c

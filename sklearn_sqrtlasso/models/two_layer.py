@@ -19,8 +19,8 @@ from sklearn_sqrtlasso.models.activations import (
 )
 from sklearn_sqrtlasso.models.decoders import Decoder
 
-N_SHARES = 4  # of a batch, for threads; fixed, so that sums do not depend on threads
-MIN_SHARE_ROWS = 64  # below this, threads cost more than they save
+SHARE_ROWS = 512  # of a batch go to a thread: sums must not depend on their number
+MIN_SHARE_ROWS = 64  # half of a batch, from which on it is cut in two
 PARAMETERS = {"kappa": FACTOR, "step": STEP, "momentum": MOMENTUM}
 SCALARS = {"step", "momentum"}  # one for all units, learnt wherever they exist
 
@@ -254,9 +254,9 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=ma
 def _shares(batch):
     """Cut a batch, between runs, into shares of about as many rows."""
     starts, n_rows = batch.runs, len(batch.X)
-    n_shares = min(N_SHARES, n_rows // MIN_SHARE_ROWS)
-    if n_shares < 2:
+    if n_rows < 2 * MIN_SHARE_ROWS:
         return [batch]
+    n_shares = max(2, n_rows // SHARE_ROWS)
     wanted = [n_rows * k // n_shares for k in range(n_shares + 1)]
     shares = []
     for first, last in pairwise(np.searchsorted(starts, wanted)):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.shrinkage import (
     first_guess,
     newton_step,
+    noise_share,
     run_size,
     sum_run,
 )
@@ -191,7 +192,8 @@ def _long_run_level(X, encoder, runs, blocks, n_jobs):
     n_units = len(encoder.components)
     itemsize = encoder.components.itemsize
     size = math.fsum(for_each_block(size_of, blocks, n_jobs))
-    c, q = first_guess(size, n_rows, n_units, itemsize)
+    share = noise_share(encoder.alpha, encoder.positive)
+    c, q = first_guess(size, n_rows, n_units, share, itemsize)
     falls, met, t = False, False, 0.0
     while not met:
         t = math.sqrt(q) / c

@@ -127,14 +127,20 @@ def test_training(race, note, batch_size):
 
 def test_scikit_learn_beside(race):
     X = rows()
-    theirs = MLPRegressor((N_UNITS,), batch_size=1024, max_iter=1, random_state=0)
-    with pytest.warns(UserWarning, match="iterations"):
-        theirs.fit(X, X)
+    theirs = MLPRegressor(
+        hidden_layer_sizes=(N_UNITS,), batch_size=1024, random_state=0
+    )
     race(ours(X, 1024), rounds=5, mlp_regressor=lambda: theirs.partial_fit(X, X))
 
 
-def test_transform_of_a_network(race):
-    X = rows()
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+def test_transform_of_a_network(race, kind):
+    """Code rows of six units in noise, and rows of noise, most of which is kept."""
+    X, rng = rows(), np.random.default_rng(0)
     coder = NeLUAutoencoder(N_UNITS, max_iter=3, n_jobs=1, random_state=0).fit(X)
     W = coder.components_
+    if kind == "sparse":
+        coder.set_params(learn_alpha=False)
+        coder.alpha_ = 0.2
+        X = X / 10 + 5 * W[rng.integers(0, N_UNITS, (N_ROWS, 6))].sum(axis=1)
     race(lambda: coder.transform(X), bare_product=lambda: X @ W.T, target="1.25 x")
