@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.models.activations import Activation, Rows
+from sklearn_sqrtlasso.solvers.visit import product
 
 
 class Encoder(NamedTuple):
@@ -30,9 +31,9 @@ class Encoder(NamedTuple):
     activation: Activation
     p: dict[str, np.ndarray]
 
-    def project(self, x):
+    def project(self, x, out=None):
         """Return ``x W'``, and zeros: what W does not see is of no concern."""
-        U = np.ascontiguousarray(x @ self.components.T)
+        U = product(x, self.components, out)
         return U, np.zeros(len(U), U.dtype)
 
     def shrink(self, U, rest, runs, out, level):

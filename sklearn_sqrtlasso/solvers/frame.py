@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.kernels.shrinkage import shrink_run, shrink_runs
-from sklearn_sqrtlasso.solvers.visit import visit_codes
+from sklearn_sqrtlasso.solvers.visit import product, visit_codes
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 
@@ -26,13 +26,15 @@ class Frame(NamedTuple):
     alpha: np.ndarray
     positive: bool
 
-    def project(self, x):
+    def project(self, x, out=None):
         """Return ``U = x W'`` and the norm of each row that U cannot see.
 
         Parameters
         ----------
         x : ndarray or sparse matrix of shape (n_rows, n_features)
             Rows.
+        out : ndarray of shape (n_rows, n_components), default=None
+            Where U may be written.
 
         Returns
         -------
@@ -42,7 +44,7 @@ class Frame(NamedTuple):
             ``||x - W'W x||``; zero if W has at least as many rows as columns.
         """
         W = self.components
-        U = np.ascontiguousarray(x @ W.T)
+        U = product(x, W, out)
         if W.shape[0] >= W.shape[1]:
             return U, np.zeros(len(U), U.dtype)
         return U, row_norms(np.asarray(x - U @ W))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from threading import local
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -36,13 +37,15 @@ class Encoder(Protocol):
     def positive(self) -> bool:
         """Whether codes are nonnegative."""
 
-    def project(self, x):
+    def project(self, x, out=None):
         """Return ``(U, rest)``: what is to be shrunk, and the norm out of its reach.
 
         Parameters
         ----------
         x : ndarray or sparse matrix of shape (n_rows, n_features)
             Rows.
+        out : ndarray of shape (n_rows, n_components), default=None
+            Where U may be written.
 
         Returns
         -------
@@ -150,10 +153,13 @@ def visit_codes(
     blocks = blocks_of_runs(runs.starts, size)
     levels = _long_run_levels(X, encoder, runs, blocks, n_jobs)
     direct = out is not None and runs.order is None
+    scratch = local()  # a fresh array a block would be mapped and unmapped each time
 
     def work(block):
         rows, x = _take(X, runs, block)
-        U, rest = encoder.project(x)
+        if getattr(scratch, "U", None) is None or len(scratch.U) < x.shape[0]:
+            scratch.U = np.empty((x.shape[0], n_components), encoder.components.dtype)
+        U, rest = encoder.project(x, scratch.U[: x.shape[0]])
         Z = out[rows] if direct else np.empty_like(U)
         level = np.empty(len(U), U.dtype)
         if block.long_run < 0:
@@ -213,3 +219,25 @@ def _take(X, runs, block):
     if runs.order is not None:
         rows = runs.order[rows]
     return rows, X[rows]
+
+
+def product(x, W, out=None):
+    """Return ``x W'`` of dense or sparse rows as a C-contiguous array.
+
+    Parameters
+    ----------
+    x : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    W : ndarray of shape (n_components, n_features)
+        What they are multiplied with.
+    out : ndarray of shape (n_rows, n_components), default=None
+        Where the product of dense rows is written.
+
+    Returns
+    -------
+    U : ndarray of shape (n_rows, n_components)
+        The product, ``out`` if it was written there.
+    """
+    if isinstance(x, np.ndarray) and out is not None:
+        return np.matmul(x, W.T, out=out)
+    return np.ascontiguousarray(x @ W.T)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 LINES: list[str] = []
+PAUSE = 0.1  # seconds until the threads of whoever ran before have gone to sleep
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def race(benchmark, request):
             runner()
         for _ in range(rounds):
             for name, runner in runners.items():
+                time.sleep(PAUSE)
                 start = time.perf_counter()
                 runner()
                 seconds[name].append(time.perf_counter() - start)
