@@ -55,6 +55,9 @@ class Activation(NamedTuple):
         Unit of ``alpha``.
     scales : bool
         Whether codes have the unit of the data, else they are pure numbers.
+    pointwise : bool
+        Whether an entry depends on its own entry of U only, less ``alpha``: what a
+        layer with a bias wants, on either side.
     """
 
     value: Callable
@@ -63,6 +66,7 @@ class Activation(NamedTuple):
     parameters: tuple[str, ...] = ("alpha",)
     unit: str = "data"
     scales: bool = True
+    pointwise: bool = False
 
 
 class Parameter(NamedTuple):
@@ -232,11 +236,49 @@ def _pointwise(value, slope, scales=True):
         H = G * slope(V, Z)
         return H, {"alpha": -H.sum(axis=0)}
 
-    return Activation(forward, pull_back, scales=scales)
+    return Activation(forward, pull_back, scales=scales, pointwise=True)
+
+
+def smoothstep(width):
+    """Return the smooth step ``3 q^2 - 2 q^3``, ``q = clip(u / width, 0, 1)``.
+
+    Parameters
+    ----------
+    width : float
+        Length of the rise, positive.
+
+    Returns
+    -------
+    activation : Activation
+        Pure numbers in [0, 1]; one half at ``width / 2``.
+    """
+
+    def value(V):
+        q = np.clip(V / width, 0, 1)
+        return q * q * (3 - 2 * q)
+
+    def slope(V, Z):
+        q = np.clip(V / width, 0, 1)
+        return 6 / width * q * (1 - q)
+
+    return _pointwise(value, slope, scales=False)
 
 
 def _sigmoid(V):
-    return 0.5 * (1 + np.tanh(0.5 * V))
+    Z = 0.5 * V
+    np.tanh(Z, out=Z)
+    Z += 1
+    Z *= 0.5
+    return Z
+
+
+def _step(V):
+    return (V >= 0).astype(V.dtype)
+
+
+def _bump(V, Z):
+    size = _sigmoid(V)
+    return size * (1 - size)
 
 
 def _sign(V):
@@ -271,6 +313,9 @@ ACTIVATIONS = MappingProxyType(
         ),
     }
 )
+
+POINTWISE = tuple(name for name, found in ACTIVATIONS.items() if found.pointwise)
+BITS = _pointwise(_step, _bump, scales=False)  # learns by the slope of the sigmoid
 
 
 def _logit(x):

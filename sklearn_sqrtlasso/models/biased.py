@@ -1,0 +1,407 @@
+"""Two layers with biases, as two blocks of parameters: loss and gradient of each."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklearn_sqrtlasso.models.activations import Activation, Rows
+from sklearn_sqrtlasso.solvers.rows import rows_per_block
+
+LARGEST_PENALTY = 1e30  # where rows are tiny beside it, all codes are zero anyway
+
+
+class Biased(NamedTuple):
+    """What is fixed before learning.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    encoder, decoder : Activation
+        Pointwise ones.
+    penalty : float
+        Of the sum of the sizes of a row's codes.
+    gain : float
+        What the decoder's activation is multiplied by; 1 but for rows of another unit.
+    """
+
+    shape: tuple[int, int]
+    encoder: Activation
+    decoder: Activation
+    penalty: float
+    gain: float = 1.0
+
+
+class Parameters(NamedTuple):
+    """The two blocks; each is a matrix and, after it, a bias, in one flat array.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_components * n_features + n_components,)
+        W, of shape (n_components, n_features), and b.
+    decoder : ndarray of shape (n_components * n_features + n_features,)
+        V, of shape (n_components, n_features), and c.
+    """
+
+    encoder: np.ndarray
+    decoder: np.ndarray
+
+
+class Block(NamedTuple):
+    """A function of one block, the other held.
+
+    Attributes
+    ----------
+    evaluate : callable, (theta) -> (value, gradient)
+        Value of the whole objective, gradient of its smooth part.
+    value : callable, (theta) -> float
+        Value alone, which costs less.
+    prox : callable, (theta, step) -> theta, or None
+        Proximal map of ``step`` times what is not in the gradient, if anything is.
+    """
+
+    evaluate: Callable
+    value: Callable
+    prox: Callable | None = None
+
+
+def join(matrix, bias):
+    """Return a block: a matrix and, after it, a bias."""
+    return np.concatenate([matrix.ravel(), bias])
+
+
+def part(block, shape):
+    """Return matrix and bias of a block as views.
+
+    Parameters
+    ----------
+    block : ndarray
+        As ``join`` returns it.
+    shape : tuple of int
+        Shape of the matrix.
+
+    Returns
+    -------
+    matrix, bias : ndarray
+        Views.
+    """
+    size = shape[0] * shape[1]
+    return block[:size].reshape(shape), block[size:]
+
+
+def powers(model: Biased):
+    """Return by which powers of the unit of rows W, b, V and c grow.
+
+    Parameters
+    ----------
+    model : Biased
+        The model.
+
+    Returns
+    -------
+    powers : tuple of int
+        Of W, b, V and c.
+    """
+    inner, outer = int(model.encoder.scales), int(model.decoder.scales)
+    return inner - 1, inner, outer - inner, outer
+
+
+def in_unit(model: Biased, parameters: Parameters, unit):
+    """Return parameters for rows of another unit: ``unit`` old units make a new one.
+
+    Parameters
+    ----------
+    model : Biased
+        The model.
+    parameters : Parameters
+        They suit rows ``X``.
+    unit : float
+        Positive number.
+
+    Returns
+    -------
+    parameters : Parameters
+        They do the same to rows ``X * unit``, in units of them.
+    """
+    W, b = part(parameters.encoder, model.shape)
+    V, c = part(parameters.decoder, model.shape)
+    values = zip((W, b, V, c), powers(model), strict=True)
+    W, b, V, c = (value * value.dtype.type(unit**power) for value, power in values)
+    return Parameters(join(W, b), join(V, c))
+
+
+def model_for_unit(model: Biased, unit):
+    """Return the model of rows divided by ``unit``, of the same objective.
+
+    Parameters
+    ----------
+    model : Biased
+        Model of the rows as they are.
+    unit : float
+        Positive number, at least 1 where the decoder gives pure numbers.
+
+    Returns
+    -------
+    model : Biased
+        Its objective is that of ``model``, divided by ``unit`` squared.
+    """
+    penalty = model.penalty / unit / (1.0 if model.encoder.scales else unit)
+    gain = model.gain if model.decoder.scales else model.gain / unit
+    return model._replace(penalty=min(penalty, LARGEST_PENALTY), gain=gain)
+
+
+class Objective:
+    r"""The mean loss of some rows, and its two blocks.
+
+    .. math::
+        \frac1N \sum_b \|g\,\rho(V^\top z_b + c) - x_b\|_2^2 + \lambda \|z_b\|_1 ,
+        \qquad z_b = \sigma(W x_b + b)
+
+    It is summed over blocks of rows that stay in the cache, in a fixed order: it does
+    not depend on threads.
+
+    Parameters
+    ----------
+    model : Biased
+        The model.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    each : callable, (function, items) -> iterable of results in order
+        ``map``, or that of a team of threads.
+    unit : float, default=1.0
+        Rows are divided by it.
+    """
+
+    def __init__(self, model: Biased, X, each=map, unit=1.0):
+        self.model, self.X, self.each, self.unit = model, X, each, X.dtype.type(unit)
+        self.n_rows = X.shape[0]
+        size = rows_per_block(*model.shape, X.dtype.itemsize)
+        self.slices = list(gen_batches(self.n_rows, size))
+
+    def value(self, parameters: Parameters):
+        """Return the mean loss."""
+        return self.encoder_block(parameters.decoder).value(parameters.encoder)
+
+    def codes(self, encoder):
+        """Return the codes of all rows, of shape (n_samples, n_components)."""
+        W, b = part(encoder, self.model.shape)
+        rows = self.each(lambda s: self._code(W, b, self.rows(s))[1], self.slices)
+        return np.concatenate(list(rows))
+
+    def encoder_block(self, decoder, *, smooth=True):
+        """Return the loss as a function of the encoder.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            The other block.
+        smooth : bool, default=True
+            Whether the gradient holds that of the penalty.
+
+        Returns
+        -------
+        block : Block
+            Without a prox.
+        """
+        V, c = part(decoder, self.model.shape)
+        by_code = self.model.penalty / self.n_rows if smooth else 0.0
+
+        def share(encoder, rows):
+            x = self.rows(rows)
+            W, b = part(encoder, self.model.shape)
+            u, z, memory = self._code(W, b, x)
+            loss, H = self._miss(V, c, z, x)
+            G = H @ V.T
+            if by_code:
+                G += np.sign(z) * G.dtype.type(by_code)
+            H, by_p = self.model.encoder.pull_back(u, {}, z, memory, G)
+            return loss + self._size(z), H.T @ x, -by_p["alpha"]
+
+        def value(encoder, rows):
+            x = self.rows(rows)
+            z = self._code(*part(encoder, self.model.shape), x)[1]
+            return self._miss(V, c, z, x, pull=False)[0] + self._size(z)
+
+        return self.block(share, value)
+
+    def decoder_block(self, Z):
+        """Return the loss as a function of the decoder.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        block : Block
+            Without a prox.
+        """
+
+        def share(decoder, rows):
+            z = Z[rows]
+            loss, H = self._miss(*part(decoder, self.model.shape), z, self.rows(rows))
+            return loss + self._size(z), z.T @ H, H.sum(axis=0)
+
+        def value(decoder, rows):
+            V, c = part(decoder, self.model.shape)
+            x = self.rows(rows)
+            return self._miss(V, c, Z[rows], x, pull=False)[0] + self._size(Z[rows])
+
+        return self.block(share, value)
+
+    def codes_block(self, decoder):
+        """Return the loss, times the number of rows, as a function of free codes.
+
+        Codes are in [0, 1], flat; what is not smooth, penalty and bounds, is in the
+        proximal map ``clip(v - step * penalty, 0, 1)``.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            The other block.
+
+        Returns
+        -------
+        block : Block
+            The function, a sum over the rows.
+        """
+        V, c = part(decoder, self.model.shape)
+        n_components, penalty = self.model.shape[0], self.model.penalty
+
+        def share(Z, rows):
+            z = Z.reshape(-1, n_components)[rows]
+            loss, H = self._miss(V, c, z, self.rows(rows))
+            return loss + self._size(z), H @ (V.T * V.dtype.type(self.n_rows))
+
+        def evaluate(Z):
+            done = list(self.each(lambda rows: share(Z, rows), self.slices))
+            gradient = np.concatenate([by_z.ravel() for _, by_z in done])
+            return float(sum(loss for loss, _ in done)) * self.n_rows, gradient
+
+        def prox(Z, step):
+            return np.clip(Z - Z.dtype.type(step * penalty), 0, 1)
+
+        return Block(evaluate, lambda Z: evaluate(Z)[0], prox)
+
+    def exact_prox(self, largest):
+        r"""Return the proximal map of the penalty of sigmoid codes.
+
+        The minimiser of :math:`e\lambda g(\theta) + \tfrac12\|\theta - v\|^2` is the
+        fixed point of :math:`\theta = v - e \lambda \nabla g(\theta)`, a contraction
+        for :math:`e \le` ``largest``.
+
+        Parameters
+        ----------
+        largest : float
+            As ``largest_exact_step`` returns it.
+
+        Returns
+        -------
+        prox : callable, (theta, step) -> theta
+            Exact up to rounding; longer steps are refused by an infinite result.
+        """
+        by_code = self.model.penalty / self.n_rows
+
+        def share(encoder, rows):
+            x = self.rows(rows)
+            u, z, memory = self._code(*part(encoder, self.model.shape), x)
+            G = np.full_like(z, by_code)
+            H, by_p = self.model.encoder.pull_back(u, {}, z, memory, G)
+            return 0.0, H.T @ x, -by_p["alpha"]
+
+        gradient = self.block(share, None).evaluate
+
+        def prox(v, step):
+            if step > largest:
+                return np.full_like(v, np.inf)
+            theta, size = v, float(np.linalg.norm(v)) + 1.0
+            for _ in range(60):
+                before, theta = theta, v - v.dtype.type(step) * gradient(theta)[1]
+                if np.linalg.norm(theta - before) <= np.finfo(v.dtype).eps * size:
+                    break
+            return theta
+
+        return prox
+
+    def largest_exact_step(self, share=0.8):
+        r"""Return the step up to which the fixed point is that of a contraction.
+
+        The slope of :math:`\sigma'` is at most :math:`1/(6\sqrt3)`, so that of
+        :math:`\nabla g` is at most :math:`\|[X, 1]\|_2^2 / (6 \sqrt 3 N)`.
+
+        Parameters
+        ----------
+        share : float, default=0.8
+            Largest rate of contraction.
+
+        Returns
+        -------
+        step : float
+            Infinite without a penalty.
+        """
+
+        def moment(rows):
+            x = self.rows(rows)
+            x = np.hstack([x, np.ones((len(x), 1), x.dtype)])
+            return x.T @ x
+
+        total = sum(self.each(moment, self.slices))
+        top = float(np.linalg.eigvalsh(total.astype(np.float64))[-1]) / self.n_rows
+        if self.model.penalty == 0:
+            return np.inf
+        return share * 6 * np.sqrt(3) / (self.model.penalty * top)
+
+    def rows(self, rows):
+        """Return the rows of a slice, dense, in units of ``unit``."""
+        x = self.X[rows]
+        x = x.toarray() if hasattr(x, "toarray") else x
+        return x if self.unit == 1 else x / self.unit
+
+    def _code(self, W, b, x):
+        rows = Rows(x @ W.T, None, False)
+        return rows, *self.model.encoder.value(rows, {"alpha": -b})
+
+    def _miss(self, V, c, z, x, pull=True):
+        """Return the loss, and its gradient with respect to the decoder's input."""
+        rows = Rows(z @ V, None, False)
+        P, memory = self.model.decoder.value(rows, {"alpha": -c})
+        miss = P if self.model.gain == 1 else P * P.dtype.type(self.model.gain)
+        miss = miss - x
+        loss = float(np.vdot(miss, miss)) / self.n_rows
+        if not pull:
+            return loss, None
+        miss *= miss.dtype.type(2 * self.model.gain / self.n_rows)
+        return loss, self.model.decoder.pull_back(rows, {}, P, memory, miss)[0]
+
+    def _size(self, z):
+        total = np.abs(z).sum(dtype=np.float64)
+        return self.model.penalty / self.n_rows * float(total)
+
+    def block(self, share, value):
+        """Return a sum over the blocks of rows as a function of one block.
+
+        Parameters
+        ----------
+        share : callable, (theta, rows) -> (value, matrix, bias)
+            Part of a slice of the rows in value and gradient.
+        value : callable, (theta, rows) -> float
+            Part of a slice in the value.
+
+        Returns
+        -------
+        block : Block
+            Without a prox.
+        """
+
+        def evaluate(theta):
+            found = self.each(lambda rows: share(theta, rows), self.slices)
+            loss, matrix, bias = (sum(of[1:], of[0]) for of in zip(*found, strict=True))
+            return float(loss), join(matrix, bias)
+
+        def total(theta):
+            return float(sum(self.each(lambda rows: value(theta, rows), self.slices)))
+
+        return Block(evaluate, total)
