@@ -7,10 +7,12 @@ import numpy as np
 from scipy.special import expit
 
 from sklearn_sqrtlasso.learning.nam import Inner, lower
-from sklearn_sqrtlasso.models.activations import BITS, Activation, smoothstep
+from sklearn_sqrtlasso.models.activations import BITS, Activation, Rows, smoothstep
 from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters, part
 
 REFIT = Inner("lbfgs", 100)  # of the decoder, for given bits
+ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
+FOLLOW = Inner("lbfgs", 15)
 REGRESSION = Inner("lbfgs", 200)  # of the encoder, on given bits
 RIDGE = 1e-3  # of that regression: bits that can be told apart have no finite optimum
 
@@ -126,6 +128,48 @@ def regress_bits(model: Biased, objective: Objective, bits, encoder):
     return lower(block, encoder, REGRESSION, {})[0]
 
 
+def change_bits(objective: Objective, bits, decoder):
+    """Change each bit of each row, one after the other, where that lowers the loss.
+
+    Parameters
+    ----------
+    objective : Objective
+        Holds rows and model.
+    bits : ndarray of shape (n_samples, n_components)
+        Zeros and ones.
+    decoder : ndarray
+        V and c.
+
+    Returns
+    -------
+    bits : ndarray of shape (n_samples, n_components)
+        Of a loss that is no larger.
+    """
+    model = objective.model
+    V, c = part(decoder, model.shape)
+    p, penalty = {"alpha": -c}, model.penalty
+
+    def losses(pre, x):
+        P = model.decoder.value(Rows(pre, None, False), p)[0]
+        miss = P * P.dtype.type(model.gain) - x
+        return np.einsum("ij,ij->i", miss, miss)
+
+    def share(rows):
+        z, x = bits[rows].copy(), objective.rows(rows)
+        pre = z @ V
+        loss = losses(pre, x)
+        for k in range(z.shape[1]):
+            turn = 1 - 2 * z[:, k]
+            other = pre + turn[:, None] * V[k]
+            changed = losses(other, x)
+            better = changed + penalty * turn < loss
+            z[better, k] += turn[better]
+            pre[better], loss[better] = other[better], changed[better]
+        return z
+
+    return np.concatenate(list(objective.each(share, objective.slices)))
+
+
 def refit(objective: Objective, Z, decoder):
     """Return the decoder of least loss on given codes, and that loss.
 
@@ -166,7 +210,7 @@ def settle(objective: Objective, parameters: Parameters, codes=None):
         The decoder fits the bits that the encoder gives.
     losses : dict of str to float
         Mean loss after each step: "continuous" codes, "binarised", decoder
-        "refitted", and bits given by the encoder, "encoded".
+        "refitted", bits "changed" one by one, and bits given by the encoder, "encoded".
     """
     encoder, decoder = parameters
     losses = {}
@@ -175,6 +219,10 @@ def settle(objective: Objective, parameters: Parameters, codes=None):
         bits = (codes > 0.5).astype(codes.dtype)
         losses["binarised"] = objective.decoder_block(bits).value(decoder)
         decoder, losses["refitted"] = refit(objective, bits, decoder)
+        for _ in range(ROUNDS):
+            bits = change_bits(objective, bits, decoder)
+            block = objective.decoder_block(bits)
+            decoder, losses["changed"] = lower(block, decoder, FOLLOW, {})
         encoder = regress_bits(objective.model, objective, bits, encoder)
     else:
         bits = objective.codes(encoder)

@@ -70,7 +70,7 @@ class Search:
         return moved if self.block.prox is None else self.block.prox(moved, step)
 
     def first_step(self, gradient):
-        """Return a step that lowers the value enough, within a factor of four."""
+        """Return a step at which curvature is covered, within a factor of four."""
         step = 1.0
         falls = self._falls(gradient, step)
         factor = 4.0 if falls else 0.25
@@ -83,9 +83,8 @@ class Search:
     def _falls(self, gradient, step):
         moved = self.move(self.theta, gradient, step)
         way = moved - self.theta
-        needed = 0.25 * float(np.vdot(way, way)) / step
-        value = self.block.value(moved)
-        return bool(value <= self.best - needed) and needed < np.inf
+        model = float(np.vdot(gradient, way) + 0.5 * np.vdot(way, way) / step)
+        return bool(self.block.value(moved) <= self.best + model)
 
 
 def _accelerated(search, n_steps, step, momentum=True):

@@ -255,8 +255,8 @@ class Objective:
     def codes_block(self, decoder):
         """Return the loss, times the number of rows, as a function of free codes.
 
-        Codes are in [0, 1], flat; what is not smooth, penalty and bounds, is in the
-        proximal map ``clip(v - step * penalty, 0, 1)``.
+        Codes are in [0, 1], flat, where the penalty is linear; with it in the gradient,
+        a proximal step is ``clip(v - step * (slope + penalty), 0, 1)``.
 
         Parameters
         ----------
@@ -274,7 +274,8 @@ class Objective:
         def share(Z, rows):
             z = Z.reshape(-1, n_components)[rows]
             loss, H = self._miss(V, c, z, self.rows(rows))
-            return loss + self._size(z), H @ (V.T * V.dtype.type(self.n_rows))
+            by_z = H @ (V.T * V.dtype.type(self.n_rows))
+            return loss + self._size(z), by_z + V.dtype.type(penalty)
 
         def evaluate(Z):
             done = list(self.each(lambda rows: share(Z, rows), self.slices))
@@ -282,7 +283,7 @@ class Objective:
             return float(sum(loss for loss, _ in done)) * self.n_rows, gradient
 
         def prox(Z, step):
-            return np.clip(Z - Z.dtype.type(step * penalty), 0, 1)
+            return np.clip(Z, 0, 1)
 
         return Block(evaluate, lambda Z: evaluate(Z)[0], prox)
 
