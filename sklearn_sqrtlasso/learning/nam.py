@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from sklearn_sqrtlasso.learning.batches import Material, batches
 from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters
+from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 
 LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly
 CAREFUL = (
@@ -269,7 +270,7 @@ class Alternation:
         encoder, decoder = self.parameters
         block = objective.encoder_block(decoder, smooth=not self.exact)
         if self.exact:
-            prox = objective.exact_prox(objective.largest_exact_step())
+            prox = exact_prox(objective, largest_exact_step(objective))
             block = block._replace(prox=prox)
         encoder, by_encoder = lower(
             block, encoder, self.encoder, self.memory["encoder"]

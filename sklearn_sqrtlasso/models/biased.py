@@ -187,7 +187,7 @@ class Objective:
     def codes(self, encoder):
         """Return the codes of all rows, of shape (n_samples, n_components)."""
         W, b = part(encoder, self.model.shape)
-        rows = self.each(lambda s: self._code(W, b, self.rows(s))[1], self.slices)
+        rows = self.each(lambda s: self.code(W, b, self.rows(s))[1], self.slices)
         return np.concatenate(list(rows))
 
     def encoder_block(self, decoder, *, smooth=True):
@@ -211,7 +211,7 @@ class Objective:
         def share(encoder, rows):
             x = self.rows(rows)
             W, b = part(encoder, self.model.shape)
-            u, z, memory = self._code(W, b, x)
+            u, z, memory = self.code(W, b, x)
             loss, H = self._miss(V, c, z, x)
             G = H @ V.T
             if by_code:
@@ -221,7 +221,7 @@ class Objective:
 
         def value(encoder, rows):
             x = self.rows(rows)
-            z = self._code(*part(encoder, self.model.shape), x)[1]
+            z = self.code(*part(encoder, self.model.shape), x)[1]
             return self._miss(V, c, z, x, pull=False)[0] + self._size(z)
 
         return self.block(share, value)
@@ -287,81 +287,14 @@ class Objective:
 
         return Block(evaluate, lambda Z: evaluate(Z)[0], prox)
 
-    def exact_prox(self, largest):
-        r"""Return the proximal map of the penalty of sigmoid codes.
-
-        The minimiser of :math:`e\lambda g(\theta) + \tfrac12\|\theta - v\|^2` is the
-        fixed point of :math:`\theta = v - e \lambda \nabla g(\theta)`, a contraction
-        for :math:`e \le` ``largest``.
-
-        Parameters
-        ----------
-        largest : float
-            As ``largest_exact_step`` returns it.
-
-        Returns
-        -------
-        prox : callable, (theta, step) -> theta
-            Exact up to rounding; longer steps are refused by an infinite result.
-        """
-        by_code = self.model.penalty / self.n_rows
-
-        def share(encoder, rows):
-            x = self.rows(rows)
-            u, z, memory = self._code(*part(encoder, self.model.shape), x)
-            G = np.full_like(z, by_code)
-            H, by_p = self.model.encoder.pull_back(u, {}, z, memory, G)
-            return 0.0, H.T @ x, -by_p["alpha"]
-
-        gradient = self.block(share, None).evaluate
-
-        def prox(v, step):
-            if step > largest:
-                return np.full_like(v, np.inf)
-            theta, size = v, float(np.linalg.norm(v)) + 1.0
-            for _ in range(60):
-                before, theta = theta, v - v.dtype.type(step) * gradient(theta)[1]
-                if np.linalg.norm(theta - before) <= np.finfo(v.dtype).eps * size:
-                    break
-            return theta
-
-        return prox
-
-    def largest_exact_step(self, share=0.8):
-        r"""Return the step up to which the fixed point is that of a contraction.
-
-        The slope of :math:`\sigma'` is at most :math:`1/(6\sqrt3)`, so that of
-        :math:`\nabla g` is at most :math:`\|[X, 1]\|_2^2 / (6 \sqrt 3 N)`.
-
-        Parameters
-        ----------
-        share : float, default=0.8
-            Largest rate of contraction.
-
-        Returns
-        -------
-        step : float
-            Infinite without a penalty.
-        """
-
-        def moment(rows):
-            x = self.rows(rows)
-            x = np.hstack([x, np.ones((len(x), 1), x.dtype)])
-            return x.T @ x
-
-        total = sum(self.each(moment, self.slices))
-        top = float(np.linalg.eigvalsh(total.astype(np.float64))[-1]) / self.n_rows
-        if self.model.penalty == 0:
-            return np.inf
-        return share * 6 * np.sqrt(3) / (self.model.penalty * top)
-
     def rows(self, rows):
         """Return the rows of a slice, dense, in units of ``unit``."""
         x = self.X[rows]
         x = x.toarray() if hasattr(x, "toarray") else x
         return x if self.unit == 1 else x / self.unit
 
-    def _code(self, W, b, x):
+    def code(self, W, b, x):
+        """Return what the encoder's activation saw, the codes, and its memory."""
         rows = Rows(x @ W.T, None, False)
         return rows, *self.model.encoder.value(rows, {"alpha": -b})
 

@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.models.biased import (
     in_unit,
     model_for_unit,
 )
+from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import team
 from tests import oracles
 
@@ -84,8 +85,8 @@ def test_another_unit_is_the_same_objective(encoder, decoder):
 def test_the_exact_prox_is_a_minimiser():
     model, parameters, X = make(penalty=0.5)
     objective = Objective(model, X)
-    largest = objective.largest_exact_step()
-    prox, v = objective.exact_prox(largest), parameters.encoder
+    largest = largest_exact_step(objective)
+    prox, v = exact_prox(objective, largest), parameters.encoder
     step = 0.9 * largest
     theta = prox(v, step)
 
