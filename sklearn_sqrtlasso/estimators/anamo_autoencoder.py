@@ -49,8 +49,9 @@ class ANAMOAutoencoder(NestedEncoder):
         - "smoothstep": :math:`3 q^2 - 2 q^3` with
           :math:`q = \mathrm{clip}(u / \text{width}, 0, 1)` while learning;
         - "relaxed": a code in :math:`[0, 1]` for each row and a decoder are learnt
-          first. Codes are binarised at one half, the decoder is fitted to them, and the
-          encoder is a logistic regression for each bit.
+          first. Codes are binarised at one half, the decoder is fitted to them, bits
+          change one by one where that lowers the objective, and the encoder is a
+          logistic regression for each bit.
 
         In all three, the decoder is fitted once more to the encoder's bits.
     width : float, default=1.0
@@ -77,8 +78,8 @@ class ANAMOAutoencoder(NestedEncoder):
     max_iter : int, default=100
         Number of outer iterations.
     tol : float, default=1e-4
-        Relative fall of the loss that must be seen within five iterations, else learning
-        stops; in [0, 1), and 0 runs all.
+        Relative fall of the loss that must be seen within five iterations, or learning
+        stops; in [0, 1), 0 runs all.
     early_stopping : bool, default=False
         Whether rows are held out, and the parameters that do best on them are kept.
     validation_fraction : float, default=0.1
@@ -114,7 +115,7 @@ class ANAMOAutoencoder(NestedEncoder):
     binary_losses_ : dict of str to float
         With ``binary``: objective when codes were "binarised" and by the "encoded" bits
         at the end; with "relaxed" also of the "continuous" codes and with the decoder
-        "refitted" to the bits.
+        "refitted" to the bits, and with bits "changed" one by one where that helps.
     n_iter_ : int
         Number of outer iterations, those of earlier fits with ``warm_start`` and of
         ``partial_fit`` included.

@@ -1,5 +1,6 @@
 """Three ways to an encoder of bits, and what follows once bits are decided."""
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ REFIT = Inner("lbfgs", 100)  # of the decoder, for given bits
 ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
 FOLLOW = Inner("lbfgs", 15)
 REGRESSION = Inner("lbfgs", 200)  # of the encoder, on given bits
-PULLS = (0.02, 0.05, 0.1, 0.2, 0.3)  # weights, one after the other, of the encoder
 RIDGE = 1e-3  # of that regression: bits that can be told apart have no finite optimum
 
 
@@ -23,15 +23,15 @@ class Binary(NamedTuple):
 
     Attributes
     ----------
-    activation : callable, (width) -> Activation or None
-        What stands for the step while learning; None: that of the estimator.
+    activation : callable, (width) -> Activation
+        What stands for the step while learning.
     middle : float
         Where it is one half, in widths.
     free : bool
         Whether codes are learnt first, and the encoder from them.
     """
 
-    activation: Activation | None
+    activation: Callable[[float], Activation]
     middle: float
     free: bool
 
@@ -129,7 +129,7 @@ def regress_bits(model: Biased, objective: Objective, bits, encoder):
     return lower(block, encoder, REGRESSION, {})[0]
 
 
-def change_bits(objective: Objective, bits, decoder, encoder=None, pull=0.0):
+def change_bits(objective: Objective, bits, decoder):
     """Change each bit of each row, one after the other, where that lowers the loss.
 
     Parameters
@@ -140,10 +140,6 @@ def change_bits(objective: Objective, bits, decoder, encoder=None, pull=0.0):
         Zeros and ones.
     decoder : ndarray
         V and c.
-    encoder : ndarray, default=None
-        W and b, with ``pull`` times whose logistic loss the loss is taken.
-    pull : float, default=0.0
-        Weight of what the encoder says.
 
     Returns
     -------
@@ -161,16 +157,13 @@ def change_bits(objective: Objective, bits, decoder, encoder=None, pull=0.0):
 
     def share(rows):
         z, x = bits[rows].copy(), objective.rows(rows)
-        pre, told = z @ V, np.zeros_like(z)
-        if encoder is not None:
-            W, b = part(encoder, model.shape)
-            told = (x @ W.T + b) * z.dtype.type(pull)
+        pre = z @ V
         loss = losses(pre, x)
         for k in range(z.shape[1]):
             turn = 1 - 2 * z[:, k]
             other = pre + turn[:, None] * V[k]
             changed = losses(other, x)
-            better = changed + (penalty - told[:, k]) * turn < loss
+            better = changed + penalty * turn < loss
             z[better, k] += turn[better]
             pre[better], loss[better] = other[better], changed[better]
         return z
@@ -232,10 +225,6 @@ def settle(objective: Objective, parameters: Parameters, codes=None):
             block = objective.decoder_block(bits)
             decoder, losses["changed"] = lower(block, decoder, FOLLOW, {})
         encoder = regress_bits(objective.model, objective, bits, encoder)
-        for pull in PULLS:
-            bits = change_bits(objective, bits, decoder, encoder, pull)
-            decoder = lower(objective.decoder_block(bits), decoder, FOLLOW, {})[0]
-            encoder = regress_bits(objective.model, objective, bits, encoder)
     else:
         bits = objective.codes(encoder)
         losses["binarised"] = objective.decoder_block(bits).value(decoder)

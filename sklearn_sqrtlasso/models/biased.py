@@ -68,7 +68,20 @@ class Block(NamedTuple):
 
 
 def join(matrix, bias):
-    """Return a block: a matrix and, after it, a bias."""
+    """Return a block: a matrix and, after it, a bias.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, n_columns)
+        W or V.
+    bias : ndarray of shape (n_units,)
+        b or c.
+
+    Returns
+    -------
+    block : ndarray
+        Flat, an array of its own.
+    """
     return np.concatenate([matrix.ravel(), bias])
 
 
@@ -181,11 +194,33 @@ class Objective:
         self.slices = list(gen_batches(self.n_rows, size))
 
     def value(self, parameters: Parameters):
-        """Return the mean loss."""
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Both blocks.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
         return self.encoder_block(parameters.decoder).value(parameters.encoder)
 
     def codes(self, encoder):
-        """Return the codes of all rows, of shape (n_samples, n_components)."""
+        """Return the codes of all rows.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+        """
         W, b = part(encoder, self.model.shape)
         rows = self.each(lambda s: self.code(W, b, self.rows(s))[1], self.slices)
         return np.concatenate(list(rows))
@@ -212,17 +247,18 @@ class Objective:
             x = self.rows(rows)
             W, b = part(encoder, self.model.shape)
             u, z, memory = self.code(W, b, x)
-            loss, H = self._miss(V, c, z, x)
+            loss, H, _ = self._miss(V, c, z, x)
             G = H @ V.T
+            size, sign = self._size(z)
             if by_code:
-                G += np.sign(z) * G.dtype.type(by_code)
+                G += sign * G.dtype.type(by_code)
             H, by_p = self.model.encoder.pull_back(u, {}, z, memory, G)
-            return loss + self._size(z), H.T @ x, -by_p["alpha"]
+            return loss + size, H.T @ x, -by_p["alpha"]
 
         def value(encoder, rows):
             x = self.rows(rows)
             z = self.code(*part(encoder, self.model.shape), x)[1]
-            return self._miss(V, c, z, x, pull=False)[0] + self._size(z)
+            return self._miss(V, c, z, x, pull=False)[0] + self._size(z)[0]
 
         return self.block(share, value)
 
@@ -241,16 +277,17 @@ class Objective:
         """
 
         def share(decoder, rows):
-            z = Z[rows]
-            loss, H = self._miss(*part(decoder, self.model.shape), z, self.rows(rows))
-            return loss + self._size(z), z.T @ H, H.sum(axis=0)
+            z, (V, c) = Z[rows], part(decoder, self.model.shape)
+            loss, H, by_c = self._miss(V, c, z, self.rows(rows))
+            return loss, z.T @ H, by_c
 
         def value(decoder, rows):
             V, c = part(decoder, self.model.shape)
             x = self.rows(rows)
-            return self._miss(V, c, Z[rows], x, pull=False)[0] + self._size(Z[rows])
+            return self._miss(V, c, Z[rows], x, pull=False)[0]
 
-        return self.block(share, value)
+        held = sum(self._size(Z[rows])[0] for rows in self.slices)
+        return self.block(share, value, held)
 
     def codes_block(self, decoder):
         """Return the loss, times the number of rows, as a function of free codes.
@@ -273,9 +310,9 @@ class Objective:
 
         def share(Z, rows):
             z = Z.reshape(-1, n_components)[rows]
-            loss, H = self._miss(V, c, z, self.rows(rows))
+            loss, H, _ = self._miss(V, c, z, self.rows(rows))
             by_z = H @ (V.T * V.dtype.type(self.n_rows))
-            return loss + self._size(z), by_z + V.dtype.type(penalty)
+            return loss + self._size(z)[0], by_z + V.dtype.type(penalty)
 
         def evaluate(Z):
             done = list(self.each(lambda rows: share(Z, rows), self.slices))
@@ -288,33 +325,67 @@ class Objective:
         return Block(evaluate, lambda Z: evaluate(Z)[0], prox)
 
     def rows(self, rows):
-        """Return the rows of a slice, dense, in units of ``unit``."""
+        """Return some rows.
+
+        Parameters
+        ----------
+        rows : slice
+            Which.
+
+        Returns
+        -------
+        x : ndarray of shape (n_rows, n_features)
+            Dense, divided by ``unit``.
+        """
         x = self.X[rows]
         x = x.toarray() if hasattr(x, "toarray") else x
         return x if self.unit == 1 else x / self.unit
 
     def code(self, W, b, x):
-        """Return what the encoder's activation saw, the codes, and its memory."""
+        """Return the codes of rows, and what their pull-back wants.
+
+        Parameters
+        ----------
+        W : ndarray of shape (n_components, n_features)
+            Weights.
+        b : ndarray of shape (n_components,)
+            Biases.
+        x : ndarray of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        u : Rows
+            What the activation was applied to.
+        z : ndarray of shape (n_rows, n_components)
+            Codes.
+        memory : object
+            What the activation remembers.
+        """
         rows = Rows(x @ W.T, None, False)
         return rows, *self.model.encoder.value(rows, {"alpha": -b})
 
     def _miss(self, V, c, z, x, pull=True):
-        """Return the loss, and its gradient with respect to the decoder's input."""
+        """Return the loss, its gradient with respect to ``z V``, and that to c."""
         rows = Rows(z @ V, None, False)
         P, memory = self.model.decoder.value(rows, {"alpha": -c})
         miss = P if self.model.gain == 1 else P * P.dtype.type(self.model.gain)
         miss = miss - x
         loss = float(np.vdot(miss, miss)) / self.n_rows
         if not pull:
-            return loss, None
+            return loss, None, None
         miss *= miss.dtype.type(2 * self.model.gain / self.n_rows)
-        return loss, self.model.decoder.pull_back(rows, {}, P, memory, miss)[0]
+        H, by_p = self.model.decoder.pull_back(rows, {}, P, memory, miss)
+        return loss, H, -by_p["alpha"]
 
     def _size(self, z):
-        total = np.abs(z).sum(dtype=np.float64)
-        return self.model.penalty / self.n_rows * float(total)
+        """Return the penalty of codes, and their signs, 1 if all are positive."""
+        positive = bool(z.min() > 0)  # one look spares two passes of every sigmoid
+        total = (z if positive else np.abs(z)).sum(dtype=np.float64)
+        sign = 1 if positive else np.sign(z)
+        return self.model.penalty / self.n_rows * float(total), sign
 
-    def block(self, share, value):
+    def block(self, share, value, held=0.0):
         """Return a sum over the blocks of rows as a function of one block.
 
         Parameters
@@ -323,6 +394,8 @@ class Objective:
             Part of a slice of the rows in value and gradient.
         value : callable, (theta, rows) -> float
             Part of a slice in the value.
+        held : float, default=0.0
+            What is added to the value.
 
         Returns
         -------
@@ -333,9 +406,10 @@ class Objective:
         def evaluate(theta):
             found = self.each(lambda rows: share(theta, rows), self.slices)
             loss, matrix, bias = (sum(of[1:], of[0]) for of in zip(*found, strict=True))
-            return float(loss), join(matrix, bias)
+            return float(loss + held), join(matrix, bias)
 
         def total(theta):
-            return float(sum(self.each(lambda rows: value(theta, rows), self.slices)))
+            found = self.each(lambda rows: value(theta, rows), self.slices)
+            return float(sum(found) + held)
 
         return Block(evaluate, total)
