@@ -60,8 +60,9 @@ class ANAMOAutoencoder(NestedEncoder):
         Steps on either block in an outer iteration.
     encoder_step, decoder_step : float or "auto", default="auto"
         Length of the steps, above 0; 0.3 to 1 and 1 to 10 are common for sigmoids.
-        "auto" finds one that lowers the objective, and goes on adapting it. With
-        ``binary="relaxed"`` the first is that of the codes.
+        "auto" finds one that lowers the objective, and goes on adapting it; numbers are
+        for rows divided by ``unit_``, which is 1 where a sigmoid restores rows between
+        0 and 1. With ``binary="relaxed"`` the first is that of the codes.
     encoder_method, decoder_method : str, default="fista", "accelerated"
         Inner methods: "gradient", "accelerated" (Nesterov's momentum, that restarts
         where it leads astray) and "fista", which is the same with a proximal map,
@@ -119,8 +120,9 @@ class ANAMOAutoencoder(NestedEncoder):
     n_iter_ : int
         Number of outer iterations, those of earlier fits with ``warm_start`` and of
         ``partial_fit`` included.
-    steps_ : dict of dict
-        Lengths of the last steps of either block, to go on from.
+    optimizer_state_ : dict of dict
+        What the methods of "encoder", "decoder" and free "codes" remember, to go on
+        from: lengths of steps, moments of Adam.
     unit_ : float
         Power of two that learning divides the rows by.
     n_features_in_ : int

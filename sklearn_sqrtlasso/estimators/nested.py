@@ -22,6 +22,7 @@ from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, BITS, Rows
 from sklearn_sqrtlasso.models.biased import Objective, join, model_for_unit, part
 from sklearn_sqrtlasso.models.encoder import Encoder
+from sklearn_sqrtlasso.models.exact_prox import largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import single_rows, team
 from sklearn_sqrtlasso.solvers.visit import visit_codes
 
@@ -55,7 +56,7 @@ class NestedEncoder(Autoencoder):
             memory = {"encoder": {}, "decoder": {}}
         else:
             parameters = present_parameters(self, whole, unit, X.dtype)
-            memory = {side: dict(of) for side, of in self.steps_.items()}
+            memory = {side: dict(of) for side, of in self.optimizer_state_.items()}
         model = model_for_unit(whole, unit)
         material = Material(X, None, False, single_rows(X.shape[0]), unit, None)
         with team(self.n_jobs) as each:
@@ -90,6 +91,8 @@ class NestedEncoder(Autoencoder):
             )
 
         whole = Objective(model, material.X, on_way.each, unit)
+        if on_way.exact and on_way.encoder.step is not None:
+            self._check_exact(on_way.encoder.step, largest_exact_step(whole))
         codes = None
         if self.binary is not None and BINARY[self.binary].free:
             start = whole.codes(on_way.parameters.encoder)
@@ -112,6 +115,13 @@ class NestedEncoder(Autoencoder):
         parameters, losses = settle(bits, centred, codes and codes.codes)
         on_way.parameters = self._moved(parameters, model, 1)
         return history, losses
+
+    def _check_exact(self, step, largest):
+        if step > largest:
+            raise ValueError(
+                f"encoder_step={step} is too long for prox='exact', whose fixed point "
+                f"is found up to {largest:.3g} on these rows: set it to 'auto'."
+            )
 
     def _alternate(self, on_way, material, rng, stopping, report):
         held_out, model = None, on_way.model
@@ -168,10 +178,7 @@ class NestedEncoder(Autoencoder):
         self.time_curve_ = np.concatenate([before[1:], times])
         self.n_iter_ = len(self.loss_curve_)
         self.unit_ = unit
-        self.steps_ = {
-            side: {"step": memory["step"]} if "step" in memory else {}
-            for side, memory in on_way.memory.items()
-        }
+        self.optimizer_state_ = on_way.memory
         if self.binary is not None:
             told = {name: loss * unit * unit for name, loss in losses.items()}
             self.binary_losses_ = told

@@ -66,7 +66,8 @@ class Codes:
         told, decoder = self.alternation, self.alternation.parameters.decoder
         block = self.objective.codes_block(decoder)
         inner = told.encoder
-        flat, first = lower(block, self.codes.ravel(), inner, told.memory["encoder"])
+        memory = told.memory.setdefault("codes", {})
+        flat, first = lower(block, self.codes.ravel(), inner, memory)
         self.codes = flat.reshape(self.codes.shape)
         block = self.objective.decoder_block(self.codes)
         decoder, second = lower(block, decoder, told.decoder, told.memory["decoder"])

@@ -16,7 +16,7 @@ LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or bad
 CAREFUL = (
     0.125  # share of the longest step that falls, to begin with: sigmoids saturate
 )
-LEAST = 1e-4  # share of the first step below which none is: gradients may be surrogates
+LEAST = 1e-4  # share of the first step; shorter ones try it again: slopes may be lent
 ADAM_STEP = 0.01  # where an automatic step of Adam begins
 DECAY, DECAY_OF_SQUARES = 0.9, 0.999
 N_TRIALS = 60  # powers of four in which a first step is looked for
@@ -100,8 +100,10 @@ def _accelerated(search, n_steps, step, momentum=True):
     search.see(y, value)
     home, before, s, fresh, worst, smooth = gradient, y, 1.0, True, value, automatic
     if automatic:
+        if not np.any(gradient):  # says nothing about steps to come
+            return
         step = search.memory.get("step") or CAREFUL * search.first_step(gradient)
-        least = search.memory.setdefault("least", LEAST * step)
+        first = search.memory.setdefault("first", step)
     for n in range(n_steps):
         x = search.move(y, gradient, step)
         faster = (1 + np.sqrt(1 + 4 * s * s)) / 2 if momentum else 1.0
@@ -121,7 +123,7 @@ def _accelerated(search, n_steps, step, momentum=True):
             y, before, gradient, s, fresh = search.theta, search.theta, home, 1.0, True
     if automatic:
         step *= SHORTER if search.best == worst else LONGER if smooth else 1.0
-        step = max(step, least)
+        step = step if step >= LEAST * first else first
     search.memory["step"] = float(step)
 
 
@@ -207,6 +209,9 @@ def lower(block: Block, theta, inner: Inner, memory):
     value : float
         The value there; NaN if it is nowhere finite.
     """
+    if memory.get("method") != inner.method:
+        memory.clear()
+        memory["method"] = inner.method
     search = Search(block, theta, memory)
     METHODS[inner.method](search, inner.n_steps, inner.step)
     return search.theta, search.best if search.best < np.inf else np.nan

@@ -265,11 +265,28 @@ def smoothstep(width):
 
 
 def _sigmoid(V):
-    Z = 0.5 * V
+    return _rise(0.5 * V)
+
+
+def _rise(Z):
+    """Turn half of an input into its sigmoid, in place: passes cost as much as it."""
     np.tanh(Z, out=Z)
     Z += 1
     Z *= 0.5
     return Z
+
+
+def _sigmoid_value(rows, p):
+    Z = rows.U - p["alpha"]
+    Z *= 0.5
+    return _rise(Z), None
+
+
+def _sigmoid_pull_back(rows, p, Z, memory, G):
+    H = 1 - Z
+    H *= Z
+    H *= G
+    return H, {"alpha": -H.sum(axis=0)}
 
 
 def _step(V):
@@ -306,7 +323,9 @@ ACTIVATIONS = MappingProxyType(
         "helu": _pointwise(_relu_value, lambda V, Z: V > -HELU_WINDOW),
         "topk": Activation(_topk, _topk_pull_back, unit="pure"),
         "identity": _pointwise(np.copy, lambda V, Z: 1),
-        "sigmoid": _pointwise(_sigmoid, lambda V, Z: Z * (1 - Z), scales=False),
+        "sigmoid": Activation(
+            _sigmoid_value, _sigmoid_pull_back, scales=False, pointwise=True
+        ),
         "tanh": _pointwise(np.tanh, lambda V, Z: 1 - Z * Z, scales=False),
         "sign": _pointwise(
             _sign, lambda V, Z: 1 - np.tanh(V / SIGN_WINDOW) ** 2, scales=False

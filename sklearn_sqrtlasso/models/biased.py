@@ -279,15 +279,17 @@ class Objective:
         def share(decoder, rows):
             z, (V, c) = Z[rows], part(decoder, self.model.shape)
             loss, H, by_c = self._miss(V, c, z, self.rows(rows))
-            return loss, z.T @ H, by_c
+            return loss + sizes[rows.start], z.T @ H, by_c
 
         def value(decoder, rows):
             V, c = part(decoder, self.model.shape)
             x = self.rows(rows)
-            return self._miss(V, c, Z[rows], x, pull=False)[0]
+            loss = self._miss(V, c, Z[rows], x, pull=False)[0]
+            return loss + sizes[rows.start]
 
-        held = sum(self._size(Z[rows])[0] for rows in self.slices)
-        return self.block(share, value, held)
+        # Added up as in the encoder's block: what does not rise, does not by rounding.
+        sizes = {rows.start: self._size(Z[rows])[0] for rows in self.slices}
+        return self.block(share, value)
 
     def codes_block(self, decoder):
         """Return the loss, times the number of rows, as a function of free codes.
@@ -385,7 +387,7 @@ class Objective:
         sign = 1 if positive else np.sign(z)
         return self.model.penalty / self.n_rows * float(total), sign
 
-    def block(self, share, value, held=0.0):
+    def block(self, share, value):
         """Return a sum over the blocks of rows as a function of one block.
 
         Parameters
@@ -394,8 +396,6 @@ class Objective:
             Part of a slice of the rows in value and gradient.
         value : callable, (theta, rows) -> float
             Part of a slice in the value.
-        held : float, default=0.0
-            What is added to the value.
 
         Returns
         -------
@@ -406,10 +406,9 @@ class Objective:
         def evaluate(theta):
             found = self.each(lambda rows: share(theta, rows), self.slices)
             loss, matrix, bias = (sum(of[1:], of[0]) for of in zip(*found, strict=True))
-            return float(loss + held), join(matrix, bias)
+            return float(loss), join(matrix, bias)
 
         def total(theta):
-            found = self.each(lambda rows: value(theta, rows), self.slices)
-            return float(sum(found) + held)
+            return float(sum(self.each(lambda rows: value(theta, rows), self.slices)))
 
         return Block(evaluate, total)

@@ -132,6 +132,10 @@ BAD = {
         {"decoder_method": "lbfgs", "decoder_step": 0.5},
         r"decoder_step=0\.5.*'auto'",
     ),
+    "an exact step too long": (
+        {"prox": "exact", "encoder_step": 1e6},
+        r"encoder_step=1000000\.0 is too long",
+    ),
     "nothing held out": (
         {"early_stopping": True, "validation_fraction": 1e-4},
         r"validation_fraction=0\.0001",
