@@ -53,7 +53,8 @@ for name, way in ways.items():
     codes = [way(n_bits) for n_bits in lengths]
     restored[name] = [np.sum((new - r) ** 2) / len(new) for _, _, r in codes]
     found[name] = [classes_found(Z, new_Z, "hamming") for Z, new_Z, _ in codes]
-    print(f"{name:32s} error {np.round(restored[name], 2)}, class", np.round(found[name], 3))
+    errors, classes = np.round(restored[name], 2), np.round(found[name], 3)
+    print(f"{name:32s} error {errors}, class {classes}")
 
 # %%
 # The limit is that of signs of Gaussian rows with the same covariance: images are not

@@ -38,7 +38,8 @@ cuts, shapes = np.cumsum([w.size for w in first])[:-1], [w.shape for w in first]
 
 
 def loss_and_gradient(theta):
-    W, b, V, c = (w.reshape(s) for w, s in zip(np.split(theta, cuts), shapes))
+    parts = zip(np.split(theta, cuts), shapes, strict=True)
+    W, b, V, c = (w.reshape(shape) for w, shape in parts)
     Z = expit(X @ W.T + b)
     P = expit(Z @ V + c)
     G = (P - X) * P * (1 - P) * (2 / N)
@@ -69,7 +70,8 @@ with threadpool_limits(1):
         adam(theta, rate)
         curves[f"at once: Adam {rate}"] = np.array(track).T - [[begin], [0]]
     track, begin = [], time.perf_counter()
-    minimize(loss_and_gradient, theta, jac=True, method="L-BFGS-B", options={"maxiter": 700})
+    limit = {"maxiter": 700}
+    minimize(loss_and_gradient, theta, jac=True, method="L-BFGS-B", options=limit)
     curves["at once: L-BFGS"] = np.array(track).T - [[begin], [0]]
 
 # %%

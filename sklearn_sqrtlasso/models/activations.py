@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.adaptive import pull_back_adaptively, shrink_adaptively
 from sklearn_sqrtlasso.kernels.shrinkage import pull_back_runs, shrink_run, shrink_runs
+from sklearn_sqrtlasso.kernels.sigmoid import half_above, lift, pull_back_sigmoid
 from sklearn_sqrtlasso.kernels.unrolled import pull_back_steps, shrink_by_steps
 
 MIN_ROOM = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs: they are steep near 0
@@ -265,28 +266,21 @@ def smoothstep(width):
 
 
 def _sigmoid(V):
-    return _rise(0.5 * V)
-
-
-def _rise(Z):
-    """Turn half of an input into its sigmoid, in place: passes cost as much as it."""
-    np.tanh(Z, out=Z)
-    Z += 1
-    Z *= 0.5
-    return Z
+    return 0.5 * (1 + np.tanh(0.5 * V))
 
 
 def _sigmoid_value(rows, p):
-    Z = rows.U - p["alpha"]
-    Z *= 0.5
-    return _rise(Z), None
+    Z = np.empty_like(rows.U)
+    half_above(rows.U, p["alpha"], Z)
+    np.tanh(Z, out=Z)
+    lift(Z)
+    return Z, None
 
 
 def _sigmoid_pull_back(rows, p, Z, memory, G):
-    H = 1 - Z
-    H *= Z
-    H *= G
-    return H, {"alpha": -H.sum(axis=0)}
+    H, by_alpha = np.empty_like(Z), np.empty(Z.shape[1], Z.dtype)
+    pull_back_sigmoid(Z, G, H, by_alpha)
+    return H, {"alpha": by_alpha}
 
 
 def _step(V):
