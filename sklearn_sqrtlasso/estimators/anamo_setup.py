@@ -5,7 +5,8 @@ import numpy as np
 from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.nam import WITH_PROX, Inner
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
-from sklearn_sqrtlasso.models.biased import Biased, Parameters, in_unit, join, part
+from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
+from sklearn_sqrtlasso.models.biased_units import in_unit
 
 DECODERS = tuple(name for name in POINTWISE if name != "sign")  # it has no slope
 INVERSES = {"identity": lambda x: x, "sigmoid": lambda x: np.log(x) - np.log1p(-x)}

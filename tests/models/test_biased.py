@@ -11,9 +11,8 @@ from sklearn_sqrtlasso.models.biased import (
     Biased,
     Objective,
     Parameters,
-    in_unit,
-    model_for_unit,
 )
+from sklearn_sqrtlasso.models.biased_units import in_unit, model_for_unit
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import team
 from tests import oracles
