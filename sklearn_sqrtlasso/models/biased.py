@@ -73,7 +73,7 @@ def join(matrix, bias):
     matrix : ndarray of shape (n_rows, n_columns)
         W or V.
     bias : ndarray of shape (n_units,)
-        b or c.
+        Of W or V: b or c.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Two layers with biases in another unit of the rows: the same map, the same loss."""
+"""Two layers with biases for another unit of the rows: same map, same loss."""
 
 from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
 

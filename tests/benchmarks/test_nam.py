@@ -1,4 +1,4 @@
-"""Nested alternating minimisation: its products alone, torch, and objectives reached."""
+"""Nested alternating minimisation against its products, torch and equal time."""
 
 import time
 from contextlib import suppress
@@ -40,7 +40,7 @@ def bare_products(X):
         return (R @ W.T).T @ x
 
     def decode(block):
-        x, z = block
+        z = block[1]
         return z.T @ (z @ W)
 
     def iterate():
