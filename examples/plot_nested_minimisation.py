@@ -86,7 +86,7 @@ for name, (times, losses) in curves.items():
 for name, floor in floors.items():
     print(f"{name + ', without penalty':46s} {floor:.3f}")
     ax.axhline(floor, color="k", lw=0.6)
-    ax.annotate(name, (seconds, floor), ha="right", va="bottom")
+    ax.annotate(f"{name}, without penalty", (0.15 * seconds, floor), va="top")
 ax.set(xlabel="seconds", ylabel="objective", yscale="log", xlim=(0, seconds))
 ax.legend(frameon=False, fontsize=8)
 plt.show()
