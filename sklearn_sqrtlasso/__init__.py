@@ -1,6 +1,7 @@
 """Sparse codes that survive noise: square-root-lasso coding and learning of rows."""
 
 from sklearn_sqrtlasso._version import __version__
+from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
 from sklearn_sqrtlasso.estimators.relaxed_sparse_coder import RelaxedSparseCoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
@@ -8,6 +9,7 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import SqrtLassoCV, sqrt_lasso
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
 __all__ = [
+    "ANAMOAutoencoder",
     "NeLUAutoencoder",
     "RelaxedSparseCoder",
     "SqrtLasso",

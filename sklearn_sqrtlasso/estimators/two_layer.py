@@ -1,10 +1,9 @@
-"""What two-layer autoencoders share: learning in epochs, codes, noise, report."""
+"""A two-layer model learnt by Adam: its parameters, its epochs, its codes."""
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.estimators.base import RowEncoder, resolve_groups
+from sklearn_sqrtlasso.estimators.autoencoder import Autoencoder
 from sklearn_sqrtlasso.estimators.nelu_setup import (
     activation_of,
     check_lesson,
@@ -15,7 +14,6 @@ from sklearn_sqrtlasso.estimators.nelu_setup import (
     present_layers,
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.report import CodeReport
 from sklearn_sqrtlasso.learning.adam import Adam, Moments, Schedule, n_batches
 from sklearn_sqrtlasso.learning.batches import split_runs, take
 from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
@@ -23,41 +21,15 @@ from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.decoders import DECODERS, best_atoms
 from sklearn_sqrtlasso.models.encoder import Encoder
 from sklearn_sqrtlasso.models.two_layer import SCALARS, in_units
-from sklearn_sqrtlasso.solvers.frame import row_norms
 from sklearn_sqrtlasso.solvers.rows import single_rows, team
 from sklearn_sqrtlasso.solvers.visit import visit_codes
 
 
-class TwoLayerEncoder(RowEncoder):
-    """Learn a two-layer model by Adam, code rows by it, and tell how it does.
+class TwoLayerEncoder(Autoencoder):
+    """Learn a two-layer model by Adam, and code rows by it.
 
     A subclass has the parameters that ``nelu_setup`` reads.
     """
-
-    def report(self, X, *, groups=None):
-        """Tell how the units are used on the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
-
-        Returns
-        -------
-        report : CodeReport
-            Share of dead units, mean number of active units, explained variance.
-        """
-        check_is_fitted(self)
-        score = self.score(X, groups=groups)
-        X = self._validate(X, reset=False)
-        runs = resolve_groups(groups, X.shape[0])
-        counts = self._visit_codes(X, runs, lambda b: np.count_nonzero(b.Z, axis=0))
-        used = np.sum(counts, axis=0)
-        return CodeReport(
-            float(np.mean(used == 0)), float(used.sum() / X.shape[0]), score, len(used)
-        )
 
     def _learn(self, X, runs, X_clean=None, Z=None):
         begins = not (self.warm_start and hasattr(self, "components_"))
@@ -205,23 +177,6 @@ class TwoLayerEncoder(RowEncoder):
             whole_runs=self.n_unrolled is not None,
             n_jobs=self.n_jobs,
         )
-
-    def _noise_scale(self, X, runs):
-        norms = np.empty(X.shape[0])
-
-        def measure(block):
-            x = block.X.toarray() if hasattr(block.X, "toarray") else block.X
-            norms[block.rows] = row_norms(x - self._decode(block.Z))
-
-        self._visit_codes(X, runs, measure)
-        places = slice(None) if runs.order is None else runs.order
-        first, n_rows = runs.starts[:-1], np.diff(runs.starts)
-        norms = norms[places]
-        top = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
-        mean = np.add.reduceat((norms / top) ** 2, first) / n_rows / X.shape[1]
-        sigma = np.empty(X.shape[0], X.dtype)
-        sigma[places] = top * np.repeat(np.sqrt(mean), n_rows)
-        return sigma
 
     def _decode(self, Z):
         return Z @ self.decoder_.astype(Z.dtype, copy=False)

