@@ -143,10 +143,9 @@ def noise_share(alpha, positive):
         tau = math.sqrt(c * share)
         below = math.erf(tau * math.sqrt(0.5))
         density = math.exp(-0.5 * tau * tau) / math.sqrt(2 * math.pi)
-        share = below - 2 * tau * density + tau * tau * (1 - below)
-        if positive:
-            share = 0.5 + 0.5 * share
-    return max(share, 0.01)
+        kept = below - 2 * tau * density + tau * tau * (1 - below)
+        share = max(0.5 + 0.5 * kept if positive else kept, 0.01)  # rounding below 0
+    return share
 
 
 @step
