@@ -22,6 +22,12 @@ No atom that has just entered or left needs an exception, and ties are steps of 
 zero. An event changes the inverse of ``G_AA`` by ``h w w'``, and all lines along the
 one vector ``v = w G_A``.
 
+Most atoms are far from the cone. Correlations seldom move faster than the penalty
+("strong rules", Tibshirani et al. 2012), so the path goes by stages: while the penalty
+falls by half, only the lines of near atoms are drawn, beside a copy of their inner
+products. An atom that enters from farther off is missed; the certificate will tell, and
+the row is then coded with all atoms near.
+
 A path that meets rounding too large for it ends early; the certificate will tell.
 """
 
@@ -35,6 +41,8 @@ DEPENDENT = 1e-11  # share of an atom's energy outside of the span of the active
 LOST_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
 MET = 1e-20  # share of a row below which it is met, and no atom is missing
 LOST = 1e-11  # penalty, relative to the largest, below which lines are rounding
+PACE = 0.5  # share of the penalty to which a choice of near atoms lasts
+SHARE = 0.4  # of the penalty that an atom must correlate by to be near
 
 
 @step
@@ -47,15 +55,15 @@ def index_mask(n):
 
 
 @step
-def advance(e, a, v, free, fe, fa, both, inverse_mu, mask):
-    """Move the lines of all atoms along ``v``; return a key of the next to enter.
+def advance(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
+    """Move the first n lines along ``v``; return a key of the next atom to enter.
 
     The key is the penalty at which the atom enters, as the bits of a float, with the
     atom in place of its lowest bits: positive floats are ordered like their bits, and
     the largest integer is found by vector instructions.
     """
     best = np.int64(0)
-    for j in range(e.shape[0]):
+    for j in range(n):
         e[j] += fe * v[j]
         a[j] += fa * v[j]
         above = e[j] > 0
@@ -69,23 +77,79 @@ def advance(e, a, v, free, fe, fa, both, inverse_mu, mask):
 
 
 @step
-def combine(G, active, w, k, v):
-    """Write ``sum_i w_i G[active_i]`` over the first ``k >= 1`` active atoms into v."""
-    g0, w0 = active[0], w[0]
-    for j in range(v.shape[0]):
-        v[j] = w0 * G[g0, j]
+def combine(S, w, k, v, n):
+    """Write ``sum_i w_i S_i`` over the first ``k >= 1`` rows of S into v."""
+    w0 = w[0]
+    for j in range(n):
+        v[j] = w0 * S[0, j]
     i = 1
     while i + 4 <= k:
-        g0, g1, g2, g3 = active[i], active[i + 1], active[i + 2], active[i + 3]
         w0, w1, w2, w3 = w[i], w[i + 1], w[i + 2], w[i + 3]
-        for j in range(v.shape[0]):
-            v[j] += (w0 * G[g0, j] + w1 * G[g1, j]) + (w2 * G[g2, j] + w3 * G[g3, j])
+        for j in range(n):
+            v[j] += (w0 * S[i, j] + w1 * S[i + 1, j]) + (
+                w2 * S[i + 2, j] + w3 * S[i + 3, j]
+            )
         i += 4
     while i < k:
-        g0, w0 = active[i], w[i]
-        for j in range(v.shape[0]):
-            v[j] += w0 * G[g0, j]
+        w0 = w[i]
+        for j in range(n):
+            v[j] += w0 * S[i, j]
         i += 1
+
+
+@step
+def largest(c, both):
+    """Return the penalty from which a code is zero."""
+    best = 0.0
+    for j in range(c.shape[0]):
+        size = c[j] if c[j] > 0 else -c[j] * both
+        best = size if size > best else best
+    return best
+
+
+@step
+def correlate(c, G, active, ls, d, k, mu, v):
+    """Write the correlations of all atoms at mu into v."""
+    for j in range(c.shape[0]):
+        v[j] = c[j]
+    i = 0
+    while i + 4 <= k:
+        g0, g1, g2, g3 = active[i], active[i + 1], active[i + 2], active[i + 3]
+        z0, z1 = ls[i] - mu * d[i], ls[i + 1] - mu * d[i + 1]
+        z2, z3 = ls[i + 2] - mu * d[i + 2], ls[i + 3] - mu * d[i + 3]
+        for j in range(c.shape[0]):
+            v[j] -= (z0 * G[g0, j] + z1 * G[g1, j]) + (z2 * G[g2, j] + z3 * G[g3, j])
+        i += 4
+    while i < k:
+        g0, z0 = active[i], ls[i] - mu * d[i]
+        for j in range(c.shape[0]):
+            v[j] -= z0 * G[g0, j]
+        i += 1
+
+
+@step
+def choose(v, active, k, mu, share, both, near, place):
+    """Name atoms that correlate by more than a share of mu; return their number."""
+    for i in range(k):
+        v[active[i]] = mu
+    n, least = 0, share * mu
+    for j in range(v.shape[0]):
+        near[n], place[j] = j, n
+        n += (v[j] if v[j] > 0 else -v[j] * both) > least
+    return n
+
+
+@step
+def draw_lines(c, S, near, n, at, signs, ls, d, k, e, a, free):
+    """Write the lines of the near atoms, from nothing but those of the code."""
+    for q in range(n):
+        e[q], a[q], free[q] = c[near[q]], 0.0, 1.0
+    for i in range(k):
+        for q in range(n):
+            e[q] -= ls[i] * S[i, q]
+            a[q] += d[i] * S[i, q]
+    for i in range(k):
+        e[at[i]], a[at[i]], free[at[i]] = 0.0, signs[i], 0.0
 
 
 @step
@@ -102,15 +166,17 @@ def first_to_leave(ls, d, signs, k, mu):
 
 
 @step
-def weights_of_entry(G, M, active, w, k, j):
-    """Write ``(-M G_Aj, 1)`` into ``w``; return the energy of j outside the span."""
-    left = G[j, j]
+def weights_of_entry(S, M, at, w, g, k, place):
+    """Write ``(-M g, 1)`` for the last row g of S into w; return the energy outside."""
+    for q in range(k):
+        g[q] = S[k, at[q]]
+    left = S[k, place]
     for i in range(k):
         total = 0.0
         for q in range(k):
-            total += M[i, q] * G[j, active[q]]
+            total += M[i, q] * g[q]
         w[i] = -total
-        left -= total * G[j, active[i]]
+        left -= total * g[i]
     w[k] = 1.0
     return left
 
@@ -133,23 +199,16 @@ def move(ls, d, w, fe, fa, k):
 
 
 @step
-def forget(M, ls, d, signs, active, place, last):
+def forget(M, S, n, ls, d, signs, active, at, place, last):
     """Put the last active atom in the place of the one that leaves."""
-    active[place], signs[place] = active[last], signs[last]
+    active[place], at[place], signs[place] = active[last], at[last], signs[last]
     ls[place], d[place] = ls[last], d[last]
+    for q in range(n):
+        S[place, q] = S[last, q]
     for q in range(last + 1):
         M[place, q] = M[last, q]
     for q in range(last + 1):
         M[q, place] = M[q, last]
-
-
-@step
-def release(free, G, active, k):
-    """Let all atoms enter but the active ones and zeros."""
-    for j in range(free.shape[0]):
-        free[j] = 1.0 if G[j, j] > 0 else 0.0
-    for i in range(k):
-        free[active[i]] = 0.0
 
 
 @step
@@ -209,30 +268,27 @@ def entry(e, a, free, j, both, mu):
     return min(size / max(1 - sign * a[j], size / mu + 1e-300), mu), sign
 
 
-@kernel
-def larger(M, k):
-    """Return a square of twice the size of ``M``, with its entries."""
-    grown = np.empty((2 * k, 2 * k))
-    for i in range(k):
-        for q in range(k):
-            grown[i, q] = M[i, q]
-    return grown
+@step
+def gather(G, atom, near, n, S, i):
+    """Write what the near atoms have in common with one into the i-th row of S."""
+    q = 0
+    while q + 4 <= n:
+        j0, j1 = np.uint64(near[q]), np.uint64(near[q + 1])
+        j2, j3 = np.uint64(near[q + 2]), np.uint64(near[q + 3])
+        S[i, q], S[i, q + 1] = G[atom, j0], G[atom, j1]
+        S[i, q + 2], S[i, q + 3] = G[atom, j2], G[atom, j3]
+        q += 4
+    while q < n:
+        S[i, q] = G[atom, near[q]]
+        q += 1
 
 
 @step
-def begin(C, row, G, active, e, a, v, free):
-    """Draw the lines of a zero code."""
-    for j in range(e.shape[0]):
-        e[j], a[j], v[j] = C[row, j], 0.0, 0.0
-    release(free, G, active, 0)
-
-
-@step
-def append(M, k, active, signs, ls, d, j, sign):
+def append(M, k, active, at, signs, ls, d, j, place, sign):
     """Make room for atom j behind the k active ones."""
     for i in range(k + 1):
         M[i, k] = M[k, i] = 0.0
-    active[k], signs[k], ls[k], d[k] = j, sign, 0.0, 0.0
+    active[k], at[k], signs[k], ls[k], d[k] = j, place, sign, 0.0, 0.0
 
 
 @step
@@ -242,6 +298,17 @@ def remove(M, ls, d, w, k, place):
         w[i] = M[i, place]
     h = -1 / M[place, place]
     return -ls[place] * h, d[place] * h, h
+
+
+@step
+def decode(D, active, d, k, factor, r):
+    """Write ``factor d D`` into ``r``."""
+    for j in range(D.shape[1]):
+        r[j] = 0.0
+    for i in range(k):
+        atom, value = active[i], factor * d[i]
+        for j in range(D.shape[1]):
+            r[j] += value * D[atom, j]
 
 
 @step
@@ -259,75 +326,39 @@ def finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost):
         ls[i] = signs[i] * max(signs[i] * ls[i], 0.0)
     if energy_left(x, D, active, ls, k, r) < lost and k > 0:
         for _ in range(2):
-            combine(D, active, d, k, r[: x.shape[0]])
-            for j in range(x.shape[0]):
-                r[j] = -r[j]
+            decode(D, active, d, k, -1.0, r)
             correct(D, M, active, signs, -1.0, r, w, k, d)
-        combine(D, active, d, k, r[: x.shape[0]])
+        decode(D, active, d, k, 1.0, r)
+
+
+@step
+def begin_stage(c, G, room, code, lines, places, k, mu, share, both):
+    """Draw the lines of the atoms that may enter soon; return their number and S."""
+    ls, d, signs = code[0], code[1], code[2]
+    active, at, near, place_of = places[0], places[1], places[2], places[3]
+    correlate(c, G, active, ls, d, k, mu, lines[2])
+    n = choose(lines[2], active, k, mu, share, both, near, place_of)
+    S = room[: room.shape[0] // G.shape[0] * n].reshape(room.shape[0] // G.shape[0], n)
+    for i in range(k):
+        at[i] = place_of[active[i]]
+        gather(G, active[i], near, n, S, i)
+    draw_lines(c, S, near, n, at, signs, ls, d, k, lines[0], lines[1], lines[3])
+    return n, S
+
+
+@step
+def write(code, active, k, out, dual, row):
+    """Write the code and the direction of the residual of a row."""
+    for j in range(out.shape[1]):
+        out[row, j] = 0.0
+    for i in range(k):
+        out[row, active[i]] = code[0, i]
+    for j in range(dual.shape[1]):
+        dual[row, j] = code[4, j]
 
 
 @kernel
-def follow_path(x, D, G, C, row, alpha, root, both, lines, entries, active, M):
-    """Follow the path of one row; return the number of active atoms and M.
-
-    Codes are nonnegative if ``both`` is 0, of both signs if it is 1. The code is left
-    in the first row of ``entries``, the direction of the residual in the last, the
-    atoms in ``active``. ``lines`` has shape (4, n_components), ``entries`` five rows,
-    and M is square, grown where needed.
-    """
-    e, a, v, free = lines[0], lines[1], lines[2], lines[3]
-    ls, d, signs, w, r = entries[0], entries[1], entries[2], entries[3], entries[4]
-    most, mask = active.shape[0] - 1, index_mask(e.shape[0])
-    begin(C, row, G, active, e, a, v, free)
-    whole = energy_left(x, D, active, ls, 0, r)
-    energy, steep, k, blocked, mu, top, nu = whole, 0.0, 0, False, np.inf, 0.0, 0.0
-    key = advance(e, a, v, free, 0.0, 0.0, both, 0.0, mask)
-    for _ in range(20 * most + 100):
-        j = key & mask
-        enters, sign = entry(e, a, free, j, both, mu)
-        leaves, place = first_to_leave(ls, d, signs, k, mu)
-        top = max(top, enters)
-        if energy < LOST_ENERGY * whole:
-            refine(x, D, M, active, signs, ls, w, r, k, 0.0)
-            energy = energy_left(x, D, active, ls, k, r)
-            enters = 0.0 if energy < MET * whole else enters
-        nu = root_penalty(alpha, energy, steep, mu) if root else alpha
-        if max(enters, leaves) <= max(nu, LOST * top):
-            break
-        mu = max(enters, leaves)
-        if leaves >= enters:
-            j = active[place]
-            fe, fa, h = remove(M, ls, d, w, k, place)
-        else:
-            left = weights_of_entry(G, M, active, w, k, j)
-            free[j] = 0.0
-            if left <= DEPENDENT * G[j, j] or k == most:
-                blocked = True
-                key = advance(e, a, v, free, 0.0, 0.0, both, 1 / mu, mask)
-                continue
-            M = larger(M, k) if k == M.shape[0] else M
-            append(M, k, active, signs, ls, d, j, sign)
-            fe, fa, h = -e[j] / left, (sign - a[j]) / left, 1 / left
-            k += 1
-        combine(G, active, w, k, v)
-        add_outer(M, w, h, k)
-        move(ls, d, w, fe, fa, k)
-        energy, steep = energy - fe * fe / h, steep + fa * fa / h
-        if h < 0:
-            k -= 1
-            free[j] = 1.0
-            forget(M, ls, d, signs, active, place, k)
-            if blocked:
-                release(free, G, active, k)
-                blocked = False
-        key = advance(e, a, v, free, fe, fa, both, 1 / mu, mask)
-    nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
-    finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
-    return k, M
-
-
-@kernel
-def lasso_paths(X, D, G, C, alpha, root, positive, out, dual):
+def lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
     """Code rows by the lasso or the square-root lasso, in double precision.
 
     Parameters
@@ -347,24 +378,68 @@ def lasso_paths(X, D, G, C, alpha, root, positive, out, dual):
         Whether the norm of the residual is not squared.
     positive : bool
         Whether codes are nonnegative.
+    screen : bool
+        Whether to watch near atoms only: faster, and seldom wrong.
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
     dual : ndarray of shape (n_samples, n_features)
         Overwritten with the direction of the residual, known also where the residual
         itself is lost in rounding.
     """
-    p, n = D.shape
-    most = min(n, p)
-    lines, entries = np.empty((4, p)), np.zeros((5, max(n, most + 1)))
-    active, M = np.zeros(most + 1, np.int64), np.empty((32, 32))
-    both = 0.0 if positive else 1.0
+    p, most, both = D.shape[0], min(D.shape[0], D.shape[1]), 0.0 if positive else 1.0
+    lines, places = np.zeros((4, p)), np.zeros((4, max(p, most + 1)), np.int64)
+    code, M = np.zeros((5, max(X.shape[1], most + 1))), np.empty((most + 1, most + 1))
+    room = np.empty((most + 1) * p)
+    e, a, v, free = lines[0], lines[1], lines[2], lines[3]
+    ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
+    active, at, near = places[0], places[1], places[2]
+    mask, pace, share = index_mask(p), 0.0, -1.0
+    if screen:
+        pace, share = PACE, SHARE
     for row in range(X.shape[0]):
-        for j in range(p):
-            out[row, j] = 0.0
-        k, M = follow_path(
-            X[row], D, G, C, row, alpha[row], root, both, lines, entries, active, M
-        )
-        for i in range(k):
-            out[row, active[i]] = entries[0, i]
-        for j in range(n):
-            dual[row, j] = entries[4, j]
+        x, c = X[row], C[row]
+        whole, top = energy_left(x, D, active, ls, 0, r), largest(c, both)
+        energy, steep, fe, fa, nu = whole, 0.0, 0.0, 0.0, 0.0
+        k, n, S, blocked, mu, floor, free[0] = 0, 0, M, False, top, top, 0.0
+        for _ in range(20 * (most + p)):
+            key = advance(e, a, v, free, n, fe, fa, both, 1 / mu, mask)
+            place, fe, fa = key & mask, 0.0, 0.0
+            enters, sign = entry(e, a, free, place, both, mu)
+            leaves, leaver = first_to_leave(ls, d, signs, k, mu)
+            if energy < LOST_ENERGY * whole:
+                refine(x, D, M, active, signs, ls, w, r, k, 0.0)
+                energy = energy_left(x, D, active, ls, k, r)
+                enters = 0.0 if energy < MET * whole else enters
+            nu = root_penalty(alpha[row], energy, steep, mu) if root else alpha[row]
+            then, end = max(enters, leaves), max(nu, LOST * top)
+            if max(then, end) < floor:
+                n, S = begin_stage(c, G, room, code, lines, places, k, floor, share, both)
+                floor, blocked = pace * floor, False
+                continue
+            if then <= end:
+                break
+            mu = then
+            if leaves >= enters:
+                fe, fa, h = remove(M, ls, d, w, k, leaver)
+            else:
+                gather(G, near[place], near, n, S, k)
+                left = weights_of_entry(S, M, at, w, r, k, place)
+                free[place] = 0.0
+                if left <= DEPENDENT * S[k, place] or k == most:
+                    blocked = True
+                    continue
+                append(M, k, active, at, signs, ls, d, near[place], place, sign)
+                fe, fa, h = -e[place] / left, (sign - a[place]) / left, 1 / left
+                k += 1
+            combine(S, w, k, v, n)
+            add_outer(M, w, h, k)
+            move(ls, d, w, fe, fa, k)
+            energy, steep = energy - fe * fe / h, steep + fa * fa / h
+            if h < 0:
+                k -= 1
+                free[at[leaver]] = 1.0
+                forget(M, S, n, ls, d, signs, active, at, leaver, k)
+                floor = mu if blocked else floor  # they may enter now
+        nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
+        finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
+        write(code, active, k, out, dual, row)

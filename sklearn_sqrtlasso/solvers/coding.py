@@ -30,8 +30,17 @@ def _lasso(rows, atoms, rule, root):
     alpha = np.full(len(X), rule.alpha) if root else _scaled(rule.alpha, rows)
     Z, dual = np.empty_like(C), np.empty_like(X)
     gap, norm = np.empty(len(X)), np.empty(len(X))
-    lasso_paths(X, *atoms, C, alpha, root, rule.positive, Z, dual)
-    lasso_gaps(X, *atoms, C, Z, dual, alpha, root, rule.positive, gap, norm)
+
+    def follow(at, screen):
+        x, c, z, y = X[at], C[at], Z[at], dual[at]
+        lasso_paths(x, *atoms, c, alpha[at], root, rule.positive, screen, z, y)
+        lasso_gaps(
+            x, *atoms, c, z, y, alpha[at], root, rule.positive, gap[at], norm[at]
+        )
+
+    follow(slice(None), True)
+    for i in np.flatnonzero(~(gap <= rule.tol)):
+        follow(slice(i, i + 1), False)
     for i in np.flatnonzero(~(gap <= rule.tol)):
         z = np.where(np.isfinite(Z[i]), Z[i], 0.0)
         descend(X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, 1e-15, z)

@@ -194,6 +194,6 @@ def _lasso_on_support(rows, atoms, i, z, penalty, positive):
     fit, code, dual = np.zeros_like(z), np.empty((1, len(support))), rows.X[:1].copy()
     D, G = atoms.D[support], atoms.G[np.ix_(support, support)]
     C, penalty = rows.C[i][support][None], np.array([penalty])
-    lasso_paths(rows.X[i : i + 1], D, G, C, penalty, False, positive, code, dual)
+    lasso_paths(rows.X[i : i + 1], D, G, C, penalty, False, positive, False, code, dual)
     fit[support] = code[0]
     return fit
