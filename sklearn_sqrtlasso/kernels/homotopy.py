@@ -46,15 +46,6 @@ SHARE = 0.4  # of the penalty that an atom must correlate by to be near
 
 
 @step
-def index_mask(n):
-    """Return the low bits of a mantissa that hold an index below ``n``."""
-    mask = np.int64(1)
-    while mask < n:
-        mask = 2 * mask
-    return mask - 1
-
-
-@step
 def advance(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     """Move the first n lines along ``v``; return a key of the next atom to enter.
 
@@ -76,24 +67,23 @@ def advance(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     return best
 
 
-@step
-def combine(S, w, k, v, n):
-    """Write ``sum_i w_i S_i`` over the first ``k >= 1`` rows of S into v."""
-    w0 = w[0]
-    for j in range(n):
-        v[j] = w0 * S[0, j]
-    i = 1
+@kernel
+def combine(base, A, rows, w, factor, k, v):
+    """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v."""
+    for j in range(A.shape[1]):
+        v[j] = base[j]
+    i = 0
     while i + 4 <= k:
-        w0, w1, w2, w3 = w[i], w[i + 1], w[i + 2], w[i + 3]
-        for j in range(n):
-            v[j] += (w0 * S[i, j] + w1 * S[i + 1, j]) + (
-                w2 * S[i + 2, j] + w3 * S[i + 3, j]
-            )
+        g0, g1, g2, g3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        w0, w1 = factor * w[i], factor * w[i + 1]
+        w2, w3 = factor * w[i + 2], factor * w[i + 3]
+        for j in range(A.shape[1]):
+            v[j] += (w0 * A[g0, j] + w1 * A[g1, j]) + (w2 * A[g2, j] + w3 * A[g3, j])
         i += 4
     while i < k:
-        w0 = w[i]
-        for j in range(n):
-            v[j] += w0 * S[i, j]
+        g0, w0 = rows[i], factor * w[i]
+        for j in range(A.shape[1]):
+            v[j] += w0 * A[g0, j]
         i += 1
 
 
@@ -108,48 +98,15 @@ def largest(c, both):
 
 
 @step
-def correlate(c, G, active, ls, d, k, mu, v):
-    """Write the correlations of all atoms at mu into v."""
-    for j in range(c.shape[0]):
-        v[j] = c[j]
-    i = 0
-    while i + 4 <= k:
-        g0, g1, g2, g3 = active[i], active[i + 1], active[i + 2], active[i + 3]
-        z0, z1 = ls[i] - mu * d[i], ls[i + 1] - mu * d[i + 1]
-        z2, z3 = ls[i + 2] - mu * d[i + 2], ls[i + 3] - mu * d[i + 3]
-        for j in range(c.shape[0]):
-            v[j] -= (z0 * G[g0, j] + z1 * G[g1, j]) + (z2 * G[g2, j] + z3 * G[g3, j])
-        i += 4
-    while i < k:
-        g0, z0 = active[i], ls[i] - mu * d[i]
-        for j in range(c.shape[0]):
-            v[j] -= z0 * G[g0, j]
-        i += 1
-
-
-@step
-def choose(v, active, k, mu, share, both, near, place):
-    """Name atoms that correlate by more than a share of mu; return their number."""
+def choose(v, active, k, mu, least, both, near, place):
+    """Name atoms that correlate by mu or above ``least``; return their number."""
     for i in range(k):
         v[active[i]] = mu
-    n, least = 0, share * mu
+    n = 0
     for j in range(v.shape[0]):
         near[n], place[j] = j, n
         n += (v[j] if v[j] > 0 else -v[j] * both) > least
     return n
-
-
-@step
-def draw_lines(c, S, near, n, at, signs, ls, d, k, e, a, free):
-    """Write the lines of the near atoms, from nothing but those of the code."""
-    for q in range(n):
-        e[q], a[q], free[q] = c[near[q]], 0.0, 1.0
-    for i in range(k):
-        for q in range(n):
-            e[q] -= ls[i] * S[i, q]
-            a[q] += d[i] * S[i, q]
-    for i in range(k):
-        e[at[i]], a[at[i]], free[at[i]] = 0.0, signs[i], 0.0
 
 
 @step
@@ -182,27 +139,24 @@ def weights_of_entry(S, M, at, w, g, k, place):
 
 
 @step
-def add_outer(M, w, h, k):
-    """Add ``h w w'`` to the leading square of ``M``."""
+def bend(M, ls, d, w, h, fe, fa, k):
+    """Change the inverse and the lines of the active entries by an event."""
     for i in range(k):
+        ls[i] -= fe * w[i]
+        d[i] += fa * w[i]
         hw = h * w[i]
         for q in range(k):
             M[i, q] += hw * w[q]
 
 
 @step
-def move(ls, d, w, fe, fa, k):
-    """Move the lines of the active entries."""
-    for i in range(k):
-        ls[i] -= fe * w[i]
-        d[i] += fa * w[i]
-
-
-@step
-def forget(M, S, n, ls, d, signs, active, at, place, last):
+def forget(M, S, n, code, places, free, place, last):
     """Put the last active atom in the place of the one that leaves."""
-    active[place], at[place], signs[place] = active[last], at[last], signs[last]
-    ls[place], d[place] = ls[last], d[last]
+    free[places[1, place]] = 1.0
+    for i in range(2):
+        places[i, place] = places[i, last]
+    for i in range(3):
+        code[i, place] = code[i, last]
     for q in range(n):
         S[place, q] = S[last, q]
     for q in range(last + 1):
@@ -211,15 +165,10 @@ def forget(M, S, n, ls, d, signs, active, at, place, last):
         M[q, place] = M[q, last]
 
 
-@step
+@kernel
 def energy_left(x, D, active, z, k, r):
     """Write ``x - z D`` into ``r``; return its energy."""
-    for j in range(x.shape[0]):
-        r[j] = x[j]
-    for i in range(k):
-        atom, value = active[i], z[i]
-        for j in range(x.shape[0]):
-            r[j] -= value * D[atom, j]
+    combine(x, D, active, z, -1.0, k, r)
     energy = 0.0
     for j in range(x.shape[0]):
         energy += r[j] * r[j]
@@ -255,9 +204,10 @@ def correct(D, M, active, signs, level, r, w, k, z):
 
 @step
 def refine(x, D, M, active, signs, z, w, r, k, mu):
-    """Correct the code once, so that active atoms correlate by ``mu signs``."""
+    """Correct the code once, to correlations ``mu signs``; return the energy left."""
     energy_left(x, D, active, z, k, r)
     correct(D, M, active, signs, mu, r, w, k, z)
+    return energy_left(x, D, active, z, k, r)
 
 
 @step
@@ -301,60 +251,64 @@ def remove(M, ls, d, w, k, place):
 
 
 @step
-def decode(D, active, d, k, factor, r):
-    """Write ``factor d D`` into ``r``."""
-    for j in range(D.shape[1]):
-        r[j] = 0.0
-    for i in range(k):
-        atom, value = active[i], factor * d[i]
-        for j in range(D.shape[1]):
-            r[j] += value * D[atom, j]
-
-
-@step
-def finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost):
-    """Write the code at the penalty nu into ``ls``, the direction of its residual in r.
+def finish(x, zero, D, M, active, code, k, nu, lost, z, y):
+    """Write the code at the penalty nu into z, the direction of its residual into y.
 
     Where the residual has less energy than ``lost``, it is rounding, and its direction
     is that of the residual just above.
     """
+    ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
     for i in range(k):
         ls[i] -= nu * d[i]
     for _ in range(2):
         refine(x, D, M, active, signs, ls, w, r, k, nu)
+    for j in range(z.shape[0]):
+        z[j] = 0.0
     for i in range(k):
-        ls[i] = signs[i] * max(signs[i] * ls[i], 0.0)
+        ls[i] = z[active[i]] = signs[i] * max(signs[i] * ls[i], 0.0)
     if energy_left(x, D, active, ls, k, r) < lost and k > 0:
-        for _ in range(2):
-            decode(D, active, d, k, -1.0, r)
-            correct(D, M, active, signs, -1.0, r, w, k, d)
-        decode(D, active, d, k, 1.0, r)
+        for turn in range(3):
+            combine(zero, D, active, d, -1.0 if turn < 2 else 1.0, k, r)
+            if turn < 2:
+                correct(D, M, active, signs, -1.0, r, w, k, d)
+    for j in range(y.shape[0]):
+        y[j] = r[j]
 
 
 @step
-def begin_stage(c, G, room, code, lines, places, k, mu, share, both):
+def new_stage(c, G, room, code, lines, places, k, mu, share, both):
     """Draw the lines of the atoms that may enter soon; return their number and S."""
-    ls, d, signs = code[0], code[1], code[2]
-    active, at, near, place_of = places[0], places[1], places[2], places[3]
-    correlate(c, G, active, ls, d, k, mu, lines[2])
-    n = choose(lines[2], active, k, mu, share, both, near, place_of)
-    S = room[: room.shape[0] // G.shape[0] * n].reshape(room.shape[0] // G.shape[0], n)
+    ls, d, signs, w = code[0], code[1], code[2], code[3]
+    e, a, v, free = lines[0], lines[1], lines[2], lines[3]
+    active, at, near, where = places[0], places[1], places[2], places[3]
     for i in range(k):
-        at[i] = place_of[active[i]]
+        w[i] = ls[i] - mu * d[i]
+    combine(c, G, active, w, -1.0, k, v)
+    n = choose(v, active, k, mu, share * mu, both, near, where)
+    height = room.shape[0] // c.shape[0]
+    S = room[: height * n].reshape(height, n)
+    for i in range(k):
+        at[i] = where[active[i]]
         gather(G, active[i], near, n, S, i)
-    draw_lines(c, S, near, n, at, signs, ls, d, k, lines[0], lines[1], lines[3])
+    for q in range(n):
+        e[q], a[q], free[q] = c[near[q]], 0.0, 1.0
+    combine(e, S, places[4], ls, -1.0, k, e)
+    combine(a, S, places[4], d, 1.0, k, a)
+    for i in range(k):
+        e[at[i]], a[at[i]], free[at[i]] = 0.0, signs[i], 0.0
     return n, S
 
 
 @step
-def write(code, active, k, out, dual, row):
-    """Write the code and the direction of the residual of a row."""
-    for j in range(out.shape[1]):
-        out[row, j] = 0.0
-    for i in range(k):
-        out[row, active[i]] = code[0, i]
-    for j in range(dual.shape[1]):
-        dual[row, j] = code[4, j]
+def reserve(p, n):
+    """Return room for the lines, the code, zeros, places, the inverse and S."""
+    most, size = min(p, n), max(p, n) + 1
+    places = np.zeros((5, size), np.int64)
+    for j in range(size):
+        places[4, j] = j
+    lines, code, zero = np.zeros((4, p)), np.zeros((5, size)), np.zeros(size)
+    M, room = np.empty((most + 1, most + 1)), np.empty((most + 1) * p)
+    return lines, code, zero, places, M, room
 
 
 @kernel
@@ -387,33 +341,29 @@ def lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         itself is lost in rounding.
     """
     p, most, both = D.shape[0], min(D.shape[0], D.shape[1]), 0.0 if positive else 1.0
-    lines, places = np.zeros((4, p)), np.zeros((4, max(p, most + 1)), np.int64)
-    code, M = np.zeros((5, max(X.shape[1], most + 1))), np.empty((most + 1, most + 1))
-    room = np.empty((most + 1) * p)
+    lines, code, zero, places, M, room = reserve(p, D.shape[1])
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
-    active, at, near = places[0], places[1], places[2]
-    mask, pace, share = index_mask(p), 0.0, -1.0
-    if screen:
-        pace, share = PACE, SHARE
+    active, at, near, order = places[0], places[1], places[2], places[4]
+    pace, share = PACE if screen else 0.0, SHARE if screen else -1.0
+    mask = np.int64(2.0 ** math.ceil(math.log2(p))) - 1  # room for the index of an atom
     for row in range(X.shape[0]):
         x, c = X[row], C[row]
-        whole, top = energy_left(x, D, active, ls, 0, r), largest(c, both)
-        energy, steep, fe, fa, nu = whole, 0.0, 0.0, 0.0, 0.0
-        k, n, S, blocked, mu, floor, free[0] = 0, 0, M, False, top, top, 0.0
+        k, n, S, blocked, top, free[0] = 0, 0, M, False, largest(c, both), 0.0
+        whole, steep, fe, fa = energy_left(x, D, active, ls, k, r), 0.0, 0.0, 0.0
+        energy, mu, nu, floor = whole, np.inf, 0.0, top
         for _ in range(20 * (most + p)):
             key = advance(e, a, v, free, n, fe, fa, both, 1 / mu, mask)
             place, fe, fa = key & mask, 0.0, 0.0
             enters, sign = entry(e, a, free, place, both, mu)
             leaves, leaver = first_to_leave(ls, d, signs, k, mu)
             if energy < LOST_ENERGY * whole:
-                refine(x, D, M, active, signs, ls, w, r, k, 0.0)
-                energy = energy_left(x, D, active, ls, k, r)
+                energy = refine(x, D, M, active, signs, ls, w, r, k, 0.0)
                 enters = 0.0 if energy < MET * whole else enters
             nu = root_penalty(alpha[row], energy, steep, mu) if root else alpha[row]
             then, end = max(enters, leaves), max(nu, LOST * top)
             if max(then, end) < floor:
-                n, S = begin_stage(c, G, room, code, lines, places, k, floor, share, both)
+                n, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
                 floor, blocked = pace * floor, False
                 continue
             if then <= end:
@@ -431,15 +381,11 @@ def lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
                 append(M, k, active, at, signs, ls, d, near[place], place, sign)
                 fe, fa, h = -e[place] / left, (sign - a[place]) / left, 1 / left
                 k += 1
-            combine(S, w, k, v, n)
-            add_outer(M, w, h, k)
-            move(ls, d, w, fe, fa, k)
+            combine(zero, S, order, w, 1.0, k, v)
+            bend(M, ls, d, w, h, fe, fa, k)
             energy, steep = energy - fe * fe / h, steep + fa * fa / h
             if h < 0:
-                k -= 1
-                free[at[leaver]] = 1.0
-                forget(M, S, n, ls, d, signs, active, at, leaver, k)
-                floor = mu if blocked else floor  # they may enter now
+                k, floor = k - 1, mu if blocked else floor  # they may enter now
+                forget(M, S, n, code, places, free, leaver, k)
         nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
-        finish(x, D, M, active, ls, d, signs, w, r, k, nu, lost)
-        write(code, active, k, out, dual, row)
+        finish(x, zero, D, M, active, code, k, nu, lost, out[row], dual[row])
