@@ -15,7 +15,9 @@ def soft(U, tau, positive=False):
 
 def residual_scale(Z, U, rest=0.0):
     """Return ``sqrt(mean_b (||u_b - z_b||^2 + rest_b^2))``."""
-    return np.sqrt(np.mean(np.sum((U - Z) ** 2, axis=1) + np.square(rest)))
+    parts = np.append(U - Z, np.broadcast_to(rest, len(U)))
+    largest = np.abs(parts).max() or 1.0  # whose square may vanish
+    return largest * np.sqrt(np.sum((parts / largest) ** 2) / len(U))
 
 
 def objective(Z, U, alpha, rest=0.0):

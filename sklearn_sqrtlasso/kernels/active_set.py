@@ -60,25 +60,45 @@ def drop(L, act, k, place):
 
 
 @kernel
+def first_zero(w, sign, act, k, z):
+    """Return how far ``w[act]`` can move along ``z``, and the place that is zero then.
+
+    Where nothing comes to zero, that is infinity and -1.
+    """
+    nearest, place = math.inf, -1
+    for a in range(k):
+        if z[a] * sign[act[a]] < 0.0:
+            far = max(-w[act[a]] / z[a], 0.0)
+            if far < nearest:
+                nearest, place = far, a
+    return nearest, place
+
+
+@kernel
 def factorize(G, w, L, act):
     """Factor ``G[act, act]`` of the columns with ``w != 0``; return their number.
 
-    What a column that depends on those before it carries is moved to them.
+    What a column carries that depends on those before it is moved to them, until it is
+    empty or one of them is, whose place it takes then: the fit stays, and so do signs.
     """
     k = 0
     z = np.empty(L.shape[0])
     for j in range(w.shape[0]):
-        if w[j] == 0.0:
-            continue
-        if append(L, act, k, G, j):
-            k += 1
-            continue
-        for a in range(k):
-            z[a] = G[j, act[a]]
-        solve(L, k, z)
-        for a in range(k):
-            w[act[a]] += w[j] * z[a]
-        w[j] = 0.0
+        while w[j] != 0.0:
+            if append(L, act, k, G, j):
+                k += 1
+                break
+            for a in range(k):
+                z[a] = G[j, act[a]] * w[j]
+            solve(L, k, z)
+            far, place = first_zero(w, w, act, k, z)
+            for a in range(k):
+                w[act[a]] += min(far, 1.0) * z[a]
+            w[j] *= max(1.0 - far, 0.0)
+            if far <= 1.0:
+                w[act[place]] = 0.0
+                drop(L, act, k, place)
+                k -= 1
     return k
 
 
@@ -175,12 +195,7 @@ def exchange(G, w, L, act, k, sign, j):
     for a in range(k):
         z[a] = -sign[j] * G[j, act[a]]
     solve(L, k, z)
-    nearest, place = math.inf, -1
-    for a in range(k):
-        if z[a] * sign[act[a]] < 0.0:
-            far = max(-w[act[a]] / z[a], 0.0)
-            if far < nearest:
-                nearest, place = far, a
+    nearest, place = first_zero(w, sign, act, k, z)
     if place < 0:  # a column of zeros
         sign[j] = 0.0
         return k

@@ -161,6 +161,7 @@ class Regression:
             self._start(coef * (design.unit / self.norm))
 
     def _start(self, coef):
+        coef = np.maximum(coef, 0.0) if self.positive else coef
         new = np.flatnonzero((coef != 0) & ~self.set.is_in)
         if len(new):
             self.set.add(new)
@@ -177,6 +178,8 @@ class Regression:
 
     def _gap(self, alpha, points):
         """Return the gap by the best of the dual points, given with their products."""
+        if self.positive and np.any(self.set.w < 0):
+            return np.inf
         dual = 0.0
         for theta, c in points:
             over = max(np.linalg.norm(theta), self._pull(c) / alpha)

@@ -151,6 +151,16 @@ def test_warm_starts_end_in_the_same_place():
     assert model.fit(X[:, :5], y).coef_.shape == (5,)
 
 
+def test_a_warm_start_forgets_signs_that_are_not_allowed():
+    X, y = make(p=100)
+    model = SqrtLasso(0.1, warm_start=True).fit(X, y)
+    assert np.any(model.coef_ < 0)
+    model.set_params(positive=True).fit(X, y)
+    cold = SqrtLasso(0.1, positive=True).fit(X, y)
+    assert np.all(model.coef_ >= 0)
+    assert_allclose(model.coef_, cold.coef_, atol=1e-8)
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_sparse_coefficients_predict_the_same(several):
     X, y = make()

@@ -93,6 +93,19 @@ def test_what_a_dependent_column_carries_moves_to_the_others():
     assert_allclose(w, [3.0, 0.0])
 
 
+@given(shapes)
+def test_moving_to_independent_columns_keeps_fit_and_signs(shape):
+    X, _, rng = problem(shape)
+    before = rng.standard_normal(X.shape[1])
+    w = before.copy()
+    L, act = room(*X.shape)
+    k = factorize(X.T @ X, w, L, act)
+    assert_allclose(X @ w, X @ before, atol=1e-8 * np.abs(X).max())
+    assert np.all(w * before >= 0)
+    assert sorted(act[:k]) == np.flatnonzero(w).tolist()
+    assert_allclose(L[:k, :k] @ L[:k, :k].T, (X.T @ X)[np.ix_(act[:k], act[:k])])
+
+
 @given(shapes, st.floats(0.05, 1.5), st.booleans())
 def test_a_walk_from_zero_ends_at_the_optimum(shape, fraction, positive):
     X, y, _ = problem(shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Lasso
@@ -95,9 +95,11 @@ def test_no_weighted_conic_solution_is_better():
 
 
 @given(shapes, fractions, st.booleans())
+@example((6, 9, 1), 1e-3, True)  # more features than the rank, all of them in use
 def test_the_gap_is_what_its_definition_says(shape, fraction, positive):
     X, y = make(*shape)
     alpha = fraction * top(X, y, positive)
+    assume(alpha > 0)
     one, b = fit(X, y, alpha, positive=positive)
     assert one.gap <= 1e-9
     if one.sigma > 1e-6 * np.std(y):  # else the residual is lost in rounding
