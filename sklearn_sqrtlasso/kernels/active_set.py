@@ -292,6 +292,18 @@ def begin(w, c, mu, act, k, positive, sign, e):
 
 
 @kernel
+def tidy(w, L, act, k, sign):
+    """Drop active columns of coefficient zero, or a rounding beyond."""
+    for place in range(k - 1, -1, -1):
+        j = act[place]
+        if w[j] * sign[j] <= 0.0:
+            w[j] = 0.0
+            drop(L, act, k, place)
+            k -= 1
+    return k
+
+
+@kernel
 def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     """Lead coefficients to the exact solution on a Gram matrix.
 
@@ -324,6 +336,8 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     -------
     square : float
         The new ``||r||^2``.
+    k : int
+        Number of active columns, whose factor is in ``L``.
     corners : int
         Number of corners; ``max_corners`` or more if a path was not walked to its end.
     """
@@ -338,12 +352,9 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
     square = max(square, 0.0)
     if state[3] > 0.0:
-        return square, max_corners
+        return square, tidy(w, L, act, k, sign), max_corners
     above = mu * mu > alpha * alpha * max(square, floors[1])
     state[1], state[2] = square, -1.0 if above else 1.0
     state[4] = alpha * math.sqrt(floors[1])
     k, second = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
-    for a in range(k):
-        if w[act[a]] * sign[act[a]] < 0.0:  # a rounding beyond zero
-            w[act[a]] = 0.0
-    return state[1], first + second
+    return state[1], tidy(w, L, act, k, sign), first + second

@@ -17,13 +17,15 @@ floor is that of a lasso, and knows which columns it lacks. The last step lets g
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import LinAlgError, cholesky
 
-from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
+from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish, solve
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
 
 SWEEPS = 100  # of coordinate descent before the exact end
 SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that a round adds at least, if so many are missing
+MANY = 0.1  # share of new columns from which on a round does without an exact end
 ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
@@ -61,6 +63,12 @@ class WorkingSet:
         self.features = np.empty(0, dtype=np.intp)
         self.is_in = np.zeros(design.shape[1], dtype=bool)
         self.G, self.w = np.zeros((0, 0)), np.empty(0)
+        self.L, self.act = np.empty((0, 0)), np.empty(0, dtype=np.intp)
+        self.n_factored = -1  # number of columns in the factor; below 0 without one
+
+    def start(self, w):
+        """Set the coefficients."""
+        self.w, self.n_factored = w, -1
 
     def add(self, features):
         """Take in columns of other features, with coefficients zero."""
@@ -81,33 +89,45 @@ class WorkingSet:
 
     def sweep(self, c, square, floor, alpha, positive, tol):
         """Sweep over the columns; update ``c`` and return the new squared residual."""
+        self.n_factored = -1
         return sweep_gram(
             self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
         )
 
     def finish(self, c, square, floors, alpha, positive):
         """Walk to the exact solution; return the number of corners."""
-        L, act, k = self._factor()
+        self._factor()
         corners = 10 * len(self.w) + 100
-        return finish(
-            self.G, self.w, c, square, floors, alpha, positive, L, act, k, corners
-        )[1]
+        _, self.n_factored, corners = finish(
+            self.G, self.w, c, square, floors, alpha, positive,
+            self.L, self.act, self.n_factored, corners,
+        )  # fmt: skip
+        return corners
 
     def _factor(self):
-        room = min(len(self.w), self.design.rank)
-        L, act = np.empty((room, room)), np.empty(room, dtype=np.intp)
+        """Factor the Gram matrix of the active columns, if it is not yet."""
+        k, room = max(self.n_factored, 0), min(len(self.w), self.design.rank)
+        if room > len(self.L):
+            old, room = self.L, min(max(room, 2 * len(self.L)), self.design.rank)
+            self.L = np.empty((room, room))
+            self.L[:k, :k] = old[:k, :k]
+            self.act = np.concatenate([self.act[:k], np.empty(room - k, dtype=np.intp)])
+        if self.n_factored >= 0:
+            return
         on = np.flatnonzero(self.w)
-        if len(on) <= room:
+        if len(on) <= len(self.L):
             block = self.G[np.ix_(on, on)]
+            energy = block.diagonal().copy()
             try:
-                factor = np.linalg.cholesky(block)
-            except np.linalg.LinAlgError:
+                factor = cholesky(block.T, overwrite_a=True, check_finite=False).T
+            except LinAlgError:
                 factor = np.zeros((1, 1))
-            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
-                L[: len(on), : len(on)] = factor
-                act[: len(on)] = on
-                return L, act, len(on)
-        return L, act, factorize(self.G, self.w, L, act)
+            if np.all(factor.diagonal() ** 2 > DEPENDENT * energy):
+                self.n_factored = len(on)
+                self.L[: len(on), : len(on)] = factor
+                self.act[: len(on)] = on
+                return
+        self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
     def fitted(self):
         """Return the sum of the columns, weighted by the coefficients."""
@@ -120,13 +140,11 @@ class WorkingSet:
 
         Where the residual vanishes along a path, it does so in this direction.
         """
-        on = np.flatnonzero(self.w)
-        z = np.zeros(len(self.w))
-        G, signs = self.G[np.ix_(on, on)], np.sign(self.w[on])
-        try:
-            z[on] = np.linalg.solve(G, signs)
-        except np.linalg.LinAlgError:
-            z[on] = np.linalg.lstsq(G, signs)[0]
+        k, z = self.n_factored, np.zeros(len(self.w))
+        on = self.act[:k]
+        signs = np.sign(self.w[on])
+        solve(self.L, k, signs)
+        z[on] = signs
         return self.design.apply(self.block, z)
 
 
@@ -164,7 +182,7 @@ class Regression:
         new = np.flatnonzero((coef != 0) & ~self.set.is_in)
         if len(new):
             self.set.add(new)
-        self.set.w = coef[self.set.features]
+        self.set.start(coef[self.set.features])
         self._look()
 
     def _pull(self, c):
@@ -219,10 +237,12 @@ class Regression:
         n_iter = 0
         while gap > tol and n_iter < max_iter:
             n_iter += 1
-            worst = self._add_missing(alpha * max(level, floor))
+            new, worst = self._add_missing(alpha * max(level, floor))
             if worst <= MILD:
                 floor = max(last, min(floor, level / 2))
-            corners = self._round(alpha, anchor, floor)
+            smooth = max(level, floor) >= first  # below, sweeps converge slowly
+            exact = not smooth or new <= MANY * len(self.set.w)
+            corners = self._round(alpha, anchor, floor, smooth, exact)
             self._look()
             anchor = floor
             if not np.isfinite(self.r).all():  # lost among columns that are nearly one
@@ -235,7 +255,7 @@ class Regression:
         return self._fit(gap, n_iter)
 
     def _add_missing(self, mu):
-        """Add columns above the threshold; return the worst, relative to it."""
+        """Add columns above the threshold; return their number and the worst of all."""
         score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
         worst = score.max(initial=0) / mu
         missing = np.flatnonzero(score > mu)
@@ -244,23 +264,25 @@ class Regression:
             missing = missing[np.argpartition(score[missing], -most)[-most:]]
         if len(missing):
             self.set.add(missing)
-        return worst
+        return len(missing), worst
 
-    def _round(self, alpha, anchor, floor):
+    def _round(self, alpha, anchor, floor, smooth, exact):
         """Solve on the working set; return the number of corners of the walk."""
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
-        if floor == FLOORS[0]:  # below, sweeps converge slowly
+        if smooth and (self.set.n_factored < 0 or not exact):
             tol = SWEEP_TOL * max(floor, np.sqrt(square))
             square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
+        if not exact:
+            return 1
         floors = np.array([anchor**2, floor**2])
         return self.set.finish(c, square, floors, alpha, self.positive)
 
     def _let_go(self, alpha, floor, tol, gap):
         """Step from the floor to the solution; step back if that certifies less."""
         before = self.set.w.copy(), self.r, self.c
-        self._round(alpha, floor, 0.0)
+        self._round(alpha, floor, 0.0, smooth=False, exact=True)
         self._look()
         direction = self.set.sign_direction()
         c = self.design.correlate(direction)
@@ -268,7 +290,8 @@ class Regression:
         if new <= max(gap, tol):
             self.direction = direction, c
             return new
-        self.set.w, self.r, self.c = before
+        w, self.r, self.c = before
+        self.set.start(w)
         return gap
 
     def _fit(self, gap, n_iter):
