@@ -28,6 +28,7 @@ FIRST = 64  # columns that a round adds at least, if so many are missing
 MANY = 0.1  # share of new columns from which on a round does without an exact end
 ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+AHEAD = 0.85  # of the threshold: where columns join as long as residuals are small
 MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
 LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
@@ -237,7 +238,8 @@ class Regression:
         n_iter = 0
         while gap > tol and n_iter < max_iter:
             n_iter += 1
-            new, worst = self._add_missing(alpha * max(level, floor))
+            mu = alpha * max(level, floor)
+            new, worst = self._add_missing(mu, AHEAD if level < first else 1.0)
             if worst <= MILD:
                 floor = max(last, min(floor, level / 2))
             smooth = max(level, floor) >= first  # below, sweeps converge slowly
@@ -254,11 +256,11 @@ class Regression:
             settled = corners == 0 and worst <= MILD
         return self._fit(gap, n_iter)
 
-    def _add_missing(self, mu):
-        """Add columns above the threshold; return their number and the worst of all."""
+    def _add_missing(self, mu, share):
+        """Add columns above a share of the threshold; return their number and the worst of all."""
         score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
         worst = score.max(initial=0) / mu
-        missing = np.flatnonzero(score > mu)
+        missing = np.flatnonzero(score > share * mu)
         most = max(FIRST, np.count_nonzero(self.set.w))
         if len(missing) > most:
             missing = missing[np.argpartition(score[missing], -most)[-most:]]
