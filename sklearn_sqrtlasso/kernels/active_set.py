@@ -54,8 +54,9 @@ def drop(L, act, k, place):
                 L[r, i] = L[r + 1, i]
             carry[m] = L[r + 1, place]
         if n_rows == 4:
-            l0, l1, l2, l3, l4 = L[first], L[first + 1], L[first + 2], L[first + 3], L[first + 4]
-            c0, c1, c2, c3 = carry[0], carry[1], carry[2], carry[3]
+            l0, l1, l2, l3 = L[first], L[first + 1], L[first + 2], L[first + 3]
+            l4 = L[first + 4]
+            c0, c1, c2, c3 = carry
             for i in range(place, first):
                 x0, x1, x2, x3 = l1[i + 1], l2[i + 1], l3[i + 1], l4[i + 1]
                 co, si = cos[i], sin[i]

@@ -17,12 +17,9 @@ floor is that of a lasso, and knows which columns it lacks. The last step lets g
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky
 
-from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish, solve
-from sklearn_sqrtlasso.kernels.descent import sweep_gram
+from sklearn_sqrtlasso.solvers.working_set import WorkingSet
 
-SWEEPS = 100  # of coordinate descent before the exact end
 SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that a round adds at least, if so many are missing
 MANY = 0.1  # share of new columns from which on a round does without an exact end
@@ -54,99 +51,6 @@ class Fit(NamedTuple):
     sigma: float
     gap: float
     n_iter: int
-
-
-class WorkingSet:
-    """Columns of a design, their Gram matrix and the coefficients on them."""
-
-    def __init__(self, design):
-        self.design, self.block = design, None
-        self.features = np.empty(0, dtype=np.intp)
-        self.is_in = np.zeros(design.shape[1], dtype=bool)
-        self.G, self.w = np.zeros((0, 0)), np.empty(0)
-        self.L, self.act = np.empty((0, 0)), np.empty(0, dtype=np.intp)
-        self.n_factored = -1  # number of columns in the factor; below 0 without one
-
-    def start(self, w):
-        """Set the coefficients."""
-        self.w, self.n_factored = w, -1
-
-    def add(self, features):
-        """Take in columns of other features, with coefficients zero."""
-        design, size = self.design, len(self.features)
-        block = design.take(features)
-        both = block if self.block is None else design.join([self.block, block])
-        new = size + len(features)
-        if new > len(self.G):
-            G, room = self.G, min(max(new, 2 * len(self.G)), design.shape[1])
-            self.G = np.zeros((room, room))
-            self.G[:size, :size] = G[:size, :size]
-        cross = design.gram(both, block)
-        self.G[:new, size:new] = cross
-        self.G[size:new, :size] = cross[:size].T
-        self.block, self.w = both, np.concatenate([self.w, np.zeros(len(features))])
-        self.features = np.concatenate([self.features, features])
-        self.is_in[features] = True
-
-    def sweep(self, c, square, floor, alpha, positive, tol):
-        """Sweep over the columns; update ``c`` and return the new squared residual."""
-        self.n_factored = -1
-        return sweep_gram(
-            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
-        )
-
-    def finish(self, c, square, floors, alpha, positive):
-        """Walk to the exact solution; return the number of corners."""
-        self._factor()
-        corners = 10 * len(self.w) + 100
-        _, self.n_factored, corners = finish(
-            self.G, self.w, c, square, floors, alpha, positive,
-            self.L, self.act, self.n_factored, corners,
-        )  # fmt: skip
-        return corners
-
-    def _factor(self):
-        """Factor the Gram matrix of the active columns, if it is not yet."""
-        k, room = max(self.n_factored, 0), min(len(self.w), self.design.rank)
-        if room > len(self.L):
-            old, room = self.L, min(max(room, 2 * len(self.L)), self.design.rank)
-            self.L = np.empty((room, room))
-            self.L[:k, :k] = old[:k, :k]
-            self.act = np.concatenate([self.act[:k], np.empty(room - k, dtype=np.intp)])
-        if self.n_factored >= 0:
-            return
-        on = np.flatnonzero(self.w)
-        if len(on) <= len(self.L):
-            block = self.G[np.ix_(on, on)]
-            energy = block.diagonal().copy()
-            try:
-                factor = cholesky(block.T, overwrite_a=True, check_finite=False).T
-            except LinAlgError:
-                factor = np.zeros((1, 1))
-            if np.all(factor.diagonal() ** 2 > DEPENDENT * energy):
-                self.n_factored = len(on)
-                self.L[: len(on), : len(on)] = factor
-                self.act[: len(on)] = on
-                return
-        self.n_factored = factorize(self.G, self.w, self.L, self.act)
-
-    def fitted(self):
-        """Return the sum of the columns, weighted by the coefficients."""
-        if not len(self.w):
-            return np.zeros(self.design.shape[0])
-        return self.design.apply(self.block, self.w)
-
-    def sign_direction(self):
-        """Return the combination of active columns whose products with them are signs.
-
-        Where the residual vanishes along a path, it does so in this direction.
-        """
-        k, z = self.n_factored, np.zeros(len(self.w))
-        on = self.act[:k]
-        signs = np.sign(self.w[on])
-        solve(self.L, k, signs)
-        z[on] = signs
-        return self.design.apply(self.block, z)
 
 
 class Regression:
@@ -257,7 +161,10 @@ class Regression:
         return self._fit(gap, n_iter)
 
     def _add_missing(self, mu, share):
-        """Add columns above a share of the threshold; return their number and the worst of all."""
+        """Add columns above a share of the threshold.
+
+        Return their number, and the worst correlation, relative to the threshold.
+        """
         score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
         worst = score.max(initial=0) / mu
         missing = np.flatnonzero(score > share * mu)
