@@ -1,7 +1,6 @@
 """Columns that a regression works on: their Gram matrix and a factor of it."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky
 
 from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish, solve
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
@@ -73,12 +72,11 @@ class WorkingSet:
         """Factor the Gram matrix of some columns; return whether none is dependent."""
         if len(on) <= len(self.L):
             block = self.G[np.ix_(on, on)]
-            energy = block.diagonal().copy()
             try:
-                factor = cholesky(block.T, overwrite_a=True, check_finite=False).T
-            except LinAlgError:
+                factor = np.linalg.cholesky(block)
+            except np.linalg.LinAlgError:
                 factor = np.zeros((1, 1))
-            if np.all(factor.diagonal() ** 2 > DEPENDENT * energy):
+            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
                 self.n_factored = len(on)
                 self.L[: len(on), : len(on)] = factor
                 self.act[: len(on)] = on
