@@ -42,6 +42,8 @@ def weights_of(sample_weight, X):
     weights : ndarray of shape (n_samples,)
         Nonnegative, not all zero.
     """
+    if sample_weight is None:
+        return np.ones(X.shape[0])
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     if np.any(weights < 0) or not weights.any():
         raise ValueError(

@@ -6,6 +6,7 @@ from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish, s
 from sklearn_sqrtlasso.kernels.descent import sweep_gram
 
 SWEEPS = 100  # of coordinate descent before the exact end
+FEW = 48  # columns up to which they are factored one by one, without a library
 
 
 class WorkingSet:
@@ -69,8 +70,8 @@ class WorkingSet:
             self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
     def _factor_at_once(self, on):
-        """Factor the Gram matrix of some columns; return whether none is dependent."""
-        if len(on) <= len(self.L):
+        """Factor the Gram matrix of columns, many and independent; return if they are."""
+        if FEW < len(on) <= len(self.L):
             block = self.G[np.ix_(on, on)]
             try:
                 factor = np.linalg.cholesky(block)
