@@ -70,7 +70,7 @@ class WorkingSet:
             self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
     def _factor_at_once(self, on):
-        """Factor the Gram matrix of columns, many and independent; return if they are."""
+        """Factor the Gram matrix of many columns; return whether it could be."""
         if FEW < len(on) <= len(self.L):
             block = self.G[np.ix_(on, on)]
             try:
