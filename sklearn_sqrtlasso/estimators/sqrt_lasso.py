@@ -1,167 +1,24 @@
 """A regression whose penalty need not follow the noise."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import MultiOutputMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from sklearn.utils.validation import assert_all_finite
 
-from sklearn_sqrtlasso.estimators.base import DTYPES, all_or_nothing
-from sklearn_sqrtlasso.estimators.compat import (
-    Interval,
-    LinearModel,
-    StrOptions,
-    check_sample_weight,
-    csr_container,
-    fit_context,
-    validate_data,
+from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
+from sklearn_sqrtlasso.estimators.regressors import (
+    SparseRegressor,
+    warn_of_gaps,
+    weights_of,
 )
 from sklearn_sqrtlasso.solvers.design import design_of
 from sklearn_sqrtlasso.solvers.penalty import asymptotic_alpha, simulated_alpha
 from sklearn_sqrtlasso.solvers.regression import Rules, regress
 
 CONFIDENCE = 0.95  # that coefficients of pure noise are all zero
-
-
-def weights_of(sample_weight, X):
-    """Return valid weights of the rows, as they were given.
-
-    Parameters
-    ----------
-    sample_weight : None, float or array-like of shape (n_samples,)
-        Weights; None is one each.
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        The rows.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples,)
-        Nonnegative, not all zero.
-    """
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-    if np.any(weights < 0) or not weights.any():
-        raise ValueError(
-            "sample_weight must be nonnegative and not all zero, got weights from "
-            f"{weights.min():g} to {weights.max():g}."
-        )
-    return weights
-
-
-def warn_of_gaps(gaps, tol, max_iter):
-    """Warn once of the fits that are not solved to ``tol``.
-
-    Parameters
-    ----------
-    gaps : ndarray
-        Relative duality gaps.
-    tol : float
-        What was asked for.
-    max_iter : int
-        Rounds that were allowed.
-    """
-    n_open = int(np.sum(np.asarray(gaps) > tol))
-    if n_open:
-        warnings.warn(
-            f"{n_open} of {np.size(gaps)} fits did not reach the relative duality gap "
-            f"tol={tol:.1e} in max_iter={max_iter} rounds; the largest gap is "
-            f"{np.max(gaps):.1e}.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-
-
-class SparseRegressor(RegressorMixin, LinearModel):
-    """Predict by few features: what regressors with coefficients of zero share."""
-
-    def predict(self, X):
-        """Predict the targets of the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            ``X @ coef_.T + intercept_``.
-        """
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
-        )
-        y = X @ self.coef_.T
-        y = y.toarray() if sp.issparse(y) else np.asarray(y)
-        return (y if np.ndim(self.intercept_) else y.reshape(-1)) + self.intercept_
-
-    def score(self, X, y, sample_weight=None):
-        """Return the coefficient of determination of the prediction.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; None is one each.
-
-        Returns
-        -------
-        score : float
-            One minus the ratio of squared errors to squared deviations of y from its
-            mean, averaged over targets; at most 1.
-        """
-        return super().score(X, y, sample_weight)
-
-    def sparsify(self):
-        """Store the coefficients as a CSR matrix, which predicts the same.
-
-        Returns
-        -------
-        self : object
-            The regressor, with ``coef_`` of shape (n_targets, n_features).
-        """
-        check_is_fitted(self)
-        if not sp.issparse(self.coef_):
-            self.coef_ = csr_container()(np.atleast_2d(self.coef_))
-        return self
-
-    def densify(self):
-        """Store the coefficients as an array again.
-
-        Returns
-        -------
-        self : object
-            The regressor, with ``coef_`` as ``fit`` left it.
-        """
-        check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            dense = self.coef_.toarray()
-            self.coef_ = dense if np.ndim(self.intercept_) else dense[0]
-        return self
-
-    def _validate(self, X, y, *, multi_output, finite=True):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=DTYPES,
-            y_numeric=True,
-            multi_output=multi_output,
-            ensure_all_finite=finite,
-        )
-        return X, np.asarray(y, dtype=np.float64)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 class SqrtLasso(MultiOutputMixin, SparseRegressor):
@@ -295,31 +152,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
-        """Fit coefficients and intercept.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features, in any memory order; CSC is the native sparse format.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
-        sample_weight : float or array-like of shape (n_samples,), default=None
-            Weights of the rows, nonnegative; None is one each.
-
-        Returns
-        -------
-        self : object
-            The fitted regressor.
-
-        Raises
-        ------
-        ValueError
-            If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
-            as it was.
-        """
+    def _fit(self, X, y, sample_weight):
         # Where no simulation comes first, the first product shows what is not finite.
         simulated = isinstance(self.alpha, str)
         X, y = self._validate(X, y, multi_output=True, finite=simulated)

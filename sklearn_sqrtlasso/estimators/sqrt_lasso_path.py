@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_sqrtlasso.estimators.base import DTYPES, all_or_nothing
-from sklearn_sqrtlasso.estimators.compat import Interval, fit_context
-from sklearn_sqrtlasso.estimators.sqrt_lasso import (
+from sklearn_sqrtlasso.estimators.base import DTYPES
+from sklearn_sqrtlasso.estimators.compat import Interval
+from sklearn_sqrtlasso.estimators.regressors import (
     SparseRegressor,
     warn_of_gaps,
     weights_of,
@@ -263,32 +263,7 @@ class SqrtLassoCV(SparseRegressor):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
-        """Choose the penalty, and fit coefficients and intercept.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features, in any memory order; CSC is the native sparse format.
-        y : array-like of shape (n_samples,)
-            Target.
-        sample_weight : float or array-like of shape (n_samples,), default=None
-            Weights of the rows, nonnegative, in the fits and in the errors; None is one
-            each.
-
-        Returns
-        -------
-        self : object
-            The fitted regressor.
-
-        Raises
-        ------
-        ValueError
-            If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
-            as it was.
-        """
+    def _fit(self, X, y, sample_weight):
         X, y = self._validate(X, y, multi_output=False)
         weights = weights_of(sample_weight, X)
         folds = list(check_cv(self.cv).split(X, y))

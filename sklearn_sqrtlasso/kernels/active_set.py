@@ -44,19 +44,41 @@ def append(L, act, k, G, j):
 def drop(L, act, k, place):
     """Remove the active column at ``place`` from the factor, by rotations."""
     cos, sin = np.empty(k), np.empty(k)
-    for r in range(place, k - 1):
-        act[r] = act[r + 1]
-        for i in range(place):
-            L[r, i] = L[r + 1, i]
-        carry = L[r + 1, place]
-        for i in range(place, r):
-            this = L[r + 1, i + 1]
-            L[r, i] = cos[i] * carry + sin[i] * this
-            carry = cos[i] * this - sin[i] * carry
-        this = L[r + 1, r + 1]
-        size = math.hypot(carry, this)
-        cos[r], sin[r] = carry / size, this / size
-        L[r, r] = size
+    carry = np.empty(4)
+    for first in range(place, k - 1, 4):  # four rows at a time: none waits for another
+        n_rows = min(4, k - 1 - first)
+        for m in range(n_rows):
+            r = first + m
+            act[r] = act[r + 1]
+            for i in range(place):
+                L[r, i] = L[r + 1, i]
+            carry[m] = L[r + 1, place]
+        if n_rows == 4:
+            l0, l1, l2, l3 = L[first], L[first + 1], L[first + 2], L[first + 3]
+            l4 = L[first + 4]
+            c0, c1, c2, c3 = carry
+            for i in range(place, first):
+                x0, x1, x2, x3 = l1[i + 1], l2[i + 1], l3[i + 1], l4[i + 1]
+                co, si = cos[i], sin[i]
+                l0[i] = co * c0 + si * x0
+                l1[i] = co * c1 + si * x1
+                l2[i] = co * c2 + si * x2
+                l3[i] = co * c3 + si * x3
+                c0 = co * x0 - si * c0
+                c1 = co * x1 - si * c1
+                c2 = co * x2 - si * c2
+                c3 = co * x3 - si * c3
+            carry[0], carry[1], carry[2], carry[3] = c0, c1, c2, c3
+        for m in range(n_rows):
+            r = first + m
+            for i in range(place if n_rows < 4 else first, r):
+                this = L[r + 1, i + 1]
+                L[r, i] = cos[i] * carry[m] + sin[i] * this
+                carry[m] = cos[i] * this - sin[i] * carry[m]
+            this = L[r + 1, r + 1]
+            size = math.hypot(carry[m], this)
+            cos[r], sin[r] = carry[m] / size, this / size
+            L[r, r] = size
 
 
 @kernel
@@ -307,6 +329,18 @@ def begin(w, c, mu, act, k, positive, sign, e):
 
 
 @kernel
+def tidy(w, L, act, k, sign):
+    """Drop active columns of coefficient zero, or a rounding beyond."""
+    for place in range(k - 1, -1, -1):
+        j = act[place]
+        if w[j] * sign[j] <= 0.0:
+            w[j] = 0.0
+            drop(L, act, k, place)
+            k -= 1
+    return k
+
+
+@kernel
 def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     """Lead coefficients to the exact solution on a Gram matrix.
 
@@ -339,6 +373,8 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
     -------
     square : float
         The new ``||r||^2``.
+    k : int
+        Number of active columns, whose factor is in ``L``.
     corners : int
         Number of corners; ``max_corners`` or more if a path was not walked to its end.
     """
@@ -353,12 +389,9 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
     square = max(square, 0.0)
     if state[3] > 0.0:
-        return square, max_corners
+        return square, tidy(w, L, act, k, sign), max_corners
     above = mu * mu > alpha * alpha * max(square, floors[1])
     state[1], state[2] = square, -1.0 if above else 1.0
     state[4] = alpha * math.sqrt(floors[1])
     k, second = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
-    for a in range(k):
-        if w[act[a]] * sign[act[a]] < 0.0:  # a rounding beyond zero
-            w[act[a]] = 0.0
-    return state[1], first + second
+    return state[1], tidy(w, L, act, k, sign), first + second

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.active_set import DEPENDENT, factorize, finish
-from sklearn_sqrtlasso.kernels.descent import sweep_gram
+from sklearn_sqrtlasso.solvers.working_set import WorkingSet
 
-SWEEPS = 100  # of coordinate descent before the exact end
 SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that a round adds at least, if so many are missing
+MANY = 0.1  # share of new columns from which on a round does without an exact end
 ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+AHEAD = 0.85  # of the threshold: where columns join as long as residuals are small
 MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
 LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
@@ -51,83 +51,6 @@ class Fit(NamedTuple):
     sigma: float
     gap: float
     n_iter: int
-
-
-class WorkingSet:
-    """Columns of a design, their Gram matrix and the coefficients on them."""
-
-    def __init__(self, design):
-        self.design, self.block = design, None
-        self.features = np.empty(0, dtype=np.intp)
-        self.is_in = np.zeros(design.shape[1], dtype=bool)
-        self.G, self.w = np.zeros((0, 0)), np.empty(0)
-
-    def add(self, features):
-        """Take in columns of other features, with coefficients zero."""
-        design, size = self.design, len(self.features)
-        block = design.take(features)
-        both = block if self.block is None else design.join([self.block, block])
-        new = size + len(features)
-        if new > len(self.G):
-            G, room = self.G, min(max(new, 2 * len(self.G)), design.shape[1])
-            self.G = np.zeros((room, room))
-            self.G[:size, :size] = G[:size, :size]
-        cross = design.gram(both, block)
-        self.G[:new, size:new] = cross
-        self.G[size:new, :size] = cross[:size].T
-        self.block, self.w = both, np.concatenate([self.w, np.zeros(len(features))])
-        self.features = np.concatenate([self.features, features])
-        self.is_in[features] = True
-
-    def sweep(self, c, square, floor, alpha, positive, tol):
-        """Sweep over the columns; update ``c`` and return the new squared residual."""
-        return sweep_gram(
-            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
-        )
-
-    def finish(self, c, square, floors, alpha, positive):
-        """Walk to the exact solution; return the number of corners."""
-        L, act, k = self._factor()
-        corners = 10 * len(self.w) + 100
-        return finish(
-            self.G, self.w, c, square, floors, alpha, positive, L, act, k, corners
-        )[1]
-
-    def _factor(self):
-        room = min(len(self.w), self.design.rank)
-        L, act = np.empty((room, room)), np.empty(room, dtype=np.intp)
-        on = np.flatnonzero(self.w)
-        if len(on) <= room:
-            block = self.G[np.ix_(on, on)]
-            try:
-                factor = np.linalg.cholesky(block)
-            except np.linalg.LinAlgError:
-                factor = np.zeros((1, 1))
-            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
-                L[: len(on), : len(on)] = factor
-                act[: len(on)] = on
-                return L, act, len(on)
-        return L, act, factorize(self.G, self.w, L, act)
-
-    def fitted(self):
-        """Return the sum of the columns, weighted by the coefficients."""
-        if not len(self.w):
-            return np.zeros(self.design.shape[0])
-        return self.design.apply(self.block, self.w)
-
-    def sign_direction(self):
-        """Return the combination of active columns whose products with them are signs.
-
-        Where the residual vanishes along a path, it does so in this direction.
-        """
-        on = np.flatnonzero(self.w)
-        z = np.zeros(len(self.w))
-        G, signs = self.G[np.ix_(on, on)], np.sign(self.w[on])
-        try:
-            z[on] = np.linalg.solve(G, signs)
-        except np.linalg.LinAlgError:
-            z[on] = np.linalg.lstsq(G, signs)[0]
-        return self.design.apply(self.block, z)
 
 
 class Regression:
@@ -165,7 +88,7 @@ class Regression:
         new = np.flatnonzero((coef != 0) & ~self.set.is_in)
         if len(new):
             self.set.add(new)
-        self.set.w = coef[self.set.features]
+        self.set.start(coef[self.set.features])
         self._look()
 
     def _pull(self, c):
@@ -222,10 +145,13 @@ class Regression:
         n_iter = 0
         while gap > tol and n_iter < max_iter:
             n_iter += 1
-            worst = self._add_missing(alpha * max(level, floor))
+            mu = alpha * max(level, floor)
+            new, worst = self._add_missing(mu, AHEAD if level < first else 1.0)
             if worst <= MILD:
                 floor = max(last, min(floor, level / 2))
-            corners = self._round(alpha, anchor, floor)
+            smooth = max(level, floor) >= first  # below, sweeps converge slowly
+            exact = not smooth or new <= MANY * len(self.set.w)
+            corners = self._round(alpha, anchor, floor, smooth, exact)
             self._look()
             anchor = floor
             if not np.isfinite(self.r).all():  # lost among columns that are nearly one
@@ -237,33 +163,38 @@ class Regression:
             settled = corners == 0 and worst <= MILD
         return self._fit(gap, n_iter)
 
-    def _add_missing(self, mu):
-        """Add columns above the threshold; return the worst, relative to it."""
+    def _add_missing(self, mu, share):
+        """Add columns above a share of the threshold.
+
+        Return their number, and the worst correlation, relative to the threshold.
+        """
         score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
         worst = score.max(initial=0) / mu
-        missing = np.flatnonzero(score > mu)
+        missing = np.flatnonzero(score > share * mu)
         most = max(FIRST, np.count_nonzero(self.set.w))
         if len(missing) > most:
             missing = missing[np.argpartition(score[missing], -most)[-most:]]
         if len(missing):
             self.set.add(missing)
-        return worst
+        return len(missing), worst
 
-    def _round(self, alpha, anchor, floor):
+    def _round(self, alpha, anchor, floor, smooth, exact):
         """Solve on the working set; return the number of corners of the walk."""
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
-        if floor == FLOORS[0]:  # below, sweeps converge slowly
+        if smooth and (self.set.n_factored < 0 or not exact):
             tol = SWEEP_TOL * max(floor, np.sqrt(square))
             square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
+        if not exact:
+            return 1
         floors = np.array([anchor**2, floor**2])
         return self.set.finish(c, square, floors, alpha, self.positive)
 
     def _let_go(self, alpha, floor, tol, gap):
         """Step from the floor to the solution; step back if that certifies less."""
         before = self.set.w.copy(), self.r, self.c
-        self._round(alpha, floor, 0.0)
+        self._round(alpha, floor, 0.0, smooth=False, exact=True)
         self._look()
         direction = self.set.sign_direction()
         c = self.design.correlate(direction)
@@ -271,7 +202,8 @@ class Regression:
         if new <= max(gap, tol):
             self.direction = direction, c
             return new
-        self.set.w, self.r, self.c = before
+        w, self.r, self.c = before
+        self.set.start(w)
         return gap
 
     def _fit(self, gap, n_iter):

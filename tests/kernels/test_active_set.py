@@ -30,7 +30,7 @@ def walk(X, y, alpha, w, positive=False, floors=(0.0, 0.0)):
     L, act = room(*X.shape)
     k = factorize(G, w, L, act)
     r = y - X @ w
-    square, corners = finish(
+    square, _, corners = finish(
         G, w, X.T @ r, r @ r, np.array(floors), alpha, positive, L, act, k, 1000
     )
     assert corners < 1000
