@@ -12,7 +12,8 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
-ROUNDING = 1e-15  # of correlations that the Gram matrix gives, relative to their terms
+COARSE = 1e-15  # error of correlations that the Gram matrix gives, in their terms
+FINE = 1e-15  # share of a correlation's factors that is forgiven: their own rounding
 ENOUGH = 1e-10  # gap at which a closer look is not worth its time
 LEAST = 1e-10  # penalty, relative to that of a zero code, at which less is certified
 
@@ -125,6 +126,9 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     """
     r, c = np.empty(X.shape[1]), np.empty(D.shape[0])
     active, both = np.empty(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
+    longest = 0.0
+    for j in range(D.shape[0]):
+        longest = max(longest, math.sqrt(G[j, j]))
     for i in range(X.shape[0]):
         k, size, whole = gather(Z[i], active), 0.0, inner(X[i], X[i])
         copy(X[i], r)
@@ -147,7 +151,10 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
             if attempt > 0:
                 multiply(D, r, c)
             reach, length, overlap = largest(c, both), inner(r, r), inner(r, X[i])
-            reach += ROUNDING * doubt if attempt == 0 else 0.0
+            if attempt == 0:
+                reach += COARSE * doubt
+            else:
+                reach = max(reach - FINE * longest * math.sqrt(length), 0.0)
             found = relative_gap(
                 penalty, root, size, energy, length, reach, overlap, whole
             )

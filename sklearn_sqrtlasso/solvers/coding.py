@@ -6,11 +6,9 @@ from types import MappingProxyType
 import numpy as np
 from scipy.stats import norm as gaussian
 
-from sklearn_sqrtlasso.kernels.certificate import lasso_gaps
-from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
 from sklearn_sqrtlasso.kernels.pursuit import pursue
 from sklearn_sqrtlasso.kernels.refit import threshold_and_invert
-from sklearn_sqrtlasso.kernels.row_descent import descend
+from sklearn_sqrtlasso.solvers.lassos import solve_lassos
 from sklearn_sqrtlasso.solvers.relaxation import Solution, make_rows, relax
 from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, single_rows
 from sklearn_sqrtlasso.solvers.visit import CodedBlock
@@ -22,35 +20,13 @@ FEWEST_ROWS, MOST_ROWS = 64, 512  # of a block
 
 def _scaled(alpha, rows):
     """Return a penalty in the unit of the data for each row, as the row is scaled."""
-    return np.minimum(np.ldexp(float(alpha), np.minimum(rows.exponent, 500)), LARGEST)
+    with np.errstate(over="ignore"):
+        return np.minimum(np.ldexp(float(alpha), rows.exponent), LARGEST)
 
 
 def _lasso(rows, atoms, rule, root):
-    X, C = rows.X, rows.C
-    alpha = np.full(len(X), rule.alpha) if root else _scaled(rule.alpha, rows)
-    Z, dual = np.empty_like(C), np.empty_like(X)
-    gap, norm = np.empty(len(X)), np.empty(len(X))
-
-    def follow(at, screen):
-        x, c, z, y = X[at], C[at], Z[at], dual[at]
-        lasso_paths(x, *atoms, c, alpha[at], root, rule.positive, screen, z, y)
-        lasso_gaps(
-            x, *atoms, c, z, y, alpha[at], root, rule.positive, gap[at], norm[at]
-        )
-
-    follow(slice(None), True)
-    for i in np.flatnonzero(~(gap <= rule.tol)):
-        follow(slice(i, i + 1), False)
-    for i in np.flatnonzero(~(gap <= rule.tol)):
-        z = np.where(np.isfinite(Z[i]), Z[i], 0.0)
-        descend(X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, 1e-15, z)
-        one, found, left = slice(i, i + 1), np.empty(1), np.empty(1)
-        lasso_gaps(
-            X[one], *atoms, C[one], z[None], dual[one], alpha[one], root,
-            rule.positive, found, left,
-        )  # fmt: skip
-        if not gap[i] <= found[0]:
-            Z[i], gap[i], norm[i] = z, found[0], left[0]
+    alpha = np.full(len(rows.X), rule.alpha) if root else _scaled(rule.alpha, rows)
+    Z, gap, norm = solve_lassos(rows.X, atoms, rows.C, alpha, root, rule)
     return Solution(Z, gap, alpha * norm if root else alpha)
 
 
@@ -80,7 +56,7 @@ def _pursuit(rows, atoms, rule, recursive):
 def _finish(rows, atoms, rule, Z):
     """Return least squares on a support as they are, or as nonnegative ones."""
     if rule.positive:
-        Z = relax(rows, atoms, Solution(Z, None), 0.0, positive=True)
+        Z = relax(rows, atoms, Solution(Z, None), rule._replace(phi=0.0))
     return Solution(Z, np.zeros(len(Z)), refitted=True)
 
 
@@ -175,7 +151,7 @@ def code_rows(X, atoms, rule):
     """
     rows = make_rows(X, atoms)
     first = CODERS[rule.selector](rows, atoms, rule)
-    Z = relax(rows, atoms, first, rule.phi, positive=rule.positive)
+    Z = relax(rows, atoms, first, rule)
     if rows.exponent.any():
         Z = np.ldexp(Z, -rows.exponent[:, None])
     mu = None if first.mu is None else np.ldexp(first.mu, -rows.exponent)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
 from sklearn_sqrtlasso.kernels.refit import refit_rows
+from sklearn_sqrtlasso.solvers.lassos import solve_lassos
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
 MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
@@ -145,7 +145,7 @@ def make_rows(X, atoms):
     return Rows(X, X @ atoms.D.T, energy, exponent)
 
 
-def relax(rows, atoms, solution, phi, *, positive):
+def relax(rows, atoms, solution, rule):
     r"""Refit codes on their supports, up to a share ``phi`` of their shrinkage.
 
     .. math::
@@ -163,17 +163,16 @@ def relax(rows, atoms, solution, phi, *, positive):
         Atoms.
     solution : Solution
         Codes of the first stage.
-    phi : float
-        In [0, 1].
-    positive : bool
-        Whether codes are nonnegative.
+    rule : Rule
+        Says how much shrinkage is kept, and whether codes are nonnegative.
 
     Returns
     -------
     Z : ndarray of shape (n_rows, n_components)
-        Refitted codes.
+        Refitted codes; no residual is larger than that of the first stage.
     """
     Z, _, mu, refitted = solution
+    phi, positive = rule.phi, rule.positive
     if phi == 1 or refitted:
         return Z
     out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
@@ -183,17 +182,20 @@ def relax(rows, atoms, solution, phi, *, positive):
     if turned.any() and (positive or (mu is not None and phi > 0)):
         for i in np.flatnonzero(turned):
             penalty = 0.0 if mu is None else phi * mu[i]
-            fit = _lasso_on_support(rows, atoms, i, Z[i], penalty, positive)
+            fit = _lasso_on_support(rows, atoms, i, Z[i], penalty, rule)
             out[i] = fit if mu is not None else phi * Z[i] + (1 - phi) * fit
     return out
 
 
-def _lasso_on_support(rows, atoms, i, z, penalty, positive):
-    """Return the lasso of one row on the support of a code."""
-    support = np.flatnonzero(z)
-    fit, code, dual = np.zeros_like(z), np.empty((1, len(support))), rows.X[:1].copy()
-    D, G = atoms.D[support], atoms.G[np.ix_(support, support)]
+def _lasso_on_support(rows, atoms, i, z, penalty, rule):
+    """Return the lasso of a row on the support of a code, or the code if as good."""
+    support, x = np.flatnonzero(z), rows.X[i]
+    part = Atoms(atoms.D[support], atoms.G[np.ix_(support, support)])
     C, penalty = rows.C[i][support][None], np.array([penalty])
-    lasso_paths(rows.X[i : i + 1], D, G, C, penalty, False, positive, False, code, dual)
-    fit[support] = code[0]
+    codes, _, norm = solve_lassos(rows.X[i : i + 1], part, C, penalty, False, rule)
+    allowed = not (rule.positive and np.any(z < 0))
+    if allowed and not norm[0] < np.linalg.norm(x - z[support] @ part.D):
+        return z
+    fit = np.zeros_like(z)
+    fit[support] = codes[0]
     return fit

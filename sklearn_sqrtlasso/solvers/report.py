@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.solvers.relaxation import (
+    Rule,
     Solution,
     make_atoms,
     make_rows,
@@ -96,7 +97,7 @@ def report_shrinkage(X, Z, components, *, positive=False):
         The report.
     """
     unit = 2.0 ** -np.frexp(np.abs(X).max(initial=0.0) or 1.0)[1]
-    atoms = make_atoms(components)
+    atoms, rule = make_atoms(components), Rule("refit", positive=positive)
     size, refitted, users = np.zeros((3, len(atoms.D)))
     left = left_refitted = energy = overlap = 0.0
     mean = unit * X.mean(axis=0)
@@ -104,13 +105,16 @@ def report_shrinkage(X, Z, components, *, positive=False):
     for start in range(0, len(X), BLOCK):
         z = Z[start : start + BLOCK]
         z = unit * np.asarray(z.toarray() if hasattr(z, "toarray") else z, np.float64)
-        rows = make_rows(unit * X[start : start + BLOCK], atoms)
-        fit = relax(rows, atoms, Solution(z, np.zeros(len(z))), 0.0, positive=positive)
+        x = unit * X[start : start + BLOCK]
+        rows = make_rows(x, atoms)
+        exponent = rows.exponent[:, None]
+        first = Solution(np.ldexp(z, exponent), np.zeros(len(z)))
+        fit = np.ldexp(relax(rows, atoms, first, rule), -exponent)
         restored = z @ atoms.D
-        left += np.sum((rows.X - restored) ** 2)
-        left_refitted += np.sum((rows.X - fit @ atoms.D) ** 2)
+        left += np.sum((x - restored) ** 2)
+        left_refitted += np.sum((x - fit @ atoms.D) ** 2)
         energy += np.sum(restored**2)
-        overlap += np.sum(restored * rows.X)
+        overlap += np.sum(restored * x)
         size += np.sum(z**2, axis=0)
         refitted += np.sum(fit**2, axis=0)
         users += np.count_nonzero(z, axis=0)
