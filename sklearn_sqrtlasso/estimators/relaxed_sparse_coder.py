@@ -87,8 +87,8 @@ class RelaxedSparseCoder(RowEncoder):
         Relative decrease of the residual in a sweep at which learning stops, at least
         0; 0 makes all sweeps.
     transform_max_iter : int, default=1000
-        Most passes over the atoms for a row that cannot be solved by its path, and most
-        supports that "iti" tries, at least 1.
+        Most active sets that are tried for a row that cannot be solved by its path, and
+        most supports that "iti" tries, at least 1.
     transform_tol : float, default=1e-8
         Relative duality gap up to which a row counts as solved, above 0.
     sparse_output : bool, default=False

@@ -10,7 +10,7 @@ from sklearn_sqrtlasso.kernels.certificate import lasso_gaps
 from sklearn_sqrtlasso.kernels.homotopy import lasso_paths
 from sklearn_sqrtlasso.kernels.pursuit import pursue
 from sklearn_sqrtlasso.kernels.refit import threshold_and_invert
-from sklearn_sqrtlasso.kernels.row_descent import descend
+from sklearn_sqrtlasso.solvers.faces import code_by_faces
 from sklearn_sqrtlasso.solvers.relaxation import Solution, make_rows, relax
 from sklearn_sqrtlasso.solvers.rows import blocks_of_runs, for_each_block, single_rows
 from sklearn_sqrtlasso.solvers.visit import CodedBlock
@@ -43,11 +43,13 @@ def _lasso(rows, atoms, rule, root):
         follow(slice(i, i + 1), False)
     for i in np.flatnonzero(~(gap <= rule.tol)):
         z = np.where(np.isfinite(Z[i]), Z[i], 0.0)
-        descend(X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, 1e-15, z)
+        y = code_by_faces(
+            X[i], atoms.D, alpha[i], root, rule.positive, rule.max_iter, z
+        )
         one, found, left = slice(i, i + 1), np.empty(1), np.empty(1)
         lasso_gaps(
-            X[one], *atoms, C[one], z[None], dual[one], alpha[one], root,
-            rule.positive, found, left,
+            X[one], *atoms, C[one], z[None], y[None], alpha[one], root, rule.positive,
+            found, left,
         )  # fmt: skip
         if not gap[i] <= found[0]:
             Z[i], gap[i], norm[i] = z, found[0], left[0]

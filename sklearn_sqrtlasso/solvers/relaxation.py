@@ -42,8 +42,8 @@ class Rule(NamedTuple):
     positive : bool
         Whether codes are nonnegative.
     max_iter : int
-        Most passes over the atoms for a row that its path does not solve, and most
-        supports that are tried for a row.
+        Most active sets that are tried for a row that its path does not solve, and
+        most supports of thresholding with inversion.
     tol : float
         Relative duality gap up to which a row is solved.
     """
