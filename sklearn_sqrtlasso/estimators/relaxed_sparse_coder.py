@@ -1,10 +1,8 @@
 """Sparse codes without shrinkage: select atoms, then refit their weights."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,10 +10,12 @@ from sklearn_sqrtlasso.estimators.base import RowEncoder, all_or_nothing
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.selectors import (
+    check_alone,
     check_dictionary,
     check_selector,
     dense,
     power_of_two,
+    warn_unsolved,
 )
 from sklearn_sqrtlasso.learning.ksvd import (
     LEARNERS,
@@ -87,8 +87,8 @@ class RelaxedSparseCoder(RowEncoder):
         Relative decrease of the residual in a sweep at which learning stops, at least
         0; 0 makes all sweeps.
     transform_max_iter : int, default=1000
-        Most passes over the atoms for a row that cannot be solved by its path, and most
-        supports that "iti" tries, at least 1.
+        Most active sets that are tried for a row that cannot be solved by its path, and
+        most supports that "iti" tries, at least 1.
     transform_tol : float, default=1e-8
         Relative duality gap up to which a row counts as solved, above 0.
     sparse_output : bool, default=False
@@ -219,7 +219,7 @@ class RelaxedSparseCoder(RowEncoder):
 
     def _learn(self, X, runs):
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
-        self._check_alone(runs)
+        check_alone(runs)
         if self.dictionary is not None:
             D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
             self._keep(D, X.dtype)
@@ -309,13 +309,17 @@ class RelaxedSparseCoder(RowEncoder):
     def _keep(self, D, dtype):
         self.components_ = D.astype(dtype)
         self.alpha_ = self._penalty(self.components_)
+        self._gram = make_atoms(self.components_).G  # so that few rows are coded fast
 
-    def _check_alone(self, runs):
-        if runs.order is not None or len(runs.starts) - 1 != runs.n_rows:
-            raise ValueError(
-                "groups must be None: RelaxedSparseCoder codes each row on its own; "
-                "SqrtLassoTransform knows rows that share a noise level."
-            )
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state.pop("_gram", None)  # as large as the atoms and more, and known from them
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "components_"):
+            self._gram = make_atoms(self.components_).G
 
     def _penalty(self, D):
         if self.alpha != "pivotal":
@@ -342,27 +346,19 @@ class RelaxedSparseCoder(RowEncoder):
         )
 
     def _visit_codes(self, X, runs, visit, *, out=None):
-        self._check_alone(runs)
+        check_alone(runs)
         return self._visit(X, self._rule(self.alpha_), visit, out)
 
     def _visit(self, X, rule, visit, out=None):
-        atoms = make_atoms(self.components_)
+        atoms = make_atoms(self.components_, self._gram)
         told, n_unsolved = visit_codes(
             X, atoms, rule, visit, out=out, n_jobs=self.n_jobs
         )
-        if n_unsolved:
-            warnings.warn(
-                f"{n_unsolved} of {X.shape[0]} rows were not solved to "
-                f"transform_tol={rule.tol:g} within transform_max_iter={rule.max_iter}."
-                " Atoms that are nearly alike, or an alpha close to 0, make this "
-                "likely.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        warn_unsolved(n_unsolved, X.shape[0], rule)
         return told
 
     def _noise_scale(self, X, runs):
-        self._check_alone(runs)
+        check_alone(runs)
         sigma = np.empty(X.shape[0], X.dtype)
         rule = self._rule(self.alpha_)._replace(phi=0.0)
 

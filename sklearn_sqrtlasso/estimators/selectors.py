@@ -1,6 +1,9 @@
 """Which selectors, penalties and atoms of a sparse coder make sense together."""
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 COUNTED = ("omp", "ols", "topk", "iti")  # selectors that know n_nonzero_coefs
 SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms whose inner products have digits
@@ -101,3 +104,40 @@ def power_of_two(X):
     """
     exponent = np.frexp(np.abs(X).max())[1]
     return float(2.0 ** -np.clip(exponent, -1000, 1000))
+
+
+def check_alone(runs):
+    """Raise an error if rows share a residual scale.
+
+    Parameters
+    ----------
+    runs : Runs
+        Runs of rows.
+    """
+    if runs.order is not None or len(runs.starts) - 1 != runs.n_rows:
+        raise ValueError(
+            "groups must be None: RelaxedSparseCoder codes each row on its own; "
+            "SqrtLassoTransform knows rows that share a noise level."
+        )
+
+
+def warn_unsolved(n_unsolved, n_rows, rule):
+    """Warn once of the rows that were not solved, if there are any.
+
+    Parameters
+    ----------
+    n_unsolved : int
+        Number of rows that were not solved.
+    n_rows : int
+        Number of rows.
+    rule : Rule
+        How they were coded.
+    """
+    if n_unsolved:
+        warnings.warn(
+            f"{n_unsolved} of {n_rows} rows were not solved to "
+            f"transform_tol={rule.tol:g} within transform_max_iter={rule.max_iter}."
+            " Atoms that are nearly alike, or an alpha close to 0, make this likely.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

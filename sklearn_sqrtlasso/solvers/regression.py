@@ -168,48 +168,6 @@ class Regression:
             gap = self._return_to(*best)
         return self._fit(gap, n_iter)
 
-    def solve_lasso(self, mu, tol, max_iter):
-        """Return the fit of the lasso ``1/2 ||y - X w||_2^2 + mu ||w||_1``.
-
-        Parameters
-        ----------
-        mu : float
-            Penalty, in units of X times y.
-        tol : float
-            Relative duality gap at which rounds end.
-        max_iter : int
-            Largest number of rounds.
-
-        Returns
-        -------
-        fit : Fit
-            The solution, with its gap.
-        """
-        mu, gap, n_iter = mu / (self.design.unit * (self.norm or 1.0)), np.inf, 0
-        mu = max(mu, LEAST_ALPHA * self.alpha_max)
-        best = self._lasso_gap(mu), self.set.w.copy()
-        while gap > tol and n_iter < max_iter:
-            n_iter += 1
-            self._add_missing(mu, 1.0)
-            self._round(mu, 1.0, 1.0, smooth=False, exact=True)
-            self._look()
-            if not np.isfinite(self.r).all():
-                self._restart()
-            gap = self._lasso_gap(mu)
-            if gap <= best[0]:
-                best = gap, self.set.w.copy()
-        if gap > best[0]:
-            gap = self._return_to(*best)
-        return self._fit(gap, n_iter)
-
-    def _lasso_gap(self, mu):
-        if self.positive and np.any(self.set.w < 0):
-            return np.inf
-        energy, pull = self.r @ self.r, self._pull(self.c)
-        scale = min(1.0, mu / pull) if pull > 0 else 1.0
-        dual = scale * (self.y @ self.r) - 0.5 * scale**2 * energy
-        return 2 * max(0.5 * energy + mu * np.abs(self.set.w).sum() - dual, 0.0)
-
     def _return_to(self, gap, w):
         """Return to the best coefficients that were met, and their gap."""
         self.direction = None

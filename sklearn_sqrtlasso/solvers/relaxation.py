@@ -42,8 +42,8 @@ class Rule(NamedTuple):
     positive : bool
         Whether codes are nonnegative.
     max_iter : int
-        Most passes over the atoms for a row that its path does not solve, and most
-        supports that are tried for a row.
+        Most active sets that are tried for a row that its path does not solve, and
+        most supports of thresholding with inversion.
     tol : float
         Relative duality gap up to which a row is solved.
     """
@@ -100,13 +100,15 @@ class Solution(NamedTuple):
     refitted: bool = False
 
 
-def make_atoms(components):
+def make_atoms(components, gram=None):
     """Return the atoms with their inner products.
 
     Parameters
     ----------
     components : ndarray of shape (n_components, n_features)
         Atoms.
+    gram : ndarray of shape (n_components, n_components), default=None
+        Their inner products in double precision, if they are known.
 
     Returns
     -------
@@ -114,7 +116,7 @@ def make_atoms(components):
         In double precision.
     """
     D = np.require(components, np.float64, KERNEL_READY)
-    return Atoms(D, D @ D.T)
+    return Atoms(D, D @ D.T if gram is None else gram)
 
 
 def make_rows(X, atoms):

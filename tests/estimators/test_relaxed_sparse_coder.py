@@ -226,6 +226,14 @@ def test_attributes_are_plain():
     assert_array_equal(ours.transform(X), learner_of("ksvd").fit(X).transform(X))
 
 
+def test_a_pickle_holds_the_atoms_and_not_their_products():
+    D = np.random.default_rng(0).standard_normal((300, X.shape[1]))
+    coder = RelaxedSparseCoder(dictionary=D, selector="topk", n_nonzero_coefs=2).fit(X)
+    pickled = pickle.dumps(coder)
+    assert len(pickled) < 3 * D.nbytes < 8 * len(D) ** 2
+    assert_array_equal(pickle.loads(pickled).transform(X), coder.transform(X))
+
+
 @pytest.mark.parametrize("rows", [np.zeros((4, 3)), np.ones((1, 3)), np.ones((3, 1))])
 @each_learner
 def test_degenerate_rows_are_learnt_from(rows, learner):

@@ -306,3 +306,30 @@ def test_an_unsolved_row_is_counted():
 
 def test_the_table_names_every_coder():
     assert {rule.selector for rule in RULES.values()} == set(CODERS)
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-6])
+@pytest.mark.parametrize("alpha", [0.5, 0.1, 1e-2, 1e-4])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("selector", ["lasso", "sqrt_lasso"])
+def test_atoms_that_are_nearly_alike_are_told_apart(
+    selector, positive, alpha, distance
+):
+    rng = np.random.default_rng(0)
+    D = rng.standard_normal((12, 6))
+    D = np.r_[D, D + distance * rng.standard_normal(D.shape)]
+    D /= np.linalg.norm(D, axis=1, keepdims=True)
+    X = rng.standard_normal((30, 6))
+    rule = Rule(selector, alpha, 0, 1.0, positive)
+    assert code_rows(X, make_atoms(D), rule).gap.max() <= 1e-8
+
+
+def test_atoms_that_enter_from_afar_are_not_missed():
+    """The correlation of the last atom rises faster than the penalty falls."""
+    rng = np.random.default_rng(0)
+    D = np.abs(rng.standard_normal((60, 8)))  # coherent: strong rules fail
+    X = rng.standard_normal((200, 8))
+    for share in (0.5, 0.1, 0.01):
+        alpha = share * np.abs(X @ D.T).max()
+        solution = code_rows(X, make_atoms(D), Rule("lasso", alpha, 0, 1.0))
+        assert solution.gap.max() <= 1e-8
