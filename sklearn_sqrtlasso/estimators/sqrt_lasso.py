@@ -48,8 +48,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     positive : bool, default=False
         Whether coefficients are nonnegative.
     max_iter : int, default=100
-        Largest number of rounds. A round solves the problem exactly on some of the
-        features and looks at all of them; 3 to 20 are usual.
+        Largest number of rounds. A round solves the problem on some of the features
+        and looks at all of them; 3 to 20 are usual.
     tol : float, default=1e-6
         Relative duality gap at which rounds end, in [0, inf): the objective exceeds its
         minimum by at most ``tol`` times its value at w = 0. Below about 1e-12 rounding

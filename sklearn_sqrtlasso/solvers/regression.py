@@ -5,9 +5,9 @@ In the units of a design (weights inside the columns), minimise ::
     ||y - X w||_2 + alpha ||w||_1 .
 
 A round solves the problem on a working set of columns through their Gram matrix:
-sweeps of coordinate descent find most of the support, a walk over active sets ends at
-the exact solution. One product with all columns then proves how good it is, and names
-the columns that are missing.
+sweeps of coordinate descent find most of the support and, once few columns are missing,
+a walk over active sets ends at the exact solution. One product with all columns then
+proves how good it is, and names the columns that are missing.
 
 Where the residual vanishes the objective is not smooth and correlations say nothing.
 So the residual norm is held above a floor that falls round by round: a solution at the

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.linear_model import Lasso
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import SqrtLasso, sqrt_lasso_path
@@ -98,7 +99,15 @@ def test_regression(race, table, fraction):
     X, y, top = make(table)
     model = SqrtLasso(fraction * top, fit_intercept=False)
     assert gap(X, y, model.alpha, model.fit(X, y).coef_) <= GAP
-    peers = {"one_product": lambda: X.T @ y}
+
+    def checks():
+        model._validate_params()
+        model._validate(X, y, multi_output=True, finite=False)
+
+    peers = {"one_product": lambda: X.T @ y, "checks_of_input": checks}
+    if table == "100x200":
+        lasso = Lasso(model.alpha * model.sigma_, fit_intercept=False)
+        peers["scikit_learn_lasso"] = lambda: lasso.fit(X, y)
     try:
         theirs = skglm(X, y, model.alpha)
     except pytest.skip.Exception:
@@ -112,10 +121,16 @@ def test_regression(race, table, fraction):
 def test_regression_near_interpolation(race, note, table):
     X, y, top = make(table)
     near, usual = (SqrtLasso(f * top, fit_intercept=False) for f in (0.1, 0.3))
+    on = np.flatnonzero(near.fit(X, y).coef_)
+    A = X[:, on].toarray() if sp.issparse(X) else X[:, on]
+    G = A.T @ A
     race(
         lambda: near.fit(X, y),
-        rounds=2,
+        rounds=3,
         ours_at_three_tenths=lambda: usual.fit(X, y),
+        one_product=lambda: X.T @ y,
+        gram_of_the_support=lambda: A.T @ A,
+        factor_of_the_support=lambda: np.linalg.cholesky(G),
         target="10 x",
     )
     note(f"{table}: gap {near.dual_gap_:.1e}, sigma {near.sigma_:.1e}")
