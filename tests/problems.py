@@ -14,6 +14,12 @@ def _opposites(D, rng):
     return np.vstack([D[:half], -D[:half]])[: len(D)]
 
 
+def _close(D, rng):
+    half, apart = len(D) // 2, 10.0 ** -rng.integers(2, 7)
+    D[half : 2 * half] = D[:half] + apart * D[half : 2 * half]
+    return D
+
+
 def _some_zero(D, rng):
     D[::3] = 0
     return D
@@ -33,25 +39,25 @@ ATOMS = {
     "flat": _flat,
     "orthonormal": lambda D, rng: np.eye(*D.shape),
 }
+NEAR = {"close": _close}  # rounding may be in the way
 PENALTIES = [0.0, 1e-12, 1e-6, 1e-3, 0.03, 0.1, 0.3, 0.7, 1.0, 1.5]  # of the largest
 
 
 def make_problem(kind, n_components, n_features, seed):
     """Return atoms and rows: zero, an atom, a sum of two, and some others."""
     rng = np.random.default_rng(seed)
-    D = ATOMS[kind](rng.standard_normal((n_components, n_features)), rng)
+    D = (ATOMS | NEAR)[kind](rng.standard_normal((n_components, n_features)), rng)
     X = rng.standard_normal((6, n_features))
     X[0], X[1], X[2], X[3] = 0, D[0], D[0] + D[-1], np.rint(X[3])
     return np.ascontiguousarray(D), X
 
 
-problems = st.builds(
-    make_problem,
-    st.sampled_from(sorted(ATOMS)),
-    st.integers(2, 24),
-    st.integers(2, 16),
-    st.integers(0, 10**6),
-)
+def _some(kinds):
+    sizes = st.integers(2, 24), st.integers(2, 16), st.integers(0, 10**6)
+    return st.builds(make_problem, st.sampled_from(sorted(kinds)), *sizes)
+
+
+problems, near_problems = _some(ATOMS), _some(NEAR)
 
 
 def largest_penalty(D, X, root):

@@ -14,7 +14,13 @@ from sklearn.linear_model import orthogonal_mp
 from sklearn_sqrtlasso.solvers.coding import CODERS, code_rows, visit_codes
 from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
 from tests import oracles, sized
-from tests.problems import PENALTIES, general, largest_penalty, problems
+from tests.problems import (
+    PENALTIES,
+    general,
+    largest_penalty,
+    near_problems,
+    problems,
+)
 
 LASSOS = {"lasso": False, "sqrt_lasso": True}
 GREEDY = ["omp", "ols", "topk", "iti"]
@@ -225,6 +231,26 @@ def test_refitting_never_leaves_more(rule, positive):
         assert (less <= more + 1e-12).all()
 
 
+@each_lasso
+@given(
+    problems | near_problems,
+    st.sampled_from(PENALTIES),
+    st.floats(0, 1),
+    st.booleans(),
+)
+def test_refitting_never_leaves_more_however_degenerate(
+    selector, problem, share, phi, positive
+):
+    D, X = problem
+    alpha = share * largest_penalty(D, X, LASSOS[selector])
+    first = code(X, D, Rule(selector, alpha, phi=1.0, positive=positive)).Z
+    Z = code(X, D, Rule(selector, alpha, phi=phi, positive=positive)).Z
+    more, less = energy(X, first, D), energy(X, Z, D)
+    assert (less <= more + 1e-9 * energy(X, 0 * Z, D)).all()
+    assert not positive or (Z >= 0).all()
+    assert not Z[first == 0].any()
+
+
 @each_rule
 @each_sign
 def test_the_way_to_least_squares_is_continuous(rule, positive):
@@ -273,6 +299,17 @@ def test_tiny_and_huge_rows_are_coded_like_others(selector, scale):
     D, X = general()
     Z = code(scale * X, D, RULES[selector]).Z
     assert_allclose(Z / scale, code(X, D, RULES[selector]).Z, atol=1e-9)
+
+
+@pytest.mark.parametrize("selector", ["lasso", "threshold", "omp to a norm"])
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+@pytest.mark.parametrize("n_features", [1, 12])
+def test_penalties_in_units_of_the_data_scale_with_it(selector, scale, n_features):
+    D, X = general(n_features=n_features)
+    X[0] *= 0.01
+    rule = RULES[selector]
+    Z = code(scale * X, D, rule, alpha=scale * rule.alpha).Z
+    assert_allclose(Z / scale, code(X, D, rule).Z, atol=1e-9)
 
 
 @each_rule

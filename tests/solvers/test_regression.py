@@ -107,6 +107,17 @@ def test_the_gap_is_what_its_definition_says(shape, fraction, positive):
     assert not positive or np.all(one.coef >= 0)
 
 
+@given(shapes, st.sampled_from([1e-9, 1e-6, 0.1]), st.booleans())
+def test_it_is_never_worse_than_nothing(shape, fraction, positive):
+    n, p, seed = shape
+    X, y = make(n, 2 * p, seed)
+    X[:, p:] = X[:, :p] + 1e-6 * X[:, p:]  # rounding is in the way
+    alpha = fraction * top(X, y, positive)
+    one, b = fit(X, y, alpha, positive=positive)
+    assert objective(X, y, alpha, one.coef, b) <= np.std(y) * (1 + 1e-9)
+    assert one.gap <= 1
+
+
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.6])
 def test_it_is_the_lasso_at_alpha_sigma(fraction):
     X, y = make(60, 20)
