@@ -45,13 +45,9 @@ fig, ax = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
 labels = []
 for pipeline, grid in pipelines.values():
     search = GridSearchCV(pipeline, grid, cv=folds, n_jobs=2).fit(X, y)
-    results = search.cv_results_
-    for mean, std, chosen in zip(
-        results["mean_test_score"],
-        results["std_test_score"],
-        results["params"],
-        strict=True,
-    ):
+    keys = "mean_test_score", "std_test_score", "params"
+    results = zip(*(search.cv_results_[key] for key in keys), strict=True)
+    for mean, std, chosen in results:
         name = next(n for n, (p, _) in pipelines.items() if p is pipeline)
         labels.append(" ".join([name, *(f"({v})" for v in chosen.values())]))
         ax.barh(len(labels), mean, xerr=std, color=f"C{list(pipelines).index(name)}")

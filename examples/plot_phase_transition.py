@@ -22,8 +22,7 @@ rng = np.random.default_rng(0)
 
 
 def share_found(delta, rho, selector, told):
-    n = int(delta * N_ATOMS)
-    k = max(1, round(rho * n))
+    k = max(1, round(rho * (n := int(delta * N_ATOMS))))
     found = []
     for _ in range(6):
         D = rng.standard_normal((N_ATOMS, n))

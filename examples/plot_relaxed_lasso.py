@@ -19,29 +19,23 @@ from sklearn_sqrtlasso import RelaxedSparseCoder
 settings = {"low": (500, 100, 5, [0.25, 1, 4]), "high": (100, 1000, 10, [0.7, 2, 6])}
 
 
-def draw(rng, n, p, n_true, snr):
-    """Return atoms as rows, the true code, a row to fit, a row to validate, noise."""
-    X = rng.standard_normal((p, 2 * n))
-    for j in range(1, p):
-        X[j] = 0.35 * X[j - 1] + np.sqrt(1 - 0.35**2) * X[j]
-    true = np.zeros(p)
-    true[:n_true] = 1
+def draw(seed, n, p, n_true, snr):
+    rng = np.random.default_rng(seed)
     covariance = 0.35 ** np.abs(np.subtract.outer(np.arange(p), np.arange(p)))
+    X = np.linalg.cholesky(covariance) @ rng.standard_normal((p, 2 * n))
+    true = 1.0 * (np.arange(p) < n_true)
     sigma = np.sqrt(true @ covariance @ true / snr)
     y = true @ X + sigma * rng.standard_normal(2 * n)
     return X[:, :n], X[:, n:], true, covariance, y[:n], y[n:]
 
 
-def compare(rng, setting):
-    atoms, others, true, covariance, y, y_valid = draw(rng, *setting)
+def compare(seed, setting):
+    atoms, others, true, covariance, y, y_valid = draw(seed, *setting)
     best = {"lasso": (np.inf, 0, 0), "relaxed": (np.inf, 0, 0)}
-    top = np.abs(atoms @ y).max()
-    for alpha in top * np.geomspace(0.8, 0.03, 15):
+    for alpha in np.abs(atoms @ y).max() * np.geomspace(0.8, 0.03, 15):
         for phi in (0.0, 0.5, 1.0):
-            coder = RelaxedSparseCoder(
-                dictionary=atoms, selector="lasso", alpha=alpha, phi=phi
-            ).fit(y[None])
-            z = coder.transform(y[None])[0]
+            coder = RelaxedSparseCoder(dictionary=atoms, selector="lasso")
+            z = coder.set_params(alpha=alpha, phi=phi).fit_transform(y[None])[0]
             loss = np.sum((y_valid - z @ others) ** 2)
             risk = (z - true) @ covariance @ (z - true) / (true @ covariance @ true)
             for name in ("relaxed", "lasso") if phi == 1 else ("relaxed",):
@@ -50,18 +44,16 @@ def compare(rng, setting):
 
 
 fig, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharex="col")
-for column, (name, (n, p, n_true, snrs)) in zip(axes.T, settings.items(), strict=True):
-    rng = np.random.default_rng(0)
-    mean = np.array(
-        [np.mean([compare(rng, (n, p, n_true, s)) for _ in range(4)], 0) for s in snrs]
-    )
-    print(f"{name}: {n} measurements, {p} atoms\n{mean.round(3)}")
+for column, (name, (*size, snrs)) in zip(axes.T, settings.items(), strict=True):
+    runs = [[compare(i, (*size, snr)) for i in range(4)] for snr in snrs]
+    mean = np.mean(runs, axis=1)
+    print(f"{name}: {size[0]} measurements, {size[1]} atoms\n{mean.round(3)}")
     for i, label in enumerate(["relative risk", "atoms selected"]):
         column[i].plot(range(3), mean[:, 0, i], "o--", label="lasso")
         column[i].plot(range(3), mean[:, 1, i], "o-", label="relaxed lasso")
         column[i].set(ylabel=label, xticks=range(3), xticklabels=snrs, ylim=0)
-    column[1].axhline(n_true, color="gray", linewidth=1)
+    column[1].axhline(size[2], color="gray", linewidth=1)
     column[1].set_xlabel("signal-to-noise ratio")
-    column[0].set_title(f"{n} measurements, {p} atoms, {n_true} true")
+    column[0].set_title("{} measurements, {} atoms, {} true".format(*size))
 axes[0, 0].legend(frameon=False)
 plt.show()

@@ -37,20 +37,17 @@ grids = {
     "omp": ("n_nonzero_coefs", [12, 9, 7, 5, 3, 2]),
 }
 fig, (curves, atoms) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-for color, (selector, (name, values)) in zip(
-    ["C0", "C1", "C2"], grids.items(), strict=True
-):
-    reports = []
+for i, (selector, (name, values)) in enumerate(grids.items()):
+    color, reports = f"C{i}", []
     for value in values:
         coder = RelaxedSparseCoder(dictionary=D, selector=selector, n_jobs=2)
         coder.set_params(**{name: value}).fit(test)
         reports.append(coder.shrinkage_report(test))
     middle = reports[2]
     print(f"{selector}\n{middle}\n")
-    n_active = [r.n_active for r in reports]
-    refitted = [r.explained_refitted for r in reports]
-    curves.plot(n_active, [r.explained for r in reports], "o--", color=color)
-    curves.plot(n_active, refitted, "o-", color=color, label=selector)
+    lines = np.array([(r.n_active, r.explained, r.explained_refitted) for r in reports])
+    curves.plot(lines[:, 0], lines[:, 1], "o--", color=color)
+    curves.plot(lines[:, 0], lines[:, 2], "o-", color=color, label=selector)
     growth = middle.growth_of_atom[np.isfinite(middle.growth_of_atom)]
     atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)
 curves.plot([], [], "k--", label="before refitting")
