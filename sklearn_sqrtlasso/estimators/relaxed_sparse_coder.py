@@ -309,17 +309,17 @@ class RelaxedSparseCoder(RowEncoder):
     def _keep(self, D, dtype):
         self.components_ = D.astype(dtype)
         self.alpha_ = self._penalty(self.components_)
-        self._gram = make_atoms(self.components_).G  # so that few rows are coded fast
+        self._atoms = make_atoms(self.components_.copy())  # few rows are coded fast
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state.pop("_gram", None)  # as large as the atoms and more, and known from them
+        state.pop("_atoms", None)  # larger than the components, and known from them
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "components_"):
-            self._gram = make_atoms(self.components_).G
+            self._atoms = make_atoms(self.components_.copy())
 
     def _penalty(self, D):
         if self.alpha != "pivotal":
@@ -350,7 +350,9 @@ class RelaxedSparseCoder(RowEncoder):
         return self._visit(X, self._rule(self.alpha_), visit, out)
 
     def _visit(self, X, rule, visit, out=None):
-        atoms = make_atoms(self.components_, self._gram)
+        atoms = self._atoms
+        if not np.array_equal(atoms.D, self.components_):  # changed by hand
+            atoms = make_atoms(self.components_)
         told, n_unsolved = visit_codes(
             X, atoms, rule, visit, out=out, n_jobs=self.n_jobs
         )

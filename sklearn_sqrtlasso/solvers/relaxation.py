@@ -100,15 +100,13 @@ class Solution(NamedTuple):
     refitted: bool = False
 
 
-def make_atoms(components, gram=None):
+def make_atoms(components):
     """Return the atoms with their inner products.
 
     Parameters
     ----------
     components : ndarray of shape (n_components, n_features)
         Atoms.
-    gram : ndarray of shape (n_components, n_components), default=None
-        Their inner products in double precision, if they are known.
 
     Returns
     -------
@@ -116,7 +114,7 @@ def make_atoms(components, gram=None):
         In double precision.
     """
     D = np.require(components, np.float64, KERNEL_READY)
-    return Atoms(D, D @ D.T if gram is None else gram)
+    return Atoms(D, D @ D.T)
 
 
 def make_rows(X, atoms):

@@ -288,3 +288,10 @@ def test_nothing_is_said_where_all_is_well():
         warnings.simplefilter("error")
         for selector in SELECTORS:
             coder(selector).fit(X).transform(X)
+
+
+def test_atoms_that_are_changed_by_hand_are_those_that_code():
+    ours = coder("lasso").fit(X)
+    twin = clone(ours).set_params(dictionary=2 * ours.components_).fit(X)
+    ours.components_ *= 2
+    assert_array_equal(ours.transform(X), twin.transform(X))
