@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.nam import WITH_PROX, Inner
+from sklearn_sqrtlasso.learning.start import mean_row
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
 from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
 from sklearn_sqrtlasso.models.biased_units import in_unit
@@ -128,7 +129,7 @@ def first_parameters(estimator, model, X, unit, rng):
     b, c = np.zeros(n_components), np.zeros(n_features)
     inverse = INVERSES.get(estimator.decoder_activation)
     if estimator.init == "mean" and inverse is not None:
-        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+        mean = mean_row(X, unit)
         if not model.decoder.scales:
             mean = np.clip(mean * unit, NEAREST, 1 - NEAREST)
         z = 0.5 if not model.encoder.scales else 0.0

@@ -106,6 +106,7 @@ class NestedEncoder(Autoencoder):
                 codes.restore,
                 stopping,
                 report,
+                validate=codes.binarised,
             )
         else:
             history = self._alternate(on_way, material, rng, stopping, report)
@@ -113,7 +114,7 @@ class NestedEncoder(Autoencoder):
             return history, {}
         bits = Objective(model._replace(encoder=BITS), material.X, on_way.each, unit)
         centred = self._moved(on_way.parameters, model, -1)
-        parameters, losses = settle(bits, centred, codes and codes.codes)
+        parameters, losses = settle(bits, centred, codes and codes.codes, rng)
         on_way.parameters = self._moved(parameters, model, 1)
         return history, losses
 

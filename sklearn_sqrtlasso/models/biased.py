@@ -184,7 +184,7 @@ class Objective:
             x = self.rows(rows)
             W, b = part(encoder, self.model.shape)
             u, z, memory = self.code(W, b, x)
-            loss, H, _ = self._miss(V, c, z, x)
+            loss, H, _ = self.miss(V, c, z, x)
             G = H @ V.T
             size, sign = self._size(z)
             if by_code:
@@ -195,7 +195,7 @@ class Objective:
         def value(encoder, rows):
             x = self.rows(rows)
             z = self.code(*part(encoder, self.model.shape), x)[1]
-            return self._miss(V, c, z, x, pull=False)[0] + self._size(z)[0]
+            return self.miss(V, c, z, x, pull=False)[0] + self._size(z)[0]
 
         return self.block(share, value)
 
@@ -215,13 +215,13 @@ class Objective:
 
         def share(decoder, rows):
             z, (V, c) = Z[rows], part(decoder, self.model.shape)
-            loss, H, by_c = self._miss(V, c, z, self.rows(rows))
+            loss, H, by_c = self.miss(V, c, z, self.rows(rows))
             return loss + sizes[rows.start], z.T @ H, by_c
 
         def value(decoder, rows):
             V, c = part(decoder, self.model.shape)
             x = self.rows(rows)
-            loss = self._miss(V, c, Z[rows], x, pull=False)[0]
+            loss = self.miss(V, c, Z[rows], x, pull=False)[0]
             return loss + sizes[rows.start]
 
         # Added up as in the encoder's block: what does not rise, does not by rounding.
@@ -249,7 +249,7 @@ class Objective:
 
         def share(Z, rows):
             z = Z.reshape(-1, n_components)[rows]
-            loss, H, _ = self._miss(V, c, z, self.rows(rows))
+            loss, H, _ = self.miss(V, c, z, self.rows(rows))
             by_z = H @ (V.T * V.dtype.type(self.n_rows))
             return loss + self._size(z)[0], by_z + V.dtype.type(penalty)
 
@@ -304,8 +304,31 @@ class Objective:
         rows = Rows(x @ W.T, None, False)
         return rows, *self.model.encoder.value(rows, {"alpha": -b})
 
-    def _miss(self, V, c, z, x, pull=True):
-        """Return the loss, its gradient with respect to ``z V``, and that to c."""
+    def miss(self, V, c, z, x, pull=True):
+        """Return what rows that are restored from codes add to the loss.
+
+        Parameters
+        ----------
+        V : ndarray of shape (n_components, n_features)
+            Weights.
+        c : ndarray of shape (n_features,)
+            Biases.
+        z : ndarray of shape (n_rows, n_components)
+            Codes.
+        x : ndarray of shape (n_rows, n_features)
+            Rows.
+        pull : bool, default=True
+            Whether gradients are wanted.
+
+        Returns
+        -------
+        loss : float
+            Squared error, divided by the number of all rows.
+        by_pre : ndarray of shape (n_rows, n_features) or None
+            Gradient with respect to ``z V``.
+        by_c : ndarray of shape (n_features,) or None
+            Gradient with respect to c.
+        """
         rows = Rows(z @ V, None, False)
         P, memory = self.model.decoder.value(rows, {"alpha": -c})
         miss = P if self.model.gain == 1 else P * P.dtype.type(self.model.gain)

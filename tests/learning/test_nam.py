@@ -132,6 +132,7 @@ def test_settled_losses_fall_where_the_decoder_is_fitted():
     objective = Objective(model._replace(encoder=BITS), X)
     codes = np.random.default_rng(0).uniform(size=(60, 4))
     with team(1):  # these products are too small for the threads of BLAS
-        settled, losses = settle(objective, parameters, codes)
+        settled, losses = settle(objective, parameters, codes, np.random.default_rng(1))
     assert losses["changed"] <= losses["refitted"] <= losses["binarised"]
+    assert losses["encoded"] <= losses["regressed"]
     assert objective.value(settled) == pytest.approx(losses["encoded"], rel=1e-12)
