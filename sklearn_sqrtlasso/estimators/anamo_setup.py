@@ -6,8 +6,9 @@ from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.nam import WITH_PROX, Inner
 from sklearn_sqrtlasso.learning.start import mean_row
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
-from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
+from sklearn_sqrtlasso.models.biased import Biased, Parameters
 from sklearn_sqrtlasso.models.biased_units import in_unit
+from sklearn_sqrtlasso.models.block import join, part
 
 DECODERS = tuple(name for name in POINTWISE if name != "sign")  # it has no slope
 INVERSES = {"identity": lambda x: x, "sigmoid": lambda x: np.log(x) - np.log1p(-x)}

@@ -20,8 +20,9 @@ from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
 from sklearn_sqrtlasso.learning.nam import Alternation, objectives_of
 from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, BITS, Rows
-from sklearn_sqrtlasso.models.biased import Objective, join, part
+from sklearn_sqrtlasso.models.biased import Objective
 from sklearn_sqrtlasso.models.biased_units import model_for_unit
+from sklearn_sqrtlasso.models.block import join, part
 from sklearn_sqrtlasso.models.encoder import Encoder
 from sklearn_sqrtlasso.models.exact_prox import largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import single_rows, team

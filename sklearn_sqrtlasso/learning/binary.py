@@ -11,14 +11,8 @@ from sklearn_sqrtlasso.kernels.adam import adam_step
 from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.nam import Inner, lower
 from sklearn_sqrtlasso.models.activations import BITS, Activation, Rows, smoothstep
-from sklearn_sqrtlasso.models.biased import (
-    Biased,
-    Block,
-    Objective,
-    Parameters,
-    join,
-    part,
-)
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block, join, part
 
 REFIT = Inner("lbfgs", 100)  # of the decoder, for given bits
 ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
@@ -296,7 +290,7 @@ def settle(objective: Objective, parameters: Parameters, codes, rng):
 
 
 def _free_bits(objective, codes, decoder):
-    """Improve bits and decoder in turns until no bit changes; return both and losses."""
+    """Improve bits and decoder in turns; return both, and the losses on the way."""
     bits = binarise(codes)
     losses = {
         "continuous": objective.decoder_block(codes).value(decoder),

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from sklearn_sqrtlasso.learning.batches import Material, batches
-from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 
 LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly

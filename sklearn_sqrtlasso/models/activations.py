@@ -12,7 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.adaptive import pull_back_adaptively, shrink_adaptively
 from sklearn_sqrtlasso.kernels.shrinkage import pull_back_runs, shrink_run, shrink_runs
-from sklearn_sqrtlasso.kernels.sigmoid import half_above, lift, pull_back_sigmoid
+from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid
 from sklearn_sqrtlasso.kernels.unrolled import pull_back_steps, shrink_by_steps
 
 MIN_ROOM = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs: they are steep near 0
@@ -271,9 +271,7 @@ def _sigmoid(V):
 
 def _sigmoid_value(rows, p):
     Z = np.empty_like(rows.U)
-    half_above(rows.U, p["alpha"], Z)
-    np.tanh(Z, out=Z)
-    lift(Z)
+    SIGMOIDS[Z.itemsize](rows.U, p["alpha"], Z)
     return Z, None
 
 

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_sqrtlasso.learning.binary import change_bits, settle
 from sklearn_sqrtlasso.learning.nam import METHODS, Alternation, Inner, lower
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, BITS
-from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import team
 
