@@ -1,5 +1,7 @@
 """What the parameters of an ANAMOAutoencoder say, checked and spelled out."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from sklearn_sqrtlasso.learning.binary import BINARY
@@ -14,6 +16,8 @@ DECODERS = tuple(name for name in POINTWISE if name != "sign")  # it has no slop
 INVERSES = {"identity": lambda x: x, "sigmoid": lambda x: np.log(x) - np.log1p(-x)}
 NEAREST = 0.01  # to the bounds of a sigmoid that the mean row is taken
 FIRST_SIZE = 1.0  # of what first weights make of rows with entries near 1
+# Where automatic steps of Adam begin: a decoder, convex but for its sigmoid, bears more.
+ADAM_STEPS = MappingProxyType({"encoder": 0.01, "decoder": 0.1})
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
@@ -62,7 +66,8 @@ def inner_of(estimator):
                 "the lengths of its steps itself: set it to 'auto'."
             )
         n_steps = getattr(estimator, f"n_{side}_steps")
-        found.append(Inner(method, n_steps, None if step == "auto" else float(step)))
+        length = None if step == "auto" else float(step)
+        found.append(Inner(method, n_steps, length, ADAM_STEPS[side]))
     return tuple(found)
 
 
