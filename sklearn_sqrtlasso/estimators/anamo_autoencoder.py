@@ -54,8 +54,9 @@ class ANAMOAutoencoder(NestedEncoder):
           logistic regression for each bit.
 
         In all three, the decoder is fitted once more to the encoder's bits.
-    width : float, default=1.0
-        Length of the rise of "smoothstep", a pure number above 0.
+    width : float, default=None
+        Length of the rise of "smoothstep", a pure number above 0; and how far below
+        zero a unit of "helu" still learns, in units of ``unit_``. None is 1 and 0.05.
     n_encoder_steps, n_decoder_steps : int, default=5, 15
         Steps on either block in an outer iteration.
     encoder_step, decoder_step : float or "auto", default="auto"
@@ -170,7 +171,7 @@ class ANAMOAutoencoder(NestedEncoder):
         "encoder_activation": [StrOptions(set(POINTWISE))],
         "decoder_activation": [StrOptions(set(DECODERS))],
         "binary": [StrOptions(set(BINARY)), None],
-        "width": [Interval(Real, 0, None, closed="neither")],
+        "width": [Interval(Real, 0, None, closed="neither"), None],
         "n_encoder_steps": [Interval(Integral, 1, None, closed="left")],
         "n_decoder_steps": [Interval(Integral, 1, None, closed="left")],
         "encoder_step": [
@@ -204,7 +205,7 @@ class ANAMOAutoencoder(NestedEncoder):
         encoder_activation="sigmoid",
         decoder_activation="sigmoid",
         binary=None,
-        width=1.0,
+        width=None,
         n_encoder_steps=5,
         n_decoder_steps=15,
         encoder_step="auto",

@@ -9,6 +9,7 @@ from sklearn_sqrtlasso.estimators.anamo_setup import (
     first_parameters,
     fitted_values,
     inner_of,
+    middle_of,
     model_of,
     present_parameters,
 )
@@ -157,7 +158,7 @@ class NestedEncoder(Autoencoder):
     def _moved(self, parameters, model, sign):
         """Return parameters whose encoder has its middle moved, to zero by -1."""
         W, b = part(parameters.encoder, model.shape)
-        move = sign * BINARY[self.binary].middle * self.width
+        move = sign * middle_of(self)
         return parameters._replace(encoder=join(W, b + b.dtype.type(move)))
 
     def _keep(self, on_way, history, losses, unit, begins):
