@@ -48,5 +48,5 @@ for name in networks:
         ax.fill_between(steps, values.min(axis=0), values.max(axis=0), alpha=0.15)
 left.set(xlabel="batches", ylabel="dead units, %", xscale="log", ylim=(0, 100))
 right.set(xlabel="batches", ylabel="explained variance", xscale="log", ylim=(0, 1))
-left.legend(frameon=False)
+right.legend(frameon=False, title="encoder, width")
 plt.show()

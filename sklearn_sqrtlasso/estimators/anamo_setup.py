@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from sklearn_sqrtlasso.estimators.autoencoder import check_goes_on
 from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.nam import WITH_PROX, Inner
 from sklearn_sqrtlasso.learning.start import mean_row
@@ -200,11 +201,7 @@ def present_parameters(estimator, model, unit, dtype):
     parameters : Parameters
         In arrays of their own.
     """
-    if estimator.components_.shape != model.shape:
-        raise ValueError(
-            f"n_components={model.shape[0]} does not fit the learnt weights of shape "
-            f"{estimator.components_.shape}; set warm_start=False to begin anew."
-        )
+    check_goes_on(estimator, model.shape)
     W, b, V, c = (getattr(estimator, name).astype(dtype) for name in NAMES)
     b = b + dtype.type(middle_of(estimator))
     return in_unit(model, Parameters(join(W, b), join(V, c)), 1 / unit)

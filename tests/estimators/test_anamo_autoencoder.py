@@ -17,6 +17,7 @@ CODERS = {
     "batches": {"batch_size": 50},
     "other methods": {"encoder_method": "adam", "decoder_method": "lbfgs"},
     "relu": {"encoder_activation": "relu", "decoder_activation": "identity"},
+    "helu": {"encoder_activation": "helu", "width": 0.5},
     "held out": {"early_stopping": True},
     **{name: {"binary": name} for name in BINARY},
 }
@@ -124,6 +125,16 @@ def test_sparse_rows_are_learnt_as_dense_ones(name):
     X, coder = digits(), clone(CODERS[name])
     dense = coder.fit(X).reconstruct(X)
     assert_array_equal(coder.fit(sp.csr_array(X)).reconstruct(X), dense)
+
+
+def dead_share(width):
+    coder = ANAMOAutoencoder(32, encoder_activation="helu", width=width, random_state=0)
+    coder.set_params(encoder_method="adam", decoder_method="adam", batch_size=50)
+    return coder.set_params(max_iter=3).fit(digits()).report(digits()).dead_share
+
+
+def test_a_wider_window_keeps_more_units_alive():
+    assert dead_share(1e-9) > dead_share(0.2) > dead_share(1.0)
 
 
 BAD = {
