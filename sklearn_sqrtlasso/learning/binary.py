@@ -231,13 +231,14 @@ def draw_bits(objective: Objective, parameters: Parameters, rng):
     parameters : Parameters
         After some steps of Adam on ``DRAWN_ROWS`` rows each.
     """
-    n_passes = -(-objective.n_rows // DRAWN_ROWS)
-    schedule = Schedule(DRAWN_RATE, min(MOST_DRAWN, MOST_PASSES * n_passes))
+    n_batches = -(-objective.n_rows // DRAWN_ROWS)
+    n_steps = min(MOST_DRAWN, MOST_PASSES * n_batches)
+    schedule = Schedule(DRAWN_RATE, n_steps)
     model, size = objective.model, parameters.encoder.size
     theta = np.concatenate(parameters)
     (W, b), (V, c) = (part(of, model.shape) for of in np.split(theta, [size]))
     mean, square = np.zeros_like(theta), np.zeros_like(theta)
-    for n in range(1, schedule.n_steps + 1):
+    for n in range(1, n_steps + 1):
         x = objective.rows(rng.integers(objective.n_rows, size=DRAWN_ROWS))
         q = expit(x @ W.T + b)
         z = (rng.random(q.shape) < q).astype(q.dtype)
