@@ -108,15 +108,15 @@ class ANAMOAutoencoder(NestedEncoder):
         V.
     decoder_bias_ : ndarray of shape (n_features,)
         c.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after each outer iteration; with ``binary``, that of the codes before
         they are binarised, and with ``batch_size`` the mean over the batches.
-    encoder_loss_curve_, decoder_loss_curve_ : ndarray of shape (n_iter_,)
+    encoder_loss_curve_, decoder_loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after the steps on either block.
-    validation_curve_ : ndarray of shape (n_iter_,) or (0,)
+    validation_curve_ : ndarray of shape (`n_iter_`,) or (0,)
         Objective on the held-out rows, with ``early_stopping``; with "relaxed", that of
         the codes as bits, and those where it is least are kept.
-    time_curve_ : ndarray of shape (n_iter_,)
+    time_curve_ : ndarray of shape (`n_iter_`,)
         Seconds from the start of learning to the end of each outer iteration.
     binary_losses_ : dict of str to float
         With ``binary``: objective when codes were "binarised" and by the "encoded" bits
