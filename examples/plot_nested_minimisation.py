@@ -3,9 +3,11 @@
 Block by block, or all at once
 =====================================
 
-Nested alternating minimisation gives encoder and decoder an algorithm each. On images
-of digits it is compared with Adam and L-BFGS on all parameters at once, by the clock.
-The same start, one thread, and Adam both at its default rate and at better ones.
+Nested alternating minimisation gives encoder and decoder an algorithm each, and steps
+of their own length. On images of digits it is compared with Adam and L-BFGS on all
+parameters at once, by the clock: the same start, one thread, and Adam both at its
+default rate and at better ones. What wins is Adam in turns, with long steps for the
+decoder; FISTA, the method as published, does not.
 """
 
 # %%
@@ -16,23 +18,20 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
 
 X = load_digits().data / 16
-(N, n), d, alpha, seconds = X.shape, 16, 0.1, 2.5
+N, d, alpha, seconds = len(X), 16, 0.1, 2.5
 ways = {
     "FISTA, accelerated": {},
-    "FISTA, accelerated; steps 1 and 5": {"encoder_step": 1.0, "decoder_step": 5.0},
     "FISTA, L-BFGS": {"decoder_method": "lbfgs"},
-    "L-BFGS, L-BFGS": {"encoder_method": "lbfgs", "decoder_method": "lbfgs"},
+    "Adam, Adam": {"encoder_method": "adam", "decoder_method": "adam"},
 }
 start = ANAMOAutoencoder(d, encoder_step=1e-12, decoder_step=1e-12, max_iter=1)
-start.set_params(random_state=0, warm_start=True).fit(X)
+start.set_params(random_state=0).fit(X)
 first = [start.components_, start.encoder_bias_, start.decoder_, start.decoder_bias_]
 cuts, shapes = np.cumsum([w.size for w in first])[:-1], [w.shape for w in first]
 
@@ -40,8 +39,8 @@ cuts, shapes = np.cumsum([w.size for w in first])[:-1], [w.shape for w in first]
 def loss_and_gradient(theta):
     parts = zip(np.split(theta, cuts), shapes, strict=True)
     W, b, V, c = (w.reshape(shape) for w, shape in parts)
-    Z = expit(X @ W.T + b)
-    P = expit(Z @ V + c)
+    Z = 0.5 + 0.5 * np.tanh(0.5 * (X @ W.T + b))  # faster than the sigmoid of scipy
+    P = 0.5 + 0.5 * np.tanh(0.5 * (Z @ V + c))
     G = (P - X) * P * (1 - P) * (2 / N)
     H = (G @ V.T + alpha / N) * Z * (1 - Z)
     gradient = [H.T @ X, H.sum(axis=0), Z.T @ G, G.sum(axis=0)]
@@ -61,8 +60,8 @@ def adam(theta, rate):
 theta, curves = np.concatenate([w.ravel() for w in first]), {}
 with threadpool_limits(1):
     for name, given in ways.items():
-        coder = ANAMOAutoencoder(d, max_iter=1, tol=0, random_state=0, **given)
-        while not hasattr(coder, "n_iter_") or coder.time_curve_[-1] < seconds:
+        coder = ANAMOAutoencoder(d, random_state=0, **given).partial_fit(X)
+        while coder.time_curve_[-1] < seconds:
             coder.partial_fit(X)
         curves[f"in turns: {name}"] = coder.time_curve_, coder.loss_curve_
     for rate in (0.001, 0.01, 0.03):
@@ -70,14 +69,13 @@ with threadpool_limits(1):
         adam(theta, rate)
         curves[f"at once: Adam {rate}"] = np.array(track).T - [[begin], [0]]
     track, begin = [], time.perf_counter()
-    limit = {"maxiter": 700}
+    limit = {"maxiter": 1500}
     minimize(loss_and_gradient, theta, jac=True, method="L-BFGS-B", options=limit)
     curves["at once: L-BFGS"] = np.array(track).T - [[begin], [0]]
 
 # %%
-floors = {"mean image": np.sum((X - X.mean(axis=0)) ** 2) / N}
-pca = PCA(d).fit(X)
-floors["PCA"] = np.sum((pca.inverse_transform(pca.transform(X)) - X) ** 2) / N
+U, S, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+floors = {"mean image": np.sum(S**2) / N, "PCA": np.sum(S[d:] ** 2) / N}
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 for name, (times, losses) in curves.items():
     best = np.minimum.accumulate(losses)[np.asarray(times) <= seconds]
@@ -86,7 +84,7 @@ for name, (times, losses) in curves.items():
 for name, floor in floors.items():
     print(f"{name + ', without penalty':46s} {floor:.3f}")
     ax.axhline(floor, color="k", lw=0.6)
-    ax.annotate(f"{name}, without penalty", (0.15 * seconds, floor), va="top")
+    ax.annotate(f"{name}, without penalty", (0.3 * seconds, floor), va="bottom")
 ax.set(xlabel="seconds", ylabel="objective", yscale="log", xlim=(0, seconds))
 ax.legend(frameon=False, fontsize=8)
 plt.show()

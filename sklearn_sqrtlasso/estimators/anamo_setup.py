@@ -1,17 +1,31 @@
 """What the parameters of an ANAMOAutoencoder say, checked and spelled out."""
 
+from types import MappingProxyType
+
 import numpy as np
 
+from sklearn_sqrtlasso.estimators.autoencoder import check_goes_on
 from sklearn_sqrtlasso.learning.binary import BINARY
 from sklearn_sqrtlasso.learning.nam import WITH_PROX, Inner
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
-from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
+from sklearn_sqrtlasso.learning.start import mean_row
+from sklearn_sqrtlasso.models.activations import (
+    ACTIVATIONS,
+    HELU_WINDOW,
+    POINTWISE,
+    helu,
+)
+from sklearn_sqrtlasso.models.biased import Biased, Parameters
 from sklearn_sqrtlasso.models.biased_units import in_unit
+from sklearn_sqrtlasso.models.block import join, part
 
 DECODERS = tuple(name for name in POINTWISE if name != "sign")  # it has no slope
 INVERSES = {"identity": lambda x: x, "sigmoid": lambda x: np.log(x) - np.log1p(-x)}
+WIDE = MappingProxyType({"helu": helu})  # how far down they learn is to choose
+WIDTHS = MappingProxyType({"helu": HELU_WINDOW, "binary": 1.0})  # unless it is given
 NEAREST = 0.01  # to the bounds of a sigmoid that the mean row is taken
 FIRST_SIZE = 1.0  # of what first weights make of rows with entries near 1
+# Where automatic steps of Adam begin: a decoder is convex but for its sigmoid.
+ADAM_STEPS = MappingProxyType({"encoder": 0.01, "decoder": 0.1})
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
@@ -30,11 +44,41 @@ def model_of(estimator, shape):
     model : Biased
         The model that is learnt.
     """
-    encoder = ACTIVATIONS[estimator.encoder_activation]
+    encoder, decoder = (
+        _activation(estimator, getattr(estimator, f"{side}_activation"))
+        for side in ("encoder", "decoder")
+    )
     if estimator.binary is not None:
-        encoder = BINARY[estimator.binary].activation(float(estimator.width))
-    decoder = ACTIVATIONS[estimator.decoder_activation]
+        encoder = BINARY[estimator.binary].activation(_width(estimator, "binary"))
     return Biased(shape, encoder, decoder, float(estimator.alpha))
+
+
+def _activation(estimator, name):
+    if name in WIDE:
+        return WIDE[name](_width(estimator, name))
+    return ACTIVATIONS[name]
+
+
+def _width(estimator, name):
+    return float(WIDTHS[name] if estimator.width is None else estimator.width)
+
+
+def middle_of(estimator):
+    """Return where the step of an encoder of bits is one half while learning.
+
+    Parameters
+    ----------
+    estimator : ANAMOAutoencoder
+        Its ``binary`` and ``width`` are read.
+
+    Returns
+    -------
+    middle : float
+        Zero if codes are numbers.
+    """
+    if estimator.binary is None:
+        return 0.0
+    return BINARY[estimator.binary].middle * _width(estimator, "binary")
 
 
 def inner_of(estimator):
@@ -60,7 +104,8 @@ def inner_of(estimator):
                 "the lengths of its steps itself: set it to 'auto'."
             )
         n_steps = getattr(estimator, f"n_{side}_steps")
-        found.append(Inner(method, n_steps, None if step == "auto" else float(step)))
+        length = None if step == "auto" else float(step)
+        found.append(Inner(method, n_steps, length, ADAM_STEPS[side]))
     return tuple(found)
 
 
@@ -128,12 +173,12 @@ def first_parameters(estimator, model, X, unit, rng):
     b, c = np.zeros(n_components), np.zeros(n_features)
     inverse = INVERSES.get(estimator.decoder_activation)
     if estimator.init == "mean" and inverse is not None:
-        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+        mean = mean_row(X, unit)
         if not model.decoder.scales:
             mean = np.clip(mean * unit, NEAREST, 1 - NEAREST)
         z = 0.5 if not model.encoder.scales else 0.0
         c = inverse(mean) - z * V.sum(axis=0)
-    b += BINARY[estimator.binary].middle * estimator.width if estimator.binary else 0.0
+    b += middle_of(estimator)
     return Parameters(join(W, b).astype(X.dtype), join(V, c).astype(X.dtype))
 
 
@@ -156,14 +201,9 @@ def present_parameters(estimator, model, unit, dtype):
     parameters : Parameters
         In arrays of their own.
     """
-    if estimator.components_.shape != model.shape:
-        raise ValueError(
-            f"n_components={model.shape[0]} does not fit the learnt weights of shape "
-            f"{estimator.components_.shape}; set warm_start=False to begin anew."
-        )
+    check_goes_on(estimator, model.shape)
     W, b, V, c = (getattr(estimator, name).astype(dtype) for name in NAMES)
-    if estimator.binary is not None:
-        b = b + dtype.type(BINARY[estimator.binary].middle * estimator.width)
+    b = b + dtype.type(middle_of(estimator))
     return in_unit(model, Parameters(join(W, b), join(V, c)), 1 / unit)
 
 
@@ -188,7 +228,6 @@ def fitted_values(estimator, model, parameters, unit):
     """
     encoder, decoder = in_unit(model, parameters, unit)
     W, b = part(encoder, model.shape)
-    if estimator.binary is not None:
-        b = b - b.dtype.type(BINARY[estimator.binary].middle * estimator.width)
+    b = b - b.dtype.type(middle_of(estimator))
     V, c = part(decoder, model.shape)
     return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))

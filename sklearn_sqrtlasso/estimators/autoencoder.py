@@ -1,11 +1,30 @@
-"""What autoencoders share: a report of their units, and the noise they remove."""
+"""What autoencoders share: rows held out, a report of units, noise removed."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.estimators.base import RowEncoder, resolve_groups
 from sklearn_sqrtlasso.estimators.report import CodeReport
+from sklearn_sqrtlasso.learning.batches import split_runs, take
 from sklearn_sqrtlasso.solvers.frame import row_norms
+
+
+def check_goes_on(estimator, shape):
+    """Refuse to go on learning weights of another shape than the fitted ones.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        A fitted one.
+    shape : tuple of int
+        (n_components, n_features) that the parameters ask for.
+    """
+    if estimator.components_.shape != shape:
+        raise ValueError(
+            f"n_components={shape[0]} and the {shape[0]} x {shape[1]} weights asked "
+            "for do not fit the learnt ones of shape "
+            f"{estimator.components_.shape}; set warm_start=False to begin anew."
+        )
 
 
 class Autoencoder(RowEncoder):
@@ -13,6 +32,20 @@ class Autoencoder(RowEncoder):
 
     A subclass writes ``_learn``, ``_visit_codes`` and ``_decode``.
     """
+
+    def _hold_out(self, material, rng):
+        """Return the rows to learn from, and a batch of those to validate with."""
+        n_samples = material.runs.n_rows
+        n_held_out = round(self.validation_fraction * n_samples)
+        if not 0 < n_held_out < n_samples:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of the rows, "
+                f"n_samples={n_samples}, leaves nothing to learn from or to validate "
+                "with."
+            )
+        kept, held_out = split_runs(material.runs, n_held_out, rng)
+        batch = take(material, held_out.order, held_out.starts, rng)
+        return material._replace(runs=kept), batch
 
     def report(self, X, *, groups=None):
         """Tell how the units are used on the rows of X.

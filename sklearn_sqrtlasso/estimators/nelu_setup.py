@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from sklearn_sqrtlasso.estimators.autoencoder import check_goes_on
 from sklearn_sqrtlasso.learning.batches import Corruption, Material
 from sklearn_sqrtlasso.learning.start import first_weights, span_of
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, unrolled
@@ -222,12 +223,7 @@ def present_layers(estimator, model, unit, dtype):
     layers : Layers
         In arrays of their own.
     """
-    if estimator.components_.shape != model.shape:
-        raise ValueError(
-            f"n_components={model.shape[0]} and the {model.shape[0]} x "
-            f"{model.shape[1]} weights asked for do not fit the learnt ones of shape "
-            f"{estimator.components_.shape}; set warm_start=False to begin anew."
-        )
+    check_goes_on(estimator, model.shape)
     layers = fitted_layers(estimator, model.activation, dtype)
     return in_units(layers, model.activation, 1 / unit)
 

@@ -9,19 +9,21 @@ from sklearn_sqrtlasso.estimators.anamo_setup import (
     first_parameters,
     fitted_values,
     inner_of,
+    middle_of,
     model_of,
     present_parameters,
 )
 from sklearn_sqrtlasso.estimators.autoencoder import Autoencoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.learning.batches import Material, split_runs, take
+from sklearn_sqrtlasso.learning.batches import Material
 from sklearn_sqrtlasso.learning.binary import BINARY, Codes, settle
 from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
 from sklearn_sqrtlasso.learning.nam import Alternation, objectives_of
 from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, BITS, Rows
-from sklearn_sqrtlasso.models.biased import Objective, join, part
+from sklearn_sqrtlasso.models.biased import Objective
 from sklearn_sqrtlasso.models.biased_units import model_for_unit
+from sklearn_sqrtlasso.models.block import join, part
 from sklearn_sqrtlasso.models.encoder import Encoder
 from sklearn_sqrtlasso.models.exact_prox import largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import single_rows, team
@@ -106,6 +108,7 @@ class NestedEncoder(Autoencoder):
                 codes.restore,
                 stopping,
                 report,
+                validate=codes.binarised,
             )
         else:
             history = self._alternate(on_way, material, rng, stopping, report)
@@ -113,7 +116,7 @@ class NestedEncoder(Autoencoder):
             return history, {}
         bits = Objective(model._replace(encoder=BITS), material.X, on_way.each, unit)
         centred = self._moved(on_way.parameters, model, -1)
-        parameters, losses = settle(bits, centred, codes and codes.codes)
+        parameters, losses = settle(bits, centred, codes and codes.codes, rng)
         on_way.parameters = self._moved(parameters, model, 1)
         return history, losses
 
@@ -127,7 +130,8 @@ class NestedEncoder(Autoencoder):
     def _alternate(self, on_way, material, rng, stopping, report):
         held_out, model = None, on_way.model
         if self.early_stopping and stopping.max_iter > 1:
-            material, held_out = self._hold_out(on_way, material, rng)
+            material, batch = self._hold_out(material, rng)
+            held_out = Objective(model, batch.X, on_way.each)
         objectives = objectives_of(model, material, self.batch_size, rng, on_way.each)
         return learn(
             lambda n_iter: on_way.iterate(objectives()),
@@ -138,24 +142,10 @@ class NestedEncoder(Autoencoder):
             validate=held_out and (lambda: held_out.value(on_way.parameters)),
         )
 
-    def _hold_out(self, on_way, material, rng):
-        n_samples = material.runs.n_rows
-        n_held_out = round(self.validation_fraction * n_samples)
-        if not 0 < n_held_out < n_samples:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of the rows, "
-                f"n_samples={n_samples}, leaves nothing to learn from or to validate "
-                "with."
-            )
-        kept, held_out = split_runs(material.runs, n_held_out, rng)
-        batch = take(material, held_out.order, held_out.starts, rng)
-        held_out = Objective(on_way.model, batch.X, on_way.each)
-        return material._replace(runs=kept), held_out
-
     def _moved(self, parameters, model, sign):
         """Return parameters whose encoder has its middle moved, to zero by -1."""
         W, b = part(parameters.encoder, model.shape)
-        move = sign * BINARY[self.binary].middle * self.width
+        move = sign * middle_of(self)
         return parameters._replace(encoder=join(W, b + b.dtype.type(move)))
 
     def _keep(self, on_way, history, losses, unit, begins):

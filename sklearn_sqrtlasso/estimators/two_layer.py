@@ -15,7 +15,6 @@ from sklearn_sqrtlasso.estimators.nelu_setup import (
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.learning.adam import Adam, Moments, Schedule, n_batches
-from sklearn_sqrtlasso.learning.batches import split_runs, take
 from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
 from sklearn_sqrtlasso.learning.start import mean_square
 from sklearn_sqrtlasso.models.decoders import DECODERS, best_atoms
@@ -105,19 +104,6 @@ class TwoLayerEncoder(Autoencoder):
             report,
             validate=held_out and (lambda: adam.loss(held_out) / energy),
         )
-
-    def _hold_out(self, material, rng):
-        n_samples = material.runs.n_rows
-        n_held_out = round(self.validation_fraction * n_samples)
-        if not 0 < n_held_out < n_samples:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of the rows, "
-                f"n_samples={n_samples}, leaves nothing to learn from or to validate "
-                "with."
-            )
-        kept, held_out = split_runs(material.runs, n_held_out, rng)
-        batch = take(material, held_out.order, held_out.starts, rng)
-        return material._replace(runs=kept), batch
 
     def _energy(self, material):
         target = material.X if material.target is None else material.target

@@ -1,11 +1,99 @@
-"""The sigmoid around the hyperbolic tangent of numpy: one pass before, one after."""
+"""The sigmoid in one pass, its pull-back, and the size of codes."""
 
-from sklearn_sqrtlasso.kernels.jit import kernel
+from math import factorial
+from types import MappingProxyType
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.jit import FASTMATH, kernel, step
+
+IN_ORDER = FASTMATH - {"reassoc"}  # else rounding by a large number is lost
+LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693145751953125, 1.4286068203094173e-06
+TAYLOR = tuple(1 / factorial(k) for k in range(14))  # of exp, up to log(2) / 2
+LOWEST_8, ROUNDING_8 = -700.0, 1.5 * 2.0**52  # exp is a normal number there
+LOWEST_4, ROUNDING_4 = -80.0, 1.5 * 2.0**23  # one and a half, with a fraction's bits
 
 
-@kernel
-def half_above(U, alpha, Z):
-    """Write ``(U - alpha) / 2``.
+@step
+def split(v, lowest, rounding, f):
+    """Return n and r with ``-|v| = n log(2) + r``, n as ``n + rounding``.
+
+    Parameters
+    ----------
+    v : float
+        Any number; ``-|v|`` below ``lowest`` counts as that.
+    lowest, rounding : float
+        Of the format of v; to add ``rounding`` rounds to an integer in the lowest bits.
+    f : type
+        That of v.
+
+    Returns
+    -------
+    n, r : float
+        The second is at most half of log(2).
+    """
+    a = max(-abs(v), f(lowest))
+    shifted = a * f(LOG2E) + f(rounding)
+    n = shifted - f(rounding)
+    return shifted, (a - n * f(LN2_HIGH)) - n * f(LN2_LOW)
+
+
+@step
+def exp_of(r, p, f):
+    """Return ``exp(r)`` by Taylor's terms up to the seventh, and ``r^8 p``.
+
+    Parameters
+    ----------
+    r : float
+        At most half of log(2).
+    p : float
+        The terms after those, divided by ``r^8``.
+    f : type
+        That of r.
+
+    Returns
+    -------
+    power : float
+        In the precision of r.
+    """
+    p = f(TAYLOR[6]) + r * (f(TAYLOR[7]) + r * p)
+    p = f(TAYLOR[4]) + r * (f(TAYLOR[5]) + r * p)
+    p = f(TAYLOR[2]) + r * (f(TAYLOR[3]) + r * p)
+    return f(1) + r * (f(1) + r * p)
+
+
+@kernel(fastmath=IN_ORDER)
+def sigmoid_8(U, alpha, Z):
+    """Write ``1 / (1 + exp(alpha - U))`` to two units in the last place.
+
+    A power of two is made by writing its exponent: no branch, no call, so the compiler
+    takes several entries at a time, which it cannot with the library's ``exp``.
+
+    Parameters
+    ----------
+    U : ndarray of shape (n_rows, n_units)
+        Inputs, in double precision.
+    alpha : ndarray of shape (n_units,)
+        Thresholds.
+    Z : ndarray of shape (n_rows, n_units)
+        Overwritten.
+    """
+    one = np.float64(1)
+    for i in range(U.shape[0]):
+        for j in range(U.shape[1]):
+            v = U[i, j] - alpha[j]
+            n, r = split(v, LOWEST_8, ROUNDING_8, np.float64)
+            p = TAYLOR[11] + r * (TAYLOR[12] + r * TAYLOR[13])
+            p = TAYLOR[8] + r * (TAYLOR[9] + r * (TAYLOR[10] + r * p))
+            bits = (np.float64(n).view(np.int64) + np.int64(1023)) << np.int64(52)
+            e = exp_of(r, p, np.float64) * np.int64(bits).view(np.float64)
+            s = one / (one + e)
+            Z[i, j] = s if v > 0 else e * s
+
+
+@kernel(fastmath=IN_ORDER)
+def sigmoid_4(U, alpha, Z):
+    """Do what ``sigmoid_8`` does, in single precision.
 
     Parameters
     ----------
@@ -16,25 +104,18 @@ def half_above(U, alpha, Z):
     Z : ndarray of shape (n_rows, n_units)
         Overwritten.
     """
-    half = U.dtype.type(0.5)
+    one = np.float32(1)
     for i in range(U.shape[0]):
         for j in range(U.shape[1]):
-            Z[i, j] = half * (U[i, j] - alpha[j])
+            v = U[i, j] - alpha[j]
+            n, r = split(v, LOWEST_4, ROUNDING_4, np.float32)
+            bits = (np.float32(n).view(np.int32) + np.int32(127)) << np.int32(23)
+            e = exp_of(r, one - one, np.float32) * np.int32(bits).view(np.float32)
+            s = one / (one + e)
+            Z[i, j] = s if v > 0 else e * s
 
 
-@kernel
-def lift(Z):
-    """Replace ``Z`` by ``(1 + Z) / 2``.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n_rows, n_units)
-        Numbers from -1 to 1, overwritten.
-    """
-    half = Z.dtype.type(0.5)
-    for i in range(Z.shape[0]):
-        for j in range(Z.shape[1]):
-            Z[i, j] = half * Z[i, j] + half
+SIGMOIDS = MappingProxyType({8: sigmoid_8, 4: sigmoid_4})  # by bytes of an entry
 
 
 @kernel
@@ -58,3 +139,27 @@ def pull_back_sigmoid(Z, G, H, by_alpha):
             h = G[i, j] * Z[i, j] * (one - Z[i, j])
             H[i, j] = h
             by_alpha[j] -= h
+
+
+@kernel
+def size_of(Z):
+    """Return the sum of absolute values, and how many entries are not positive.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_rows, n_units)
+        Codes.
+
+    Returns
+    -------
+    total : float
+        In double precision.
+    n_others : int
+        Zeros and negative entries.
+    """
+    total, n_others = 0.0, 0
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            total += np.float64(abs(Z[i, j]))
+            n_others += Z[i, j] <= 0
+    return total, n_others

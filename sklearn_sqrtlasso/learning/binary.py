@@ -7,15 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from sklearn_sqrtlasso.kernels.adam import adam_step
+from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.nam import Inner, lower
 from sklearn_sqrtlasso.models.activations import BITS, Activation, Rows, smoothstep
-from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters, part
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block, join, part
 
 REFIT = Inner("lbfgs", 100)  # of the decoder, for given bits
 ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
 FOLLOW = Inner("lbfgs", 15)
 REGRESSION = Inner("lbfgs", 200)  # of the encoder, on given bits
 RIDGE = 1e-3  # of that regression: bits that can be told apart have no finite optimum
+DRAWN_RATE = 0.02  # of Adam on both layers, with bits that are drawn
+DRAWN_ROWS = 100  # of one of its steps
+MOST_DRAWN, MOST_PASSES = 3000, 300  # steps, and passes over the rows, of it
 
 
 class Binary(NamedTuple):
@@ -75,6 +81,11 @@ class Codes:
         told.note(first / self.objective.n_rows, second)
         return second
 
+    def binarised(self):
+        """Return the mean loss that the codes would have as bits."""
+        block = self.objective.decoder_block(binarise(self.codes))
+        return block.value(self.alternation.parameters.decoder)
+
     def state(self):
         """Return a copy of all that an iteration changes."""
         return self.alternation.state(), self.codes
@@ -83,6 +94,11 @@ class Codes:
         """Go back to what ``state`` returned."""
         self.alternation.restore(state[0])
         self.codes = state[1]
+
+
+def binarise(codes):
+    """Return 1 where a code in [0, 1] is above one half, else 0."""
+    return (codes > 0.5).astype(codes.dtype)
 
 
 def regress_bits(model: Biased, objective: Objective, bits, encoder):
@@ -194,7 +210,47 @@ def refit(objective: Objective, Z, decoder):
     return lower(objective.decoder_block(Z), decoder, REFIT, {})
 
 
-def settle(objective: Objective, parameters: Parameters, codes=None):
+def draw_bits(objective: Objective, parameters: Parameters, rng):
+    """Learn both layers while bits are drawn: 1 with the probability of a sigmoid.
+
+    Chance tells what another bit would have done, and the slope of the sigmoid passes
+    it on to the encoder: Bengio, Léonard and Courville, "Estimating or propagating
+    gradients through stochastic neurons", 2013.
+
+    Parameters
+    ----------
+    objective : Objective
+        Holds rows and model.
+    parameters : Parameters
+        Where to begin.
+    rng : numpy.random.Generator
+        Draws rows and bits.
+
+    Returns
+    -------
+    parameters : Parameters
+        After some steps of Adam on ``DRAWN_ROWS`` rows each.
+    """
+    n_batches = -(-objective.n_rows // DRAWN_ROWS)
+    n_steps = min(MOST_DRAWN, MOST_PASSES * n_batches)
+    schedule = Schedule(DRAWN_RATE, n_steps)
+    model, size = objective.model, parameters.encoder.size
+    theta = np.concatenate(parameters)
+    (W, b), (V, c) = (part(of, model.shape) for of in np.split(theta, [size]))
+    mean, square = np.zeros_like(theta), np.zeros_like(theta)
+    for n in range(1, n_steps + 1):
+        x = objective.rows(rng.integers(objective.n_rows, size=DRAWN_ROWS))
+        q = expit(x @ W.T + b)
+        z = (rng.random(q.shape) < q).astype(q.dtype)
+        _, H, by_c = Objective(model, x).miss(V, c, z, x)
+        G = (H @ V.T + q.dtype.type(model.penalty / DRAWN_ROWS)) * q * (1 - q)
+        gradient = np.concatenate([join(G.T @ x, G.sum(axis=0)), join(z.T @ H, by_c)])
+        rate = schedule.at(n)
+        adam_step(theta, gradient, mean, square, n, rate, theta.size, 1.0, np.inf)
+    return Parameters(theta[:size], theta[size:])
+
+
+def settle(objective: Objective, parameters: Parameters, codes, rng):
     """Make bits of codes, and fit both layers to them.
 
     Parameters
@@ -203,31 +259,49 @@ def settle(objective: Objective, parameters: Parameters, codes=None):
         Of the model whose encoder gives bits; holds the rows.
     parameters : Parameters
         Of that model.
-    codes : ndarray of shape (n_samples, n_components), default=None
+    codes : ndarray of shape (n_samples, n_components) or None
         Free codes, that the encoder is regressed on; None: its own bits are taken.
+    rng : numpy.random.Generator
+        Draws bits.
 
     Returns
     -------
     parameters : Parameters
         The decoder fits the bits that the encoder gives.
     losses : dict of str to float
-        Mean loss after each step: "continuous" codes, "binarised", decoder
-        "refitted", bits "changed" one by one, and bits given by the encoder, "encoded".
+        Mean loss after each step: "continuous" codes, "binarised", decoder "refitted",
+        bits "changed" one by one, bits given by an encoder that was "regressed" on
+        them, and at the end, "encoded".
     """
     encoder, decoder = parameters
-    losses = {}
-    if codes is not None:
-        losses["continuous"] = objective.decoder_block(codes).value(decoder)
-        bits = (codes > 0.5).astype(codes.dtype)
-        losses["binarised"] = objective.decoder_block(bits).value(decoder)
-        decoder, losses["refitted"] = refit(objective, bits, decoder)
-        for _ in range(ROUNDS):
-            bits = change_bits(objective, bits, decoder)
-            block = objective.decoder_block(bits)
-            decoder, losses["changed"] = lower(block, decoder, FOLLOW, {})
-        encoder = regress_bits(objective.model, objective, bits, encoder)
-    else:
+    if codes is None:
         bits = objective.codes(encoder)
-        losses["binarised"] = objective.decoder_block(bits).value(decoder)
+        losses = {"binarised": objective.decoder_block(bits).value(decoder)}
+        decoder, losses["encoded"] = refit(objective, bits, decoder)
+        return Parameters(encoder, decoder), losses
+    bits, decoder, losses = _free_bits(objective, codes, decoder)
+    encoder = regress_bits(objective.model, objective, bits, encoder)
+    decoder, losses["regressed"] = refit(objective, objective.codes(encoder), decoder)
+    settled = Parameters(encoder, decoder)
+    encoder, decoder = draw_bits(objective, settled, rng)
     decoder, losses["encoded"] = refit(objective, objective.codes(encoder), decoder)
-    return Parameters(encoder, decoder), losses
+    if losses["encoded"] < losses["regressed"]:
+        return Parameters(encoder, decoder), losses
+    return settled, losses | {"encoded": losses["regressed"]}
+
+
+def _free_bits(objective, codes, decoder):
+    """Improve bits and decoder in turns; return both, and the losses on the way."""
+    bits = binarise(codes)
+    losses = {
+        "continuous": objective.decoder_block(codes).value(decoder),
+        "binarised": objective.decoder_block(bits).value(decoder),
+    }
+    decoder, losses["refitted"] = refit(objective, bits, decoder)
+    for _ in range(ROUNDS):
+        before, bits = bits, change_bits(objective, bits, decoder)
+        block = objective.decoder_block(bits)
+        decoder, losses["changed"] = lower(block, decoder, FOLLOW, {})
+        if np.array_equal(bits, before):
+            break
+    return bits, decoder, losses

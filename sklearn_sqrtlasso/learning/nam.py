@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from sklearn_sqrtlasso.learning.batches import Material, batches
-from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 
 LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly
@@ -17,7 +18,6 @@ CAREFUL = (
     0.125  # share of the longest step that falls, to begin with: sigmoids saturate
 )
 LEAST = 1e-4  # share of the first step; shorter ones try it again: slopes may be lent
-ADAM_STEP = 0.01  # where an automatic step of Adam begins
 DECAY, DECAY_OF_SQUARES = 0.9, 0.999
 N_TRIALS = 60  # powers of four in which a first step is looked for
 
@@ -33,11 +33,14 @@ class Inner(NamedTuple):
         Steps in an outer iteration.
     step : float or None
         Their length; None: automatic.
+    first : float
+        Where an automatic step of Adam begins.
     """
 
     method: str
     n_steps: int
     step: float | None = None
+    first: float = 0.01
 
 
 class Search:
@@ -88,13 +91,14 @@ class Search:
         return bool(self.block.value(moved) <= self.best + model)
 
 
-def _accelerated(search, n_steps, step, momentum=True):
+def _accelerated(search, inner, momentum=True):
     """Take accelerated proximal gradient steps that restart when they should.
 
     An automatic step costs no more evaluations than a fixed one: a place that is worse
     than the start sends the search back to the best one, first without momentum, then
     with a shorter step. To ask for a fall each time would be to forbid momentum.
     """
+    step, n_steps = inner.step, inner.n_steps
     automatic, y = step is None, search.theta
     value, gradient = search.block.evaluate(y)
     search.see(y, value)
@@ -127,18 +131,19 @@ def _accelerated(search, n_steps, step, momentum=True):
     search.memory["step"] = float(step)
 
 
-def _gradient(search, n_steps, step):
-    _accelerated(search, n_steps, step, momentum=False)
+def _gradient(search, inner):
+    _accelerated(search, inner, momentum=False)
 
 
-def _adam(search, n_steps, step):
+def _adam(search, inner):
     """Take steps of Adam, whose moments last over the outer iterations."""
     memory, theta = search.memory, search.theta
-    given = memory.get("step", ADAM_STEP) if step is None else step
+    automatic = inner.step is None
+    given = memory.get("step", inner.first) if automatic else inner.step
     mean = memory.get("mean", np.zeros_like(theta))
     square = memory.get("square", np.zeros_like(theta))
     start = None
-    for _ in range(n_steps):
+    for _ in range(inner.n_steps):
         value, gradient = search.block.evaluate(theta)
         start = value if start is None else start
         search.see(theta, value)
@@ -151,12 +156,12 @@ def _adam(search, n_steps, step):
         theta = theta - move
     search.see(theta, search.block.value(theta))
     memory |= {"mean": mean, "square": square}
-    if step is None and not search.best < start:
+    if automatic and not search.best < start:
         given *= SHORTER
     memory["step"] = float(given)
 
 
-def _lbfgs(search, n_steps, step):
+def _lbfgs(search, inner):
     """Take steps of a quasi-Newton method, which finds their lengths itself."""
     start = search.theta
 
@@ -170,7 +175,7 @@ def _lbfgs(search, n_steps, step):
         start.astype(np.float64),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": n_steps, "ftol": 0.0, "gtol": 0.0},
+        options={"maxiter": inner.n_steps, "ftol": 0.0, "gtol": 0.0},
     )
     theta = found.x.astype(start.dtype)
     search.see(theta, search.block.value(theta))
@@ -213,7 +218,7 @@ def lower(block: Block, theta, inner: Inner, memory):
         memory.clear()
         memory["method"] = inner.method
     search = Search(block, theta, memory)
-    METHODS[inner.method](search, inner.n_steps, inner.step)
+    METHODS[inner.method](search, inner)
     return search.theta, search.best if search.best < np.inf else np.nan
 
 

@@ -40,6 +40,28 @@ def mean_square(X):
     return float(mantissa), float(np.ldexp(largest, max(exponent, -1000)))
 
 
+def mean_row(X, unit):
+    """Return the mean of the rows, to the bit the same for dense and sparse ones.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    unit : float
+        They are divided by it.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+        In double precision.
+    """
+    total = np.zeros(X.shape[1])
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = X[rows].toarray() if hasattr(X, "toarray") else X[rows]
+        total += np.sum(x / unit, axis=0, dtype=np.float64)
+    return total / X.shape[0]
+
+
 def span_of(X):
     """Return the projector on the span of the rows, None where they fill the space.
 

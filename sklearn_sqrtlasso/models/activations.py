@@ -12,11 +12,11 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.adaptive import pull_back_adaptively, shrink_adaptively
 from sklearn_sqrtlasso.kernels.shrinkage import pull_back_runs, shrink_run, shrink_runs
-from sklearn_sqrtlasso.kernels.sigmoid import half_above, lift, pull_back_sigmoid
+from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid
 from sklearn_sqrtlasso.kernels.unrolled import pull_back_steps, shrink_by_steps
 
 MIN_ROOM = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs: they are steep near 0
-HELU_WINDOW = 0.05  # below its threshold, a unit still learns within this distance
+HELU_WINDOW = 0.05  # as published; below its threshold, a unit still learns this far
 SIGN_WINDOW = 0.1  # width of the tanh that lends its slope to the sign
 
 
@@ -265,15 +265,29 @@ def smoothstep(width):
     return _pointwise(value, slope, scales=False)
 
 
+def helu(window):
+    """Return ``max(u, 0)`` that learns where ``u > -window``.
+
+    Parameters
+    ----------
+    window : float
+        In units of u, at least 0; 0.05 as published.
+
+    Returns
+    -------
+    activation : Activation
+        The codes are those of "relu".
+    """
+    return _pointwise(_relu_value, lambda V, Z: -window < V)
+
+
 def _sigmoid(V):
     return 0.5 * (1 + np.tanh(0.5 * V))
 
 
 def _sigmoid_value(rows, p):
     Z = np.empty_like(rows.U)
-    half_above(rows.U, p["alpha"], Z)
-    np.tanh(Z, out=Z)
-    lift(Z)
+    SIGMOIDS[Z.itemsize](rows.U, p["alpha"], Z)
     return Z, None
 
 
@@ -314,7 +328,7 @@ ACTIVATIONS = MappingProxyType(
         "nelu_helu": _shrinking(_nelu, _helu_of_nelu_pull_back, _nelu_at_level),
         "soft": Activation(_soft, _soft_pull_back),
         "relu": _pointwise(_relu_value, lambda V, Z: V > 0),
-        "helu": _pointwise(_relu_value, lambda V, Z: V > -HELU_WINDOW),
+        "helu": helu(HELU_WINDOW),
         "topk": Activation(_topk, _topk_pull_back, unit="pure"),
         "identity": _pointwise(np.copy, lambda V, Z: 1),
         "sigmoid": Activation(

@@ -1,13 +1,14 @@
 """Two layers with biases, as two blocks of parameters: loss and gradient of each."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.kernels.sigmoid import size_of
 from sklearn_sqrtlasso.models.activations import Activation, Rows
-from sklearn_sqrtlasso.solvers.rows import rows_per_block
+from sklearn_sqrtlasso.models.block import Block, part, summed
+from sklearn_sqrtlasso.solvers.rows import N_PARTS, rows_per_block
 
 
 class Biased(NamedTuple):
@@ -47,61 +48,6 @@ class Parameters(NamedTuple):
     decoder: np.ndarray
 
 
-class Block(NamedTuple):
-    """A function of one block, the other held.
-
-    Attributes
-    ----------
-    evaluate : callable, (theta) -> (value, gradient)
-        Value of the whole objective, gradient of its smooth part.
-    value : callable, (theta) -> float
-        Value alone, which costs less.
-    prox : callable, (theta, step) -> theta, or None
-        Proximal map of ``step`` times what is not in the gradient, if anything is.
-    """
-
-    evaluate: Callable
-    value: Callable
-    prox: Callable | None = None
-
-
-def join(matrix, bias):
-    """Return a block: a matrix and, after it, a bias.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_rows, n_columns)
-        W or V.
-    bias : ndarray of shape (n_units,)
-        Of W or V: b or c.
-
-    Returns
-    -------
-    block : ndarray
-        Flat, an array of its own.
-    """
-    return np.concatenate([matrix.ravel(), bias])
-
-
-def part(block, shape):
-    """Return matrix and bias of a block as views.
-
-    Parameters
-    ----------
-    block : ndarray
-        As ``join`` returns it.
-    shape : tuple of int
-        Shape of the matrix.
-
-    Returns
-    -------
-    matrix, bias : ndarray
-        Views.
-    """
-    size = shape[0] * shape[1]
-    return block[:size].reshape(shape), block[size:]
-
-
 class Objective:
     r"""The mean loss of some rows, and its two blocks.
 
@@ -127,8 +73,14 @@ class Objective:
     def __init__(self, model: Biased, X, each=map, unit=1.0):
         self.model, self.X, self.each, self.unit = model, X, each, X.dtype.type(unit)
         self.n_rows = X.shape[0]
-        size = rows_per_block(*model.shape, X.dtype.itemsize)
+        n_components, n_features = model.shape  # with codes goes their gradient
+        size = rows_per_block(2 * n_components, n_features, X.dtype.itemsize)
         self.slices = list(gen_batches(self.n_rows, size))
+        length = -(-len(self.slices) // N_PARTS)
+        self.parts = [
+            self.slices[at : at + length] for at in range(0, len(self.slices), length)
+        ]
+        self.last = None, None  # encoder whose value was asked for last, and codes
 
     def value(self, parameters: Parameters):
         """Return the mean loss.
@@ -158,6 +110,8 @@ class Objective:
         Z : ndarray of shape (n_samples, n_components)
             Codes.
         """
+        if self.last[0] is encoder:
+            return self.last[1]
         W, b = part(encoder, self.model.shape)
         rows = self.each(lambda s: self.code(W, b, self.rows(s))[1], self.slices)
         return np.concatenate(list(rows))
@@ -184,7 +138,7 @@ class Objective:
             x = self.rows(rows)
             W, b = part(encoder, self.model.shape)
             u, z, memory = self.code(W, b, x)
-            loss, H, _ = self._miss(V, c, z, x)
+            loss, H, _ = self.miss(V, c, z, x)
             G = H @ V.T
             size, sign = self._size(z)
             if by_code:
@@ -193,11 +147,18 @@ class Objective:
             return loss + size, H.T @ x, -by_p["alpha"]
 
         def value(encoder, rows):
-            x = self.rows(rows)
-            z = self.code(*part(encoder, self.model.shape), x)[1]
-            return self._miss(V, c, z, x, pull=False)[0] + self._size(z)[0]
+            x, z = self.rows(rows), Z[rows]
+            z[:] = self.code(*part(encoder, self.model.shape), x)[1]
+            return self.miss(V, c, z, x, pull=False)[0] + self._size(z)[0]
 
-        return self.block(share, value)
+        def total(encoder):
+            found = block.value(encoder)
+            self.last = encoder, Z  # the decoder's turn begins with them
+            return found
+
+        Z = np.empty((self.n_rows, self.model.shape[0]), self.X.dtype)
+        block = self.block(share, value)
+        return block._replace(value=total)
 
     def decoder_block(self, Z):
         """Return the loss as a function of the decoder.
@@ -215,13 +176,13 @@ class Objective:
 
         def share(decoder, rows):
             z, (V, c) = Z[rows], part(decoder, self.model.shape)
-            loss, H, by_c = self._miss(V, c, z, self.rows(rows))
+            loss, H, by_c = self.miss(V, c, z, self.rows(rows))
             return loss + sizes[rows.start], z.T @ H, by_c
 
         def value(decoder, rows):
             V, c = part(decoder, self.model.shape)
             x = self.rows(rows)
-            loss = self._miss(V, c, Z[rows], x, pull=False)[0]
+            loss = self.miss(V, c, Z[rows], x, pull=False)[0]
             return loss + sizes[rows.start]
 
         # Added up as in the encoder's block: what does not rise, does not by rounding.
@@ -249,7 +210,7 @@ class Objective:
 
         def share(Z, rows):
             z = Z.reshape(-1, n_components)[rows]
-            loss, H, _ = self._miss(V, c, z, self.rows(rows))
+            loss, H, _ = self.miss(V, c, z, self.rows(rows))
             by_z = H @ (V.T * V.dtype.type(self.n_rows))
             return loss + self._size(z)[0], by_z + V.dtype.type(penalty)
 
@@ -304,8 +265,31 @@ class Objective:
         rows = Rows(x @ W.T, None, False)
         return rows, *self.model.encoder.value(rows, {"alpha": -b})
 
-    def _miss(self, V, c, z, x, pull=True):
-        """Return the loss, its gradient with respect to ``z V``, and that to c."""
+    def miss(self, V, c, z, x, pull=True):
+        """Return what rows that are restored from codes add to the loss.
+
+        Parameters
+        ----------
+        V : ndarray of shape (n_components, n_features)
+            Weights.
+        c : ndarray of shape (n_features,)
+            Biases.
+        z : ndarray of shape (n_rows, n_components)
+            Codes.
+        x : ndarray of shape (n_rows, n_features)
+            Rows.
+        pull : bool, default=True
+            Whether gradients are wanted.
+
+        Returns
+        -------
+        loss : float
+            Squared error, divided by the number of all rows.
+        by_pre : ndarray of shape (n_rows, n_features) or None
+            Gradient with respect to ``z V``.
+        by_c : ndarray of shape (n_features,) or None
+            Gradient with respect to c.
+        """
         rows = Rows(z @ V, None, False)
         P, memory = self.model.decoder.value(rows, {"alpha": -c})
         miss = P if self.model.gain == 1 else P * P.dtype.type(self.model.gain)
@@ -319,10 +303,9 @@ class Objective:
 
     def _size(self, z):
         """Return the penalty of codes, and their signs, 1 if all are positive."""
-        positive = bool(z.min() > 0)  # one look spares two passes of every sigmoid
-        total = (z if positive else np.abs(z)).sum(dtype=np.float64)
-        sign = 1 if positive else np.sign(z)
-        return self.model.penalty / self.n_rows * float(total), sign
+        total, n_others = size_of(z)
+        sign = np.sign(z) if n_others else 1  # spares two passes of every sigmoid
+        return self.model.penalty / self.n_rows * total, sign
 
     def block(self, share, value):
         """Return a sum over the blocks of rows as a function of one block.
@@ -339,13 +322,4 @@ class Objective:
         block : Block
             Without a prox.
         """
-
-        def evaluate(theta):
-            found = self.each(lambda rows: share(theta, rows), self.slices)
-            loss, matrix, bias = (sum(of[1:], of[0]) for of in zip(*found, strict=True))
-            return float(loss), join(matrix, bias)
-
-        def total(theta):
-            return float(sum(self.each(lambda rows: value(theta, rows), self.slices)))
-
-        return Block(evaluate, total)
+        return summed(share, value, self.each, self.parts)

@@ -1,6 +1,7 @@
 """Two layers with biases for another unit of the rows: same map, same loss."""
 
-from sklearn_sqrtlasso.models.biased import Biased, Parameters, join, part
+from sklearn_sqrtlasso.models.biased import Biased, Parameters
+from sklearn_sqrtlasso.models.block import join, part
 
 LARGEST_PENALTY = 1e30  # where rows are tiny beside it, all codes are zero anyway
 

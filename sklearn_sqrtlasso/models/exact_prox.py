@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.models.biased import Objective, part
+from sklearn_sqrtlasso.models.biased import Objective
+from sklearn_sqrtlasso.models.block import part
 
 CONTRACTION = 0.8  # largest rate of the fixed point
 MOST_PASSES = 60

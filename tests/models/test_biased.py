@@ -7,11 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE, smoothstep
-from sklearn_sqrtlasso.models.biased import (
-    Biased,
-    Objective,
-    Parameters,
-)
+from sklearn_sqrtlasso.models.biased import Biased, Objective, Parameters
 from sklearn_sqrtlasso.models.biased_units import in_unit, model_for_unit
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.solvers.rows import team

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso import NeLUAutoencoder
-from sklearn_sqrtlasso.theory.compression import gaussian_compression_limit
+from sklearn_sqrtlasso.theory.compression import (
+    best_sign_decoder,
+    gaussian_compression_limit,
+)
 from tests import JIT
 
 RATES = [0.25, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0]
@@ -17,7 +20,7 @@ spectra = st.lists(st.floats(0.01, 100), min_size=2, max_size=30)
 rates = st.integers(1, 60)
 
 
-@pytest.mark.parametrize(("rate", "risk"), zip(RATES, RISKS, strict=True))
+@pytest.mark.parametrize(("rate", "risk"), list(zip(RATES, RISKS, strict=True)))
 def test_published_values(rate, risk):
     assert_allclose(gaussian_compression_limit(rate), risk, atol=5e-5)
 
@@ -101,3 +104,57 @@ BAD = [
 def test_what_makes_no_sense_is_refused(given, told):
     with pytest.raises(ValueError, match=told):
         gaussian_compression_limit(**given)
+
+
+@pytest.mark.parametrize("n_units", [3, 8, 20])
+def test_the_best_decoder_is_that_of_least_squares(n_units):
+    rng = np.random.default_rng(0)
+    B, root = rng.standard_normal((n_units, 8)), rng.standard_normal((8, 8))
+    X = rng.standard_normal((200_000, 8)) @ root.T
+    signs = np.sign(X @ B.T)
+    decoder, risk = best_sign_decoder(B, root @ root.T)
+    fitted, *_ = np.linalg.lstsq(signs, X, rcond=None)
+    assert_allclose(decoder, fitted, atol=0.1)
+    told = np.mean((X - signs @ decoder) ** 2)
+    assert told == pytest.approx(risk, rel=0.01)
+    assert np.mean((X - signs @ fitted) ** 2) == pytest.approx(risk, rel=0.01)
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5, 1.0])
+def test_orthonormal_projections_reach_the_limit(rate):
+    B = np.linalg.qr(np.random.default_rng(0).standard_normal((40, 40)))[0]
+    risk = best_sign_decoder(B[: int(40 * rate)])[1]
+    assert risk == pytest.approx(gaussian_compression_limit(rate), rel=1e-12)
+
+
+@given(n_units=st.integers(1, 30), spectrum=spectra, seed=st.integers(0, 5))
+def test_no_decoder_passes_the_limit(n_units, spectrum, seed):
+    d = len(spectrum)
+    B = np.random.default_rng(seed).standard_normal((n_units, d))
+    risk = best_sign_decoder(B, np.diag(spectrum))[1]
+    assert risk >= gaussian_compression_limit(n_units / d, spectrum) * (1 - 1e-9)
+
+
+def test_lengths_of_projections_and_units_of_rows_change_no_sign():
+    B = np.random.default_rng(0).standard_normal((6, 4))
+    decoder, risk = best_sign_decoder(B)
+    scaled, same = best_sign_decoder(B * np.geomspace(1e-150, 1e150, 6)[:, None])
+    assert_allclose(scaled, decoder, rtol=1e-9)
+    assert same == pytest.approx(risk, rel=1e-12)
+    louder, more = best_sign_decoder(B, 1024.0**2 * np.eye(4))
+    assert_allclose(louder, 1024 * decoder, rtol=1e-12)
+    assert more == pytest.approx(1024**2 * risk, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("components", "covariance", "told"),
+    [
+        (np.zeros((2, 3)), None, "2 rows that see none"),
+        (np.ones(3), None, r"got shape \(3,\)"),
+        (np.full((2, 3), np.nan), None, "finite matrix"),
+        (np.eye(3), np.eye(2), r"shape \(3, 3\), got shape \(2, 2\)"),
+    ],
+)
+def test_a_decoder_of_nonsense_is_refused(components, covariance, told):
+    with pytest.raises(ValueError, match=told):
+        best_sign_decoder(components, covariance)
