@@ -76,7 +76,7 @@ with threadpool_limits(1):
 # %%
 U, S, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
 floors = {"mean image": np.sum(S**2) / N, "PCA": np.sum(S[d:] ** 2) / N}
-fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(9.5, 4.5), layout="constrained")
 for name, (times, losses) in curves.items():
     best = np.minimum.accumulate(losses)[np.asarray(times) <= seconds]
     print(f"{name:46s} {best[-1]:.3f}")
@@ -86,5 +86,5 @@ for name, floor in floors.items():
     ax.axhline(floor, color="k", lw=0.6)
     ax.annotate(f"{name}, without penalty", (0.3 * seconds, floor), va="bottom")
 ax.set(xlabel="seconds", ylabel="objective", yscale="log", xlim=(0, seconds))
-ax.legend(frameon=False, fontsize=8)
+fig.legend(loc="outside right center", frameon=False)
 plt.show()

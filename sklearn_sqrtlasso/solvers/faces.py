@@ -29,7 +29,8 @@ def _minimum_on_face(x, A, signs, alpha, root):
         return None, signs[-1] * np.append(-others, 1.0), None
     half, fit = solve_triangular(R, signs, trans="T"), Q.T @ x
     q, left = Q @ half, x - Q @ fit
-    size = np.linalg.norm(left - Q @ (Q.T @ left))
+    left = left - Q @ (Q.T @ left)  # again: what is left may be small
+    size = np.linalg.norm(left)
     left, size = (left, size) if size > MET * np.linalg.norm(x) else (0 * left, 0.0)
     mu = alpha
     if root:

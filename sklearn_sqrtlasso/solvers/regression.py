@@ -206,8 +206,10 @@ class Regression:
     def _let_go(self, alpha, floor, tol, gap):
         """Step from the floor to the solution; step back if that certifies less."""
         before = self.set.w.copy(), self.r, self.c
-        self._round(alpha, floor, 0.0, smooth=False, exact=True)
-        self._look()
+        for _ in range(2):  # a level is known to half the digits of that before it
+            self._round(alpha, floor, 0.0, smooth=False, exact=True)
+            self._look()
+            floor = np.linalg.norm(self.r)
         direction = self.set.sign_direction()
         c = self.design.correlate(direction)
         new = self._gap(alpha, [(self.r, self.c), (direction, c)])

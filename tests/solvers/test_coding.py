@@ -370,3 +370,36 @@ def test_atoms_that_enter_from_afar_are_not_missed():
         alpha = share * np.abs(X @ D.T).max()
         solution = code_rows(X, make_atoms(D), Rule("lasso", alpha, 0, 1.0))
         assert solution.gap.max() <= 1e-8
+
+
+def test_the_relaxed_lasso_needs_fewer_atoms_where_noise_is_weak():
+    rng, rule = np.random.default_rng(0), Rule("lasso")
+    true, risk, used = (np.arange(80) < 5) * 1.0, [], []
+    for _ in range(sized(10, 2)):
+        X = rng.standard_normal((120, 80))
+        y = X @ true + np.sqrt(true @ true / 6) * rng.standard_normal(120)
+        atoms, met = make_atoms(X[:60].T), {}
+        for alpha in np.abs(X[:60].T @ y[:60]).max() * np.geomspace(
+            1, 1e-2, sized(20, 7)
+        ):
+            for phi in (1.0, 0.5, 0.0):
+                one = rule._replace(alpha=alpha, phi=phi)
+                z = code_rows(y[None, :60], atoms, one).Z[0]
+                told = np.sum((y[60:] - X[60:] @ z) ** 2), tuple(z)
+                met[phi] = min(told, met.get(phi, told))
+        tuned = [np.array(told[1]) for told in (met[1.0], min(met.values()))]
+        risk.append([np.sum((z - true) ** 2) for z in tuned])
+        used.append([np.count_nonzero(z) for z in tuned])
+    (lasso, relaxed), (many, few) = np.mean(risk, axis=0), np.mean(used, axis=0)
+    assert relaxed < 0.8 * lasso
+    assert few < 0.7 * many
+
+
+def test_a_residual_of_eight_digits_less_is_certified():
+    """A row that two atoms restore but for rounding's square root."""
+    D, _ = general(n_components=12, n_features=3)
+    D = np.abs(D)
+    X = D[:4] + 2 * D[4:8] + 1e-8 * np.eye(4, 3)
+    for positive in (False, True):
+        rule = Rule("sqrt_lasso", 0.1, phi=1.0, positive=positive)
+        assert code(X, D, rule).gap.max() <= 1e-8
