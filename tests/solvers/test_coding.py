@@ -395,11 +395,13 @@ def test_the_relaxed_lasso_needs_fewer_atoms_where_noise_is_weak():
     assert few < 0.7 * many
 
 
-def test_a_residual_of_eight_digits_less_is_certified():
-    """A row that two atoms restore but for rounding's square root."""
-    D, _ = general(n_components=12, n_features=3)
-    D = np.abs(D)
-    X = D[:4] + 2 * D[4:8] + 1e-8 * np.eye(4, 3)
-    for positive in (False, True):
-        rule = Rule("sqrt_lasso", 0.1, phi=1.0, positive=positive)
+@pytest.mark.parametrize("distance", [1e-6, 1e-8, 1e-10])
+def test_a_small_residual_is_certified(distance):
+    """Rows that two atoms restore but for a few digits."""
+    rng = np.random.default_rng(0)
+    for _ in range(sized(40, 5)):
+        D = np.abs(rng.standard_normal((12, 3)))
+        D /= np.linalg.norm(D, axis=1, keepdims=True)
+        X = 0.005 * D[:4] + 0.6 * D[4:8] + distance * rng.standard_normal((4, 3))
+        rule = Rule("sqrt_lasso", 0.1, phi=1.0, positive=True)
         assert code(X, D, rule).gap.max() <= 1e-8
