@@ -90,7 +90,9 @@ class RelaxedSparseCoder(RowEncoder):
         Most active sets that are tried for a row that cannot be solved by its path, and
         most supports that "iti" tries, at least 1.
     transform_tol : float, default=1e-8
-        Relative duality gap up to which a row counts as solved, above 0.
+        Relative duality gap up to which a row counts as solved, above 0. Penalties
+        below 1e-10 of the one from which a code is zero are certified at that, and
+        products of an atom with a dual point are known to 1e-15 of their factors.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None

@@ -72,7 +72,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     alpha_ : float
         The penalty in use.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Relative duality gap, a pure number.
+        Relative duality gap, a pure number. A penalty below 1e-8 of the one from which
+        coefficients are zero is solved, and certified, as if it were that.
     n_iter_ : int or ndarray of shape (n_targets,)
         Number of rounds.
     n_features_in_ : int

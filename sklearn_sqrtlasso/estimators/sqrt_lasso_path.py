@@ -29,7 +29,7 @@ class SqrtLassoPath(NamedTuple):
     coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
         Coefficients.
     gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
-        Relative duality gaps, pure numbers.
+        Relative duality gaps, pure numbers; as ``dual_gap_`` of :class:`SqrtLasso`.
     sigmas : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
         Root mean squares of the residuals, in units of y.
     """
@@ -197,7 +197,8 @@ class SqrtLassoCV(SparseRegressor):
     sigma_ : float
         Root mean square of the residuals, in units of y.
     dual_gap_ : float
-        Relative duality gap, a pure number.
+        Relative duality gap, a pure number. A penalty below 1e-8 of the one from which
+        coefficients are zero is solved, and certified, as if it were that.
     n_iter_ : int
         Number of rounds of the last fit.
     alphas_ : ndarray of shape (n_alphas,)
