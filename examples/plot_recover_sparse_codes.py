@@ -75,7 +75,8 @@ for (name, two_seeds), color in zip(curves.items(), ["C1", "C0"], strict=True):
         )
 ax.plot(levels, oracle / levels, "k--", label="soft thresholds of an oracle")
 ax.axvline(0.2, color="0.8", zorder=0)
-ax.text(0.205, ax.get_ylim()[1], "trained here", va="top", color="0.5")
+place = {"xycoords": ("data", "axes fraction"), "va": "top", "color": "0.5"}
+ax.annotate("trained here", (0.205, 0.98), **place)
 ax.set(xscale="log", xlabel="noise level", ylabel="error, in units of the noise")
 ax.set_xticks(levels, [f"{level:g}" for level in levels])
 ax.minorticks_off()

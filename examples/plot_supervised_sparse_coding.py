@@ -70,7 +70,8 @@ for name, two_seeds in curves.items():
     both = np.array([two_seeds[0], two_seeds[-1]]) / levels
     ax.fill_between(levels, both.min(axis=0), both.max(axis=0), alpha=0.3)
 ax.axvline(0.1, color="0.8", zorder=0)
-ax.text(0.102, ax.get_ylim()[1], "trained here", va="top", color="0.5")
+place = {"xycoords": ("data", "axes fraction"), "va": "top", "color": "0.5"}
+ax.annotate("trained here", (0.102, 0.98), **place)
 ax.set(
     xscale="log", xlabel="noise level", ylabel="error of a code, in units of the noise"
 )

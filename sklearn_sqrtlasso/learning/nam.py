@@ -14,9 +14,7 @@ from sklearn_sqrtlasso.models.block import Block
 from sklearn_sqrtlasso.models.exact_prox import exact_prox, largest_exact_step
 
 LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly
-CAREFUL = (
-    0.125  # share of the longest step that falls, to begin with: sigmoids saturate
-)
+CAREFUL = 0.125  # share of the longest step that falls, to begin: sigmoids saturate
 LEAST = 1e-4  # share of the first step; shorter ones try it again: slopes may be lent
 DECAY, DECAY_OF_SQUARES = 0.9, 0.999
 N_TRIALS = 60  # powers of four in which a first step is looked for
