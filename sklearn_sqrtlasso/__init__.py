@@ -5,7 +5,8 @@ from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
 from sklearn_sqrtlasso.estimators.relaxed_sparse_coder import RelaxedSparseCoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
-from sklearn_sqrtlasso.estimators.sqrt_lasso_path import SqrtLassoCV, sqrt_lasso_path
+from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import SqrtLassoCV
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import sqrt_lasso_path
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_sqrtlasso.learning.frames import nearest_frame
+from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 
 FREEDOM = 3  # degrees of freedom of Student's t, the heaviest with a finite variance
 
@@ -60,7 +60,7 @@ class SparseRows(NamedTuple):
 
 
 def _tight_frame(rng, n_components, n_features):
-    return nearest_frame(rng.standard_normal((n_components, n_features)))
+    return nearest_tight_frame(rng.standard_normal((n_components, n_features)))
 
 
 def _unit_atoms(rng, n_components, n_features):

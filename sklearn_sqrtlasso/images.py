@@ -7,14 +7,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.estimators.base import RowEncoder, resolve_groups
-from sklearn_sqrtlasso.solvers.rows import N_PARTS
+from sklearn_sqrtlasso.estimators.base import BaseEncoder
+from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
+from sklearn_sqrtlasso.estimators.validation import resolve_groups
+from sklearn_sqrtlasso.rows.blocks import N_PARTS
 
 CHUNK = 4096  # patches handed at a time to an estimator that is not of this package
 
 
 def denoise_image(
-    estimator, image, patch_size=(8, 8), *, step=1, groups="all", verbose=0
+    estimator, image, patch_size=(8, 8), *, step=1, groups="auto", verbose=0
 ):
     """Restore all overlapping patches of an image, and average them where they overlap.
 
@@ -26,10 +28,10 @@ def denoise_image(
     Parameters
     ----------
     estimator : fitted estimator
-        An encoder of this package or, with ``groups=None``, any transformer or Pipeline
-        with ``transform`` and ``inverse_transform``, fitted on centered patches of
-        ``patch_size``. Its number of features tells whether patches of a colour image
-        span the channels, or each channel is cut on its own.
+        An encoder of this package, or any transformer or Pipeline with ``transform``
+        and ``inverse_transform``, fitted on centered patches of ``patch_size``. Its
+        number of features tells whether patches of a colour image span the channels, or
+        each channel is cut on its own.
     image : array-like of shape (height, width) or (height, width, n_channels)
         Grey or colour, of any float or integer dtype.
     patch_size : tuple of int, default=(8, 8)
@@ -37,8 +39,10 @@ def denoise_image(
     step : int, default=1
         Distance from one patch to the next, in pixels, at most the patch size. Larger
         is faster and restores less well.
-    groups : "all" or None, default="all"
-        "all": the image has one noise level. None: each patch finds its own.
+    groups : {"auto", "all"} or None, default="auto"
+        "all": the image has one noise level, which takes an estimator that knows
+        groups. None: each patch is restored on its own. "auto": "all" where the
+        estimator can.
     verbose : int, default=0
         Whether to print up to ten lines of progress.
 
@@ -53,7 +57,7 @@ def denoise_image(
         If the image is not a finite array of two or three dimensions, is smaller than a
         patch or does not fit the estimator, or another parameter is not valid.
     TypeError
-        If ``groups="all"`` and the estimator is not an encoder of this package.
+        If ``groups="all"`` and the estimator does not take groups.
 
     Examples
     --------
@@ -74,20 +78,14 @@ def denoise_image(
     (9.9, 4.2)
     """
     check_is_fitted(estimator)
-    if not (groups is None or (isinstance(groups, str) and groups == "all")):
-        raise ValueError(f"groups must be None or 'all', got {groups!r}.")
+    groups = _check_groups(estimator, groups)
     image = _check_image(image)
     patches = Patches(image, patch_size, step, _n_features(estimator))
     canvas = np.zeros((N_PARTS, *patches.pixels.shape), patches.dtype)
-    if isinstance(estimator, RowEncoder):
+    if isinstance(estimator, BaseEncoder):
         _restore_by_encoder(estimator, patches, groups, canvas, verbose)
-    elif groups is None:
-        _restore_by_transformer(estimator, patches, canvas[0], verbose)
     else:
-        raise TypeError(
-            f"groups={groups!r} needs an encoder of this package, got "
-            f"{type(estimator).__name__}; pass groups=None to restore patch by patch."
-        )
+        _restore_by_transformer(estimator, patches, canvas[0], verbose)
     restored = np.sum(canvas, axis=0)
     restored /= patches.coverage
     return _as_dtype(restored.reshape(image.shape), image.dtype)
@@ -204,43 +202,59 @@ class Patches:
         return self.shape[0]
 
 
+def _check_groups(estimator, groups):
+    """Return "all" or None for an estimator."""
+    takes_groups = isinstance(estimator, GroupedEncoder)
+    if isinstance(groups, str) and groups == "auto":
+        return "all" if takes_groups else None
+    if not (groups is None or (isinstance(groups, str) and groups == "all")):
+        raise ValueError(f"groups must be 'auto', 'all' or None, got {groups!r}.")
+    if groups is not None and not takes_groups:
+        raise TypeError(
+            f"groups={groups!r} needs an estimator whose rows may share a noise level, "
+            f"got {type(estimator).__name__}; pass groups=None to restore patch by "
+            "patch."
+        )
+    return groups
+
+
 def _means(patches):
     means = patches.mean(axis=1, keepdims=True, dtype=np.float64)
     return means.astype(patches.dtype)
 
 
 def _restore_by_encoder(estimator, patches, groups, canvas, verbose):
-    told = _teller(len(patches), verbose)
+    report = _counter(len(patches), verbose)
 
     def paste(block):
         patches.paste(block.rows, estimator._decode(block.Z), canvas[block.part])
-        told(len(block.Z))
+        report(len(block.Z))
 
-    estimator._visit_codes(patches, resolve_groups(groups, len(patches)), paste)
+    estimator._map_encoded(paste, patches, resolve_groups(groups, len(patches)))
 
 
 def _restore_by_transformer(estimator, patches, canvas, verbose):
-    told = _teller(len(patches), verbose)
+    report = _counter(len(patches), verbose)
     for start in range(0, len(patches), CHUNK):
         rows = slice(start, min(start + CHUNK, len(patches)))
         codes = estimator.transform(patches[rows])
         restored = np.asarray(estimator.inverse_transform(codes))
         patches.paste(rows, restored.astype(patches.dtype, copy=False), canvas)
-        told(rows.stop - rows.start)
+        report(rows.stop - rows.start)
 
 
-def _teller(n_patches, verbose):
+def _counter(n_patches, verbose):
     """Return a function that counts patches and prints a line at each tenth."""
     done, lock = [0], Lock()
 
-    def told(n_more):
+    def report(n_more):
         with lock:
             tenths = 10 * done[0] // n_patches
             done[0] += n_more
             if verbose and 10 * done[0] // n_patches > tenths:
                 print(f"[denoise_image] {done[0]} of {n_patches} patches")
 
-    return told
+    return report
 
 
 def _check_image(image):

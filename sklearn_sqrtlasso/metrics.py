@@ -9,7 +9,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_sqrtlasso.solvers.report import ShrinkageReport, report_shrinkage
+from sklearn_sqrtlasso.rows.linalg import dense_rows
+from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport, report_refit
 
 
 def psnr(clean, restored, *, data_range=None):
@@ -213,14 +214,14 @@ def _like(X, values):
 
 
 def _restore(estimator, X, groups):
-    told = {} if groups is None else {"groups": groups}
+    metadata = {} if groups is None else {"groups": groups}
     if hasattr(estimator, "reconstruct"):
-        return np.asarray(estimator.reconstruct(X, **told))
-    codes = estimator.transform(X, **told)
+        return np.asarray(estimator.reconstruct(X, **metadata))
+    codes = estimator.transform(X, **metadata)
     return np.asarray(estimator.inverse_transform(codes))
 
 
-def shrinkage_report(estimator, X, *, positive=None) -> ShrinkageReport:
+def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
     r"""Tell how much an estimator's codes are shrunk, by refitting them.
 
     The support of each code is kept, and its weights are fitted anew by least squares
@@ -239,9 +240,10 @@ def shrinkage_report(estimator, X, *, positive=None) -> ShrinkageReport:
 
     Returns
     -------
-    report : ShrinkageReport
-        Growth of the codes, overall and atom by atom, gain in explained variance, mean
-        number of active atoms, share of dead atoms. It can be printed, and plotted by
+    report : CodeReport
+        Share of dead components, mean number of active ones, explained variance, and
+        in ``report.refit`` the growth of the codes, overall and by component, and the
+        explained variance after refitting. It can be printed, and plotted by
         ``report.plot(ax)``.
 
     Raises
@@ -264,14 +266,16 @@ def shrinkage_report(estimator, X, *, positive=None) -> ShrinkageReport:
     >>> data = make_sparse_codes(1000, 32, n_nonzero=3, random_state=0)
     >>> coder = SqrtLassoTransform(init=data.components, max_iter=0).fit(data.X)
     >>> report = shrinkage_report(coder, data.X)
-    >>> report.growth > 1.2, report.explained_refitted > report.explained
-    (True, True)
+    >>> report.refit.growth > 1.2
+    True
+    >>> report.refit.explained_variance > report.explained_variance
+    True
     """
     check_is_fitted(estimator)
     Z = estimator.transform(X)
     Z = Z.to_numpy() if hasattr(Z, "to_numpy") else Z
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    X = X.toarray() if hasattr(X, "toarray") else X
+    X = dense_rows(X)
     atoms, offset = _linear_decoder(estimator, Z.shape[1])
     if atoms.shape != (Z.shape[1], X.shape[1]):
         raise ValueError(
@@ -280,7 +284,7 @@ def shrinkage_report(estimator, X, *, positive=None) -> ShrinkageReport:
         )
     if positive is None:
         positive = not (Z < 0).sum()
-    return report_shrinkage(X - offset, Z, atoms, positive=bool(positive))
+    return report_refit(X - offset, Z, atoms, positive=bool(positive))
 
 
 def _linear_decoder(estimator, n_components):

@@ -2,16 +2,51 @@
 
 from numbers import Integral, Real
 
-from sklearn_sqrtlasso.estimators.anamo_setup import DECODERS
-from sklearn_sqrtlasso.estimators.base import all_or_nothing, resolve_groups
+import numpy as np
+
+from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
+from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
-from sklearn_sqrtlasso.estimators.nested import NestedEncoder
-from sklearn_sqrtlasso.learning.binary import BINARY
-from sklearn_sqrtlasso.learning.nam import METHODS
-from sklearn_sqrtlasso.models.activations import POINTWISE
+from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.resumption import (
+    check_resumed_shape,
+    extend_curves,
+    resumes,
+)
+from sklearn_sqrtlasso.estimators.validation import restore_on_error
+from sklearn_sqrtlasso.learning.alternating import (
+    METHODS,
+    Alternation,
+    InnerSolver,
+    run_alternation,
+)
+from sklearn_sqrtlasso.learning.batches import TrainingData
+from sklearn_sqrtlasso.learning.binarization import SCHEMES, FreeCodes, refit_bits
+from sklearn_sqrtlasso.learning.initialization import initial_biased_parameters
+from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.models.biased_autoencoder import (
+    BiasedAutoencoder,
+    Objective,
+    Parameters,
+    rescale_model,
+    rescale_parameters,
+)
+from sklearn_sqrtlasso.models.block import join_block, split_block
+from sklearn_sqrtlasso.models.encoders import BiasedEncoder
+from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
+from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
+from sklearn_sqrtlasso.rows.blocks import thread_map, ungrouped
+from sklearn_sqrtlasso.rows.linalg import root_mean_square
+
+PATIENCE = 5  # outer iterations without a fall of the loss
+DECODERS = {name: row for name, row in POINTWISE.items() if not row.is_step}
+WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
+SIDES = ("encoder", "decoder")
+NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
-class ANAMOAutoencoder(NestedEncoder):
+@list_choices(activation=POINTWISE, scheme=SCHEMES, method=METHODS)
+class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     r"""Learn to restore rows by nested alternating minimisation, each layer in its way.
 
     An encoder and a decoder with biases,
@@ -37,24 +72,22 @@ class ANAMOAutoencoder(NestedEncoder):
         Penalty of the sum of the sizes of a row's code, at least 0; in squared units of
         X per unit of the code.
     encoder_activation : str, default="sigmoid"
-        Map :math:`\sigma`: "sigmoid", "tanh", "relu", "helu", "identity" or "sign". Not
-        used with ``binary``.
+        Map :math:`\sigma` of :math:`v = Wx + b`, entry by entry; not used with
+        ``binary``.
+
+        <choices of activation>
     decoder_activation : str, default="sigmoid"
         Map :math:`\rho`, of the same names but "sign". "sigmoid" restores rows of
         numbers between 0 and 1; "identity" any rows.
     binary : {"subgradient", "smoothstep", "relaxed"}, default=None
-        How to learn codes that are 0 or 1; None for codes that are numbers:
+        How to learn codes that are 0 or 1; None for codes that are numbers.
 
-        - "subgradient": the step itself, that learns by the slope of the sigmoid;
-        - "smoothstep": :math:`3 q^2 - 2 q^3` with
-          :math:`q = \mathrm{clip}(u / \text{width}, 0, 1)` while learning;
-        - "relaxed": a code in :math:`[0, 1]` for each row and a decoder are learnt
-          first, as long as they do better once binarised at one half. The decoder is
-          fitted to these bits, bits change one by one where that lowers the objective,
-          and the encoder is a logistic regression for each bit. Both layers are then
-          learnt by up to 3000 steps of Adam with bits drawn from its probabilities.
+        <choices of scheme>
 
-        In all three, the decoder is fitted once more to the encoder's bits.
+        With "relaxed", bits are flipped one by one where that lowers the objective, the
+        encoder is a logistic regression for each bit, and both layers are then learnt
+        by up to 3000 steps of Adam with bits drawn from its probabilities. In all
+        three, the decoder is fitted once more to the encoder's bits.
     width : float, default=None
         Length of the rise of "smoothstep", a pure number above 0; and how far below
         zero a unit of "helu" still learns, in units of ``unit_``. None is 1 and 0.05.
@@ -67,10 +100,10 @@ class ANAMOAutoencoder(NestedEncoder):
         for rows divided by ``unit_``, which is 1 where a sigmoid restores rows between
         0 and 1. With ``binary="relaxed"`` the first is that of the codes.
     encoder_method, decoder_method : str, default="fista", "accelerated"
-        Inner methods: "gradient", "accelerated" (Nesterov's momentum, that restarts
-        where it leads astray) and "fista", which is the same with a proximal map,
-        "adam", or "lbfgs", which finds the lengths of its steps itself. "adam" on both
-        sides learns fastest on images, see the user guide.
+        Inner methods. "adam" on both sides learns fastest on images, see the user
+        guide.
+
+        <choices of method>
     prox : {"smooth", "exact"}, default="smooth"
         Whether the penalty of the encoder takes part in the gradient, or by its exact
         proximal map, for sigmoid codes only. "exact" costs several passes a step, and
@@ -90,7 +123,7 @@ class ANAMOAutoencoder(NestedEncoder):
     validation_fraction : float, default=0.1
         Share of the rows that is held out, in (0, 1).
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the parameters of the fit before.
+        Whether ``fit`` resumes from the parameters of the fit before.
     n_jobs : int, default=None
         Threads, in the sense of joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -121,13 +154,13 @@ class ANAMOAutoencoder(NestedEncoder):
     binary_losses_ : dict of str to float
         With ``binary``: objective when codes were "binarised" and by the "encoded" bits
         at the end; with "relaxed" also of the "continuous" codes, with the decoder
-        "refitted" to the bits, with bits "changed" one by one where that helps, and by
+        "refitted" to the bits, with bits "flipped" one by one where that helps, and by
         the bits of the encoder "regressed" on them.
     n_iter_ : int
         Number of outer iterations, those of earlier fits with ``warm_start`` and of
         ``partial_fit`` included.
     optimizer_state_ : dict of dict
-        What the methods of "encoder", "decoder" and free "codes" remember, to go on
+        What the methods of "encoder", "decoder" and free "codes" remember, to resume
         from: lengths of steps, moments of Adam.
     unit_ : float
         Power of two that learning divides the rows by.
@@ -175,7 +208,7 @@ class ANAMOAutoencoder(NestedEncoder):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "encoder_activation": [StrOptions(set(POINTWISE))],
         "decoder_activation": [StrOptions(set(DECODERS))],
-        "binary": [StrOptions(set(BINARY)), None],
+        "binary": [StrOptions(set(SCHEMES)), None],
         "width": [Interval(Real, 0, None, closed="neither"), None],
         "n_encoder_steps": [Interval(Integral, 1, None, closed="left")],
         "n_decoder_steps": [Interval(Integral, 1, None, closed="left")],
@@ -254,15 +287,15 @@ class ANAMOAutoencoder(NestedEncoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
-    def partial_fit(self, X, y=None, *, groups=None):
+    @restore_on_error
+    def partial_fit(self, X, y=None):
         """Learn from a batch of rows for one outer iteration.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to learn from.
-        y, groups : Ignored
+        y : Ignored
             Present by convention.
 
         Returns
@@ -270,7 +303,229 @@ class ANAMOAutoencoder(NestedEncoder):
         self : object
             The autoencoder, one outer iteration further.
         """
-        begins = not hasattr(self, "components_")
-        X = self._validate(X, reset=begins)
-        self._learn_from(X, resolve_groups(groups, X.shape[0]), begins)
+        resumed = resumes(self, warm=True)
+        X = self._validate(X, reset=not resumed)
+        self._learn_from(self._training_data(X), resumed)
         return self
+
+    def _learn(self, X, groups):
+        self._learn_all(self._training_data(X))
+
+    def _training_data(self, X):
+        return TrainingData(X, None, False, ungrouped(X.shape[0]), 1.0, None)
+
+    def _check_parameters(self):
+        """Refuse parameters that do not go together."""
+        method = self.encoder_method
+        if self.prox == "exact":
+            if self.encoder_activation != "sigmoid" or self.binary is not None:
+                raise ValueError(
+                    "prox='exact' is for encoder_activation='sigmoid' and binary=None, "
+                    f"got encoder_activation={self.encoder_activation!r} and "
+                    f"binary={self.binary!r}: set prox='smooth'."
+                )
+            if method not in WITH_PROX:
+                raise ValueError(
+                    f"prox='exact' needs an encoder_method among {WITH_PROX}, got "
+                    f"{method!r}."
+                )
+        if self.binary is None or not SCHEMES[self.binary].free_codes:
+            return
+        if method not in WITH_PROX:
+            raise ValueError(
+                f"binary={self.binary!r} keeps codes in [0, 1] by a proximal map and "
+                f"needs an encoder_method among {WITH_PROX}, got {method!r}."
+            )
+        if self.early_stopping or self.batch_size is not None:
+            raise ValueError(
+                f"binary={self.binary!r} learns a code for each row, all at once: set "
+                "early_stopping=False and batch_size=None, got "
+                f"early_stopping={self.early_stopping!r} and "
+                f"batch_size={self.batch_size!r}."
+            )
+
+    def _model(self, shape):
+        """Return the model of the rows as they are."""
+        encoder, decoder = (
+            self._with_width(POINTWISE[getattr(self, f"{side}_activation")])
+            for side in SIDES
+        )
+        if self.binary is not None:
+            scheme = SCHEMES[self.binary]
+            encoder = scheme.activation(self._width_of(scheme))
+        return BiasedAutoencoder(shape, encoder, decoder, float(self.alpha))
+
+    def _with_width(self, activation):
+        if activation.with_width is None:
+            return activation
+        return activation.with_width(self._width_of(activation))
+
+    def _width_of(self, row):
+        return float(row.default_width if self.width is None else self.width)
+
+    def _middle(self):
+        """Return where the step of an encoder of bits is one half while learning."""
+        if self.binary is None:
+            return 0.0
+        scheme = SCHEMES[self.binary]
+        return scheme.middle * self._width_of(scheme)
+
+    def _inner_solvers(self):
+        """Return how either block is minimised."""
+        solvers = []
+        for side, name in enumerate(SIDES):
+            step, method = (
+                getattr(self, f"{name}_step"),
+                getattr(self, f"{name}_method"),
+            )
+            if METHODS[method].finds_step and step != "auto":
+                raise ValueError(
+                    f"{name}_step={step!r} is not for {name}_method={method!r}, which "
+                    "finds the lengths of its steps itself: set it to 'auto'."
+                )
+            n_steps = getattr(self, f"n_{name}_steps")
+            length = None if step == "auto" else float(step)
+            first = METHODS[method].first_steps[side]
+            solvers.append(InnerSolver(method, n_steps, length, first))
+        return solvers
+
+    def _unit(self, X):
+        unit = root_mean_square(X)[1]
+        return unit if POINTWISE[self.decoder_activation].scales else max(unit, 1.0)
+
+    def _train(self, data, resumed, rng, progress):
+        self._check_parameters()
+        X = data.X
+        unit = self.unit_ if resumed else self._unit(X)
+        n_components = len(self.components_) if resumed else X.shape[1]
+        model = self._model((self.n_components or n_components, X.shape[1]))
+        if resumed:
+            check_resumed_shape(self, model.shape)
+            parameters = self._fitted_parameters(model, unit, X.dtype)
+            memory = {side: dict(of) for side, of in self.optimizer_state_.items()}
+        else:
+            parameters = initial_biased_parameters(model, X, unit, self.init, rng)
+            parameters = self._shifted(parameters, model, self._middle())
+            memory = {side: {} for side in SIDES}
+        data = data._replace(unit=unit)
+        with thread_map(self.n_jobs) as pmap:
+            alternation = Alternation(
+                rescale_model(model, unit),
+                parameters,
+                *self._inner_solvers(),
+                memory,
+                self.prox == "exact",
+                pmap,
+            )
+            history, losses = self._run(alternation, data, resumed, rng, progress)
+        self._refuse_divergence(history, resumed)
+        self._set_learnt(alternation, history, losses, unit, resumed)
+        return history
+
+    def _run(self, alternation, data, resumed, rng, progress):
+        """Learn; return the history, and the losses of bits if there are any."""
+        n_iter = 1 if progress is None else self.max_iter
+        stopping = Stopping(n_iter, self.tol, PATIENCE)
+        model, unit = alternation.model, data.unit
+
+        def report(n_iter, loss):
+            if progress is None:
+                return False
+            return progress.step(
+                n_iter,
+                loss * unit * unit,
+                lambda: self._learnt(model, alternation.parameters, unit),
+            )
+
+        whole = Objective(model, data.X, alternation.pmap, unit)
+        self._check_exact_step(alternation, whole)
+        codes, held_out = None, None
+        if self.binary is not None and SCHEMES[self.binary].free_codes:
+            codes = whole.codes(alternation.parameters.encoder)
+            if not resumed:
+                codes = rng.uniform(size=codes.shape).astype(codes.dtype)
+            codes = FreeCodes(alternation, whole, codes)
+            history = codes.run(stopping, report)
+        else:
+            if self.early_stopping and stopping.max_iter > 1:
+                data, held_out = self._hold_out(data, rng)
+            history = run_alternation(
+                alternation, data, held_out, self.batch_size, stopping, rng, report
+            )
+        if self.binary is None or (history.diverged and not history.losses):
+            return history, {}
+        bits = Objective(model._replace(encoder=BITS), data.X, alternation.pmap, unit)
+        parameters = self._shifted(alternation.parameters, model, -self._middle())
+        parameters, losses = refit_bits(bits, parameters, codes and codes.codes, rng)
+        alternation.parameters = self._shifted(parameters, model, self._middle())
+        return history, losses
+
+    def _check_exact_step(self, alternation, objective):
+        step = alternation.encoder.step
+        if not alternation.exact or step is None:
+            return
+        largest = largest_exact_step(objective)
+        if step > largest:
+            raise ValueError(
+                f"encoder_step={step} is too long for prox='exact', whose fixed point "
+                f"is found up to {largest:.3g} on these rows: set it to 'auto'."
+            )
+
+    def _shifted(self, parameters, model, shift):
+        """Return parameters with a number added to all biases of the encoder."""
+        W, b = split_block(parameters.encoder, model.shape)
+        return parameters._replace(encoder=join_block(W, b + b.dtype.type(shift)))
+
+    def _fitted_parameters(self, model, unit, dtype):
+        """Return the fitted parameters, for rows divided by ``unit``."""
+        W, b, V, c = (getattr(self, name).astype(dtype) for name in NAMES)
+        parameters = Parameters(join_block(W, b), join_block(V, c))
+        parameters = self._shifted(parameters, model, self._middle())
+        return rescale_parameters(model, parameters, 1 / unit)
+
+    def _learnt(self, model, parameters, unit):
+        """Return the fitted attributes that hold parameters for rows over ``unit``."""
+        parameters = rescale_parameters(model, parameters, unit)
+        parameters = self._shifted(parameters, model, -self._middle())
+        W, b = split_block(parameters.encoder, model.shape)
+        V, c = split_block(parameters.decoder, model.shape)
+        return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))
+
+    def _set_learnt(self, alternation, history, losses, unit, resumed):
+        learnt = self._learnt(alternation.model, alternation.parameters, unit)
+        for name, value in learnt.items():
+            setattr(self, name, value)
+        n_good = len(history.losses)
+        curves = {
+            "loss_curve_": history.losses,
+            "encoder_loss_curve_": alternation.curves["encoder"][:n_good],
+            "decoder_loss_curve_": alternation.curves["decoder"][:n_good],
+            "validation_curve_": history.validation,
+        }
+        curves = {name: np.array(of) * unit * unit for name, of in curves.items()}
+        start = self.time_curve_[-1] if resumed and len(self.time_curve_) else 0.0
+        curves["time_curve_"] = start + np.array(alternation.curves["time"][:n_good])
+        extend_curves(self, resumed, curves)
+        self.n_iter_ = len(self.loss_curve_)
+        self.unit_ = unit
+        self.optimizer_state_ = alternation.memory
+        if self.binary is not None:
+            losses = {name: loss * unit * unit for name, loss in losses.items()}
+            self.binary_losses_ = losses
+
+    def _parameters(self):
+        return {name: getattr(self, name) for name in NAMES}
+
+    def _remedy(self):
+        return "Set encoder_step and decoder_step to 'auto'."
+
+    def _encoder(self, dtype):
+        activation = POINTWISE[self.encoder_activation]
+        if self.binary is not None:
+            activation = BITS
+        W, b = self.components_.astype(dtype), self.encoder_bias_.astype(dtype)
+        return BiasedEncoder(W, b, activation)
+
+    def _decode(self, Z):
+        V, c = (of.astype(Z.dtype) for of in (self.decoder_, self.decoder_bias_))
+        return POINTWISE[self.decoder_activation].value(Z @ V, c)[0]

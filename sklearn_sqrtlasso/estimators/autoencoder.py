@@ -1,41 +1,52 @@
-"""What autoencoders share: rows held out, a report of units, noise removed."""
+"""What both autoencoders share: training, held-out rows, curves, noise levels."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.estimators.base import RowEncoder, resolve_groups
-from sklearn_sqrtlasso.estimators.report import CodeReport
-from sklearn_sqrtlasso.learning.batches import split_runs, take
-from sklearn_sqrtlasso.solvers.frame import row_norms
+from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.estimators.resumption import resumed_rng, resumes
+from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
+from sklearn_sqrtlasso.learning.loop import DivergedError
+from sklearn_sqrtlasso.rows.linalg import dense_rows, row_norms
 
 
-def check_goes_on(estimator, shape):
-    """Refuse to go on learning weights of another shape than the fitted ones.
+class AutoencoderMixin:
+    """Learn by iterations of a loss, and measure noise by the reconstruction error.
 
-    Parameters
-    ----------
-    estimator : Autoencoder
-        A fitted one.
-    shape : tuple of int
-        (n_components, n_features) that the parameters ask for.
+    A subclass writes ``_train(data, resumed, rng, progress)``, which sets the fitted
+    attributes and returns the history, and ``_parameters()``, which returns those that
+    hold the learnt parameters, by name.
     """
-    if estimator.components_.shape != shape:
-        raise ValueError(
-            f"n_components={shape[0]} and the {shape[0]} x {shape[1]} weights asked "
-            "for do not fit the learnt ones of shape "
-            f"{estimator.components_.shape}; set warm_start=False to begin anew."
+
+    def _learn_all(self, data):
+        """Learn for ``max_iter`` iterations, or resume to do so."""
+        progress = Progress(self, data.X, self.max_iter)
+        self._learn_from(data, resumes(self, warm=self.warm_start), progress)
+        progress.end(self._parameters)
+
+    def _learn_from(self, data, resumed, progress=None):
+        """Learn, and set the attributes; without ``progress``, for one iteration."""
+        rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
+        history = self._train(data, resumed, rng, progress)
+        if history.diverged:
+            raise DivergedError(self._divergence_message(len(history.losses)))
+
+    def _refuse_divergence(self, history, resumed):
+        """Raise where learning diverged before there was anything to keep."""
+        if history.diverged and not history.losses and not resumed:
+            raise FloatingPointError(self._divergence_message(0))
+
+    def _divergence_message(self, n_good):
+        kept = (
+            f"the parameters of iteration {n_good} are kept" if n_good else "none kept"
+        )
+        return (
+            f"Learning diverged in iteration {n_good + 1}: the loss is not finite, "
+            f"{kept}. {self._remedy()}"
         )
 
-
-class Autoencoder(RowEncoder):
-    """Code rows, restore them, and tell how that goes.
-
-    A subclass writes ``_learn``, ``_visit_codes`` and ``_decode``.
-    """
-
-    def _hold_out(self, material, rng):
+    def _hold_out(self, data, rng):
         """Return the rows to learn from, and a batch of those to validate with."""
-        n_samples = material.runs.n_rows
+        n_samples = data.groups.n_rows
         n_held_out = round(self.validation_fraction * n_samples)
         if not 0 < n_held_out < n_samples:
             raise ValueError(
@@ -43,48 +54,22 @@ class Autoencoder(RowEncoder):
                 f"n_samples={n_samples}, leaves nothing to learn from or to validate "
                 "with."
             )
-        kept, held_out = split_runs(material.runs, n_held_out, rng)
-        batch = take(material, held_out.order, held_out.starts, rng)
-        return material._replace(runs=kept), batch
+        kept, held_out = split_groups(data.groups, n_held_out, rng)
+        batch = gather_batch(data, held_out.order, held_out.starts, rng)
+        return data._replace(groups=kept), batch
 
-    def report(self, X, *, groups=None):
-        """Tell how the units are used on the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
-
-        Returns
-        -------
-        report : CodeReport
-            Share of dead units, mean number of active units, explained variance.
-        """
-        check_is_fitted(self)
-        score = self.score(X, groups=groups)
-        X = self._validate(X, reset=False)
-        runs = resolve_groups(groups, X.shape[0])
-        counts = self._visit_codes(X, runs, lambda b: np.count_nonzero(b.Z, axis=0))
-        used = np.sum(counts, axis=0)
-        return CodeReport(
-            float(np.mean(used == 0)), float(used.sum() / X.shape[0]), score, len(used)
-        )
-
-    def _noise_scale(self, X, runs):
+    def _noise_scale(self, X, groups):
         norms = np.empty(X.shape[0])
 
         def measure(block):
-            x = block.X.toarray() if hasattr(block.X, "toarray") else block.X
-            norms[block.rows] = row_norms(x - self._decode(block.Z))
+            norms[block.rows] = row_norms(dense_rows(block.X) - self._decode(block.Z))
 
-        self._visit_codes(X, runs, measure)
-        places = slice(None) if runs.order is None else runs.order
-        first, n_rows = runs.starts[:-1], np.diff(runs.starts)
+        self._map_encoded(measure, X, groups)
+        places = slice(None) if groups.order is None else groups.order
+        first, n_rows = groups.starts[:-1], np.diff(groups.starts)
         norms = norms[places]
-        top = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
-        mean = np.add.reduceat((norms / top) ** 2, first) / n_rows / X.shape[1]
+        unit = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
+        mean = np.add.reduceat((norms / unit) ** 2, first) / n_rows / X.shape[1]
         sigma = np.empty(X.shape[0], X.dtype)
-        sigma[places] = top * np.repeat(np.sqrt(mean), n_rows)
+        sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
         return sigma

@@ -1,7 +1,6 @@
-"""What all row encoders share: validation, groups, codes, names and tags."""
+"""What all encoders of rows share: validation, codes, names and tags."""
 
 from abc import ABC, abstractmethod
-from functools import wraps
 
 import numpy as np
 from sklearn.base import (
@@ -18,105 +17,18 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
     with_callbacks,
 )
-from sklearn_sqrtlasso.learning.loop import DivergedError
-from sklearn_sqrtlasso.solvers.rows import one_run, runs_of_groups, single_rows
-
-DTYPES = [np.float64, np.float32]
-
-
-def all_or_nothing(method):
-    """Let a method leave the estimator as it was if it raises.
-
-    Parameters
-    ----------
-    method : callable
-        Method of an estimator.
-
-    Returns
-    -------
-    attempt : callable
-        The method, which undoes what it did to the attributes if it raises.
-    """
-
-    @wraps(method)
-    def attempt(self, *args, **kwargs):
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except DivergedError:  # on purpose: the last good parameters are kept
-            raise
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return attempt
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    resolve_groups,
+    restore_on_error,
+)
+from sklearn_sqrtlasso.rows.blocks import ungrouped
+from sklearn_sqrtlasso.rows.encode import encode, map_encoded
+from sklearn_sqrtlasso.rows.linalg import dense_rows, largest_entry, unit_near
+from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport
 
 
-def is_missing(labels):
-    """Tell which labels are None, NaN or another value that differs from itself.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_samples,)
-        Labels of any dtype.
-
-    Returns
-    -------
-    missing : ndarray of shape (n_samples,)
-        Booleans.
-    """
-    if labels.dtype != object:
-        return labels != labels
-    same = [False if label is None else label == label for label in labels]
-    return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
-
-
-def resolve_groups(groups, n_samples):
-    """Return the runs of rows that share a noise level.
-
-    Parameters
-    ----------
-    groups : None, "all" or array-like of shape (n_samples,)
-        Label of each row's group; None lets every row stand alone.
-    n_samples : int
-        Number of rows.
-
-    Returns
-    -------
-    runs : Runs
-        The groups as runs.
-    """
-    if groups is None:
-        return single_rows(n_samples)
-    if isinstance(groups, str):
-        if groups != "all":
-            raise ValueError(
-                f"groups must be None, 'all' or an array of {n_samples} labels, "
-                f"got {groups!r}."
-            )
-        return one_run(n_samples)
-    labels = np.asarray(groups)
-    if labels.shape != (n_samples,):
-        found = f"an array of shape {labels.shape}" if labels.ndim else repr(groups)
-        raise ValueError(
-            f"groups must be None, 'all' or an array of {n_samples} labels, "
-            f"one a row of X, got {found}."
-        )
-    n_missing = int(np.sum(is_missing(labels)))
-    if n_missing:
-        raise ValueError(
-            f"groups must label every row, got {n_missing} missing labels (None, NaN)."
-        )
-    try:
-        return runs_of_groups(labels)
-    except TypeError as error:
-        raise TypeError(
-            "groups must be labels of one type that can be sorted."
-        ) from error
-
-
-class RowEncoder(
+class BaseEncoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -125,29 +37,29 @@ class RowEncoder(
 ):
     """Code rows, and decode them.
 
-    A subclass writes ``_learn(X, runs)``, which sets the fitted attributes, and two
-    methods that use them, ``_visit_codes`` and ``_noise_scale``. All receive validated
-    rows; nothing below this class checks its input again.
+    A subclass writes ``_learn(X, groups)``, which sets the fitted attributes, and two
+    methods that use them, ``_encoder(dtype)`` and ``_noise_scale(X, groups)``. All
+    receive validated rows; nothing below this class checks its input again.
     """
 
     sparse_output = False  # a parameter of those that offer it
 
     @abstractmethod
-    def _learn(self, X, runs):
+    def _learn(self, X, groups):
         """Set the fitted attributes, ``components_`` among them."""
 
     @abstractmethod
-    def _visit_codes(self, X, runs, visit, *, out=None):
-        """Code all rows block by block, and return what ``visit`` says of each."""
+    def _encoder(self, dtype):
+        """Return the map of rows to codes, as ``rows.encode`` wants it."""
 
     @abstractmethod
-    def _noise_scale(self, X, runs):
+    def _noise_scale(self, X, groups):
         """Return the noise standard deviation of each row."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
+    @restore_on_error
     @with_callbacks
-    def fit(self, X, y=None, *, groups=None):
+    def fit(self, X, y=None):
         """Learn from the rows of X.
 
         Parameters
@@ -156,9 +68,6 @@ class RowEncoder(
             Rows to learn from.
         y : Ignored
             Present by convention.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group: the rows of a group share one noise level. None
-            lets every row stand alone, "all" puts all rows into one group.
 
         Returns
         -------
@@ -168,38 +77,28 @@ class RowEncoder(
         Raises
         ------
         ValueError
-            If a parameter, X or ``groups`` is not valid; the estimator stays as it was.
+            If a parameter or X is not valid; the estimator stays as it was.
         """
         X = self._validate(X, reset=True)
-        self._learn(X, resolve_groups(groups, X.shape[0]))
+        self._learn(X, ungrouped(X.shape[0]))
         return self
 
-    def transform(self, X, *, groups=None):
+    def transform(self, X):
         """Code the rows of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to code.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group: the rows of a group share one noise level. None
-            lets every row stand alone, "all" puts all rows into one group.
 
         Returns
         -------
         Z : {ndarray, CSR matrix} of shape (n_samples, n_components)
             One code per row, in the dtype of X; sparse with ``sparse_output=True``.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        runs = resolve_groups(groups, X.shape[0])
-        if self.sparse_output:
-            return self._sparse_codes(X, runs)
-        Z = np.empty((X.shape[0], self._n_features_out), X.dtype)
-        self._visit_codes(X, runs, lambda block: None, out=Z)
-        return Z
+        return self._transform(*self._fitted_rows(X))
 
-    def fit_transform(self, X, y=None, *, groups=None):
+    def fit_transform(self, X, y=None):
         """Learn from the rows of X, and code them.
 
         Parameters
@@ -208,18 +107,16 @@ class RowEncoder(
             Rows to learn from and to code.
         y : Ignored
             Present by convention.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            As in ``fit`` and ``transform``.
 
         Returns
         -------
         Z : {ndarray, CSR matrix} of shape (n_samples, n_components)
-            The same as ``fit(X, groups=groups).transform(X, groups=groups)``.
+            The same as ``fit(X).transform(X)``.
         """
-        return self.fit(X, y, groups=groups).transform(X, groups=groups)
+        return self.fit(X, y).transform(X)
 
     def inverse_transform(self, Z):
-        """Decode the rows of Z: the weighted sums of the components.
+        """Decode the rows of Z.
 
         Parameters
         ----------
@@ -235,57 +132,42 @@ class RowEncoder(
         Z = check_array(Z, accept_sparse="csr", dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Z must have {self._n_features_out} columns, one a component of "
-                f"{type(self).__name__}, got {Z.shape[1]}."
+                f"Z must have {self._n_features_out} columns, one for each component "
+                f"of {type(self).__name__}, got {Z.shape[1]}."
             )
         return self._decode(Z)
 
-    def reconstruct(self, X, *, groups=None):
+    def reconstruct(self, X):
         """Code the rows of X and decode them, without holding the codes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to restore.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            ``inverse_transform(transform(X, groups=groups))``.
+            ``inverse_transform(transform(X))``.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        restored = np.empty(X.shape, X.dtype)
+        return self._reconstruct(*self._fitted_rows(X))
 
-        def decode(block):
-            restored[block.rows] = self._decode(block.Z)
-
-        self._visit_codes(X, resolve_groups(groups, X.shape[0]), decode)
-        return restored
-
-    def noise_scale(self, X, *, groups=None):
+    def noise_scale(self, X):
         """Estimate the noise standard deviation of each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``; rows of a group get one
-            estimate.
 
         Returns
         -------
         sigma : ndarray of shape (n_samples,)
             Noise standard deviations, in units of X.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._noise_scale(X, resolve_groups(groups, X.shape[0]))
+        return self._noise_scale(*self._fitted_rows(X))
 
-    def score(self, X, y=None, *, groups=None):
+    def score(self, X, y=None):
         """Return the explained variance of the reconstruction, at most 1.
 
         That is one minus the ratio of the energy of ``X - reconstruct(X)`` to the
@@ -297,8 +179,6 @@ class RowEncoder(
             Rows.
         y : Ignored
             Present by convention.
-        groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
 
         Returns
         -------
@@ -306,48 +186,111 @@ class RowEncoder(
             Explained variance. If all columns are constant up to rounding, 1 if they
             are restored up to rounding and 0 otherwise.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        unit = 2.0 ** np.frexp(float(abs(X).max()))[1]  # exact, and nothing overflows
-        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+        return self._score(*self._fitted_rows(X))
 
-        def energies(block):
-            x = np.asarray(
-                block.X.todense() if hasattr(block.X, "todense") else block.X
-            )
-            left = (x - self._decode(block.Z)).astype(np.float64) / unit
-            spread = x.astype(np.float64) / unit - mean
-            return np.sum(left**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
+    def report(self, X):
+        """Report how the components are used on the rows of X.
 
-        runs = resolve_groups(groups, X.shape[0])
-        left, spread, whole = np.sum(self._visit_codes(X, runs, energies), axis=0)
-        rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
-        if spread <= rounding:
-            return float(left <= rounding)
-        return float(1 - left / spread)
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        report : CodeReport
+            Number of components, share of dead ones, mean number of active ones,
+            explained variance.
+        """
+        return self._report(*self._fitted_rows(X))
 
     def _validate(self, X, *, reset):
         return validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
         )
 
-    def _decode(self, Z):
-        return Z @ self.components_.astype(Z.dtype, copy=False)
+    def _fitted_rows(self, X, groups=None):
+        """Return validated rows for a fitted estimator, and their groups."""
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        return X, resolve_groups(groups, X.shape[0])
 
-    def _sparse_codes(self, X, runs):
+    def _map_encoded(self, function, X, groups, encoder=None):
+        """Return the function's result for each block of encoded rows."""
+        encoder = self._encoder(X.dtype) if encoder is None else encoder
+
+        def with_gap(block):
+            return function(block), block.gap
+
+        blocks = map_encoded(with_gap, X, encoder, groups, n_jobs=self.n_jobs)
+        if blocks[0][1] is not None:
+            self._check_gap(np.concatenate([gap for _, gap in blocks]))
+        return [result for result, _ in blocks]
+
+    def _check_gap(self, gap):
+        """Warn of rows that an iterative encoder did not solve."""
+
+    def _transform(self, X, groups):
+        if self.sparse_output:
+            return self._sparse_codes(X, groups)
+        Z, gap = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+        if gap is not None:
+            self._check_gap(gap)
+        return Z
+
+    def _sparse_codes(self, X, groups):
         def pack(block):
             place = np.flatnonzero(block.Z)
             counts = np.count_nonzero(block.Z, axis=1)
             return block.Z.ravel()[place], place % block.Z.shape[1], counts
 
-        data, columns, counts = (
-            np.concatenate(part)
-            for part in zip(*self._visit_codes(X, runs, pack), strict=True)
-        )
+        packed = self._map_encoded(pack, X, groups)
+        data, columns, counts = map(np.concatenate, zip(*packed, strict=True))
         bounds = np.concatenate([[0], np.cumsum(counts)])
         shape = (X.shape[0], self._n_features_out)
         Z = csr_container()((data, columns, bounds), shape=shape)
-        return Z if runs.order is None else Z[np.argsort(runs.order)]
+        return Z if groups.order is None else Z[np.argsort(groups.order)]
+
+    def _reconstruct(self, X, groups):
+        restored = np.empty(X.shape, X.dtype)
+
+        def decode(block):
+            restored[block.rows] = self._decode(block.Z)
+
+        self._map_encoded(decode, X, groups)
+        return restored
+
+    def _score(self, X, groups):
+        unit = unit_near(largest_entry(X))
+        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+
+        def energies(block):
+            x = dense_rows(block.X)
+            residual = (x - self._decode(block.Z)).astype(np.float64) / unit
+            spread = x.astype(np.float64) / unit - mean
+            return np.sum(residual**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
+
+        blocks = self._map_encoded(energies, X, groups)
+        residual, spread, whole = np.sum(blocks, axis=0)
+        rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
+        if spread <= rounding:
+            return float(residual <= rounding)
+        return float(1 - residual / spread)
+
+    def _report(self, X, groups):
+        def count(block):
+            return np.count_nonzero(block.Z, axis=0)
+
+        users = np.sum(self._map_encoded(count, X, groups), axis=0)
+        return CodeReport(
+            n_components=len(users),
+            dead_share=float(np.mean(users == 0)),
+            mean_active=float(users.sum() / X.shape[0]),
+            explained_variance=self._score(X, groups),
+        )
+
+    def _decode(self, Z):
+        return Z @ self.components_.astype(Z.dtype, copy=False)
 
     @property
     def _n_features_out(self):

@@ -2,22 +2,49 @@
 
 from numbers import Integral, Real
 
-from sklearn_sqrtlasso.estimators.base import all_or_nothing, resolve_groups
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
     StrOptions,
     fit_context,
     with_callbacks,
 )
-from sklearn_sqrtlasso.estimators.nelu_setup import check_lesson
-from sklearn_sqrtlasso.estimators.two_layer import TwoLayerEncoder
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS
-from sklearn_sqrtlasso.models.decoders import DECODERS
+from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
+from sklearn_sqrtlasso.estimators.resumption import (
+    check_resumed_moments,
+    check_resumed_shape,
+    extend_curves,
+    resumes,
+)
+from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_error
+from sklearn_sqrtlasso.learning.adam import Adam, Moments, Schedule, n_batches, run_adam
+from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
+from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
+from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS, unrolled
+from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
+from sklearn_sqrtlasso.models.encoders import LayerEncoder
+from sklearn_sqrtlasso.models.shrinkage_gap import gaps_of_rows
+from sklearn_sqrtlasso.models.two_layer import (
+    Layers,
+    TwoLayer,
+    rescale_layers,
+    shapes,
+)
+from sklearn_sqrtlasso.rows.blocks import thread_map
+from sklearn_sqrtlasso.rows.linalg import root_mean_square
+from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
+HEAD_START = 0.5  # of "pivotal", if learnt: at all of it, units begin as dead ones
 
 
-class NeLUAutoencoder(TwoLayerEncoder):
+@list_choices(activation=ACTIVATIONS)
+class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     r"""Learn to restore rows through sparse codes that follow each row's own noise.
 
     An encoder :math:`W` (``components_``), the exact square-root-lasso shrinkage, and a
@@ -57,20 +84,13 @@ class NeLUAutoencoder(TwoLayerEncoder):
     activation : str, default="nelu"
         Map from :math:`Wx` to the code:
 
-        - "nelu": the minimiser above;
-        - "nelu_adaptive": soft-thresholding at
-          :math:`\kappa_i t^2 / \sqrt{\|Wx\|^2 + 0.05\, t^2}`, with t the residual norm
-          of "nelu" and learnt :math:`\kappa_i`: rows far above the noise are shrunk
-          less. It scales with the row too, but is no minimiser of the objective;
-        - "nelu_helu": as "nelu", but units just below their threshold (within 5 % of
-          it) learn as if they were active, which revives dead ones;
-        - "soft", "relu", "topk": shrinkage at a fixed threshold, with and without
-          negative codes; the largest entries. "helu": relu that learns as if active
-          down to 0.05 below its threshold, in units where rows have entries near 1;
-        - "sigmoid", "tanh", "sign", "identity": pure numbers as codes, but for the
-          last. "sign" learns by the slope of :math:`\tanh(u/0.1)`.
+        <choices of activation>
+
+        The pointwise ones, from "relu" on, are functions of :math:`v = Wx - \alpha`.
+        "topk" keeps as many entries as "nelu" can keep at the same penalty.
     positive : bool, default=False
-        Whether codes are nonnegative, for "nelu", its relatives, "soft" and "topk".
+        Whether codes are nonnegative; "relu" and the other pointwise activations decide
+        that themselves.
     decoder : {"free", "tied", "pinv"}, default="free"
         Whether V is learnt by itself (from the pseudo-inverse on), is W, or stays the
         pseudo-inverse of W.
@@ -82,9 +102,9 @@ class NeLUAutoencoder(TwoLayerEncoder):
         with the row. A group of rows is then held in memory as a whole.
     noise_std : float or pair of float, default=0.0
         Standard deviation of the noise added to the rows while learning, in units of X;
-        a pair ``(low, high)`` is drawn from log-uniformly for each row, or run of up to
-        64 rows of a group. Noise stays in the span of the rows of X: rows that have had
-        their mean removed remain without.
+        a pair ``(low, high)`` is drawn from log-uniformly for each row, or for up to 64
+        rows of a group at once. Noise stays in the span of the rows of X: rows that
+        have had their mean removed remain without.
     learning_rate : float, default=3e-3
         Largest length of a step of Adam. It rises for 100 steps, at most a tenth of
         all, and falls by half a cosine to zero at the end of ``max_iter``.
@@ -103,7 +123,7 @@ class NeLUAutoencoder(TwoLayerEncoder):
     validation_fraction : float, default=0.1
         Share of the rows that is held out, in (0, 1).
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the parameters of the fit before.
+        Whether ``fit`` resumes from the parameters of the fit before.
     n_jobs : int, default=None
         Threads, in the sense of joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -134,7 +154,7 @@ class NeLUAutoencoder(TwoLayerEncoder):
     unit_ : float
         Power of two near the size of the entries of X, that learning divides by.
     optimizer_state_ : dict
-        Running moments of the gradient and their number of steps, to go on from.
+        Running moments of the gradient and their number of steps, to resume from.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -250,7 +270,7 @@ class NeLUAutoencoder(TwoLayerEncoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
+    @restore_on_error
     @with_callbacks
     def fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
         """Learn to restore the rows of X, or to code them.
@@ -284,13 +304,12 @@ class NeLUAutoencoder(TwoLayerEncoder):
             If the loss leaves the finite numbers; the last good parameters are kept.
             A ``FloatingPointError`` that keeps nothing if there are none.
         """
-        begins = not (self.warm_start and hasattr(self, "components_"))
-        X = self._validate(X, reset=begins)
+        X = self._validate(X, reset=not resumes(self, warm=self.warm_start))
         self._learn(X, resolve_groups(groups, X.shape[0]), X_clean, Z)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
+    @restore_on_error
     def partial_fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
         """Learn from a batch of rows for one epoch, at a constant learning rate.
 
@@ -304,10 +323,10 @@ class NeLUAutoencoder(TwoLayerEncoder):
         self : object
             The autoencoder, one epoch further.
         """
-        begins = not hasattr(self, "components_")
-        X = self._validate(X, reset=begins)
-        runs = resolve_groups(groups, X.shape[0])
-        self._learn_from(check_lesson(self, X, X_clean, Z, runs), begins)
+        resumed = resumes(self, warm=True)
+        X = self._validate(X, reset=not resumed)
+        groups = resolve_groups(groups, X.shape[0])
+        self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self
 
     def fit_transform(self, X, y=None, *, X_clean=None, Z=None, groups=None):
@@ -325,3 +344,221 @@ class NeLUAutoencoder(TwoLayerEncoder):
         """
         self.fit(X, y, X_clean=X_clean, Z=Z, groups=groups)
         return self.transform(X, groups=groups)
+
+    def _learn(self, X, groups, X_clean=None, Z=None):
+        self._learn_all(self._training_data(X, X_clean, Z, groups))
+
+    def _training_data(self, X, X_clean, Z, groups):
+        """Return valid rows and what they should become, without a unit or noise."""
+        if X_clean is not None and Z is not None:
+            raise ValueError(
+                "Give X_clean or Z, not both: the loss is about one of them."
+            )
+        if X_clean is not None:
+            X_clean = check_array(
+                X_clean, accept_sparse="csr", dtype=X.dtype, input_name="X_clean"
+            )
+            if X_clean.shape != X.shape:
+                raise ValueError(
+                    f"X_clean must have the shape of X, {X.shape}, got {X_clean.shape}."
+                )
+        if Z is not None:
+            Z = check_array(Z, dtype=X.dtype, input_name="Z")
+            wanted = (X.shape[0], self.n_components or Z.shape[1])
+            if Z.shape != wanted:
+                raise ValueError(
+                    f"Z must have the shape (n_samples, n_components) = {wanted}, "
+                    f"got {Z.shape}."
+                )
+        target = X_clean if Z is None else Z
+        return TrainingData(X, target, Z is not None, groups, 1.0, None)
+
+    def _activation(self):
+        if self.n_unrolled is None:
+            return ACTIVATIONS[self.activation]
+        if self.activation != "nelu":
+            raise ValueError(
+                "n_unrolled replaces the exact shrinkage of activation='nelu', got "
+                f"activation={self.activation!r}; set n_unrolled=None."
+            )
+        return unrolled(self.n_unrolled)
+
+    def _model(self, shape, coded):
+        """Return the model; if it learns codes, the decoder has no part in it."""
+        activation = self._activation()
+        size = {"per_unit": shape[0], "shared": 1, True: shape[0], False: 0}
+        sizes = {}
+        for name in activation.parameters:
+            shared = activation.parameter(name).shared
+            sizes[name] = 1 if shared else size[self.learn_alpha]
+        decoder = DECODERS["tied" if coded else self.decoder]
+        return TwoLayer(shape, activation, decoder, bool(self.positive), sizes)
+
+    def _first_alpha(self, model, unit):
+        """Return the first penalty, or offset in units of ``unit``, given weights."""
+        alpha, activation = self.alpha, model.activation
+        learnt = model.sizes["alpha"] > 0
+        penalty = activation.role_of_alpha == "penalty"
+        if isinstance(alpha, str) and alpha != activation.default_alpha:
+            raise ValueError(
+                f"alpha={alpha!r} is a penalty of activations that scale with the row. "
+                f"With activation={self.activation!r}, alpha is an offset that is "
+                f"subtracted: give a number, for instance {activation.default_alpha}."
+            )
+        if isinstance(alpha, str):
+            return lambda W: _pivotal_alpha(W) * (HEAD_START if learnt else 1.0)
+        if penalty and (alpha < 0 or (learnt and not 0 < alpha < 1)):
+            raise ValueError(
+                "alpha must be 'pivotal' or a number of at least 0, below 1 and above "
+                f"0 if learn_alpha is not False, got {alpha!r}."
+            )
+        if not np.isfinite(alpha) or alpha < activation.least_alpha:
+            raise ValueError(
+                f"alpha must be finite and at least {activation.least_alpha:g} for "
+                f"activation={self.activation!r}, got {alpha!r}."
+            )
+        return lambda W: alpha / unit if activation.alpha_has_unit else alpha
+
+    def _corruption(self, X, unit):
+        """Return the noise that ``noise_std`` asks for, None if it is zero."""
+        bounds = np.atleast_1d(np.asarray(self.noise_std, dtype=np.float64))
+        if bounds.shape == (1,) and bounds[0] == 0:
+            return None
+        pair = bounds.shape in [(1,), (2,)] and np.all((bounds > 0) & (bounds < np.inf))
+        if not pair or bounds[0] > bounds[-1]:
+            raise ValueError(
+                "noise_std must be a number of at least 0 or a pair 0 < low <= high, "
+                f"got {self.noise_std!r}."
+            )
+        low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
+        return Corruption(low, high, span_of(X))
+
+    def _train(self, data, resumed, rng, progress):
+        X = data.X
+        unit = self.unit_ if resumed else root_mean_square(X)[1]
+        shape = (self._n_components_of(data, resumed), X.shape[1])
+        model = self._model(shape, data.coded)
+        if resumed:
+            check_resumed_shape(self, shape)
+            layers = self._layers(model.activation, X.dtype)
+            layers = rescale_layers(layers, model.activation, 1 / unit)
+            moments = self._moments(X.dtype)
+            check_resumed_moments(moments, shapes(model))
+        else:
+            first_alpha, moments = self._first_alpha(model, unit), None
+            layers = initial_layers(model, data._replace(unit=unit), first_alpha, rng)
+        data = data._replace(unit=unit, corruption=self._corruption(X, unit))
+        with thread_map(self.n_jobs) as pmap:
+            adam = Adam(
+                model,
+                layers,
+                moments,
+                batch_size=self.batch_size,
+                unit_rows=self.unit_rows,
+                pmap=pmap,
+            )
+            history = self._run(adam, data, rng, progress)
+        self._refuse_divergence(history, resumed)
+        self._set_learnt(adam, data, history, resumed)
+        return history
+
+    def _n_components_of(self, data, resumed):
+        if self.n_components is not None:
+            return self.n_components
+        if resumed:
+            return len(self.components_)
+        return data.target.shape[1] if data.coded else data.X.shape[1]
+
+    def _moments(self, dtype):
+        state = self.optimizer_state_
+        mean, square = state["mean"].astype(dtype), state["square"].astype(dtype)
+        return Moments(mean, square, state["n_steps"])
+
+    def _run(self, adam, data, rng, progress):
+        held_out, n_epochs, n_steps = None, 1, None
+        if progress is not None:
+            if self.early_stopping:
+                data, held_out = self._hold_out(data, rng)
+            n_epochs = self.max_iter
+            n_steps = n_epochs * n_batches(data, self.batch_size)
+
+        def report(n_iter, loss):
+            if progress is None:
+                return False
+            return progress.step(n_iter, loss, lambda: self._learnt(adam, data))
+
+        schedule = Schedule(self.learning_rate, n_steps)
+        stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
+        return run_adam(adam, data, held_out, schedule, stopping, rng, report)
+
+    def _learnt(self, adam, data):
+        """Return the fitted attributes that hold the present parameters."""
+        activation = adam.model.activation
+        W, V, p = rescale_layers(adam.layers(), activation, data.unit)
+        if data.coded:
+            V = DECODERS[self.decoder].atoms(W)
+            if DECODERS[self.decoder].free:
+                V = least_squares_atoms(data.target, data.X, data.unit)
+        learnt = {"components_": W, "decoder_": V.astype(W.dtype)}
+        for name, size in adam.model.sizes.items():
+            one = size < 2 or activation.parameter(name).shared
+            learnt[f"{name}_"] = float(p[name][0]) if one else p[name]
+        return learnt
+
+    def _set_learnt(self, adam, data, history, resumed):
+        for name, value in self._learnt(adam, data).items():
+            setattr(self, name, value)
+        curves = {
+            "loss_curve_": history.losses,
+            "validation_curve_": history.validation,
+        }
+        extend_curves(self, resumed, curves)
+        self.n_iter_ = len(self.loss_curve_)
+        self.unit_ = data.unit
+        mean, square, n_steps = adam.state()[1]
+        self.optimizer_state_ = {"mean": mean, "square": square, "n_steps": n_steps}
+
+    def _parameters(self):
+        names = self._activation().parameters
+        names = ["components_", "decoder_", *(f"{name}_" for name in names)]
+        return {name: getattr(self, name) for name in names}
+
+    def _remedy(self):
+        return f"Lower learning_rate={self.learning_rate}."
+
+    def _layers(self, activation, dtype):
+        """Return the fitted layers, for rows as they are."""
+        p, n_components = {}, len(self.components_)
+        for name in activation.parameters:
+            size = 1 if activation.parameter(name).shared else n_components
+            p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
+        W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
+        return Layers(W, V, p)
+
+    def _encoder(self, dtype):
+        activation = self._activation()
+        W, _, p = self._layers(activation, dtype)
+        return LayerEncoder(W, bool(self.positive), activation, p)
+
+    def _decode(self, Z):
+        return Z @ self.decoder_.astype(Z.dtype, copy=False)
+
+    def _is_certified(self):
+        if not self._activation().certified:
+            certified = [name for name, row in ACTIVATIONS.items() if row.certified]
+            raise AttributeError(
+                f"activation={self.activation!r} minimises no objective that has a "
+                f"duality gap; activations with one are {certified}."
+            )
+        return True
+
+    def _duality_gap(self, X, groups):
+        return gaps_of_rows(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+
+
+def _pivotal_alpha(W):
+    """Return the penalty that codes noise by zero, at some weights."""
+    n_components, n_features = W.shape
+    if n_components < n_features:
+        return pivotal_alpha(n_components, n_components)
+    return pivotal_alpha(n_components, n_features, components=W)

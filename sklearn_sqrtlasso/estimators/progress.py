@@ -1,4 +1,4 @@
-"""What a long fit tells while it runs: scikit-learn's callbacks, or a plain line."""
+"""Report the progress of a fit: to scikit-learn's callbacks, or as printed lines."""
 
 
 class Progress:
@@ -47,9 +47,9 @@ class Progress:
         if self.context is None:
             return False
         step = self.context.subcontext(task_name="step")
-        told = {"estimator": self.estimator, "X": self.X, "y": self.X}
-        step.call_on_fit_task_begin(**told)
-        return step.call_on_fit_task_end(**told, reconstruction_attributes=attributes)
+        data = {"estimator": self.estimator, "X": self.X, "y": self.X}
+        step.call_on_fit_task_begin(**data)
+        return step.call_on_fit_task_end(**data, reconstruction_attributes=attributes)
 
     def end(self, attributes):
         """Report the end of the fit.

@@ -4,36 +4,60 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.estimators.base import RowEncoder, all_or_nothing
+from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
+from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.selectors import (
-    check_alone,
+from sklearn_sqrtlasso.estimators.resumption import resumes
+from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
     check_selector,
-    dense,
-    power_of_two,
-    warn_unsolved,
+    restore_on_error,
+    warn_unsolved_rows,
 )
-from sklearn_sqrtlasso.learning.ksvd import (
+from sklearn_sqrtlasso.learning.dictionary import (
     LEARNERS,
-    Effort,
+    DictionaryTask,
     Statistics,
     first_atoms,
+    learn_dictionary,
     online_step,
-    weight_of_the_past,
+    past_weight,
 )
-from sklearn_sqrtlasso.solvers.coding import CODERS, visit_codes
-from sklearn_sqrtlasso.solvers.frame import row_norms
-from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
-from sklearn_sqrtlasso.solvers.report import report_shrinkage
-from sklearn_sqrtlasso.theory.atoms import pivotal_alpha_of_atoms
-from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
+from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.rows.blocks import ungrouped
+from sklearn_sqrtlasso.rows.encode import encode
+from sklearn_sqrtlasso.rows.linalg import (
+    dense_rows,
+    largest_entry,
+    row_norms,
+    unit_near,
+)
+from sklearn_sqrtlasso.sparse_coding.code_report import report_refit
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
+from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from sklearn_sqrtlasso.theory.pivotal import (
+    pivotal_alpha,
+    pivotal_alpha_of_dictionary,
+)
 
 
-class RelaxedSparseCoder(RowEncoder):
+def _is_certified(estimator):
+    certified = [name for name, row in SELECTORS.items() if row.certified]
+    if estimator.selector not in certified:
+        raise AttributeError(
+            f"selector={estimator.selector!r} minimises no objective that has a "
+            f"duality gap; selectors with one are {certified}."
+        )
+    return True
+
+
+@list_choices(selector=SELECTORS, learner=LEARNERS)
+class RelaxedSparseCoder(BaseEncoder):
     r"""Code rows by few atoms, with weights that are not shrunk.
 
     Two stages. A selector codes the row :math:`x` by the atoms :math:`D`
@@ -56,15 +80,7 @@ class RelaxedSparseCoder(RowEncoder):
     selector : str, default="sqrt_lasso"
         What chooses the support.
 
-        - "sqrt_lasso": :math:`\min_z \|x - zD\|_2 + \alpha \|z\|_1`
-        - "lasso": :math:`\min_z \tfrac12\|x - zD\|_2^2 + \alpha \|z\|_1`
-        - "omp": orthogonal matching pursuit, ``n_nonzero_coefs`` atoms, or as many as
-          bring the norm of the residual down to :math:`\alpha`
-        - "ols": the same, each time by the atom that lowers the residual most
-        - "topk": the ``n_nonzero_coefs`` largest entries of :math:`xD^\top`
-        - "iti": thresholding with inversion, of ``n_nonzero_coefs`` entries, or by a
-          threshold tuned to random atoms
-        - "threshold": :math:`\operatorname{soft}(x D^\top, \alpha)`
+        <choices of selector>
     alpha : float or "pivotal", default="pivotal"
         What the selector calls :math:`\alpha`, at least 0. A pure number for
         "sqrt_lasso" and atoms of unit norm; "pivotal", for "sqrt_lasso" only, codes 19
@@ -79,8 +95,9 @@ class RelaxedSparseCoder(RowEncoder):
     positive : bool, default=False
         Whether codes are nonnegative.
     learner : {"ksvd", "aksvd", "mod", "online"}, default="ksvd"
-        How atoms are learnt from codes: k-SVD, approximate k-SVD, the method of optimal
-        directions, or online by batches of 512 rows. Learnt atoms have unit norm.
+        How atoms of unit norm are learnt from codes.
+
+        <choices of learner>
     max_iter : int, default=30
         Largest number of sweeps over the rows, at least 1.
     tol : float, default=1e-4
@@ -114,12 +131,13 @@ class RelaxedSparseCoder(RowEncoder):
     objective_curve_ : ndarray of shape (n_sweeps,)
         Root mean square norm of the residuals before each sweep, in units of X.
     code_gram_ : ndarray of shape (n_components, n_components)
-        Sum of :math:`z^\top z`, from which ``partial_fit`` goes on, of rows in units of
-        ``1 / unit_``. This and the next three only where atoms are learnt.
+        Sum of :math:`z^\top z`, from which ``partial_fit`` resumes, of rows divided by
+        ``unit_``. This and the next three only where atoms are learnt.
     code_moment_ : ndarray of shape (n_components, n_features)
         Sum of :math:`z^\top x`, in the same units.
     unit_ : float
-        Power of two that brings the first rows near 1, so that squares have digits.
+        Power of two near the largest entry of the first rows, that learning divides
+        rows by.
     n_samples_seen_ : int
         Number of rows learnt from.
     n_features_in_ : int
@@ -135,8 +153,9 @@ class RelaxedSparseCoder(RowEncoder):
 
     Notes
     -----
-    Rows are coded on their own; ``groups`` is not known here. Codes are computed in
-    double precision and returned in the dtype of X.
+    Rows are coded on their own. Codes are computed in double precision and returned in
+    the dtype of X. Each call makes the Gram matrix of the atoms: hand many rows to one
+    call.
 
     Do not use it to rank atoms that are nearly alike: which of them is selected is
     exact, and arbitrary.
@@ -166,7 +185,7 @@ class RelaxedSparseCoder(RowEncoder):
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "dictionary": ["array-like", None],
-        "selector": [StrOptions(set(CODERS))],
+        "selector": [StrOptions(set(SELECTORS))],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
         "phi": [Interval(Real, 0, 1, closed="both")],
@@ -219,41 +238,38 @@ class RelaxedSparseCoder(RowEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, X, runs):
+    def _learn(self, X, groups):
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
-        check_alone(runs)
         if self.dictionary is not None:
             D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
-            self._keep(D, X.dtype)
+            self._set_atoms(D, X.dtype)
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
             return
         progress = Progress(self, X, self.max_iter)
         rng = check_random_state(self.random_state)
-        X, dtype = dense(X), X.dtype
-        unit = power_of_two(X)
-        X = X * unit  # exact: no square overflows, and alpha moves along
+        X, dtype = dense_rows(X, np.float64), X.dtype
+        unit = unit_near(largest_entry(X))
+        X = X / unit  # exact: no square overflows, and alpha moves along
         D = first_atoms(X, self.n_components or X.shape[1], rng)
         alpha = self._penalty_of_shape(D.shape)
-        rule = self._rule(alpha, unit)
+        task = DictionaryTask(X, D, self._options(alpha, unit), rng, self.n_jobs)
 
-        def attributes(D):
+        def attributes():
             return {"components_": D.astype(dtype), "alpha_": alpha}
 
-        def report(n_iter, D, objective):
-            return progress.step(n_iter, objective / unit, lambda: attributes(D.copy()))
+        def report(n_iter, objective):
+            return progress.step(n_iter, objective * unit, attributes)
 
-        effort = Effort(self.max_iter, self.tol, self.n_jobs)
-        curve, statistics = LEARNERS[self.learner](
-            X, D, rule, rng, effort=effort, report=report
-        )
-        self._keep(D, dtype)
-        self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) / unit
+        stopping = Stopping(self.max_iter, self.tol)
+        curve, statistics = learn_dictionary(task, self.learner, stopping, report)
+        self._set_atoms(D, dtype)
+        self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         self.code_gram_, self.code_moment_ = statistics
         self.unit_, self.n_samples_seen_ = unit, len(X)
-        progress.end(lambda: attributes(D))
+        progress.end(attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
+    @restore_on_error
     def partial_fit(self, X, y=None):
         """Take one online learning step with a batch of rows, whatever the learner.
 
@@ -284,100 +300,36 @@ class RelaxedSparseCoder(RowEncoder):
                 "partial_fit learns atoms, but dictionary gives them; pass "
                 "dictionary=None, or call fit."
             )
-        begins = not hasattr(self, "components_")
-        X = self._validate(X, reset=begins)
-        X, dtype = dense(X), X.dtype
-        if begins:
-            rng = check_random_state(self.random_state)
+        resumed = resumes(self, warm=True)
+        X = self._validate(X, reset=not resumed)
+        X, dtype = dense_rows(X, np.float64), X.dtype
+        rng = check_random_state(self.random_state)
+        if resumed:
+            dtype, D = self.components_.dtype, self.components_.astype(np.float64)
+        else:
             D = first_atoms(X, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-            self.unit_, self.n_samples_seen_ = power_of_two(X), 0
-        else:
-            dtype, D = self.components_.dtype, self.components_.astype(np.float64)
+            self.unit_, self.n_samples_seen_ = unit_near(largest_entry(X)), 0
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
         self.n_samples_seen_ += len(X)
-        kept = weight_of_the_past(len(X), self.n_samples_seen_)
-        rule = self._rule(self._penalty_of_shape(D.shape), self.unit_)
-        batch = X * self.unit_
-        _, residual = online_step(batch, D, statistics, rule, kept, self.n_jobs)
+        weight = past_weight(len(X), self.n_samples_seen_)
+        batch = X / self.unit_
+        options = self._options(self._penalty_of_shape(D.shape), self.unit_)
+        task = DictionaryTask(batch, D, options, rng, self.n_jobs)
+        _, residual = online_step(task, batch, statistics, weight)
         self.code_gram_, self.code_moment_ = statistics
-        self._keep(D, dtype)
+        self._set_atoms(D, dtype)
         self.n_iter_ += 1
-        objective = np.sqrt(np.sum(residual**2) / len(X)) / self.unit_
+        objective = np.sqrt(np.sum(residual**2) / len(X)) * self.unit_
         self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 
-    def _keep(self, D, dtype):
-        self.components_ = D.astype(dtype)
-        self.alpha_ = self._penalty(self.components_)
-        self._atoms = make_atoms(self.components_.copy())  # few rows are coded fast
+    @available_if(_is_certified)
+    def duality_gap(self, X):
+        """Return how far the code of each row is from minimising its objective.
 
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        state.pop("_atoms", None)  # larger than the components, and known from them
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "components_"):
-            self._atoms = make_atoms(self.components_.copy())
-
-    def _penalty(self, D):
-        if self.alpha != "pivotal":
-            return float(self.alpha)
-        if self.selector != "sqrt_lasso":
-            return 0.0
-        return pivotal_alpha_of_atoms(D, positive=self.positive)
-
-    def _penalty_of_shape(self, shape):
-        if self.alpha == "pivotal" and self.selector == "sqrt_lasso":
-            return pivotal_alpha(*shape)  # atoms of unit norm, not known yet
-        return self._penalty(None)
-
-    def _rule(self, alpha, unit=1.0):
-        scaled = alpha if self.selector == "sqrt_lasso" else alpha * unit
-        return Rule(
-            self.selector,
-            float(scaled),
-            int(self.n_nonzero_coefs or 0),
-            float(self.phi),
-            bool(self.positive),
-            int(self.transform_max_iter),
-            float(self.transform_tol),
-        )
-
-    def _visit_codes(self, X, runs, visit, *, out=None):
-        check_alone(runs)
-        return self._visit(X, self._rule(self.alpha_), visit, out)
-
-    def _visit(self, X, rule, visit, out=None):
-        atoms = self._atoms
-        if not np.array_equal(atoms.D, self.components_):  # changed by hand
-            atoms = make_atoms(self.components_)
-        told, n_unsolved = visit_codes(
-            X, atoms, rule, visit, out=out, n_jobs=self.n_jobs
-        )
-        warn_unsolved(n_unsolved, X.shape[0], rule)
-        return told
-
-    def _noise_scale(self, X, runs):
-        check_alone(runs)
-        sigma = np.empty(X.shape[0], X.dtype)
-        rule = self._rule(self.alpha_)._replace(phi=0.0)
-
-        def measure(block):
-            left = row_norms(dense(block.X) - self._decode(block.Z))
-            room = np.maximum(X.shape[1] - np.count_nonzero(block.Z, axis=1), 0)
-            sigma[block.rows] = np.where(
-                room > 0, left / np.sqrt(np.maximum(room, 1)), 0
-            )
-
-        self._visit(X, rule, measure)
-        return sigma
-
-    def shrinkage_report(self, X):
-        """Tell how much the codes of the selector are shrunk, and what refitting gains.
+        That is the code of the selector, before it is refitted.
 
         Parameters
         ----------
@@ -386,13 +338,83 @@ class RelaxedSparseCoder(RowEncoder):
 
         Returns
         -------
-        report : ShrinkageReport
+        gap : ndarray of shape (n_samples,)
+            Relative duality gaps, pure numbers: the objective exceeds its minimum by at
+            most ``gap`` times that of a zero code.
+
+        Raises
+        ------
+        AttributeError
+            If ``selector`` does not minimise an objective that has a duality gap.
+        """
+        X, groups = self._fitted_rows(X)
+        return encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)[1]
+
+    def _set_atoms(self, D, dtype):
+        self.components_ = D.astype(dtype)
+        self.alpha_ = self._penalty(self.components_)
+
+    def _penalty(self, D):
+        if self.alpha != "pivotal":
+            return float(self.alpha)
+        if not SELECTORS[self.selector].pivotal:
+            return 0.0
+        return pivotal_alpha_of_dictionary(D, positive=self.positive)
+
+    def _penalty_of_shape(self, shape):
+        if self.alpha == "pivotal" and SELECTORS[self.selector].pivotal:
+            return pivotal_alpha(*shape)  # atoms of unit norm, not known yet
+        return self._penalty(None)
+
+    def _options(self, alpha, unit=1.0, phi=None):
+        """Return how rows that are divided by a unit are coded."""
+        pure = SELECTORS[self.selector].alpha_unit == "pure"
+        return CodingOptions(
+            self.selector,
+            float(alpha if pure else alpha / unit),
+            int(self.n_nonzero_coefs or 0),
+            float(self.phi if phi is None else phi),
+            bool(self.positive),
+            int(self.transform_max_iter),
+            float(self.transform_tol),
+        )
+
+    def _encoder(self, dtype, phi=None):
+        options = self._options(self.alpha_, phi=phi)
+        return DictionaryEncoder(make_dictionary(self.components_), options)
+
+    def _check_gap(self, gap):
+        warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)
+
+    def _noise_scale(self, X, groups):
+        sigma, n_features = np.empty(X.shape[0], X.dtype), X.shape[1]
+
+        def measure(block):
+            residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
+            freedom = np.maximum(n_features - np.count_nonzero(block.Z, axis=1), 0)
+            norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
+            sigma[block.rows] = np.where(freedom > 0, norms, 0)
+
+        self._map_encoded(measure, X, groups, self._encoder(X.dtype, phi=0.0))
+        return sigma
+
+    def shrinkage_report(self, X):
+        """Report how much the codes of the selector are shrunk.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        report : CodeReport
             See :func:`sklearn_sqrtlasso.metrics.shrinkage_report`; here of the codes
             with ``phi=1``, whatever ``phi`` is.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        Z = np.empty((X.shape[0], self._n_features_out))
-        rule = self._rule(self.alpha_)._replace(phi=1.0)
-        self._visit(X.astype(np.float64), rule, lambda block: None, out=Z)
-        return report_shrinkage(dense(X), Z, self.components_, positive=self.positive)
+        X = dense_rows(self._validate(X, reset=False), np.float64)
+        encoder = self._encoder(X.dtype, phi=1.0)
+        Z, gap = encode(X, encoder, ungrouped(len(X)), n_jobs=self.n_jobs)
+        self._check_gap(gap)
+        return report_refit(X, Z, self.components_, positive=self.positive)

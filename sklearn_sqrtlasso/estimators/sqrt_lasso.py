@@ -9,14 +9,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
-from sklearn_sqrtlasso.estimators.regressors import (
-    SparseRegressor,
-    warn_of_gaps,
-    weights_of,
+from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
+from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
+from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.pivotal_penalty import (
+    asymptotic_alpha,
+    simulated_alpha,
 )
-from sklearn_sqrtlasso.solvers.design import design_of
-from sklearn_sqrtlasso.solvers.penalty import asymptotic_alpha, simulated_alpha
-from sklearn_sqrtlasso.solvers.regression import Rules, regress
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
 
 CONFIDENCE = 0.95  # that coefficients of pure noise are all zero
 
@@ -157,15 +157,15 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         # Where no simulation comes first, the first product shows what is not finite.
         simulated = isinstance(self.alpha, str)
         X, y = self._validate(X, y, multi_output=True, finite=simulated)
-        weights = weights_of(sample_weight, X)
+        weights = check_weights(sample_weight, X)
         design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
         alpha = self._penalty(design, weights.sum())
-        rules = Rules(bool(self.positive), self.tol, self.max_iter)
+        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
         targets = np.atleast_2d(y.T)
         starts = self._starts(len(targets), X.shape[1])
         try:
             results = [
-                regress(design, target, [alpha], rules, start)
+                regress(design, target, [alpha], options, start)
                 for target, start in zip(targets, starts, strict=True)
             ]
         except FloatingPointError:
@@ -184,7 +184,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         self.dual_gap_ = gap if several else float(gap[0])
         self.n_iter_ = n_iter if several else int(n_iter[0])
         self.alpha_ = alpha
-        warn_of_gaps(gap, self.tol, self.max_iter)
+        warn_unsolved_fits(gap, self.tol, self.max_iter)
         return self
 
     def _penalty(self, design, n_rows):

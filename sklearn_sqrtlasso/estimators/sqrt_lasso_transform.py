@@ -7,28 +7,31 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_sqrtlasso.estimators.base import (
-    RowEncoder,
-    all_or_nothing,
-    resolve_groups,
-)
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
+from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.learning.frames import (
+from sklearn_sqrtlasso.estimators.resumption import resumes
+from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_error
+from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
-    best_frame,
+    FrameLearner,
     frame_statistics,
-    learn_frame,
-    nearest_frame,
+    procrustes_frame,
 )
-from sklearn_sqrtlasso.solvers.frame import Frame, noise_scale
-from sklearn_sqrtlasso.solvers.visit import visit_codes
+from sklearn_sqrtlasso.models.shrinkage_gap import gaps_of_rows
+from sklearn_sqrtlasso.models.tight_frame import (
+    TightFrame,
+    nearest_tight_frame,
+    noise_scale,
+)
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, whatever the groups
 
 
-class SqrtLassoTransform(RowEncoder):
+@list_choices(init=INITS)
+class SqrtLassoTransform(GroupedEncoder):
     r"""Learn a tight frame in which rows are sparse, and code rows by it.
 
     The code of a row :math:`x` by the transform :math:`W` (``components_``) is
@@ -57,10 +60,9 @@ class SqrtLassoTransform(RowEncoder):
     positive : bool, default=False
         Whether codes are nonnegative.
     init : str or array-like of shape (n_components, n_features), default="pca"
-        Where learning begins. "pca" takes principal directions about the origin, "dct"
-        cosines (separable in two dimensions if the number of features is a square, as
-        that of square patches is), "random" Gaussian directions. All are projected on
-        the constraint.
+        Where learning begins; directions are projected on the constraint.
+
+        <choices of init>
     max_iter : int, default=100
         Largest number of learning steps of ``fit``; 0 keeps the init.
     tol : float, default=1e-4
@@ -176,37 +178,30 @@ class SqrtLassoTransform(RowEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, X, runs):
+    def _learn(self, X, groups):
         progress = Progress(self, X, self.max_iter)
-
-        def attributes(frame):
-            return {"components_": frame.components, "alpha_": alpha}
-
-        def report(n_iter, frame, objective):
-            return progress.step(n_iter, objective, lambda: attributes(frame))
-
         W = self._first_components(X)
         alpha = self._penalty(W, kept=self.max_iter == 0)
-        frame, statistics, curve = learn_frame(
-            X,
-            self._frame(W, alpha),
-            runs,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            report=report,
-            n_jobs=self.n_jobs,
-        )
-        self.components_, self.alpha_ = frame.components, alpha
+        learner = FrameLearner(X, self._frame(W, alpha), groups, self.n_jobs)
+
+        def attributes():
+            return {"components_": learner.frame.components, "alpha_": alpha}
+
+        def report(n_iter, objective):
+            return progress.step(n_iter, objective, attributes)
+
+        curve = learner.run(self.max_iter, self.tol, report)
+        self.components_, self.alpha_ = learner.frame.components, alpha
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = statistics.moment
-        self.n_samples_seen_ = statistics.n_rows
-        self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
-        self._warn_if_unsettled()
-        progress.end(lambda: attributes(frame))
+        self.moment_ = learner.statistics.moment
+        self.n_samples_seen_ = learner.statistics.n_rows
+        self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
+        self._warn_if_not_converged()
+        progress.end(attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
-    @all_or_nothing
+    @restore_on_error
     def partial_fit(self, X, y=None, *, groups=None):
         """Take one learning step with a batch of rows.
 
@@ -234,28 +229,30 @@ class SqrtLassoTransform(RowEncoder):
         ValueError
             If a parameter, X or ``groups`` is not valid; the estimator stays as it was.
         """
-        begins = not hasattr(self, "components_")
-        X = self._validate(X, reset=begins)
-        runs = resolve_groups(groups, X.shape[0])
-        if begins:
+        resumed = resumes(self, warm=True)
+        X = self._validate(X, reset=not resumed)
+        groups = resolve_groups(groups, X.shape[0])
+        if not resumed:
             W = self._first_components(X)
             self.components_, self.alpha_ = W, self._penalty(W, kept=False)
             self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-        frame = self._frame_for(X)
-        batch = frame_statistics(X, frame, runs, n_jobs=self.n_jobs)
+        frame = self._encoder(X.dtype)
+        batch = frame_statistics(X, frame, groups, n_jobs=self.n_jobs)
         self.n_samples_seen_ += batch.n_rows
         kept = 1 - batch.n_rows / self.n_samples_seen_
         self.moment_ = kept * self.moment_ + batch.moment
         dtype = self.components_.dtype
-        self.components_ = best_frame(self.moment_, self.components_).astype(dtype)
+        self.components_ = procrustes_frame(self.moment_, self.components_).astype(
+            dtype
+        )
         self.n_iter_ += 1
         mean_objective = batch.objective / batch.n_rows
         self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
-        self.noise_scale_ = float(np.median(self._noise_scale(X, runs)))
+        self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
         return self
 
-    def _warn_if_unsettled(self):
+    def _warn_if_not_converged(self):
         curve = self.objective_curve_
         if self.n_iter_ < self.max_iter or not self.n_iter_ or not self.tol:
             return
@@ -272,7 +269,7 @@ class SqrtLassoTransform(RowEncoder):
         n_features = X.shape[1]
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            W = INITS[self.init](X, self.n_components or n_features, rng)
+            W = INITS[self.init].directions(X, self.n_components or n_features, rng)
         else:
             W = np.asarray(self.init, dtype=np.float64)
             n_components = self.n_components or len(np.atleast_1d(W))
@@ -286,7 +283,7 @@ class SqrtLassoTransform(RowEncoder):
                 f"init must have full rank {min(W.shape)} to be projected on tight "
                 f"frames, got rank {np.linalg.matrix_rank(W)}."
             )
-        return nearest_frame(W).astype(X.dtype)
+        return nearest_tight_frame(W).astype(X.dtype)
 
     def _penalty(self, W, *, kept):
         # The pivot of a frame that is kept is simulated, any other has a bound.
@@ -296,14 +293,14 @@ class SqrtLassoTransform(RowEncoder):
 
     def _frame(self, W, alpha):
         alpha = min(alpha, CODES_NOTHING)
-        return Frame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
+        return TightFrame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
 
-    def _frame_for(self, X):
-        return self._frame(self.components_.astype(X.dtype, copy=False), self.alpha_)
+    def _encoder(self, dtype):
+        W = self.components_.astype(dtype, copy=False)
+        return self._frame(W, self.alpha_)
 
-    def _visit_codes(self, X, runs, visit, *, out=None):
-        frame = self._frame_for(X)
-        return visit_codes(X, frame, runs, visit, out=out, n_jobs=self.n_jobs)
+    def _noise_scale(self, X, groups):
+        return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
 
-    def _noise_scale(self, X, runs):
-        return noise_scale(X, self._frame_for(X), runs, n_jobs=self.n_jobs)
+    def _duality_gap(self, X, groups):
+        return gaps_of_rows(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)

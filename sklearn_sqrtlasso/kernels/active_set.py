@@ -1,11 +1,11 @@
-"""The exact end of a square-root lasso: from a near solution to the solution.
+"""From an approximate to the exact square-root-lasso solution, by active-set paths.
 
 Any coefficients are the exact solution for slightly wrong correlations. Correct the
 correlations in proportion to a time that runs from 0 to 1, and the solution follows a
-piecewise linear path with finitely many corners, each of which adds or drops a column.
-At its end stands a lasso solution at some threshold ``mu``; a second path, along
+piecewise linear path with finitely many breakpoints, each of which adds or drops a
+column. At its end is a lasso solution at some threshold ``mu``; a second path, along
 ``mu``, leads to ``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky
-factor of the Gram matrix of the active columns is updated at each corner.
+factor of the Gram matrix of the active columns is updated at each breakpoint.
 """
 
 import math
@@ -21,7 +21,7 @@ FLAT = 1e-9  # rate, relative to the largest, that is a rounding of zero
 
 
 @kernel
-def append(L, act, k, G, j):
+def append_column(L, act, k, G, j):
     """Extend the factor of ``G[act, act]`` by column j; return whether it could be."""
     if k == L.shape[0]:
         return False
@@ -41,7 +41,7 @@ def append(L, act, k, G, j):
 
 
 @kernel
-def drop(L, act, k, place):
+def drop_column(L, act, k, place):
     """Remove the active column at ``place`` from the factor, by rotations."""
     cos, sin = np.empty(k), np.empty(k)
     carry = np.empty(4)
@@ -107,25 +107,25 @@ def factorize(G, w, L, act):
     z = np.empty(L.shape[0])
     for j in range(w.shape[0]):
         while w[j] != 0.0:
-            if append(L, act, k, G, j):
+            if append_column(L, act, k, G, j):
                 k += 1
                 break
             for a in range(k):
                 z[a] = G[j, act[a]] * w[j]
-            solve(L, k, z)
+            solve_factored(L, k, z)
             far, place = first_zero(w, w, act, k, z)
             for a in range(k):
                 w[act[a]] += min(far, 1.0) * z[a]
             w[j] *= max(1.0 - far, 0.0)
             if far <= 1.0:
                 w[act[place]] = 0.0
-                drop(L, act, k, place)
+                drop_column(L, act, k, place)
                 k -= 1
     return k
 
 
 @kernel
-def solve(L, k, x):
+def solve_factored(L, k, x):
     """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
     for a in range(k):
         v = x[a]
@@ -148,7 +148,7 @@ def solve(L, k, x):
 
 
 @kernel
-def head(G, L, act, k, sign, e, timed, rate, d, dc):
+def direction(G, L, act, k, sign, e, timed, rate, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
     The correlations are corrected at the rate ``timed * e``; the threshold moves at
@@ -156,11 +156,11 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
     """
     for a in range(k):
         d[a] = timed * e[act[a]] - rate * sign[act[a]]
-    solve(L, k, d)
+    solve_factored(L, k, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
     whole = k - k % 4
-    for a in range(0, whole, 4):  # four rows at a time, as in solve
+    for a in range(0, whole, 4):  # four rows at a time, as in solve_factored
         g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
         d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
         for j in range(e.shape[0]):
@@ -176,21 +176,21 @@ def head(G, L, act, k, sign, e, timed, rate, d, dc):
 
 
 @kernel
-def next_corner(w, c, act, k, sign, pace, d, dc, left, positive):
-    """Return how far the next corner is, and the column that meets it.
+def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
+    """Return how far the next breakpoint is, and the column that meets it.
 
     An active column comes to zero, or the correlation of another one to the threshold.
-    A column that has just left stands at the threshold, and does not meet it there.
+    A column that has just left is at the threshold, and does not meet it there.
     ``pace`` holds the threshold, its rate, and the rate that is a rounding of zero.
     """
     mu, rate, flat = pace
-    nearest, corner = math.inf, -1
+    nearest, column = math.inf, -1
     for a in range(k):
         j = act[a]
         if d[a] * sign[j] < 0.0:
             far = max(-w[j] / d[a], 0.0)
             if far < nearest:
-                nearest, corner = far, j
+                nearest, column = far, j
     for j in range(w.shape[0]):
         if sign[j] != 0.0:
             continue
@@ -198,16 +198,16 @@ def next_corner(w, c, act, k, sign, pace, d, dc, left, positive):
         if up > flat and not (j == left and c[j] > 0.0):
             far = max(mu - c[j], 0.0) / up
             if far < nearest:
-                nearest, corner = far, j
+                nearest, column = far, j
         if down > flat and not positive and not (j == left and c[j] < 0.0):
             far = max(mu + c[j], 0.0) / down
             if far < nearest:
-                nearest, corner = far, j
-    return nearest, corner
+                nearest, column = far, j
+    return nearest, column
 
 
 @kernel
-def exchange(G, w, L, act, k, sign, j):
+def exchange_dependent(G, w, L, act, k, sign, j):
     """Let column j, which depends on the active ones, take the place of one of them.
 
     The fit stays: column j grows and the others make up for it until one is zero.
@@ -216,7 +216,7 @@ def exchange(G, w, L, act, k, sign, j):
     z = np.empty(k)
     for a in range(k):
         z[a] = -sign[j] * G[j, act[a]]
-    solve(L, k, z)
+    solve_factored(L, k, z)
     nearest, place = first_zero(w, sign, act, k, z)
     if place < 0:  # a column of zeros
         sign[j] = 0.0
@@ -226,70 +226,70 @@ def exchange(G, w, L, act, k, sign, j):
     w[j] = nearest * sign[j]
     gone = act[place]
     w[gone] = sign[gone] = 0.0
-    drop(L, act, k, place)
-    if append(L, act, k - 1, G, j):
+    drop_column(L, act, k, place)
+    if append_column(L, act, k - 1, G, j):
         return k
     w[j] = sign[j] = 0.0
     return k - 1
 
 
 @kernel
-def turn(G, w, c, L, act, k, sign, j):
-    """Drop or add column j at a corner; return the number of active columns."""
+def update_active_set(G, w, c, L, act, k, sign, j):
+    """Drop or add column j at a breakpoint; return the number of active columns."""
     if sign[j] != 0.0:
         w[j] = sign[j] = 0.0
         for a in range(k):
             if act[a] == j:
-                drop(L, act, k, a)
+                drop_column(L, act, k, a)
                 break
         return k - 1
     sign[j] = 1.0 if c[j] > 0.0 else -1.0
-    if append(L, act, k, G, j):
+    if append_column(L, act, k, G, j):
         return k + 1
-    return exchange(G, w, L, act, k, sign, j)
+    return exchange_dependent(G, w, L, act, k, sign, j)
 
 
 @kernel
-def distance(mu, square, alpha, rate, q):
+def distance_to_end(mu, square, alpha, rate, q):
     """Return how far the threshold is from ``alpha sigma`` on a straight piece.
 
     On it ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
     """
-    room = 1.0 - alpha * alpha * q
+    slack = 1.0 - alpha * alpha * q
     goal = alpha * alpha * (square - q * mu * mu)
     if rate > 0.0:
-        return math.sqrt(max(goal, 0.0) / room) - mu if room > 0.0 else math.inf
-    return mu - math.sqrt(max(goal, 0.0) / room) if room > 0.0 else mu
+        return math.sqrt(max(goal, 0.0) / slack) - mu if slack > 0.0 else math.inf
+    return mu - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else mu
 
 
 @kernel
-def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
-    """Walk one path to its end, at most ``max_corners`` corners.
+def follow_path(G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints):
+    """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
 
     ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the
     first path), the time left of the first path, and the least threshold of the second;
     all but the rate and the last are updated. Return the number of active columns and
-    the number of corners.
+    the number of breakpoints.
     """
     mu, square, rate, left, least = state
     timed = 1.0 if rate == 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
     gone = -1
-    for corner in range(max_corners):
-        flat = head(G, L, act, k, sign, e, timed, rate, d, dc)
+    for n_breakpoints in range(max_breakpoints):
+        flat = direction(G, L, act, k, sign, e, timed, rate, d, dc)
         pace = (mu, rate, flat)
-        far, j = next_corner(w, c, act, k, sign, pace, d, dc, gone, positive)
+        far, j = next_breakpoint(w, c, act, k, sign, pace, d, dc, gone, positive)
         q = 0.0
         for a in range(k):
             q -= rate * sign[act[a]] * d[a]
-        end = left if timed else distance(mu, square, alpha, rate, q)
+        end = left if timed else distance_to_end(mu, square, alpha, rate, q)
         if rate < 0.0:
             end = min(end, mu - least)
         end = max(end, 0.0)
-        if far > end - TIE * mu * abs(rate):  # where mu vanishes, all corners meet
+        if far > end - TIE * mu * abs(rate):  # where mu vanishes, all breakpoints meet
             far = end
         if far == math.inf:
-            return k, corner
+            return k, n_breakpoints
         for a in range(k):
             w[act[a]] += far * d[a]
         for i in range(w.shape[0]):
@@ -302,18 +302,18 @@ def walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners):
             c[act[a]] = mu * sign[act[a]]
         state[0], state[1], state[3] = mu, square, left
         if far == end:
-            return k, corner
+            return k, n_breakpoints
         gone = j if sign[j] != 0.0 else -1
-        k = turn(G, w, c, L, act, k, sign, j)
-    return k, max_corners
+        k = update_active_set(G, w, c, L, act, k, sign, j)
+    return k, max_breakpoints
 
 
 @kernel
-def begin(w, c, mu, act, k, positive, sign, e):
+def split_correlations(w, c, mu, act, k, positive, sign, e):
     """Write the signs, and split ``c`` into what ``mu`` allows and the rest ``e``.
 
     Correlations above the threshold begin at various places below it: were many of them
-    to begin at it, as many corners would fall together.
+    to begin at it, as many breakpoints would fall together.
     """
     for a in range(k):
         sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
@@ -329,19 +329,19 @@ def begin(w, c, mu, act, k, positive, sign, e):
 
 
 @kernel
-def tidy(w, L, act, k, sign):
+def prune(w, L, act, k, sign):
     """Drop active columns of coefficient zero, or a rounding beyond."""
     for place in range(k - 1, -1, -1):
         j = act[place]
         if w[j] * sign[j] <= 0.0:
             w[j] = 0.0
-            drop(L, act, k, place)
+            drop_column(L, act, k, place)
             k -= 1
     return k
 
 
 @kernel
-def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
+def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_breakpoints):
     """Lead coefficients to the exact solution on a Gram matrix.
 
     Parameters
@@ -359,15 +359,15 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
         Penalty, in [0, inf).
     positive : bool
         Whether coefficients are nonnegative.
-    L : ndarray of shape (room, room)
-        Room for the factor; its first k rows are that of ``G[act, act]``. At most
-        ``room`` columns are ever active.
-    act : ndarray of shape (room,)
-        Room for the active columns; ``w`` vanishes on all but the first k.
+    L : ndarray of shape (size, size)
+        Storage of the factor; its first k rows are that of ``G[act, act]``. At most
+        ``size`` columns are ever active.
+    act : ndarray of shape (size,)
+        Storage of the active columns; ``w`` vanishes on all but the first k.
     k : int
         Number of active columns.
-    max_corners : int
-        Largest number of corners of each of the two paths.
+    max_breakpoints : int
+        Largest number of breakpoints of each of the two paths.
 
     Returns
     -------
@@ -375,23 +375,28 @@ def finish(G, w, c, square, floors, alpha, positive, L, act, k, max_corners):
         The new ``||r||^2``.
     k : int
         Number of active columns, whose factor is in ``L``.
-    corners : int
-        Number of corners; ``max_corners`` or more if a path was not walked to its end.
+    breakpoints : int
+        Number of breakpoints; ``max_breakpoints`` or more if a path was not followed to
+        its end.
     """
     mu = alpha * math.sqrt(max(square, floors[0]))
     sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
     w_before, c_before = w.copy(), c.copy()
-    begin(w, c, mu, act, k, positive, sign, e)
+    split_correlations(w, c, mu, act, k, positive, sign, e)
     state = np.array([mu, square, 0.0, 1.0, 0.0])
-    k, first = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
+    k, first = follow_path(
+        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+    )
     for j in range(w.shape[0]):
         c[j] += state[3] * e[j]
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
     square = max(square, 0.0)
     if state[3] > 0.0:
-        return square, tidy(w, L, act, k, sign), max_corners
+        return square, prune(w, L, act, k, sign), max_breakpoints
     above = mu * mu > alpha * alpha * max(square, floors[1])
     state[1], state[2] = square, -1.0 if above else 1.0
     state[4] = alpha * math.sqrt(floors[1])
-    k, second = walk(G, w, c, L, act, k, sign, e, state, alpha, positive, max_corners)
-    return state[1], tidy(w, L, act, k, sign), first + second
+    k, second = follow_path(
+        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+    )
+    return state[1], prune(w, L, act, k, sign), first + second

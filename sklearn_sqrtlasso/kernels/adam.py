@@ -1,4 +1,4 @@
-"""A step of Adam on one flat array of parameters."""
+"""The step of Adam, on one flat array of parameters."""
 
 import math
 
@@ -7,12 +7,13 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.jit import kernel
 
 DECAY = 0.9  # of the mean gradient
-DECAY_SQUARE = 0.99  # of the mean square: the noise level changes from batch to batch
 TINY = 1e-8
 
 
 @kernel
-def adam_step(w, gradient, mean, square, n_steps, rate, n_slow, fast, largest):
+def adam_step(
+    w, gradient, mean, square, n_steps, rate, decay_square, n_slow, fast, largest
+):
     """Move ``w`` against the gradient, by about ``rate`` in each entry.
 
     With g the gradient, shrunk to the norm ``largest`` if it is longer, ::
@@ -32,6 +33,8 @@ def adam_step(w, gradient, mean, square, n_steps, rate, n_slow, fast, largest):
         Number of this step, n, from 1.
     rate : float
         Length of a step.
+    decay_square : float
+        Decay b2 of the mean square, in (0, 1).
     n_slow : int
         Entries from this place on move ``fast`` times as far.
     fast : float
@@ -52,9 +55,9 @@ def adam_step(w, gradient, mean, square, n_steps, rate, n_slow, fast, largest):
     if not norm < np.inf:
         return norm
     clip = f(min(1.0, largest / norm)) if norm > 0 else f(1)
-    unbias = f(math.sqrt(1 - DECAY_SQUARE**n_steps))
-    pace = f(rate * math.sqrt(1 - DECAY_SQUARE**n_steps) / (1 - DECAY**n_steps))
-    b1, b2, tiny = f(DECAY), f(DECAY_SQUARE), f(TINY) * unbias
+    unbias = f(math.sqrt(1 - decay_square**n_steps))
+    pace = f(rate * math.sqrt(1 - decay_square**n_steps) / (1 - DECAY**n_steps))
+    b1, b2, tiny = f(DECAY), f(decay_square), f(TINY) * unbias
     for i in range(w.shape[0]):
         g = gradient[i] * clip
         m = b1 * mean[i] + (f(1) - b1) * g

@@ -11,7 +11,7 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 def kernel(function=None, **options):
     """Compile a serial function that holds no GIL, cached on disk where possible.
 
-    Rows are spread over threads by :mod:`sklearn_sqrtlasso.solvers.rows`, never by
+    Rows are spread over threads by :mod:`sklearn_sqrtlasso.rows.blocks`, never by
     numba: its "workqueue" layer aborts the process when two threads enter, its OpenMP
     layer kills forked children.
     """

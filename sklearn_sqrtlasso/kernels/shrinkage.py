@@ -1,23 +1,23 @@
 """Exact shrinkage of rows by the square-root lasso, and its pull-back.
 
-For a run of m rows ``u_b`` that share one residual scale, with a norm ``rest_b`` out of
-reach of each row, solve ::
+For a group of m rows ``u_b`` that share one residual scale, with a norm ``rest_b`` out
+of reach of each row, solve ::
 
     z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2))
                   + mean_b sum_i alpha_i |z_bi| .
 
-The answer is soft-thresholding at levels that the run chooses for itself ::
+The answer is soft-thresholding at scales that the group chooses for itself ::
 
     z_bi = soft(u_bi, alpha_i t),
     t^2  = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
 
-the root of a concave, piecewise linear function of t^2. A single row is a run of one.
+the root of a concave, piecewise linear function of t^2. A single row is a group of one.
 With ``positive`` the codes are nonnegative, and negative entries are out of reach.
 Where several codes are minimisers (an active set with ``sum alpha_i^2 = m`` and nothing
 else left), one of them is returned.
 
-Units: ``U``, ``rest``, ``t`` and the codes have the unit of the data; ``alpha`` is a
-pure number. Hence ``z(c u) = c z(u)``. Each run is scaled by a power of two before it
+Units: ``U``, ``outside``, ``t`` and the codes have the unit of the data; ``alpha`` is a
+pure number. Hence ``z(c u) = c z(u)``. Each group is scaled by a power of two before it
 is squared, so the law holds to the last bit and nothing overflows.
 """
 
@@ -52,11 +52,11 @@ def absolute_sum(u):
 
 
 @step
-def run_size(U, rest, lo, hi):
+def group_size(U, outside, lo, hi):
     """Return ``sum_b (||u_b||_1 + rest_b)`` of the rows from ``lo`` to ``hi``."""
     total = 0.0
     for i in range(lo, hi):
-        total += absolute_sum(U[i]) + np.float64(rest[i])
+        total += absolute_sum(U[i]) + np.float64(outside[i])
     return total
 
 
@@ -96,7 +96,7 @@ def shrink_row(u, alpha, t, c, positive, z):
 
 
 @step
-def sum_run(U, rest, alpha, positive, t, c, lo, hi):
+def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
 
     They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of all
@@ -106,31 +106,31 @@ def sum_run(U, rest, alpha, positive, t, c, lo, hi):
     active, tail = 0.0, 0.0
     for i in range(lo, hi):
         row_active, row_tail = sum_row(U[i], alpha, f(t), f(c), positive)
-        outside = np.float64(rest[i]) * c
+        beyond = np.float64(outside[i]) * c
         active += row_active
-        tail += row_tail + outside * outside
+        tail += row_tail + beyond * beyond
     return active, tail
 
 
 @step
-def shrink_run(U, rest, alpha, positive, t, c, lo, hi, out):
+def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
     """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
 
     Return ``c^2`` times the energy of what is left, which is ``(hi - lo) (c t)^2`` if
-    and only if ``t`` solves the problem of the run.
+    and only if ``t`` solves the problem of the group.
     """
     f = U.dtype.type
     energy = 0.0
     for i in range(lo, hi):
-        outside = np.float64(rest[i]) * c
+        beyond = np.float64(outside[i]) * c
         energy += shrink_row(U[i], alpha, f(t), f(c), positive, out[i])
-        energy += outside * outside
+        energy += beyond * beyond
     return energy
 
 
 @step
 def noise_share(alpha, positive):
-    """Return the share v of the energy of Gaussian noise that its level keeps.
+    """Return the share v of the energy of Gaussian noise that its scale keeps.
 
     For d entries of noise of variance one, ``t^2 = d v`` with ``v = E[min(g^2, c v)]``
     and ``c = sum_i alpha_i^2``; with ``positive``, half of the entries count in full.
@@ -150,10 +150,10 @@ def noise_share(alpha, positive):
 
 @step
 def first_guess(size, n_rows, n_units, share, itemsize):
-    """Return the scale ``c`` of a run and a guess of its squared level ``(c t)^2``.
+    """Return the scale ``c`` of a group and a guess of its squared scale ``(c t)^2``.
 
-    ``size`` is the sum of absolute values of the run, ``share`` that of the penalties.
-    Were all entries Gaussian noise, it would be the level.
+    ``size`` is the sum of absolute values of the group, ``share`` that of the
+    penalties. Were all entries Gaussian noise, it would be the scale.
     """
     mean = size / n_rows / n_units
     c = power_of_two_near(mean, itemsize)
@@ -163,7 +163,7 @@ def first_guess(size, n_rows, n_units, share, itemsize):
 
 @step
 def newton_step(q, falls, n_rows, active, tail):
-    """Return the next squared level, whether steps fall from it, and if it is the root.
+    """Return the next squared scale, whether steps fall from it, and if it is the root.
 
     Where the slope ``n_rows - active`` is positive, the tangent of a concave function
     meets zero at or above the root; from there the steps fall until one does not: then
@@ -178,8 +178,8 @@ def newton_step(q, falls, n_rows, active, tail):
 
 
 @kernel
-def shrink_runs(U, rest, alpha, positive, runs, out, level):
-    """Shrink runs of rows, each run at the residual scale that solves its problem.
+def shrink_groups(U, outside, alpha, positive, groups, out, scale):
+    """Shrink groups of rows, each group at the residual scale that solves its problem.
 
     Newton's method on ``t^2`` from a robust guess: two or three passes over realistic
     rows, finitely many over any, without sorting or memory.
@@ -188,37 +188,37 @@ def shrink_runs(U, rest, alpha, positive, runs, out, level):
     ----------
     U : ndarray of shape (n_samples, d)
         Rows, C-contiguous.
-    rest : ndarray of shape (n_samples,)
+    outside : ndarray of shape (n_samples,)
         Norm out of reach of each row, in units of ``U``.
     alpha : ndarray of shape (d,)
         Penalty of each unit, in [0, inf), pure numbers.
     positive : bool
         Whether codes are nonnegative.
-    runs : ndarray of shape (n_runs + 1,)
-        Run g is the rows from ``runs[g]`` to ``runs[g + 1]``.
+    groups : ndarray of shape (n_groups + 1,)
+        Run g is the rows from ``groups[g]`` to ``groups[g + 1]``.
     out : ndarray of shape (n_samples, d)
         Overwritten with the codes; not ``U`` itself.
-    level : ndarray of shape (n_samples,)
-        Overwritten with the residual scale t of each row's run, in units of ``U``;
+    scale : ndarray of shape (n_samples,)
+        Overwritten with the residual scale t of each row's group, in units of ``U``;
         entry i of a row was thresholded at ``alpha[i] * t``.
     """
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
     share = noise_share(alpha, positive)
-    for g in range(runs.shape[0] - 1):
-        lo, hi = runs[g], runs[g + 1]
-        size = run_size(U, rest, lo, hi)
+    for g in range(groups.shape[0] - 1):
+        lo, hi = groups[g], groups[g + 1]
+        size = group_size(U, outside, lo, hi)
         c, q = first_guess(size, hi - lo, U.shape[1], share, U.itemsize)
         falls, met, t = False, False, 0.0
         while not met:
             t = math.sqrt(q) / c
             if falls:
-                energy = shrink_run(U, rest, alpha, positive, t, c, lo, hi, out)
+                energy = shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
                 if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:
                     break
-            active, tail = sum_run(U, rest, alpha, positive, t, c, lo, hi)
+            active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
             q, falls, met = newton_step(q, falls, hi - lo, active, tail)
         for i in range(lo, hi):
-            level[i] = t
+            scale[i] = t
 
 
 @step
@@ -258,45 +258,55 @@ def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
 
 
 @kernel
-def pull_back_runs(
-    U, rest, alpha, positive, runs, level, min_room, G, out, out_rest, out_alpha
+def pull_back_groups(
+    U,
+    outside,
+    alpha,
+    positive,
+    groups,
+    scale,
+    min_slack,
+    G,
+    out,
+    out_outside,
+    out_alpha,
 ):
-    """Pull the gradient ``G`` with respect to codes back through ``shrink_runs``.
+    """Pull the gradient ``G`` with respect to codes back through ``shrink_groups``.
 
-    With A the active entries of a run of m rows, s their signs,
+    With A the active entries of a group of m rows, s their signs,
     ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, they are ::
 
         U:      g on A, -p u / (t D) off A
-        rest:   -p rest / (t D)
+        outside:   -p outside / (t D)
         alpha:  -(s g t + p t alpha / D) on A, 0 off A .
 
-    A run coded exactly (t = 0) passes ``G`` through.
+    A group coded exactly (t = 0) passes ``G`` through.
 
     Parameters
     ----------
-    U, rest, alpha, positive, runs, level
-        What ``shrink_runs`` was given, and the level it returned.
-    min_room : float
+    U, outside, alpha, positive, groups, scale
+        What ``shrink_groups`` was given, and the scale it returned.
+    min_slack : float
         Lower bound of ``D / m``, in (0, 1]: the map is steep where D nears zero.
     G : ndarray of shape (n_samples, d)
         Gradient with respect to the codes.
     out : ndarray of shape (n_samples, d)
         Overwritten with the gradient with respect to ``U``.
-    out_rest : ndarray of shape (n_samples,)
-        Overwritten with the gradient with respect to ``rest``.
+    out_outside : ndarray of shape (n_samples,)
+        Overwritten with the gradient with respect to ``outside``.
     out_alpha : ndarray of shape (d,) or (0,)
         The gradient with respect to ``alpha`` is added to it; nothing if it is empty.
     """
     f = U.dtype.type
-    for g in range(runs.shape[0] - 1):
-        lo, hi = runs[g], runs[g + 1]
-        t = level[lo]
+    for g in range(groups.shape[0] - 1):
+        lo, hi = groups[g], groups[g + 1]
+        t = scale[lo]
         pull, active = 0.0, 0.0
         for i in range(lo, hi):
             row_pull, row_active = pull_row(U[i], alpha, t, positive, G[i])
             pull += row_pull
             active += row_active
-        slope = pull / max(hi - lo - active, min_room * (hi - lo))
+        slope = pull / max(hi - lo - active, min_slack * (hi - lo))
         c = power_of_two_near(t, U.itemsize)
         steep = f(slope / (t * c)) if t > 0 else f(0)
         for i in range(lo, hi):
@@ -304,6 +314,6 @@ def pull_back_runs(
                 spread_row(U[i], alpha, t, positive, G[i], steep, f(c), out[i])
             else:
                 out[i] = G[i]
-            out_rest[i] = -steep * (rest[i] * f(c))
+            out_outside[i] = -steep * (outside[i] * f(c))
             if out_alpha.shape[0] > 0:
                 add_alpha_gradient(U[i], alpha, t, positive, G[i], f(slope), out_alpha)

@@ -1,4 +1,4 @@
-"""The sigmoid in one pass, its pull-back, and the size of codes."""
+"""The sigmoid in one pass, its pull-back, and the l1 norm of codes."""
 
 from math import factorial
 from types import MappingProxyType
@@ -63,8 +63,8 @@ def exp_of(r, p, f):
 
 
 @kernel(fastmath=IN_ORDER)
-def sigmoid_8(U, alpha, Z):
-    """Write ``1 / (1 + exp(alpha - U))`` to two units in the last place.
+def sigmoid_8(U, b, Z):
+    """Write ``1 / (1 + exp(-(U + b)))`` to two units in the last place.
 
     A power of two is made by writing its exponent: no branch, no call, so the compiler
     takes several entries at a time, which it cannot with the library's ``exp``.
@@ -73,15 +73,15 @@ def sigmoid_8(U, alpha, Z):
     ----------
     U : ndarray of shape (n_rows, n_units)
         Inputs, in double precision.
-    alpha : ndarray of shape (n_units,)
-        Thresholds.
+    b : ndarray of shape (n_units,)
+        Biases.
     Z : ndarray of shape (n_rows, n_units)
         Overwritten.
     """
     one = np.float64(1)
     for i in range(U.shape[0]):
         for j in range(U.shape[1]):
-            v = U[i, j] - alpha[j]
+            v = U[i, j] + b[j]
             n, r = split(v, LOWEST_8, ROUNDING_8, np.float64)
             p = TAYLOR[11] + r * (TAYLOR[12] + r * TAYLOR[13])
             p = TAYLOR[8] + r * (TAYLOR[9] + r * (TAYLOR[10] + r * p))
@@ -92,22 +92,22 @@ def sigmoid_8(U, alpha, Z):
 
 
 @kernel(fastmath=IN_ORDER)
-def sigmoid_4(U, alpha, Z):
+def sigmoid_4(U, b, Z):
     """Do what ``sigmoid_8`` does, in single precision.
 
     Parameters
     ----------
     U : ndarray of shape (n_rows, n_units)
         Inputs.
-    alpha : ndarray of shape (n_units,)
-        Thresholds.
+    b : ndarray of shape (n_units,)
+        Biases.
     Z : ndarray of shape (n_rows, n_units)
         Overwritten.
     """
     one = np.float32(1)
     for i in range(U.shape[0]):
         for j in range(U.shape[1]):
-            v = U[i, j] - alpha[j]
+            v = U[i, j] + b[j]
             n, r = split(v, LOWEST_4, ROUNDING_4, np.float32)
             bits = (np.float32(n).view(np.int32) + np.int32(127)) << np.int32(23)
             e = exp_of(r, one - one, np.float32) * np.int32(bits).view(np.float32)
@@ -119,8 +119,8 @@ SIGMOIDS = MappingProxyType({8: sigmoid_8, 4: sigmoid_4})  # by bytes of an entr
 
 
 @kernel
-def pull_back_sigmoid(Z, G, H, by_alpha):
-    """Pull a gradient back through ``Z = sigmoid(U - alpha)``.
+def pull_back_sigmoid(Z, G, H, by_b):
+    """Pull a gradient back through ``Z = sigmoid(U + b)``.
 
     Parameters
     ----------
@@ -128,21 +128,21 @@ def pull_back_sigmoid(Z, G, H, by_alpha):
         Values, and the gradient with respect to them.
     H : ndarray of shape (n_rows, n_units)
         Overwritten with the gradient with respect to U.
-    by_alpha : ndarray of shape (n_units,)
-        Overwritten with the gradient with respect to alpha.
+    by_b : ndarray of shape (n_units,)
+        Overwritten with the gradient with respect to b.
     """
     one = Z.dtype.type(1)
     for j in range(Z.shape[1]):
-        by_alpha[j] = 0
+        by_b[j] = 0
     for i in range(Z.shape[0]):
         for j in range(Z.shape[1]):
             h = G[i, j] * Z[i, j] * (one - Z[i, j])
             H[i, j] = h
-            by_alpha[j] -= h
+            by_b[j] += h
 
 
 @kernel
-def size_of(Z):
+def l1_norm(Z):
     """Return the sum of absolute values, and how many entries are not positive.
 
     Parameters

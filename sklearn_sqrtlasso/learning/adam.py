@@ -1,13 +1,13 @@
-"""Learning by stochastic gradients: Adam on the parameters of a two-layer model."""
+"""Adam: learn weights and penalties of a two-layer model by stochastic gradients."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_sqrtlasso.kernels.adam import adam_step
-from sklearn_sqrtlasso.learning.batches import Material, batches
+from sklearn_sqrtlasso.learning.batches import TrainingData, batches
+from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.two_layer import (
     Batch,
     Layers,
@@ -17,8 +17,10 @@ from sklearn_sqrtlasso.models.two_layer import (
     unflatten,
     views,
 )
+from sklearn_sqrtlasso.rows.linalg import root_mean_square
 
 WARM_UP = 100  # steps until the full rate, at most a tenth of all
+DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
 FASTER = 3.0  # rate of the activation's parameters, in rates of the weights
 LARGEST = 1.0  # norm of a gradient, in units where rows have entries near 1
 
@@ -47,7 +49,7 @@ class Schedule(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """What Adam remembers.
+    """Running moments of a gradient.
 
     Attributes
     ----------
@@ -63,7 +65,7 @@ class Moments(NamedTuple):
 
 
 class Adam:
-    """Parameters on their way.
+    """The parameters of a two-layer model, and the moments of their gradient.
 
     Parameters
     ----------
@@ -77,25 +79,25 @@ class Adam:
         Largest number of rows of a batch.
     unit_rows : bool
         Whether rows of the encoder are kept at unit norm.
-    each : callable, (function, items) -> iterable of results
-        ``map``, or that of a pool of threads.
+    pmap : callable, (function, items) -> iterable of results
+        ``map``, or ``thread_map``.
     """
 
-    def __init__(self, model, layers, moments, *, batch_size, unit_rows, each):
+    def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
         self.model, self.held = model, layers
         self.flat = flatten(model, layers)
         if moments is None:
             moments = Moments(np.zeros_like(self.flat), np.zeros_like(self.flat), 0)
         self.mean, self.square = moments.mean.copy(), moments.square.copy()
         self.n_steps, self.n_scheduled = moments.n_steps, 0
-        self.batch_size, self.unit_rows, self.each = batch_size, unit_rows, each
+        self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
         weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
         self.n_weights = sum(math.prod(shape) for shape in weights)
 
-    def epoch(self, material: Material, schedule: Schedule, rng):
+    def epoch(self, data: TrainingData, schedule: Schedule, rng):
         """Take one step for each batch; return the mean loss, NaN if it diverged."""
         total, n_rows = 0.0, 0
-        for batch in batches(material, self.batch_size, rng):
+        for batch in batches(data, self.batch_size, rng):
             total += self.step(batch, schedule) * len(batch.X)
             n_rows += len(batch.X)
         return total / n_rows if np.isfinite(self.flat).all() else math.nan
@@ -103,13 +105,14 @@ class Adam:
     def step(self, batch: Batch, schedule: Schedule):
         """Take one step; return the loss before it, NaN if it could not be taken."""
         loss, gradient = loss_and_gradient(
-            self.model, self.flat, self.held, batch, self.each
+            self.model, self.flat, self.held, batch, self.pmap
         )
         self.n_steps += 1
         self.n_scheduled += 1
         norm = adam_step(
             self.flat, gradient, self.mean, self.square, self.n_steps,
-            schedule.at(self.n_scheduled), self.n_weights, FASTER, LARGEST,
+            schedule.at(self.n_scheduled), DECAY_SQUARE, self.n_weights, FASTER,
+            LARGEST,
         )  # fmt: skip
         if self.unit_rows:
             W = views(self.model, self.flat)["W"]
@@ -118,7 +121,7 @@ class Adam:
 
     def loss(self, batch: Batch):
         """Return the mean loss of a batch at the present parameters."""
-        return loss_and_gradient(self.model, self.flat, self.held, batch, self.each)[0]
+        return loss_and_gradient(self.model, self.flat, self.held, batch, self.pmap)[0]
 
     def layers(self) -> Layers:
         """Return the present values of all parameters, in arrays of their own."""
@@ -136,12 +139,12 @@ class Adam:
         self.mean[:], self.square[:], self.n_steps = moments
 
 
-def n_batches(material: Material, batch_size):
+def n_batches(data: TrainingData, batch_size):
     """Return about how many batches an epoch has.
 
     Parameters
     ----------
-    material : Material
+    data : TrainingData
         Rows.
     batch_size : int
         Largest number of rows of a batch.
@@ -151,7 +154,41 @@ def n_batches(material: Material, batch_size):
     n : int
         At least 1.
     """
-    return max(1, math.ceil(material.runs.n_rows / batch_size))
+    return max(1, math.ceil(data.groups.n_rows / batch_size))
 
 
-Each = Callable[[Callable, list], object]
+def run_adam(adam: Adam, data: TrainingData, held_out, schedule, stopping, rng, report):
+    """Run epochs of Adam; losses are shares of the mean square of what is wanted.
+
+    Parameters
+    ----------
+    adam : Adam
+        Where to begin; changed.
+    data : TrainingData
+        Rows to learn from.
+    held_out : Batch or None
+        Rows to validate with, if there are any.
+    schedule : Schedule
+        Lengths of the steps.
+    stopping : Stopping
+        When to stop.
+    rng : numpy.random.Generator
+        Draws the order of rows and noise.
+    report : callable, (n_iter, loss) -> bool
+        Called after each epoch; True stops.
+
+    Returns
+    -------
+    history : History
+        What happened.
+    """
+    size, unit = root_mean_square(data.X if data.target is None else data.target)
+    energy = (size * unit / data.unit) ** 2 or 1.0
+    return learn(
+        lambda n_iter: adam.epoch(data, schedule, rng) / energy,
+        adam.state,
+        adam.restore,
+        stopping,
+        report,
+        validate=held_out and (lambda: adam.loss(held_out) / energy),
+    )

@@ -5,14 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.models.two_layer import Batch
-from sklearn_sqrtlasso.solvers.rows import Runs
+from sklearn_sqrtlasso.rows.blocks import RowGroups
+from sklearn_sqrtlasso.rows.linalg import dense_rows
 
-RUN_ROWS = 64  # rows of one group that stand together in a batch
+CHUNK_ROWS = 64  # rows of one group that come together in a batch
 WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level drowns the others
 
 
 class Corruption(NamedTuple):
-    """Gaussian noise whose standard deviation is drawn log-uniformly for each run.
+    """Gaussian noise whose standard deviation is drawn log-uniformly for each chunk.
 
     Attributes
     ----------
@@ -27,8 +28,8 @@ class Corruption(NamedTuple):
     span: np.ndarray | None = None
 
 
-class Material(NamedTuple):
-    """Rows to learn from.
+class TrainingData(NamedTuple):
+    """Rows to learn from, and what they should become.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class Material(NamedTuple):
         What they should become; None: themselves.
     coded : bool
         Whether ``target`` holds codes.
-    runs : Runs
+    groups : RowGroups
         Rows that share a noise level.
     unit : float
         Rows are divided by it.
@@ -49,20 +50,20 @@ class Material(NamedTuple):
     X: np.ndarray
     target: np.ndarray | None
     coded: bool
-    runs: Runs
+    groups: RowGroups
     unit: float
     corruption: Corruption | None
 
 
-def batches(material: Material, batch_size, rng):
+def batches(data: TrainingData, batch_size, rng):
     """Yield all rows once, in a random order, as batches.
 
-    Rows of a group come in runs of at most ``RUN_ROWS``; a batch is made of whole runs,
-    and has at most ``batch_size`` rows unless one run alone has more.
+    Rows of a group come in chunks of at most ``CHUNK_ROWS``; a batch is made of whole
+    chunks, and has at most ``batch_size`` rows unless one chunk alone has more.
 
     Parameters
     ----------
-    material : Material
+    data : TrainingData
         The rows.
     batch_size : int
         Largest number of rows of a batch.
@@ -74,62 +75,62 @@ def batches(material: Material, batch_size, rng):
     batch : Batch
         The next rows, in arrays of its own.
     """
-    places, lengths = shuffle_runs(material.runs, min(RUN_ROWS, batch_size), rng)
+    places, lengths = shuffle_chunks(data.groups, min(CHUNK_ROWS, batch_size), rng)
     ends = np.cumsum(lengths)
-    first_run, start = 0, 0
-    while first_run < len(lengths):
-        last_run = int(np.searchsorted(ends, start + batch_size, side="right"))
-        stop = int(ends[last_run - 1])
-        bounds = np.concatenate([[0], ends[first_run:last_run] - start])
-        yield take(material, places[start:stop], bounds, rng)
-        first_run, start = last_run, stop
+    first_chunk, start = 0, 0
+    while first_chunk < len(lengths):
+        last_chunk = int(np.searchsorted(ends, start + batch_size, side="right"))
+        stop = int(ends[last_chunk - 1])
+        bounds = np.concatenate([[0], ends[first_chunk:last_chunk] - start])
+        yield gather_batch(data, places[start:stop], bounds, rng)
+        first_chunk, start = last_chunk, stop
 
 
-def shuffle_runs(runs: Runs, most_rows, rng):
-    """Cut groups into runs of random rows, and put the runs in a random order.
+def shuffle_chunks(groups: RowGroups, most_rows, rng):
+    """Cut groups into chunks of random rows, and put the chunks in a random order.
 
     Parameters
     ----------
-    runs : Runs
+    groups : RowGroups
         The groups.
     most_rows : int
-        Largest number of rows of a run.
+        Largest number of rows of a chunk.
     rng : numpy.random.Generator
         Draws the order.
 
     Returns
     -------
     places : ndarray of shape (n_samples,)
-        Rows, run by run.
-    lengths : ndarray of shape (n_runs,)
-        Number of rows of each run.
+        Rows, chunk by chunk.
+    lengths : ndarray of shape (n_chunks,)
+        Number of rows of each chunk.
     """
-    n_rows, sizes = runs.n_rows, np.diff(runs.starts)
+    n_rows, sizes = groups.n_rows, np.diff(groups.starts)
     if sizes.max(initial=1) == 1:
         places = rng.permutation(n_rows)
-        return _rows_at(runs, places), np.ones(n_rows, int)
+        return _rows_at(groups, places), np.ones(n_rows, int)
     group = np.repeat(np.arange(len(sizes)), sizes)
     places = np.lexsort((rng.random(n_rows), group))  # shuffled within groups
-    within = np.arange(n_rows) - np.repeat(runs.starts[:-1], sizes)
+    within = np.arange(n_rows) - np.repeat(groups.starts[:-1], sizes)
     starts = np.flatnonzero(within % most_rows == 0)
     lengths = np.diff(starts, append=n_rows)
     order = rng.permutation(len(starts))
     starts, lengths = starts[order], lengths[order]
     ends = np.cumsum(lengths)
     steps = np.repeat(starts - (ends - lengths), lengths)
-    return _rows_at(runs, places[np.arange(n_rows) + steps]), lengths
+    return _rows_at(groups, places[np.arange(n_rows) + steps]), lengths
 
 
-def _rows_at(runs, places):
-    return places if runs.order is None else runs.order[places]
+def _rows_at(groups, places):
+    return places if groups.order is None else groups.order[places]
 
 
-def split_runs(runs: Runs, n_held_out, rng):
+def split_groups(groups: RowGroups, n_held_out, rng):
     """Split rows at random; rows of a group stay one group in each part.
 
     Parameters
     ----------
-    runs : Runs
+    groups : RowGroups
         The groups.
     n_held_out : int
         Number of rows of the second part.
@@ -138,32 +139,32 @@ def split_runs(runs: Runs, n_held_out, rng):
 
     Returns
     -------
-    kept, held_out : Runs
+    kept, held_out : RowGroups
         Groups of either part, in terms of the rows of the whole.
     """
-    chosen = np.zeros(runs.n_rows, bool)
-    chosen[rng.permutation(runs.n_rows)[:n_held_out]] = True
-    group = np.repeat(np.arange(len(runs.starts) - 1), np.diff(runs.starts))
+    chosen = np.zeros(groups.n_rows, bool)
+    chosen[rng.permutation(groups.n_rows)[:n_held_out]] = True
+    group = np.repeat(np.arange(len(groups.starts) - 1), np.diff(groups.starts))
 
     def part(places):
         sizes = np.bincount(group[places])
         starts = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
-        return Runs(starts, _rows_at(runs, places))
+        return RowGroups(starts, _rows_at(groups, places))
 
     return part(np.flatnonzero(~chosen)), part(np.flatnonzero(chosen))
 
 
-def take(material: Material, rows, bounds, rng):
+def gather_batch(data: TrainingData, rows, bounds, rng):
     """Return the rows at ``rows`` as a batch, with new noise.
 
     Parameters
     ----------
-    material : Material
+    data : TrainingData
         The rows.
     rows : ndarray of shape (n_rows,)
-        Places in ``material.X``.
-    bounds : ndarray of shape (n_runs + 1,)
-        Bounds of the runs.
+        Places in ``data.X``.
+    bounds : ndarray of shape (n_groups + 1,)
+        Bounds of the groups.
     rng : numpy.random.Generator
         Draws the noise.
 
@@ -172,26 +173,22 @@ def take(material: Material, rows, bounds, rng):
     batch : Batch
         Arrays of its own.
     """
-    x = _dense_rows(material.X, rows, material.unit)
+    x = _scaled_rows(data.X, rows, data.unit)
     weight = np.ones(len(rows), x.dtype)
-    if material.target is None:
-        target = x
-    else:
-        target = _dense_rows(material.target, rows, material.unit)
-    if material.corruption is not None:
-        x, weight = _corrupt(x, material.corruption, np.diff(bounds), rng)
-    return Batch(x, target, bounds, weight, material.coded)
+    target = x if data.target is None else _scaled_rows(data.target, rows, data.unit)
+    if data.corruption is not None:
+        x, weight = _corrupt(x, data.corruption, np.diff(bounds), rng)
+    return Batch(x, target, bounds, weight, data.coded)
 
 
-def _dense_rows(X, rows, unit):
-    x = X[rows]
-    x = x.toarray() if hasattr(x, "toarray") else x
+def _scaled_rows(X, rows, unit):
+    x = dense_rows(X[rows])  # a copy, as the rows are picked by their places
     x /= X.dtype.type(unit)
     return x
 
 
 def _corrupt(x, corruption, lengths, rng):
-    """Return noisy rows, and weights; levels are spread evenly over the runs."""
+    """Return noisy rows, and weights; levels are spread evenly over the chunks."""
     low, high, span = corruption
     strata = (rng.permutation(len(lengths)) + rng.random(len(lengths))) / len(lengths)
     sigma = low * (high / low) ** strata

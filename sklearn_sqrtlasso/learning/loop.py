@@ -1,4 +1,4 @@
-"""The outer loop: epochs, history, the best parameters, and when to stop."""
+"""The outer loop of all learners: epochs, history, best parameters, stopping."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class History(NamedTuple):
         Mean loss of each epoch.
     validation : list of float
         Loss on the held-out rows after each epoch; empty if none are held out.
-    settled : bool
+    converged : bool
         Whether learning ended because the loss fell no more.
     diverged : bool
         Whether learning ended because a loss was not finite.
@@ -27,7 +27,7 @@ class History(NamedTuple):
 
     losses: list[float]
     validation: list[float]
-    settled: bool
+    converged: bool
     diverged: bool
 
 
@@ -41,13 +41,13 @@ class Stopping(NamedTuple):
     tol : float
         Share of the loss by which an epoch must fall below the best to count; 0 runs
         all epochs.
-    patience : int
+    patience : int, default=1
         Number of epochs without such a fall after which learning ends.
     """
 
     max_iter: int
     tol: float
-    patience: int
+    patience: int = 1
 
 
 def learn(
@@ -58,8 +58,9 @@ def learn(
     report: Callable,
     *,
     validate: Callable | None = None,
+    converged: Callable | None = None,
 ):
-    """Run epochs until ``max_iter``, a settled loss, or a callback says so.
+    """Run epochs until ``max_iter``, convergence, or a callback says so.
 
     With ``validate``, the parameters of the epoch of least held-out loss are restored
     in the end. If a loss is not finite, those before its epoch are.
@@ -75,9 +76,11 @@ def learn(
     stopping : Stopping
         When to stop.
     report : callable, (n_iter, loss) -> bool
-        Told of each epoch; True stops.
+        Called after each epoch; True stops.
     validate : callable, () -> float, default=None
         Returns the loss on held-out rows.
+    converged : callable, () -> bool, default=None
+        Says after each epoch whether to stop; None: ``tol`` and ``patience`` do.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def learn(
     """
     losses: list[float] = []
     validation: list[float] = []
-    least, best, stale, settled = np.inf, None, 0, False
+    least, best, stale, done = np.inf, None, 0, False
     for n_iter in range(1, stopping.max_iter + 1):
         before = state()
         with np.errstate(all="ignore"):
@@ -102,9 +105,10 @@ def learn(
         if held_out < least:
             least = held_out
             best = None if validate is None else state()
-        settled = stopping.tol > 0 and stale >= stopping.patience
-        if report(n_iter, loss) or settled:
+        done = stopping.tol > 0 and stale >= stopping.patience
+        done = done if converged is None else converged()
+        if report(n_iter, loss) or done:
             break
     if best is not None:
         restore(best)
-    return History(losses, validation, settled, False)
+    return History(losses, validation, done, False)

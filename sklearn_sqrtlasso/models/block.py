@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Block(NamedTuple):
+class BlockFunction(NamedTuple):
     """A function of one block, the other held.
 
     Attributes
@@ -17,14 +17,18 @@ class Block(NamedTuple):
         Value alone, which costs less.
     prox : callable, (theta, step) -> theta, or None
         Proximal map of ``step`` times what is not in the gradient, if anything is.
+    codes : callable, (theta) -> Z, or None
+        Codes of all rows, of a block that makes them; free of cost where the value of
+        theta was the last that was asked for.
     """
 
     evaluate: Callable
     value: Callable
     prox: Callable | None = None
+    codes: Callable | None = None
 
 
-def join(matrix, bias):
+def join_block(matrix, bias):
     """Return a block: a matrix and, after it, a bias.
 
     Parameters
@@ -42,13 +46,13 @@ def join(matrix, bias):
     return np.concatenate([matrix.ravel(), bias])
 
 
-def part(block, shape):
+def split_block(block, shape):
     """Return matrix and bias of a block as views.
 
     Parameters
     ----------
     block : ndarray
-        As ``join`` returns it.
+        As ``join_block`` returns it.
     shape : tuple of int
         Shape of the matrix.
 
@@ -61,7 +65,7 @@ def part(block, shape):
     return block[:size].reshape(shape), block[size:]
 
 
-def summed(share, value, each, parts):
+def sum_over_rows(share, value, pmap, parts):
     """Return a sum over slices of the rows as a function of one block.
 
     Parameters
@@ -70,14 +74,14 @@ def summed(share, value, each, parts):
         Part of a slice in value and gradient, in arrays of its own.
     value : callable, (theta, rows) -> float
         Part of a slice in the value.
-    each : callable, (function, items) -> iterable of results in order
+    pmap : callable, (function, items) -> iterable of results in order
         ``map``, or that of a team of threads.
     parts : list of list of slice
         Slices that are added up one after the other.
 
     Returns
     -------
-    block : Block
+    block : BlockFunction
         Without a prox.
     """
 
@@ -91,14 +95,14 @@ def summed(share, value, each, parts):
         return loss, matrix, bias
 
     def evaluate(theta):
-        found = each(lambda slices: add(theta, slices), parts)
+        found = pmap(lambda slices: add(theta, slices), parts)
         loss, matrix, bias = (sum(of[1:], of[0]) for of in zip(*found, strict=True))
-        return float(loss), join(matrix, bias)
+        return float(loss), join_block(matrix, bias)
 
     def total(theta):
         def add_values(slices):
             return sum(value(theta, rows) for rows in slices)
 
-        return float(sum(each(add_values, parts)))
+        return float(sum(pmap(add_values, parts)))
 
-    return Block(evaluate, total)
+    return BlockFunction(evaluate, total)

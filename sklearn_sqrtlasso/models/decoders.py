@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import pinvh
 
+from sklearn_sqrtlasso.rows.linalg import dense_rows
+
 RANK_TOL = 1e-10  # squared singular values below this share of the largest are zero
 
 
@@ -62,7 +64,7 @@ DECODERS = MappingProxyType(
 )
 
 
-def best_atoms(Z, X, unit=1.0, block_rows=4096):
+def least_squares_atoms(Z, X, unit=1.0, block_rows=4096):
     """Return the map V of least norm that minimises ``||Z V - X||_F^2``.
 
     Parameters
@@ -84,12 +86,8 @@ def best_atoms(Z, X, unit=1.0, block_rows=4096):
     gram = np.zeros((Z.shape[1], Z.shape[1]))
     moment = np.zeros((Z.shape[1], X.shape[1]))
     for start in range(0, Z.shape[0], block_rows):
-        z, x = (_dense(rows[start : start + block_rows]) / unit for rows in (Z, X))
+        rows = slice(start, start + block_rows)
+        z, x = (dense_rows(of[rows], np.float64) / unit for of in (Z, X))
         gram += z.T @ z
         moment += z.T @ x
     return pinvh(gram, rtol=RANK_TOL) @ moment
-
-
-def _dense(rows):
-    rows = rows.toarray() if hasattr(rows, "toarray") else rows
-    return rows.astype(np.float64)

@@ -8,21 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.models.activations import (
-    FACTOR,
-    MOMENTUM,
-    OFFSET,
-    PENALTY,
-    STEP,
-    Activation,
-    Rows,
-)
+from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.decoders import Decoder
 
 SHARE_ROWS = 512  # of a batch go to a thread: sums must not depend on their number
 MIN_SHARE_ROWS = 64  # half of a batch, from which on it is cut in two
-PARAMETERS = {"kappa": FACTOR, "step": STEP, "momentum": MOMENTUM}
-SCALARS = {"step", "momentum"}  # one for all units, learnt wherever they exist
 
 
 class TwoLayer(NamedTuple):
@@ -77,8 +67,8 @@ class Batch(NamedTuple):
         Input.
     target : ndarray of shape (n_rows, n_features) or (n_rows, n_components)
         Wanted reconstructions, or wanted codes.
-    runs : ndarray of shape (n_runs + 1,)
-        Run g is the rows from ``runs[g]`` to ``runs[g + 1]``.
+    groups : ndarray of shape (n_groups + 1,)
+        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
     weight : ndarray of shape (n_rows,)
         Weight of each row's squared error.
     coded : bool
@@ -87,29 +77,9 @@ class Batch(NamedTuple):
 
     X: np.ndarray
     target: np.ndarray
-    runs: np.ndarray
+    groups: np.ndarray
     weight: np.ndarray
     coded: bool = False
-
-
-def parameter(model: TwoLayer, name):
-    """Return how a parameter of the model's activation is learnt.
-
-    Parameters
-    ----------
-    model : TwoLayer
-        The model.
-    name : str
-        Name of the parameter.
-
-    Returns
-    -------
-    parameter : Parameter
-        Its map from the real numbers.
-    """
-    if name == "alpha":
-        return PENALTY if model.activation.unit == "pure" else OFFSET
-    return PARAMETERS[name]
 
 
 def shapes(model: TwoLayer):
@@ -171,7 +141,7 @@ def flatten(model: TwoLayer, layers: Layers):
     """
     values = {"W": layers.W, "V": layers.V}
     for name, size in model.sizes.items():
-        values[name] = parameter(model, name).to_raw(layers.p[name][:size])
+        values[name] = model.activation.parameter(name).to_raw(layers.p[name][:size])
     dtype = layers.W.dtype
     return np.concatenate(
         [values[name].ravel().astype(dtype) for name in shapes(model)]
@@ -198,14 +168,14 @@ def unflatten(model: TwoLayer, flat, held: Layers):
     found, p = views(model, flat), {}
     for name, value in held.p.items():
         if model.sizes[name]:
-            learnt = parameter(model, name).from_raw(found[name])
+            learnt = model.activation.parameter(name).from_raw(found[name])
             value = np.full(value.shape, learnt, flat.dtype)
         p[name] = value
     V = found["V"] if model.decoder.free else model.decoder.atoms(found["W"])
     return Layers(found["W"], V, p)
 
 
-def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=map):
+def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, pmap=map):
     r"""Return the mean loss of a batch and its gradient with respect to ``flat``.
 
     .. math::
@@ -223,8 +193,8 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=ma
         Holds the parameters that are not learnt.
     batch : Batch
         Rows.
-    each : callable, (function, items) -> iterable of results in order
-        Runs the shares of the batch: ``map``, or that of a pool of threads. Neither
+    pmap : callable, (function, items) -> iterable of results in order
+        Runs the shares of the batch: ``map``, or ``thread_map``. Neither
         loss nor gradient depend on it.
 
     Returns
@@ -235,7 +205,7 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=ma
         Of the shape of ``flat``.
     """
     layers = unflatten(model, flat, held)
-    parts = each(partial(_pull_share, model, layers, len(batch.X)), _shares(batch))
+    parts = pmap(partial(_share_gradient, model, layers, len(batch.X)), _shares(batch))
     loss, by_W, by_V, by_p = (_total(part) for part in zip(*parts, strict=True))
     gradient = np.empty_like(flat)
     found = views(model, gradient)
@@ -246,14 +216,14 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, each=ma
         np.add(by_W, by_V, out=found["W"])
     for name, size in model.sizes.items():
         if size:
-            raw = by_p[name] * parameter(model, name).slope(layers.p[name])
+            raw = by_p[name] * model.activation.parameter(name).slope(layers.p[name])
             found[name][:] = raw if size == len(raw) else raw.sum()
     return loss, gradient
 
 
 def _shares(batch):
-    """Cut a batch, between runs, into shares of about as many rows."""
-    starts, n_rows = batch.runs, len(batch.X)
+    """Cut a batch, between groups, into shares of about as many rows."""
+    starts, n_rows = batch.groups, len(batch.X)
     if n_rows < 2 * MIN_SHARE_ROWS:
         return [batch]
     n_shares = max(2, n_rows // SHARE_ROWS)
@@ -263,25 +233,25 @@ def _shares(batch):
         if first == last:
             continue
         rows = slice(starts[first], starts[last])
-        runs = starts[first : last + 1] - starts[first]
+        groups = starts[first : last + 1] - starts[first]
         share = batch._replace(
             X=batch.X[rows],
             target=batch.target[rows],
-            runs=runs,
+            groups=groups,
             weight=batch.weight[rows],
         )
         shares.append(share)
     return shares
 
 
-def _pull_share(model, layers, n_rows, share):
+def _share_gradient(model, layers, n_rows, share):
     W, V, p = layers
-    rows = Rows(share.X @ W.T, share.runs, model.positive)
+    rows = ProjectedRows(share.X @ W.T, share.groups, model.positive)
     Z, memory = model.activation.value(rows, p)
-    miss = (Z if share.coded else Z @ V) - share.target
-    weight = share.weight * miss.dtype.type(2 / (n_rows * miss.shape[1]))
-    G = miss * weight[:, None]
-    loss = 0.5 * float(np.vdot(miss, G))
+    residual = (Z if share.coded else Z @ V) - share.target
+    weight = share.weight * residual.dtype.type(2 / (n_rows * residual.shape[1]))
+    G = residual * weight[:, None]
+    loss = 0.5 * float(np.vdot(residual, G))
     if share.coded:
         by_V = np.zeros_like(V)
     else:
@@ -297,7 +267,7 @@ def _total(parts):
     return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
 
 
-def in_units(layers: Layers, activation: Activation, unit):
+def rescale_layers(layers: Layers, activation: Activation, unit):
     """Return layers for rows of another unit: ``unit`` old units make a new one.
 
     A map of rows that scales with them is made of pure numbers, but for thresholds and
@@ -320,9 +290,8 @@ def in_units(layers: Layers, activation: Activation, unit):
     W, V, p = layers
     if not activation.scales:
         return Layers(W / unit, V * unit, p)
-    p = dict(p)
-    if activation.unit == "data":
-        p["alpha"] = p["alpha"] * unit
-    if "step" in p:
-        p["step"] = p["step"] * unit
-    return Layers(W, V, p)
+    scaled = {}
+    for name, value in p.items():
+        has_unit = activation.parameter(name).has_unit
+        scaled[name] = value * unit if has_unit else value
+    return Layers(W, V, scaled)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def alpha_max(U, rest=None, *, positive=False):
+def alpha_max(U, outside=None, *, positive=False):
     r"""Return the smallest penalty that codes each row by zero.
 
     .. math:: \alpha_{\max}(u) = \|u\|_\infty / \sqrt{\|u\|_2^2 + \rho^2}
@@ -14,7 +14,7 @@ def alpha_max(U, rest=None, *, positive=False):
     ----------
     U : array-like of shape (n_samples, n_components)
         Projected rows.
-    rest : array-like of shape (n_samples,), default=None
+    outside : array-like of shape (n_samples,), default=None
         Norm :math:`\rho` out of reach of each row, in units of ``U``; None is zero.
     positive : bool, default=False
         Whether codes are nonnegative.
@@ -38,10 +38,12 @@ def alpha_max(U, rest=None, *, positive=False):
     U = np.asarray(U, dtype=np.float64)
     if U.ndim != 2:
         raise ValueError(f"U must have shape (n_samples, n_components), got {U.shape}.")
-    rest = np.zeros(len(U)) if rest is None else np.asarray(rest, dtype=np.float64)
-    size = np.maximum(np.abs(U).max(axis=1, initial=0), rest)
+    outside = (
+        np.zeros(len(U)) if outside is None else np.asarray(outside, dtype=np.float64)
+    )
+    size = np.maximum(np.abs(U).max(axis=1, initial=0), outside)
     size[size == 0] = 1
-    U, rest = U / size[:, None], rest / size
+    U, outside = U / size[:, None], outside / size
     top = (U if positive else np.abs(U)).max(axis=1, initial=0)
-    norm = np.sqrt(np.sum(U**2, axis=1) + rest**2)
+    norm = np.sqrt(np.sum(U**2, axis=1) + outside**2)
     return top / np.where(norm > 0, norm, 1)

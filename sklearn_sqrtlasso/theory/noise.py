@@ -32,10 +32,10 @@ def truncated_variance(a):
     return 1 - 2 * a * density / erf(a / np.sqrt(2))
 
 
-def noise_std(level, room, outside, inside, bound):
+def noise_std(scale, room, outside, inside, bound):
     r"""Return the standard deviation of Gaussian noise that explains a residual.
 
-    The energy that a run of m rows leaves unexplained is
+    The energy that a group of m rows leaves unexplained is
     :math:`S = t^2 (m - \sum_A \alpha_i^2)`. Noise of standard deviation
     :math:`\sigma` puts it there in two ways: freely, in the directions out of reach of
     the frame, and below the threshold, in the units that are not active,
@@ -46,13 +46,13 @@ def noise_std(level, room, outside, inside, bound):
 
     Parameters
     ----------
-    level : ndarray of shape (n_runs,)
-        Residual scale t of each run, in units of the data.
-    room : ndarray of shape (n_runs,)
+    scale : ndarray of shape (n_groups,)
+        Residual scale t of each group, in units of the data.
+    room : ndarray of shape (n_groups,)
         :math:`S / t^2`, at least 0.
-    outside : ndarray of shape (n_runs,)
+    outside : ndarray of shape (n_groups,)
         Degrees of freedom out of reach of the frame.
-    inside : ndarray of shape (n_runs,)
+    inside : ndarray of shape (n_groups,)
         Degrees of freedom of the units that are not active.
     bound : float
         Threshold :math:`\tau`, in units of t, of units that see noise of standard
@@ -60,7 +60,7 @@ def noise_std(level, room, outside, inside, bound):
 
     Returns
     -------
-    sigma : ndarray of shape (n_runs,)
+    sigma : ndarray of shape (n_groups,)
         Noise standard deviation, in units of the data; 0 where the residual is 0.
 
     Notes
@@ -75,11 +75,11 @@ def noise_std(level, room, outside, inside, bound):
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso.theory.noise import noise_std
-    >>> level, room, outside, inside = np.array([[8.0], [1.0], [0.0], [64.0]])
-    >>> noise_std(level, room, outside, inside, bound=0.4).round(2)
+    >>> scale, room, outside, inside = np.array([[8.0], [1.0], [0.0], [64.0]])
+    >>> noise_std(scale, room, outside, inside, bound=0.4).round(2)
     array([1.01])
     """
-    unit = np.ones_like(level)  # sigma in units of t
+    unit = np.ones_like(scale)  # sigma in units of t
     for _ in range(STEPS):
         last = unit
         freedom = outside + inside * truncated_variance(np.maximum(bound / unit, 1))
@@ -89,4 +89,4 @@ def noise_std(level, room, outside, inside, bound):
         unit = np.maximum(unit, np.finfo(np.float64).tiny)
         if np.allclose(unit, last, rtol=1e-12, atol=0):
             break
-    return level * np.where(room > 0, unit, 0)
+    return scale * np.where(room > 0, unit, 0)

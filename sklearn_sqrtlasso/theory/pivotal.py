@@ -7,7 +7,43 @@ import numpy as np
 from scipy.special import betaincinv
 from sklearn.utils import check_random_state
 
-CHUNK = 1024  # draws simulated at a time
+DRAWS_AT_ONCE = 1024
+
+
+def simulated_quantile(draw, *, confidence, n_draws, at_once=DRAWS_AT_ONCE):
+    """Return the simulated quantile of the pivot of noise: its peak over its norm.
+
+    All penalties that are called pivotal are this quantile; they differ in what the
+    noise is correlated with.
+
+    Parameters
+    ----------
+    draw : callable, (n) -> (peaks, energy)
+        Draws noise n times; returns the largest correlation and the squared norm of
+        each draw, arrays of shape (n,).
+    confidence : float
+        Probability, in (0, 1).
+    n_draws : int
+        Number of draws, at least 1.
+    at_once : int, default=1024
+        Draws that are made at a time.
+
+    Returns
+    -------
+    quantile : float
+        In units of the peak over units of the noise; draws without energy count as 0.
+    """
+    ratios = []
+    for start in range(0, n_draws, at_once):
+        peaks, energy = draw(min(at_once, n_draws - start))
+        ratio = np.zeros(len(peaks))
+        ratios.append(np.divide(peaks, np.sqrt(energy), out=ratio, where=energy > 0))
+    return float(np.quantile(np.concatenate(ratios), confidence))
+
+
+def _check_confidence(confidence):
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
 
 
 def pivotal_alpha(
@@ -80,8 +116,7 @@ def pivotal_alpha(
     ):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
+    _check_confidence(confidence)
     if components is None:
         return _closed_form(n_components, n_features, confidence)
     W = np.asarray(components, dtype=np.float64)
@@ -93,11 +128,16 @@ def pivotal_alpha(
         raise ValueError("components must be finite and not all zero.")
     rng = check_random_state(random_state)
     seen = np.linalg.pinv(W) @ W if n_components < n_features else None
-    ratios = [
-        _noise_ratios(W, seen, min(CHUNK, n_draws - done), rng)
-        for done in range(0, n_draws, CHUNK)
-    ]
-    return float(np.quantile(np.concatenate(ratios), confidence))
+
+    def draw(n):
+        G = rng.standard_normal((n, n_features))
+        U = G @ W.T
+        energy = np.sum(U**2, axis=1)
+        if seen is not None:
+            energy += np.sum((G - G @ seen) ** 2, axis=1)
+        return np.abs(U).max(axis=1), energy
+
+    return simulated_quantile(draw, confidence=confidence, n_draws=n_draws)
 
 
 def _closed_form(n_components, n_features, confidence):
@@ -107,13 +147,60 @@ def _closed_form(n_components, n_features, confidence):
     return float(np.sqrt(betaincinv(0.5, (n_features - 1) / 2, each)))
 
 
-def _noise_ratios(W, seen, n_draws, rng):
-    G = rng.standard_normal((n_draws, W.shape[1]))
-    U = G @ W.T
-    energy = np.sum(U**2, axis=1)
-    if seen is not None:
-        energy += np.sum((G - G @ seen) ** 2, axis=1)
-    return np.abs(U).max(axis=1) / np.sqrt(energy)
+def pivotal_alpha_of_dictionary(
+    dictionary, *, confidence=0.95, positive=False, n_draws=10_000, random_state=0
+):
+    r"""Return a penalty that codes pure noise by zero in given atoms.
+
+    The code :math:`\arg\min_z \|g - zD\|_2 + \alpha\|z\|_1` of Gaussian noise g is zero
+    if and only if :math:`\|Dg\|_\infty \le \alpha \|g\|_2`, in which the noise level
+    cancels. The penalty is the simulated quantile of the ratio,
+
+    .. math:: P\left(\|D g\|_\infty \le \alpha \|g\|_2\right) = \text{confidence} .
+
+    Parameters
+    ----------
+    dictionary : array-like of shape (n_components, n_features)
+        Atoms D, not all zero.
+    confidence : float, default=0.95
+        Probability that a row of pure noise is coded by zero, in (0, 1).
+    positive : bool, default=False
+        Whether codes are nonnegative.
+    n_draws : int, default=10000
+        Draws of the simulation, at least 1.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the simulation.
+
+    Returns
+    -------
+    alpha : float
+        Penalty, in units of the norm of an atom.
+
+    Raises
+    ------
+    ValueError
+        If ``dictionary`` is not a finite matrix or ``confidence`` is outside (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha_of_dictionary
+    >>> round(pivotal_alpha_of_dictionary(np.eye(64)), 2)
+    0.41
+    """
+    _check_confidence(confidence)
+    D = np.asarray(dictionary, dtype=np.float64)
+    if D.ndim != 2 or not np.all(np.isfinite(D)):
+        raise ValueError("dictionary must be a finite matrix.")
+    rng = check_random_state(random_state)
+
+    def draw(n):
+        G = rng.standard_normal((n, D.shape[1]))
+        C = G @ D.T
+        C = C if positive else np.abs(C)
+        return C.max(axis=1, initial=0), np.sum(G**2, axis=1)
+
+    return simulated_quantile(draw, confidence=confidence, n_draws=n_draws)
 
 
 class RecoveryBound(NamedTuple):
@@ -189,8 +276,8 @@ def recovery_bound(alpha, n_nonzero, noise_norm):
     ):
         if not value >= 0:
             raise ValueError(f"{name} must be at least 0, got {value!r}.")
-    room = 1 - n_nonzero * alpha**2
-    if room <= 0:
+    slack = 1 - n_nonzero * alpha**2
+    if slack <= 0:
         return RecoveryBound(np.inf, np.inf)
-    max_error = float(alpha * (1 + room**-0.5) * noise_norm)
+    max_error = float(alpha * (1 + slack**-0.5) * noise_norm)
     return RecoveryBound(max_error, max_error * float(np.sqrt(n_nonzero)))

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
 from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS
-from sklearn_sqrtlasso.models import biased
+from sklearn_sqrtlasso.models import biased_autoencoder
 
 ALPHA = 0.1
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
@@ -68,8 +68,8 @@ class Joint:
         X, n_rows = self.X, len(self.X)
         U = X @ W.T
         Z, P = np.empty_like(U), np.empty_like(X)
-        SIGMOIDS[8](U, -b, Z)
-        SIGMOIDS[8](Z @ V, -c, P)
+        SIGMOIDS[8](U, b, Z)
+        SIGMOIDS[8](Z @ V, c, P)
         miss = P - X
         G = miss * P
         G *= 1 - P
@@ -143,7 +143,7 @@ def torch_adam(X, n_components, seed, seconds, rate):
 
 def in_turns(X, n_components, seed, seconds, given, monkeypatch):
     """Learn by nested alternating minimisation; each block counts as an evaluation."""
-    count, plain = [0], biased.summed
+    count, plain = [0], biased_autoencoder.summed
 
     def counting(*given):
         block = plain(*given)

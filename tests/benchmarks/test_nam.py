@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
-from sklearn_sqrtlasso.solvers.rows import rows_per_block, team
+from sklearn_sqrtlasso.rows.blocks import rows_per_block, thread_map
 from tests.benchmarks import rivals
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_000, 64, 256, 2
@@ -47,13 +47,13 @@ def bare_products(X):
         return z.T @ (z @ W)
 
     def iterate():
-        with team(N_THREADS) as each:
+        with thread_map(N_THREADS) as pmap:
             for _ in range(N_ENCODER_STEPS):
-                each(encode, blocks)
-            each(lambda x: x @ W.T, blocks)
+                pmap(encode, blocks)
+            pmap(lambda x: x @ W.T, blocks)
             pairs = list(zip(blocks, codes, strict=True))
             for _ in range(N_DECODER_STEPS):
-                each(decode, pairs)
+                pmap(decode, pairs)
 
     return iterate
 
@@ -160,7 +160,7 @@ def test_objective_at_equal_time(note, benchmark, monkeypatch, name):
             told = (f"{np.mean(c):.3f} ({min(c):.3f} - {max(c):.3f})" for c in columns)
             note(f"{way:38s} " + "   ".join(told))
     pca = PCA(n_components).fit(X)
-    rest = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2) / len(X)
+    outside = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2) / len(X)
     mean = np.sum((X - X.mean(axis=0)) ** 2) / len(X)
-    note(f"without penalty: mean image {mean:.3f}, PCA {rest:.3f}")
+    note(f"without penalty: mean image {mean:.3f}, PCA {outside:.3f}")
     benchmark.pedantic(PCA(n_components).fit, (X,), rounds=1)

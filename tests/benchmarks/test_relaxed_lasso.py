@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_sqrtlasso.solvers.coding import code_rows
-from sklearn_sqrtlasso.solvers.relaxation import Rule, make_atoms
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 
 SETTINGS = {  # n_samples, n_features, n_true, signal-to-noise ratio
     "low": (500, 100, 5, 0.25),
@@ -31,10 +31,10 @@ def draw(rng, n, p, n_true, snr):
 def figures(rng, setting):
     """Return the figures of both, each tuned by as many validation rows."""
     X, y, X_valid, y_valid, true, covariance = draw(rng, *setting)
-    atoms, whole, best = make_atoms(X.T), true @ covariance @ true, [(np.inf,)] * 2
+    atoms, whole, best = make_dictionary(X.T), true @ covariance @ true, [(np.inf,)] * 2
     for alpha in np.abs(X.T @ y).max() * np.geomspace(1, 1e-2, 50):
         for phi in np.linspace(0, 1, 10):
-            z = code_rows(y[None], atoms, Rule("lasso", alpha, 0, phi)).Z[0]
+            z = code_rows(y[None], atoms, CodingOptions("lasso", alpha, 0, phi)).Z[0]
             loss = np.sum((y_valid - X_valid @ z) ** 2)
             risk = (z - true) @ covariance @ (z - true) / whole
             n_active, hits = np.count_nonzero(z), np.count_nonzero(z * true)
@@ -47,8 +47,8 @@ def figures(rng, setting):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_tables_of_the_relaxed_lasso(benchmark, note, name):
     rng = np.random.default_rng(0)
-    runs = np.array([figures(rng, SETTINGS[name]) for _ in range(N_REPETITIONS)])
-    mean, spread = runs.mean(axis=0), runs.std(axis=0) / N_REPETITIONS**0.5
+    groups = np.array([figures(rng, SETTINGS[name]) for _ in range(N_REPETITIONS)])
+    mean, spread = groups.mean(axis=0), groups.std(axis=0) / N_REPETITIONS**0.5
     benchmark.pedantic(figures, (rng, SETTINGS[name]), rounds=1)
     for i, who in enumerate(["lasso", "relaxed"]):
         values = ", ".join(

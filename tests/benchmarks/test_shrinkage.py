@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sqrtlasso.kernels.shrinkage import pull_back_runs, shrink_runs
+from sklearn_sqrtlasso.kernels.shrinkage import pull_back_groups, shrink_groups
 from tests import oracles
 
 N_ROWS, N_UNITS, N_ACTIVE, ALPHA = 100_000, 256, 6, 0.25
@@ -21,15 +21,15 @@ def sparse_rows(n_rows, dtype):
 @each_dtype
 def test_shrinkage(race, dtype):
     U = sparse_rows(N_ROWS, dtype)
-    alpha, rest = np.full(N_UNITS, ALPHA, dtype), np.zeros(N_ROWS, dtype)
-    runs, level, given = (
+    alpha, outside = np.full(N_UNITS, ALPHA, dtype), np.zeros(N_ROWS, dtype)
+    groups, level, given = (
         np.arange(N_ROWS + 1),
         np.empty(N_ROWS, dtype),
         np.empty_like(U),
     )
 
     def shrink(out):
-        shrink_runs(U, rest, alpha, False, runs, out, level)
+        shrink_groups(U, outside, alpha, False, groups, out, level)
 
     race(
         lambda: shrink(given),
@@ -43,21 +43,27 @@ def test_shrinkage(race, dtype):
 @each_dtype
 def test_pull_back(race, dtype):
     U = sparse_rows(N_ROWS, dtype)
-    alpha, rest = np.full(N_UNITS, ALPHA, dtype), np.zeros(N_ROWS, dtype)
-    runs, level, out = np.arange(N_ROWS + 1), np.empty(N_ROWS, dtype), np.empty_like(U)
-    shrink_runs(U, rest, alpha, False, runs, out, level)
-    G, out_rest, none = U[::-1].copy(), np.empty_like(rest), np.empty(0)
+    alpha, outside = np.full(N_UNITS, ALPHA, dtype), np.zeros(N_ROWS, dtype)
+    groups, level, out = (
+        np.arange(N_ROWS + 1),
+        np.empty(N_ROWS, dtype),
+        np.empty_like(U),
+    )
+    shrink_groups(U, outside, alpha, False, groups, out, level)
+    G, out_rest, none = U[::-1].copy(), np.empty_like(outside), np.empty(0)
 
     def pull_back():
-        pull_back_runs(U, rest, alpha, False, runs, level, 1e-3, G, out, out_rest, none)
+        pull_back_groups(
+            U, outside, alpha, False, groups, level, 1e-3, G, out, out_rest, none
+        )
 
     race(pull_back, allocating_copy=U.copy, target="1.5 x allocating copy")
 
 
 def test_shrinkage_against_numpy(race):
     U = sparse_rows(300, np.float64)
-    alpha, rest = np.full(N_UNITS, ALPHA), np.zeros(len(U))
-    runs, level, out = np.arange(len(U) + 1), np.empty(len(U)), np.empty_like(U)
+    alpha, outside = np.full(N_UNITS, ALPHA), np.zeros(len(U))
+    groups, level, out = np.arange(len(U) + 1), np.empty(len(U)), np.empty_like(U)
 
     def by_sorting():
         """Solve all rows at once in numpy, by sorting and cumulative sums."""
@@ -70,10 +76,10 @@ def test_shrinkage_against_numpy(race):
         root = np.take_along_axis(roots, fits.argmax(axis=1)[:, None], axis=1)
         return np.sign(U) * np.maximum(np.abs(U) - np.sqrt(root), 0)
 
-    shrink_runs(U, rest, alpha, False, runs, out, level)
+    shrink_groups(U, outside, alpha, False, groups, out, level)
     np.testing.assert_allclose(out, by_sorting(), atol=1e-12)
     race(
-        lambda: shrink_runs(U, rest, alpha, False, runs, out, level),
+        lambda: shrink_groups(U, outside, alpha, False, groups, out, level),
         numpy_by_sorting=by_sorting,
         numpy_by_bisection=lambda: [oracles.shrink(u[None], ALPHA) for u in U],
     )

@@ -7,7 +7,7 @@ import pytest
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_sqrtlasso import NeLUAutoencoder
-from sklearn_sqrtlasso.solvers.rows import team
+from sklearn_sqrtlasso.rows.blocks import thread_map
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_480, 64, 256, 2
 
@@ -41,7 +41,7 @@ def bare_products(X, batch_size):
         return R @ W.T, U.T @ R, U.T @ x
 
     def epoch():
-        with team(N_THREADS) as each:
+        with thread_map(N_THREADS) as pmap:
             for start in range(0, N_ROWS, batch_size):
                 half = batch_size // 2
                 parts = [X[start : start + half], X[start + half : start + batch_size]]

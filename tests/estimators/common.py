@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from sklearn_sqrtlasso import SqrtLassoTransform
-from sklearn_sqrtlasso.learning.frames import nearest_frame
+from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from tests import sized
 
 N_ROWS = sized(200, 40)
 SCATTERED = np.arange(N_ROWS) % 7
-CODERS = {
+SELECTORS = {
     "default": SqrtLassoTransform(),
     "positive": SqrtLassoTransform(alpha=0.4, positive=True),
     "sparse": SqrtLassoTransform(alpha=0.4, sparse_output=True),
@@ -36,7 +36,7 @@ def dense(Z):
 
 
 def random_frame(shape, seed=0):
-    return nearest_frame(np.random.default_rng(seed).standard_normal(shape))
+    return nearest_tight_frame(np.random.default_rng(seed).standard_normal(shape))
 
 
 def held(W, alpha="pivotal"):

@@ -3,9 +3,9 @@
 import pytest
 from sklearn.base import clone
 
-from tests.estimators.common import CODERS
+from tests.estimators.common import SELECTORS
 
 
-@pytest.fixture(params=CODERS.values(), ids=CODERS)
+@pytest.fixture(params=SELECTORS.values(), ids=SELECTORS)
 def coder(request):
     return clone(request.param)

@@ -8,10 +8,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
-from sklearn_sqrtlasso.learning.binary import BINARY
+from sklearn_sqrtlasso.learning.binarization import SCHEMES
 
 SHORT = {"n_components": 6, "max_iter": 4, "random_state": 0, "tol": 0.0}
-CODERS = {
+SELECTORS = {
     "default": {},
     "exact": {"prox": "exact"},
     "batches": {"batch_size": 50},
@@ -19,13 +19,15 @@ CODERS = {
     "relu": {"encoder_activation": "relu", "decoder_activation": "identity"},
     "helu": {"encoder_activation": "helu", "width": 0.5},
     "held out": {"early_stopping": True},
-    **{name: {"binary": name} for name in BINARY},
+    **{name: {"binary": name} for name in SCHEMES},
 }
-CODERS = {name: ANAMOAutoencoder(**SHORT, **given) for name, given in CODERS.items()}
-WHOLE = [name for name in CODERS if name not in {"batches", "held out"}]
+SELECTORS = {
+    name: ANAMOAutoencoder(**SHORT, **given) for name, given in SELECTORS.items()
+}
+WHOLE = [name for name in SELECTORS if name not in {"batches", "held out"}]
 
-each = pytest.mark.parametrize("name", CODERS)
-each_binary = pytest.mark.parametrize("binary", BINARY)
+each = pytest.mark.parametrize("name", SELECTORS)
+each_binary = pytest.mark.parametrize("binary", SCHEMES)
 
 
 def digits(n_rows=150):
@@ -34,7 +36,7 @@ def digits(n_rows=150):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_loss_never_rises(name):
-    coder = clone(CODERS[name]).set_params(max_iter=8).fit(digits())
+    coder = clone(SELECTORS[name]).set_params(max_iter=8).fit(digits())
     assert coder.loss_curve_.shape == coder.time_curve_.shape == (coder.n_iter_,)
     assert np.all(np.diff(coder.loss_curve_) <= 0)
     assert np.all(coder.decoder_loss_curve_ <= coder.encoder_loss_curve_)
@@ -43,7 +45,7 @@ def test_the_loss_never_rises(name):
 
 @pytest.mark.parametrize("name", ["default", "exact", "other methods", "relu"])
 def test_the_loss_is_that_of_the_formula(name):
-    X, coder = digits(), clone(CODERS[name]).fit(digits())
+    X, coder = digits(), clone(SELECTORS[name]).fit(digits())
     miss = np.sum((coder.reconstruct(X) - X) ** 2, axis=1)
     size = coder.alpha * np.abs(coder.transform(X)).sum(axis=1)
     assert coder.loss_curve_[-1] == pytest.approx(np.mean(miss + size), rel=1e-10)
@@ -51,22 +53,24 @@ def test_the_loss_is_that_of_the_formula(name):
 
 @each
 def test_threads_change_no_bit(name):
-    one, two = (clone(CODERS[name]).set_params(n_jobs=n).fit(digits()) for n in (1, 2))
+    one, two = (
+        clone(SELECTORS[name]).set_params(n_jobs=n).fit(digits()) for n in (1, 2)
+    )
     assert_array_equal(one.components_, two.components_)
     assert_array_equal(one.reconstruct(digits()), two.reconstruct(digits()))
 
 
 @each
 def test_a_seed_repeats_all(name):
-    one, two = (clone(CODERS[name]).fit(digits()) for _ in range(2))
+    one, two = (clone(SELECTORS[name]).fit(digits()) for _ in range(2))
     assert_array_equal(one.loss_curve_, two.loss_curve_)
-    other = clone(CODERS[name]).set_params(random_state=1).fit(digits())
+    other = clone(SELECTORS[name]).set_params(random_state=1).fit(digits())
     assert np.any(one.components_ != other.components_)
 
 
 @each
 def test_codes_and_rows_stand_alone(name):
-    X, coder = digits(), clone(CODERS[name]).fit(digits())
+    X, coder = digits(), clone(SELECTORS[name]).fit(digits())
     Z = coder.transform(X)
     assert_allclose(coder.transform(X[7:9]), Z[7:9], rtol=1e-12, atol=1e-13)
     assert_allclose(coder.inverse_transform(Z), coder.reconstruct(X), rtol=1e-12)
@@ -76,7 +80,7 @@ def test_codes_and_rows_stand_alone(name):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_bits_are_zero_or_one(binary, dtype):
     X = digits().astype(dtype)
-    coder = clone(CODERS[binary]).fit(X)
+    coder = clone(SELECTORS[binary]).fit(X)
     Z = coder.transform(X)
     assert Z.dtype == X.dtype
     assert set(np.unique(Z)) == {0, 1}
@@ -93,7 +97,7 @@ def test_relaxed_bits_of_digits():
     coder = clone(free).set_params(tol=1e-4).fit(X)
     losses, size = coder.binary_losses_, 0.1 * coder.transform(X).sum(axis=1).mean()
     assert losses["encoded"] < losses["regressed"] < losses["refitted"]
-    assert losses["changed"] < losses["refitted"] < losses["binarised"]
+    assert losses["flipped"] < losses["refitted"] < losses["binarised"]
     assert losses["binarised"] == coder.validation_curve_.min()
     assert losses["binarised"] - size < 2.23  # squared errors alone
     assert losses["refitted"] - size < 1.7
@@ -103,7 +107,7 @@ def test_relaxed_bits_of_digits():
 
 @pytest.mark.parametrize("name", ["default", "relu", "smoothstep", "subgradient"])
 def test_learning_goes_on_where_it_ended(name):
-    X, coder = digits(), clone(CODERS[name]).set_params(warm_start=True)
+    X, coder = digits(), clone(SELECTORS[name]).set_params(warm_start=True)
     coder.fit(X).fit(X)
     assert coder.n_iter_ == len(coder.loss_curve_) == 8
     coder.partial_fit(X)
@@ -114,7 +118,7 @@ def test_learning_goes_on_where_it_ended(name):
 
 def test_another_unit_of_rows_is_the_same_learning():
     X = digits()
-    coder = clone(CODERS["relu"]).set_params(max_iter=3)
+    coder = clone(SELECTORS["relu"]).set_params(max_iter=3)
     one = coder.fit(X).reconstruct(X)
     louder = coder.set_params(alpha=0.1 * 1024).fit(1024 * X).reconstruct(1024 * X)
     assert_array_equal(louder, 1024 * one)
@@ -122,7 +126,7 @@ def test_another_unit_of_rows_is_the_same_learning():
 
 @each
 def test_sparse_rows_are_learnt_as_dense_ones(name):
-    X, coder = digits(), clone(CODERS[name])
+    X, coder = digits(), clone(SELECTORS[name])
     dense = coder.fit(X).reconstruct(X)
     assert_array_equal(coder.fit(sp.csr_array(X)).reconstruct(X), dense)
 
@@ -183,7 +187,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("name", ["default", "exact", "relu", "relaxed", "smoothstep"])
 def test_degenerate_rows_are_fitted(X, name):
-    coder = clone(CODERS[name]).fit(X)
+    coder = clone(SELECTORS[name]).fit(X)
     assert np.isfinite(coder.reconstruct(X)).all()
     assert np.isfinite(coder.noise_scale(X)).all()
     assert np.isfinite(coder.score(X))

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso import SqrtLassoTransform
-from sklearn_sqrtlasso.learning.frames import nearest_frame
+from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from tests import sized
 from tests.estimators.common import (
     N_ROWS,
@@ -68,7 +68,7 @@ def test_a_seed_gives_one_frame():
 def test_without_steps_the_init_is_kept_projected(shape):
     init = np.random.default_rng(0).standard_normal(shape)
     coder = SqrtLassoTransform(shape[0], init=init, max_iter=0).fit(make_rows())
-    assert_allclose(coder.components_, nearest_frame(init), rtol=1e-12)
+    assert_allclose(coder.components_, nearest_tight_frame(init), rtol=1e-12)
     assert coder.n_iter_ == 0
     assert coder.objective_curve_.shape == (1,)
 
@@ -76,7 +76,7 @@ def test_without_steps_the_init_is_kept_projected(shape):
 def test_an_init_tells_the_number_of_components():
     init = np.random.default_rng(0).standard_normal((5, 12))
     coder = SqrtLassoTransform(init=init, max_iter=0).fit(make_rows())
-    assert_allclose(coder.components_, nearest_frame(init), rtol=1e-12)
+    assert_allclose(coder.components_, nearest_tight_frame(init), rtol=1e-12)
 
 
 def test_a_fit_that_has_not_settled_warns_once():

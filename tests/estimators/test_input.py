@@ -13,8 +13,8 @@ from sklearn.base import clone
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from tests.estimators.common import (
-    CODERS,
     ROUNDING,
+    SELECTORS,
     dense,
     each_groups,
     make_rows,
@@ -45,7 +45,7 @@ def sparse_rows():
 @pytest.mark.parametrize("container", ARRAYS.values(), ids=ARRAYS)
 @pytest.mark.parametrize("method", methods)
 def test_the_layout_of_rows_does_not_matter(container, method):
-    X, ours = make_rows(), clone(CODERS["positive"]).fit(make_rows())
+    X, ours = make_rows(), clone(SELECTORS["positive"]).fit(make_rows())
     expected = getattr(ours, method)(X)
     again = SqrtLassoTransform(alpha=0.4, positive=True).fit(container(X))
     assert_array_equal(getattr(again, method)(container(X)), expected)
@@ -54,7 +54,7 @@ def test_the_layout_of_rows_does_not_matter(container, method):
 @pytest.mark.parametrize("container", [*FRAMES.values(), *SPARSE.values()])
 @pytest.mark.parametrize("method", methods)
 def test_the_container_of_rows_does_not_matter(container, method):
-    X, ours = sparse_rows(), clone(CODERS["positive"]).fit(sparse_rows())
+    X, ours = sparse_rows(), clone(SELECTORS["positive"]).fit(sparse_rows())
     expected = getattr(ours, method)(X)
     again = SqrtLassoTransform(alpha=0.4, positive=True).fit(container(X))
     assert_allclose(
@@ -80,9 +80,9 @@ def test_memory_mapped_and_read_only_rows_are_enough(coder, tmp_path):
 @pytest.mark.parametrize("dtype", ["i4", "u1", "?", "f2", ">f8"])
 def test_other_numbers_are_coded_as_floats(dtype):
     X = np.rint(np.abs(make_rows())).astype(dtype)
-    Z = clone(CODERS["under"]).fit(X).transform(X)
+    Z = clone(SELECTORS["under"]).fit(X).transform(X)
     assert Z.dtype.kind == "f"
-    assert_array_equal(Z, clone(CODERS["under"]).fit(X.astype(Z.dtype)).transform(X))
+    assert_array_equal(Z, clone(SELECTORS["under"]).fit(X.astype(Z.dtype)).transform(X))
 
 
 @each_groups
@@ -119,7 +119,7 @@ def test_sparse_rows_are_coded_like_dense_ones(coder, groups, container):
 
 @each_groups
 def test_sparse_codes_are_the_dense_codes(groups):
-    X, coder = make_rows(), clone(CODERS["sparse"]).fit(make_rows())
+    X, coder = make_rows(), clone(SELECTORS["sparse"]).fit(make_rows())
     ours = coder.transform(X, groups=groups)
     Z = SqrtLassoTransform(alpha=0.4).fit(X).transform(X, groups=groups)
     assert sp.issparse(ours)
@@ -132,7 +132,7 @@ def test_sparse_codes_are_the_dense_codes(groups):
 
 
 def test_sparse_codes_come_in_the_container_that_is_asked_for():
-    X, coder = make_rows(), clone(CODERS["sparse"]).fit(make_rows())
+    X, coder = make_rows(), clone(SELECTORS["sparse"]).fit(make_rows())
     assert isinstance(coder.transform(X), sp.csr_matrix)
     if "sparse_interface" in sklearn.get_config():  # scikit-learn 1.9 and later
         with sklearn.config_context(sparse_interface="sparray"):
@@ -141,7 +141,7 @@ def test_sparse_codes_come_in_the_container_that_is_asked_for():
 
 @pytest.mark.parametrize("container", [*FRAMES.values(), *SPARSE.values()])
 def test_codes_are_decoded_from_any_container(container):
-    coder = clone(CODERS["positive"]).fit(make_rows())
+    coder = clone(SELECTORS["positive"]).fit(make_rows())
     Z = coder.transform(make_rows())
     assert_allclose(coder.inverse_transform(container(Z)), Z @ coder.components_)
 

@@ -18,7 +18,7 @@ from sklearn_sqrtlasso.metrics import denoising_scorer
 from tests.estimators.common import N_ROWS, ROUNDING, SCATTERED, each_groups, make_rows
 
 SHORT = {"max_iter": 3, "batch_size": 64, "random_state": 0}
-CODERS = {
+SELECTORS = {
     "default": {},
     "adaptive": {"activation": "nelu_adaptive", "noise_std": (0.1, 1.0)},
     "hysteresis": {"activation": "nelu_helu", "alpha": 0.3, "learn_alpha": "shared"},
@@ -35,17 +35,19 @@ CODERS = {
     "sign": {"activation": "sign", "alpha": 0.0, "unit_rows": True},
     "identity": {"activation": "identity", "alpha": 0.0, "early_stopping": True},
 }
-CODERS = {name: NeLUAutoencoder(**SHORT, **given) for name, given in CODERS.items()}
+SELECTORS = {
+    name: NeLUAutoencoder(**SHORT, **given) for name, given in SELECTORS.items()
+}
 HOMOGENEOUS = ["default", "adaptive", "hysteresis", "positive", "under", "unit rows"]
 HOMOGENEOUS += ["topk"]
 ALONE = ["soft", "relu", "helu", "topk", "sigmoid", "tanh", "sign", "identity"]
 
-each = pytest.mark.parametrize("name", CODERS)
+each = pytest.mark.parametrize("name", SELECTORS)
 each_homogeneous = pytest.mark.parametrize("name", HOMOGENEOUS)
 
 
 def fitted(name, **given):
-    return clone(CODERS[name]).set_params(**given).fit(make_rows(), groups=SCATTERED)
+    return clone(SELECTORS[name]).set_params(**given).fit(make_rows(), groups=SCATTERED)
 
 
 def near_a_plane(n_rows=600, n_features=16, seed=0):
@@ -57,7 +59,7 @@ def near_a_plane(n_rows=600, n_features=16, seed=0):
 def test_learning_lowers_the_loss(name):
     rng = np.random.default_rng(1)
     X = near_a_plane() + 0.3 * rng.standard_normal((600, 16))
-    coder = clone(CODERS[name]).set_params(max_iter=40, noise_std=0.5).fit(X)
+    coder = clone(SELECTORS[name]).set_params(max_iter=40, noise_std=0.5).fit(X)
     assert coder.loss_curve_.shape == (coder.n_iter_,)
     assert coder.loss_curve_[-1] < 0.8 * coder.loss_curve_[0]
 
@@ -95,12 +97,12 @@ def test_restorations_scale_with_the_rows(name, groups):
 @each
 @pytest.mark.parametrize("exponent", [-300, 300])
 def test_the_unit_of_the_rows_changes_nothing(name, exponent):
-    c, given = 2.0**exponent, CODERS[name].get_params()
+    c, given = 2.0**exponent, SELECTORS[name].get_params()
     units = {"noise_std": np.multiply(c, given["noise_std"]).tolist()}
     if name in ("soft", "relu", "helu", "identity"):
         units["alpha"] = c * given["alpha"]
     restored = fitted(name).reconstruct(make_rows())
-    ours = clone(CODERS[name]).set_params(**units)
+    ours = clone(SELECTORS[name]).set_params(**units)
     ours.fit(c * make_rows(), groups=SCATTERED)
     assert_allclose(ours.reconstruct(c * make_rows()) / c, restored, **ROUNDING)
 
@@ -122,8 +124,8 @@ def test_groups_do_not_matter_where_nothing_is_shared(name):
 @each
 def test_sparse_rows_are_learnt_like_dense_ones(name):
     X = np.where(np.abs(make_rows()) < 1.5, 0, make_rows())
-    dense = clone(CODERS[name]).fit(X)
-    sparse = clone(CODERS[name]).fit(sp.csr_array(X))
+    dense = clone(SELECTORS[name]).fit(X)
+    sparse = clone(SELECTORS[name]).fit(sp.csr_array(X))
     assert_allclose(sparse.components_, dense.components_, **ROUNDING)
     assert_allclose(sparse.transform(sp.csr_array(X)), dense.transform(X), **ROUNDING)
 
@@ -131,7 +133,7 @@ def test_sparse_rows_are_learnt_like_dense_ones(name):
 @each
 def test_single_precision_stays_single(name):
     X = make_rows().astype("f4")
-    coder = clone(CODERS[name]).fit(X).partial_fit(X)
+    coder = clone(SELECTORS[name]).fit(X).partial_fit(X)
     assert coder.components_.dtype == coder.decoder_.dtype == np.float32
     assert coder.transform(X).dtype == coder.reconstruct(X).dtype == np.float32
     assert coder.noise_scale(X, groups="all").dtype == np.float32
@@ -171,7 +173,7 @@ def test_unit_rows_stay_unit_rows():
 
 def test_a_warm_start_goes_on():
     X = near_a_plane()
-    coder = clone(CODERS["default"]).set_params(warm_start=True).fit(X)
+    coder = clone(SELECTORS["default"]).set_params(warm_start=True).fit(X)
     first = coder.loss_curve_
     coder.fit(X)
     assert coder.n_iter_ == 6
@@ -183,7 +185,7 @@ def test_a_warm_start_goes_on():
 
 
 def test_partial_fit_goes_on_batch_by_batch():
-    X, coder = near_a_plane(), clone(CODERS["relu"])
+    X, coder = near_a_plane(), clone(SELECTORS["relu"])
     for _ in range(20):
         coder.partial_fit(X[:300]).partial_fit(X[300:])
     assert coder.n_iter_ == 40
@@ -191,7 +193,7 @@ def test_partial_fit_goes_on_batch_by_batch():
 
 
 def test_early_stopping_keeps_the_best_epoch():
-    coder = clone(CODERS["default"]).set_params(early_stopping=True, max_iter=30)
+    coder = clone(SELECTORS["default"]).set_params(early_stopping=True, max_iter=30)
     coder.set_params(learning_rate=0.3, noise_std=1.0).fit(near_a_plane())
     curve = coder.validation_curve_
     assert len(curve) == coder.n_iter_ == 30
@@ -280,7 +282,7 @@ def test_divergence_keeps_the_last_good_parameters():
 def test_divergence_from_the_start_keeps_nothing():
     X = near_a_plane().astype("f4")
     coder = NeLUAutoencoder(**SHORT, learning_rate=1e20)
-    with pytest.raises(FloatingPointError, match="epoch 1"):
+    with pytest.raises(FloatingPointError, match="iteration 1"):
         coder.fit(X)
     assert not hasattr(coder, "components_")
     assert not hasattr(coder, "n_features_in_")
@@ -318,13 +320,13 @@ def test_callbacks_hear_each_epoch():
             return False
 
     listener = Listener()
-    coder = clone(CODERS["default"]).set_callbacks(listener).fit(near_a_plane())
+    coder = clone(SELECTORS["default"]).set_callbacks(listener).fit(near_a_plane())
     assert len(listener.scores) == coder.n_iter_ + 1  # and the end of the fit
     assert listener.scores[-1] == coder.score(near_a_plane())
 
 
 def test_a_line_is_printed_for_each_epoch(capsys):
-    clone(CODERS["default"]).set_params(verbose=1).fit(near_a_plane())
+    clone(SELECTORS["default"]).set_params(verbose=1).fit(near_a_plane())
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == [
         f"[NeLUAutoencoder] step {n}/3" for n in (1, 2, 3)
@@ -384,7 +386,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("name", ["default", "adaptive", "under", "relu", "sigmoid"])
 def test_degenerate_rows_are_fitted(X, name):
-    coder = clone(CODERS[name]).fit(X)
+    coder = clone(SELECTORS[name]).fit(X)
     for groups in (None, "all"):
         assert np.isfinite(coder.reconstruct(X, groups=groups)).all()
         assert np.isfinite(coder.noise_scale(X, groups=groups)).all()

@@ -1,4 +1,4 @@
-"""What a fit tells while it runs, and who may stop it."""
+"""What a fit tells while it groups, and who may stop it."""
 
 import re
 

@@ -13,9 +13,9 @@ from sklearn_sqrtlasso import (
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
-from sklearn_sqrtlasso.learning.binary import BINARY
-from sklearn_sqrtlasso.learning.ksvd import LEARNERS
-from sklearn_sqrtlasso.learning.nam import METHODS
+from sklearn_sqrtlasso.learning.alternating import METHODS
+from sklearn_sqrtlasso.learning.binarization import SCHEMES
+from sklearn_sqrtlasso.learning.dictionary import LEARNERS
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, POINTWISE
 
 # Some checks fit frames and code arrays on purpose.
@@ -36,7 +36,7 @@ NELUS = [
 SLOPING = [name for name in POINTWISE if name != "sign"]
 ANAMOS = [
     {},
-    *({"binary": name} for name in BINARY),
+    *({"binary": name} for name in SCHEMES),
     *({"encoder_activation": name} for name in POINTWISE if name != "sigmoid"),
     *({"decoder_activation": name} for name in SLOPING if name != "sigmoid"),
     *({"encoder_method": name, "decoder_method": name} for name in METHODS),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.kernels.shrinkage import shrink_runs
+from sklearn_sqrtlasso.kernels.shrinkage import shrink_groups
 from tests import sized
 from tests.kernels.test_shrinkage import gap, gaussian_rows, shrink
 
@@ -28,19 +28,19 @@ def scaled_problems(draw):
     dtype = draw(st.sampled_from(list(RANGES)))
     shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 9)))
     U = draw(hnp.arrays(dtype, shape, elements=entries(dtype)))
-    rest = np.abs(draw(hnp.arrays(dtype, shape[0], elements=entries(dtype))))
+    outside = np.abs(draw(hnp.arrays(dtype, shape[0], elements=entries(dtype))))
     alpha = draw(st.sampled_from([0.5, 0.5**0.5, 1.0]) | st.floats(0.05, 1.5))
     largest = RANGES[dtype][0]
-    return U, rest, alpha, 2.0 ** draw(st.integers(-largest, largest))
+    return U, outside, alpha, 2.0 ** draw(st.integers(-largest, largest))
 
 
 @given(scaled_problems(), st.booleans())
 def test_a_power_of_two_scales_codes_and_levels_exactly(problem, positive):
-    U, rest, alpha, c = problem
+    U, outside, alpha, c = problem
     c = U.dtype.type(c)
-    for runs in (None, [0, len(U)]):
-        Z, level = shrink(U, alpha, rest, positive, runs)
-        by_c = shrink(c * U, alpha, c * rest, positive, runs)
+    for groups in (None, [0, len(U)]):
+        Z, level = shrink(U, alpha, outside, positive, groups)
+        by_c = shrink(c * U, alpha, c * outside, positive, groups)
         assert_array_equal(by_c[0], c * Z)
         assert_array_equal(by_c[1], c * level)
 
@@ -48,8 +48,8 @@ def test_a_power_of_two_scales_codes_and_levels_exactly(problem, positive):
 @pytest.mark.parametrize("exponent", [-400, -150, -1, 1, 150, 400])
 def test_a_power_of_two_scales_long_runs_exactly(exponent):
     U, c = gaussian_rows(sized(500, 20), 64), 2.0**exponent
-    Z, level = shrink(U, 0.25, runs=[0, len(U)])
-    by_c = shrink(c * U, 0.25, runs=[0, len(U)])
+    Z, level = shrink(U, 0.25, groups=[0, len(U)])
+    by_c = shrink(c * U, 0.25, groups=[0, len(U)])
     assert_array_equal(by_c[0], c * Z)
     assert_array_equal(by_c[1], c * level)
 
@@ -57,12 +57,12 @@ def test_a_power_of_two_scales_long_runs_exactly(exponent):
 @pytest.mark.parametrize(
     ("dtype", "scale"), [("f8", 1e150), ("f8", 1e-150), ("f4", 1e18), ("f4", 1e-18)]
 )
-@pytest.mark.parametrize("runs", [None, [0, 7, 50]])
-def test_huge_and_tiny_rows_are_coded_like_others(dtype, scale, runs):
+@pytest.mark.parametrize("groups", [None, [0, 7, 50]])
+def test_huge_and_tiny_rows_are_coded_like_others(dtype, scale, groups):
     U = gaussian_rows(50, 20, dtype)
     scale = U.dtype.type(scale)
-    Z, level = shrink(U, 0.3, runs=runs)
-    by_scale = shrink(scale * U, 0.3, runs=runs)
+    Z, level = shrink(U, 0.3, groups=groups)
+    by_scale = shrink(scale * U, 0.3, groups=groups)
     # scale * U is rounded, and the level passes that on, enlarged by 1 / (1 - k a^2)
     rounding = 100 * float(np.finfo(dtype).eps)
     assert_allclose(by_scale[0] / scale, Z, rtol=0, atol=rounding)
@@ -108,9 +108,9 @@ def test_a_huge_entry_does_not_hide_the_level_of_tiny_ones(dtype):
 @pytest.mark.parametrize("alpha", [0.05, 0.5, 1.5])
 def test_rows_that_are_not_finite_still_end(value, alpha, positive):
     for U in (np.full((3, 30), value), np.where(np.arange(30) == 4, value, 1.0)[None]):
-        out, level, rest = np.empty_like(U), np.empty(len(U)), np.zeros(len(U))
+        out, level, outside = np.empty_like(U), np.empty(len(U)), np.zeros(len(U))
         alphas = np.full(30, alpha)
-        for runs in (np.arange(len(U) + 1), np.array([0, len(U)])):
-            shrink_runs(U, rest, alphas, positive, runs, out, level)
+        for groups in (np.arange(len(U) + 1), np.array([0, len(U)])):
+            shrink_groups(U, outside, alphas, positive, groups, out, level)
         assert not np.any(np.isfinite(level))
         assert np.all(np.isnan(out[:, 4]))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.kernels.shrinkage import shrink_runs
-from sklearn_sqrtlasso.solvers.rows import one_run
-from sklearn_sqrtlasso.solvers.solution import shrinkage_gap
+from sklearn_sqrtlasso.kernels.shrinkage import shrink_groups
+from sklearn_sqrtlasso.models.shrinkage_gap import shrinkage_gap
+from sklearn_sqrtlasso.rows.blocks import one_group
 from tests import oracles
 
 EPS = {np.dtype(name): float(np.finfo(name).eps) for name in ("f8", "f4")}
@@ -31,31 +31,31 @@ def problems(draw):
     n_rows, n_units = draw(st.tuples(st.integers(1, 4), st.integers(1, 12)))
     U = draw(hnp.arrays(np.float64, (n_rows, n_units), elements=entries))
     alpha = draw(alphas | hnp.arrays(np.float64, n_units, elements=alphas))
-    rest = draw(rests | hnp.arrays(np.float64, n_rows, elements=rests))
-    return U, alpha, rest, draw(st.booleans())
+    outside = draw(rests | hnp.arrays(np.float64, n_rows, elements=rests))
+    return U, alpha, outside, draw(st.booleans())
 
 
-def shrink(U, alpha, rest=0.0, positive=False, runs=None):
-    """Return codes and levels; each row stands alone unless ``runs`` gives bounds."""
+def shrink(U, alpha, outside=0.0, positive=False, groups=None):
+    """Return codes and levels; each row stands alone unless ``groups`` gives bounds."""
     U = np.atleast_2d(U)
     n_rows, n_units = U.shape
-    runs = np.arange(n_rows + 1) if runs is None else np.array(runs)
+    groups = np.arange(n_rows + 1) if groups is None else np.array(groups)
     out, level = np.empty_like(U), np.empty(n_rows, U.dtype)
-    alpha, rest = np.full(n_units, alpha, U.dtype), np.full(n_rows, rest, U.dtype)
-    shrink_runs(U, rest, alpha, positive, runs, out, level)
+    alpha, outside = np.full(n_units, alpha, U.dtype), np.full(n_rows, outside, U.dtype)
+    shrink_groups(U, outside, alpha, positive, groups, out, level)
     return out, level
 
 
-def gap(U, Z, alpha, rest=0.0, positive=False):
-    rest = np.full(len(U), rest)
-    runs = one_run(len(U))
-    return shrinkage_gap(U, Z, alpha, rest, positive=positive, runs=runs)[0]
+def gap(U, Z, alpha, outside=0.0, positive=False):
+    outside = np.full(len(U), outside)
+    groups = one_group(len(U))
+    return shrinkage_gap(U, Z, alpha, outside, positive=positive, groups=groups)[0]
 
 
-def size(U, alpha, rest=0.0):
+def size(U, alpha, outside=0.0):
     """Return what rounding of an objective is relative to."""
     zero, whole = np.zeros_like(U), U
-    return sum(oracles.objective(Z, U, alpha, rest) for Z in (zero, whole))
+    return sum(oracles.objective(Z, U, alpha, outside) for Z in (zero, whole))
 
 
 def gaussian_rows(n_rows, n_units, dtype="f8"):
@@ -66,21 +66,23 @@ def gaussian_rows(n_rows, n_units, dtype="f8"):
 @given(problems(), st.sampled_from(["f8", "f4"]))
 def test_no_code_is_better_than_the_oracle(problem, dtype):
     *numbers, positive = problem
-    U, alpha, rest = (np.asarray(x, dtype) for x in numbers)
-    Z, _ = shrink(U, alpha, rest, positive, [0, len(U)])
-    U, Z, alpha, rest = (x.astype("f8") for x in (U, Z, alpha, rest))
-    ours = oracles.objective(Z, U, alpha, rest)
-    best = oracles.objective(oracles.shrink(U, alpha, rest, positive), U, alpha, rest)
+    U, alpha, outside = (np.asarray(x, dtype) for x in numbers)
+    Z, _ = shrink(U, alpha, outside, positive, [0, len(U)])
+    U, Z, alpha, outside = (x.astype("f8") for x in (U, Z, alpha, outside))
+    ours = oracles.objective(Z, U, alpha, outside)
+    best = oracles.objective(
+        oracles.shrink(U, alpha, outside, positive), U, alpha, outside
+    )
     # u - z is rounded once an entry, and the level errs to second order only
-    assert ours <= best + 4 * EPS[np.dtype(dtype)] * size(U, alpha, rest)
+    assert ours <= best + 4 * EPS[np.dtype(dtype)] * size(U, alpha, outside)
 
 
 @given(problems())
 def test_the_duality_gap_closes(problem):
-    U, alpha, rest, positive = problem
+    U, alpha, outside, positive = problem
     U = np.where(np.abs(U) < 1e-15, 0, U)  # eighteen decades: squares do not vanish
-    Z, _ = shrink(U, alpha, rest, positive, [0, len(U)])
-    assert gap(U, Z, alpha, rest, positive) <= 1e-9
+    Z, _ = shrink(U, alpha, outside, positive, [0, len(U)])
+    assert gap(U, Z, alpha, outside, positive) <= 1e-9
 
 
 @given(problems(), st.sampled_from(["f8", "f4"]))
@@ -88,82 +90,85 @@ def test_the_duality_gap_closes(problem):
 @example((*LOW_GUESS, False), "f8")
 def test_the_level_is_the_residual_scale(problem, dtype):
     *numbers, positive = problem
-    U, alpha, rest = (np.asarray(x, dtype) for x in numbers)
-    Z, level = shrink(U, alpha, rest, positive, [0, len(U)])
-    U, Z, rest = (x.astype("f8") for x in (U, Z, rest))
-    norm = oracles.residual_scale(np.zeros_like(U), U, rest)
-    left = oracles.residual_scale(Z, U, rest)
+    U, alpha, outside = (np.asarray(x, dtype) for x in numbers)
+    Z, level = shrink(U, alpha, outside, positive, [0, len(U)])
+    U, Z, outside = (x.astype("f8") for x in (U, Z, outside))
+    norm = oracles.residual_scale(np.zeros_like(U), U, outside)
+    left = oracles.residual_scale(Z, U, outside)
     # both are sums of as many squares as there are entries, each rounded once
     assert_allclose(level, left, rtol=0, atol=U.size * EPS[np.dtype(dtype)] * norm)
 
 
 @given(problems())
 def test_nothing_is_nan(problem):
-    U, alpha, rest, positive = problem
-    Z, level = shrink(U, alpha, rest, positive)
+    U, alpha, outside, positive = problem
+    Z, level = shrink(U, alpha, outside, positive)
     assert np.isfinite(Z).all()
     assert np.isfinite(level).all()
 
 
 @given(problems())
 def test_codes_are_what_exceeds_the_level(problem):
-    U, alpha, rest, positive = problem
-    Z, level = shrink(U, alpha, rest, positive)
+    U, alpha, outside, positive = problem
+    Z, level = shrink(U, alpha, outside, positive)
     assert_array_equal(Z, oracles.soft(U, alpha * level[:, None], positive) + 0.0)
 
 
 @given(problems())
 def test_few_entries_survive_unless_the_row_is_kept(problem):
-    U, alpha, rest, positive = problem
-    Z, level = shrink(U, alpha, rest, positive)
+    U, alpha, outside, positive = problem
+    Z, level = shrink(U, alpha, outside, positive)
     active = np.sum(np.square(alpha) * (Z != 0), axis=1)
     # at the critical size an entry may survive by its own rounding, hence not "<"
     assert np.all((active <= 1 + 4 * EPS[U.dtype]) | (level == 0))
 
 
 @given(problems())
-def test_a_run_of_one_is_the_row_alone(problem):
-    U, alpha, rest, positive = problem
-    rest = np.full(len(U), rest)
-    together = shrink(U, alpha, rest, positive)
+def test_a_group_of_one_is_the_row_alone(problem):
+    U, alpha, outside, positive = problem
+    outside = np.full(len(U), outside)
+    together = shrink(U, alpha, outside, positive)
     for b in range(len(U)):
-        alone = shrink(U[b], alpha, rest[b], positive, [0, 1])
+        alone = shrink(U[b], alpha, outside[b], positive, [0, 1])
         assert_array_equal(together[0][b], alone[0][0])
         assert together[1][b] == alone[1][0]
 
 
 @given(problems())
 def test_runs_do_not_see_each_other(problem):
-    U, alpha, rest, positive = problem
-    m, rest = len(U), np.full(len(U), rest)
-    run = shrink(U, alpha, rest, positive, [0, m])
-    U, rest = np.vstack([U, 5 * U + 1, U]), np.concatenate([rest, rest + 1, rest])
-    three = shrink(U, alpha, rest, positive, [0, m, 2 * m, 3 * m])
+    U, alpha, outside, positive = problem
+    m, outside = len(U), np.full(len(U), outside)
+    run = shrink(U, alpha, outside, positive, [0, m])
+    U, outside = (
+        np.vstack([U, 5 * U + 1, U]),
+        np.concatenate([outside, outside + 1, outside]),
+    )
+    three = shrink(U, alpha, outside, positive, [0, m, 2 * m, 3 * m])
     assert_array_equal(three[0][2 * m :], run[0])
     assert_array_equal(three[1][2 * m :], run[1])
 
 
 @given(problems())
-def test_a_run_of_copies_is_coded_like_one(problem):
-    U, alpha, rest, positive = problem
-    u, rest = U[:1], np.full(len(U), rest)[:1]
-    Z, _ = shrink(np.repeat(u, 3, axis=0), alpha, rest[0], positive, [0, 3])
-    best = oracles.objective(shrink(u, alpha, rest, positive)[0], u, alpha, rest)
-    ours = oracles.objective(Z[:1], u, alpha, rest)
-    assert ours <= best + 4 * EPS[U.dtype] * size(u, alpha, rest)
+def test_a_group_of_copies_is_coded_like_one(problem):
+    U, alpha, outside, positive = problem
+    u, outside = U[:1], np.full(len(U), outside)[:1]
+    Z, _ = shrink(np.repeat(u, 3, axis=0), alpha, outside[0], positive, [0, 3])
+    best = oracles.objective(shrink(u, alpha, outside, positive)[0], u, alpha, outside)
+    ours = oracles.objective(Z[:1], u, alpha, outside)
+    assert ours <= best + 4 * EPS[U.dtype] * size(u, alpha, outside)
 
 
 @given(problems())
 def test_turning_the_sign_of_a_row_turns_its_code(problem):
-    U, alpha, rest, _ = problem
-    assert_array_equal(shrink(-U, alpha, rest)[0], -shrink(U, alpha, rest)[0])
+    U, alpha, outside, _ = problem
+    assert_array_equal(shrink(-U, alpha, outside)[0], -shrink(U, alpha, outside)[0])
 
 
 @given(problems())
 def test_nonnegative_codes_of_nonnegative_rows_are_the_signed_codes(problem):
-    U, alpha, rest, _ = problem
+    U, alpha, outside, _ = problem
     U = np.abs(U)
-    assert_array_equal(shrink(U, alpha, rest, True)[0], shrink(U, alpha, rest)[0])
+    assert_array_equal(shrink(U, alpha, outside, True)[0], shrink(U, alpha, outside)[0])
 
 
 @each_dtype
@@ -187,8 +192,8 @@ def test_without_penalty_rows_are_kept(dtype):
 @each_sign
 def test_rows_of_zeros_have_codes_of_zeros(positive, dtype):
     U = np.zeros((3, 5), dtype)
-    for runs in (None, [0, 3]):
-        Z, level = shrink(U, 0.5, positive=positive, runs=runs)
+    for groups in (None, [0, 3]):
+        Z, level = shrink(U, 0.5, positive=positive, groups=groups)
         assert not Z.any()
         assert not level.any()
 

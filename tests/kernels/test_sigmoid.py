@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid, size_of
+from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, l1_norm, pull_back_sigmoid
 
 each_dtype = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
@@ -49,10 +49,10 @@ def test_the_pull_back_is_that_of_the_formula(dtype):
 @each_dtype
 def test_the_size_of_codes_is_summed_in_double_precision(dtype):
     Z = np.random.default_rng(0).uniform(size=(700, 30)).astype(dtype)
-    total, n_others = size_of(Z)
+    total, n_others = l1_norm(Z)
     assert total == pytest.approx(Z.sum(dtype="f8"), rel=1e-14)
     assert n_others == 0
     Z[:5, 0], Z[5:9, 1] = 0, -2
-    total, n_others = size_of(Z)
+    total, n_others = l1_norm(Z)
     assert total == pytest.approx(np.abs(Z).sum(dtype="f8"), rel=1e-14)
     assert n_others == 9

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.kernels.adam import DECAY, DECAY_SQUARE, TINY, adam_step
-from sklearn_sqrtlasso.learning.adam import WARM_UP, Schedule
+from sklearn_sqrtlasso.kernels.adam import DECAY, TINY, adam_step
+from sklearn_sqrtlasso.learning.adam import DECAY_SQUARE, WARM_UP, Schedule
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 
 
@@ -30,7 +30,9 @@ def test_steps_are_those_of_the_paper(largest):
     w, gradients = rng.standard_normal(6), rng.standard_normal((8, 6))
     ours, mean, square = w.copy(), np.zeros(6), np.zeros(6)
     for n, g in enumerate(gradients, start=1):
-        norm = adam_step(ours, g, mean, square, n, 0.1 / n, 4, 3.0, largest)
+        norm = adam_step(
+            ours, g, mean, square, n, 0.1 / n, DECAY_SQUARE, 4, 3.0, largest
+        )
         assert_allclose(norm, np.linalg.norm(g), rtol=1e-12)
     rates = 0.1 / np.arange(1, 9)
     expected = twin(w, gradients, rates, 4, 3.0, largest)
@@ -41,7 +43,16 @@ def test_steps_are_those_of_the_paper(largest):
 def test_nothing_moves_by_a_gradient_that_is_not_finite(bad):
     w = np.ones(3)
     norm = adam_step(
-        w, np.array([1.0, bad, 0.0]), np.zeros(3), np.zeros(3), 1, 0.1, 3, 1.0, 1.0
+        w,
+        np.array([1.0, bad, 0.0]),
+        np.zeros(3),
+        np.zeros(3),
+        1,
+        0.1,
+        DECAY_SQUARE,
+        3,
+        1.0,
+        1.0,
     )
     assert not norm < math.inf
     assert_array_equal(w, 1)
@@ -49,7 +60,9 @@ def test_nothing_moves_by_a_gradient_that_is_not_finite(bad):
 
 def test_a_zero_gradient_moves_nothing():
     w = np.ones(3)
-    adam_step(w, np.zeros(3), np.zeros(3), np.zeros(3), 1, 0.1, 3, 1.0, 1.0)
+    adam_step(
+        w, np.zeros(3), np.zeros(3), np.zeros(3), 1, 0.1, DECAY_SQUARE, 3, 1.0, 1.0
+    )
     assert_array_equal(w, 1)
 
 
@@ -100,14 +113,14 @@ def test_all_epochs_are_run_and_told():
     history = learner.learn()
     assert history.losses == [5, 6, 7, 8]
     assert learner.told == list(enumerate([5, 6, 7, 8], start=1))
-    assert not history.settled
+    assert not history.converged
     assert learner.now == 4
 
 
-def test_a_settled_loss_ends_learning():
+def test_a_loss_that_falls_no_more_ends_learning():
     history = Descent([5, 4, 3.999, 3.998, 1.0]).learn(tol=0.01)
     assert history.losses == [5, 4, 3.999, 3.998]
-    assert history.settled
+    assert history.converged
 
 
 def test_a_report_may_end_learning():

@@ -1,4 +1,4 @@
-"""Every activation: its pull-back, its scale, and what runs and levels mean to it."""
+"""Every activation: its pull-back, its scale, and what groups and levels mean to it."""
 
 import itertools
 
@@ -10,28 +10,26 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.models.activations import (
     ACTIVATIONS,
-    HELU_WINDOW,
-    SIGN_WINDOW,
-    Rows,
+    ProjectedRows,
     n_kept,
     unrolled,
 )
+from sklearn_sqrtlasso.models.pointwise import HELU_WIDTH, SIGN_WIDTH
 from tests import oracles
 
 N_UNITS = 7
-RUNS = np.array([0, 1, 2, 5, 9])
+GROUPS = np.array([0, 1, 2, 5, 9])
 ALL = {**ACTIVATIONS, "unrolled": unrolled(5)}
-SURROGATES = {"helu", "nelu_helu", "sign"}  # their pull-back is no derivative
 HOMOGENEOUS = ["nelu", "nelu_adaptive", "nelu_helu", "topk"]
-POOLED = [name for name, activation in ALL.items() if activation.at_level is not None]
+POOLED = [name for name, activation in ALL.items() if activation.at_scale is not None]
 
 each = pytest.mark.parametrize("name", ALL)
 each_sign = pytest.mark.parametrize("positive", [False, True])
 
 
 def make_rows(positive=False, seed=0, dtype="f8"):
-    U = np.random.default_rng(seed).standard_normal((RUNS[-1], N_UNITS))
-    return Rows(U.astype(dtype), RUNS, positive)
+    U = np.random.default_rng(seed).standard_normal((GROUPS[-1], N_UNITS))
+    return ProjectedRows(U.astype(dtype), GROUPS, positive)
 
 
 def parameters(name, dtype="f8"):
@@ -44,7 +42,7 @@ def parameters(name, dtype="f8"):
     return {key: p[key].astype(dtype) for key in ALL[name].parameters}
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in SURROGATES])
+@pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].surrogate])
 @each_sign
 def test_the_pull_back_is_the_gradient(name, positive):
     rows, p = make_rows(positive), parameters(name)
@@ -71,8 +69,8 @@ def test_parts_of_a_batch_are_coded_alike(name, positive):
     rows, p = make_rows(positive), parameters(name)
     Z = ALL[name].value(rows, p)[0]
     parts = []
-    for lo, hi in itertools.pairwise(RUNS):
-        part = Rows(rows.U[lo:hi], np.array([0, hi - lo]), positive)
+    for lo, hi in itertools.pairwise(GROUPS):
+        part = ProjectedRows(rows.U[lo:hi], np.array([0, hi - lo]), positive)
         parts.append(ALL[name].value(part, p)[0])
     assert_array_equal(np.vstack(parts), Z)
 
@@ -97,19 +95,19 @@ def test_single_precision_follows_double(name, positive):
 
 @pytest.mark.parametrize("name", POOLED)
 @each_sign
-def test_parts_of_a_run_are_coded_at_its_level(name, positive):
+def test_parts_of_a_group_are_coded_at_its_level(name, positive):
     rows, p = make_rows(positive), parameters(name)
     Z, level = ALL[name].value(rows, p)
-    lo, hi = RUNS[-2:]
-    part = Rows(rows.U[lo:hi], np.array([0, hi - lo]), positive)
-    assert_array_equal(ALL[name].at_level(part, p, level[lo]), Z[lo:hi])
+    lo, hi = GROUPS[-2:]
+    part = ProjectedRows(rows.U[lo:hi], np.array([0, hi - lo]), positive)
+    assert_array_equal(ALL[name].at_scale(part, p, level[lo]), Z[lo:hi])
 
 
 @each_sign
 def test_nelu_is_the_shrinkage_of_the_oracle(positive):
     rows, p = make_rows(positive), parameters("nelu")
     Z = ACTIVATIONS["nelu"].value(rows, p)[0]
-    for lo, hi in itertools.pairwise(RUNS):
+    for lo, hi in itertools.pairwise(GROUPS):
         best = oracles.shrink(rows.U[lo:hi], p["alpha"], positive=positive)
         assert_allclose(Z[lo:hi], best, rtol=1e-10, atol=1e-12)
 
@@ -140,8 +138,8 @@ def test_published_steps_of_a_fixed_length_do_not_scale():
 
 
 def test_helu_learns_below_its_threshold_only_within_the_window():
-    below = HELU_WINDOW * np.array([0.5, 1.5])
-    rows = Rows(0.3 - below[None], np.array([0, 1]), False)
+    below = HELU_WIDTH * np.array([0.5, 1.5])
+    rows = ProjectedRows(0.3 - below[None], np.array([0, 1]), False)
     p = {"alpha": np.full(2, 0.3)}
     Z, memory = ACTIVATIONS["helu"].value(rows, p)
     H = ACTIVATIONS["helu"].pull_back(rows, p, Z, memory, np.ones((1, 2)))[0]
@@ -152,14 +150,14 @@ def test_helu_learns_below_its_threshold_only_within_the_window():
 @each_sign
 def test_the_window_of_nelu_follows_its_threshold(positive):
     U = np.random.default_rng(0).standard_normal((90, N_UNITS))
-    rows, p = Rows(U, np.arange(0, 91, 3), positive), parameters("nelu")
+    rows, p = ProjectedRows(U, np.arange(0, 91, 3), positive), parameters("nelu")
     Z, level = ACTIVATIONS["nelu"].value(rows, p)
     G = np.ones_like(Z)
     plain = ACTIVATIONS["nelu"].pull_back(rows, p, Z, level, G)[0]
     ours = ACTIVATIONS["nelu_helu"].pull_back(rows, p, Z, level, G)[0]
     size = rows.U if positive else np.abs(rows.U)
     share = size / (p["alpha"] * level[:, None])
-    near = (share <= 1) & (share > 1 - HELU_WINDOW)
+    near = (share <= 1) & (share > 1 - HELU_WIDTH)
     assert near.any()
     assert_array_equal(ours, plain + near)
 
@@ -168,7 +166,7 @@ def test_the_sign_learns_by_the_slope_of_a_tanh():
     rows, p = make_rows(), parameters("sign")
     Z, memory = ACTIVATIONS["sign"].value(rows, p)
     H, by_p = ACTIVATIONS["sign"].pull_back(rows, p, Z, memory, np.ones_like(Z))
-    slope = 1 / np.cosh((rows.U - p["alpha"]) / SIGN_WINDOW) ** 2
+    slope = 1 / np.cosh((rows.U - p["alpha"]) / SIGN_WIDTH) ** 2
     assert set(np.unique(Z)) == {-1, 1}
     assert_allclose(H, slope, atol=1e-12)
     assert_allclose(by_p["alpha"], -slope.sum(axis=0), atol=1e-12)
@@ -178,7 +176,7 @@ def test_the_sign_learns_by_the_slope_of_a_tanh():
 def test_topk_keeps_as_many_as_nelu_may(alpha, k):
     rng = np.random.default_rng(0)
     U, p = rng.standard_normal((5, 20)), {"alpha": np.full(20, alpha)}
-    Z = ACTIVATIONS["topk"].value(Rows(U, np.arange(6), False), p)[0]
+    Z = ACTIVATIONS["topk"].value(ProjectedRows(U, np.arange(6), False), p)[0]
     assert n_kept(p["alpha"], 20) == k
     assert_array_equal(np.count_nonzero(Z, axis=1), k)
     kept = np.sort(np.abs(U), axis=1)[:, -k]

@@ -6,25 +6,24 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS, Rows, unrolled
-from sklearn_sqrtlasso.models.decoders import DECODERS, best_atoms
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows, unrolled
+from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
 from sklearn_sqrtlasso.models.two_layer import (
-    SCALARS,
     Batch,
     Layers,
     TwoLayer,
     flatten,
-    in_units,
     loss_and_gradient,
+    rescale_layers,
     unflatten,
 )
-from sklearn_sqrtlasso.solvers.rows import team
+from sklearn_sqrtlasso.rows.blocks import thread_map
 from tests import oracles
 
 ALL = {**ACTIVATIONS, "unrolled": unrolled(4)}
 # A surrogate has the gradient of its loss where no entry lies in its window, as here.
 SMOOTH = [name for name in ALL if name != "sign"]
-D, N, RUNS = 6, 4, np.array([0, 1, 2, 5, 9])
+D, N, GROUPS = 6, 4, np.array([0, 1, 2, 5, 9])
 
 each_decoder = pytest.mark.parametrize("decoder", DECODERS)
 
@@ -32,22 +31,23 @@ each_decoder = pytest.mark.parametrize("decoder", DECODERS)
 def make_model(name, decoder="free", size=None, shape=(D, N)):
     rng, activation = np.random.default_rng(0), ALL[name]
     size = shape[0] if size is None else size
-    sizes = {key: 1 if key in SCALARS else size for key in activation.parameters}
+    shared = {key for key in activation.parameters if activation.parameter(key).shared}
+    sizes = {key: 1 if key in shared else size for key in activation.parameters}
     model = TwoLayer(shape, activation, DECODERS[decoder], False, sizes)
     W, V = rng.standard_normal((2, *shape))
     one = {"alpha": {"topk": 0.45, "helu": 0.35}.get(name, 0.3), "kappa": 0.4}
     p = {key: np.full(shape[0], one[key]) for key in one if key in sizes}
-    p |= {key: np.array([0.7]) for key in SCALARS if key in sizes}
+    p |= {key: np.array([0.7]) for key in shared}
     if size > 1 and name != "topk":
         p["alpha"] += rng.uniform(0, 0.1, shape[0])
     return model, Layers(W, V, p)
 
 
-def make_batch(coded=False, n_rows=9, runs=RUNS, shape=(D, N)):
+def make_batch(coded=False, n_rows=9, groups=GROUPS, shape=(D, N)):
     rng = np.random.default_rng(1)
     X = rng.standard_normal((n_rows, shape[1]))
     target = rng.standard_normal((n_rows, shape[0] if coded else shape[1]))
-    return Batch(X, target, runs, rng.uniform(0.5, 2, n_rows), coded)
+    return Batch(X, target, groups, rng.uniform(0.5, 2, n_rows), coded)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -69,7 +69,7 @@ def test_the_loss_is_the_weighted_mean_square():
     batch = make_batch()
     loss = loss_and_gradient(model, flatten(model, held), held, batch)[0]
     Z = oracles.soft(batch.X @ held.W.T, 0)
-    for lo, hi in itertools.pairwise(RUNS):
+    for lo, hi in itertools.pairwise(GROUPS):
         Z[lo:hi] = oracles.shrink(batch.X[lo:hi] @ held.W.T, held.p["alpha"])
     miss = Z @ np.linalg.pinv(held.W).T - batch.target
     expected = np.mean(batch.weight * np.mean(miss**2, axis=1))
@@ -89,12 +89,12 @@ def test_parameters_come_back_from_one_flat_array(name, decoder):
 @pytest.mark.parametrize("n_rows", [100, 300, 1000])
 def test_threads_change_no_bit(n_rows):
     model, held = make_model("nelu", shape=(40, 30))
-    runs = np.arange(0, n_rows + 1, 5)
-    batch = make_batch(n_rows=n_rows, runs=runs, shape=(40, 30))
+    groups = np.arange(0, n_rows + 1, 5)
+    batch = make_batch(n_rows=n_rows, groups=groups, shape=(40, 30))
     flat, results = flatten(model, held), []
     for n_jobs in (1, 2, 3):
-        with team(n_jobs) as each:
-            results.append(loss_and_gradient(model, flat, held, batch, each))
+        with thread_map(n_jobs) as pmap:
+            results.append(loss_and_gradient(model, flat, held, batch, pmap))
     for loss, gradient in results[1:]:
         assert loss == results[0][0]
         assert_array_equal(gradient, results[0][1])
@@ -106,10 +106,10 @@ def test_another_unit_is_the_same_map(name):
     batch, c = make_batch(), 8.0
 
     def restore(layers, X):
-        rows = Rows(X @ layers.W.T, RUNS, False)
+        rows = ProjectedRows(X @ layers.W.T, GROUPS, False)
         return model.activation.value(rows, layers.p)[0] @ layers.V
 
-    scaled = in_units(held, model.activation, c)
+    scaled = rescale_layers(held, model.activation, c)
     assert_allclose(
         restore(scaled, c * batch.X), c * restore(held, batch.X), rtol=1e-12
     )
@@ -131,6 +131,6 @@ def test_the_pseudo_inverse_drops_empty_directions():
 def test_best_atoms_are_least_squares():
     rng = np.random.default_rng(0)
     Z, X = rng.standard_normal((50, 4)), rng.standard_normal((50, 6))
-    V = best_atoms(Z, X, block_rows=7)
+    V = least_squares_atoms(Z, X, block_rows=7)
     assert_allclose(V, np.linalg.lstsq(Z, X, rcond=None)[0], rtol=1e-10)
-    assert_allclose(best_atoms(1e200 * Z, 1e200 * X, 1e200), V, rtol=1e-10)
+    assert_allclose(least_squares_atoms(1e200 * Z, 1e200 * X, 1e200), V, rtol=1e-10)

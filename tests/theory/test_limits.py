@@ -18,24 +18,24 @@ rests = st.sampled_from([0.0, 1.0]) | st.floats(0.01, 99)
 
 
 @given(rows, rests, st.booleans())
-def test_from_alpha_max_on_codes_are_zero(U, rest, positive):
-    alpha = alpha_max(U, [rest], positive=positive)[0]
+def test_from_alpha_max_on_codes_are_zero(U, outside, positive):
+    alpha = alpha_max(U, [outside], positive=positive)[0]
     for above in (1 + 1e-12, 1.01, 10):  # a hair above, for the rounding of a square
-        assert not shrink(U, above * alpha + 1e-12, rest, positive)[0].any()
+        assert not shrink(U, above * alpha + 1e-12, outside, positive)[0].any()
 
 
 @given(rows, rests, st.booleans())
-def test_below_alpha_max_codes_are_not_zero(U, rest, positive):
-    alpha = alpha_max(U, [rest], positive=positive)[0]
+def test_below_alpha_max_codes_are_not_zero(U, outside, positive):
+    alpha = alpha_max(U, [outside], positive=positive)[0]
     if alpha > 0:
-        assert shrink(U, (1 - 1e-9) * alpha, rest, positive)[0].any()
+        assert shrink(U, (1 - 1e-9) * alpha, outside, positive)[0].any()
 
 
 @given(rows, rests)
-def test_alpha_max_is_a_pure_number(U, rest):
-    ours = alpha_max(U, [rest])
-    assert_array_equal(alpha_max(2.0**300 * U, [2.0**300 * rest]), ours)
-    assert_array_equal(alpha_max(2.0**-300 * U, [2.0**-300 * rest]), ours)
+def test_alpha_max_is_a_pure_number(U, outside):
+    ours = alpha_max(U, [outside])
+    assert_array_equal(alpha_max(2.0**300 * U, [2.0**300 * outside]), ours)
+    assert_array_equal(alpha_max(2.0**-300 * U, [2.0**-300 * outside]), ours)
     assert 0 <= ours[0] <= 1
 
 
@@ -52,4 +52,4 @@ def test_nonnegative_codes_look_at_the_largest_entry():
 
 def test_rows_of_zeros_have_alpha_max_zero():
     assert_array_equal(alpha_max(np.zeros((2, 3))), 0)
-    assert_array_equal(alpha_max(np.zeros((2, 3)), rest=[0.0, 1.0]), 0)
+    assert_array_equal(alpha_max(np.zeros((2, 3)), outside=[0.0, 1.0]), 0)

@@ -26,9 +26,9 @@ def residual_of_noise(alpha, sigma, n_rows=400, n_units=64, n_outside=0):
     """Code pure noise as one run; return what ``noise_std`` needs to know of it."""
     rng = np.random.default_rng(0)
     U = sigma * rng.standard_normal((n_rows, n_units))
-    rest = sigma * np.linalg.norm(rng.standard_normal((n_rows, n_outside)), axis=1)
-    Z = oracles.shrink(U, alpha, rest)
-    level = oracles.residual_scale(Z, U, rest)
+    outside = sigma * np.linalg.norm(rng.standard_normal((n_rows, n_outside)), axis=1)
+    Z = oracles.shrink(U, alpha, outside)
+    level = oracles.residual_scale(Z, U, outside)
     n_active = np.count_nonzero(Z)
     room, inside = n_rows - n_active * alpha**2, n_rows * n_units - n_active
     return [np.array([x]) for x in (level, room, n_rows * n_outside, inside)]

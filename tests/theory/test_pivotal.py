@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.learning.frames import nearest_frame
+from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.theory.limits import alpha_max
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha, recovery_bound
 from tests import oracles
@@ -18,14 +18,14 @@ each_shape = pytest.mark.parametrize("shape", SHAPES)
 
 
 def random_frame(shape):
-    return nearest_frame(np.random.default_rng(sum(shape)).standard_normal(shape))
+    return nearest_tight_frame(np.random.default_rng(sum(shape)).standard_normal(shape))
 
 
 def share_of_noise_coded_by_zero(W, alpha, n_rows=4000):
     X = np.random.default_rng(1).standard_normal((n_rows, W.shape[1]))
     U = X @ W.T
-    rest = np.linalg.norm(X - U @ W, axis=1)
-    return np.mean(alpha_max(U, rest) <= alpha)
+    outside = np.linalg.norm(X - U @ W, axis=1)
+    return np.mean(alpha_max(U, outside) <= alpha)
 
 
 @pytest.mark.parametrize(("d", "value"), [(100, 0.340), (121, 0.315), (1000, 0.128)])

@@ -1,0 +1,141 @@
+"""What sparse linear regressors share: fitting, prediction, sparse coefficients."""
+
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_sqrtlasso.estimators.compat import (
+    LinearModel,
+    csr_container,
+    fit_context,
+    validate_data,
+)
+from sklearn_sqrtlasso.estimators.validation import DTYPES, restore_on_error
+
+
+class SparseRegressor(RegressorMixin, LinearModel):
+    """A linear model with few nonzero coefficients.
+
+    A subclass writes ``_fit(X, y, sample_weight)``.
+    """
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @restore_on_error
+    def fit(self, X, y, sample_weight=None):
+        """Fit coefficients and intercept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features, in any memory order; CSC is the native sparse format.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Target; cross-validation takes one only.
+        sample_weight : float or array-like of shape (n_samples,), default=None
+            Weights of the rows, nonnegative, in the fit and in all errors; None is one
+            each.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
+            as it was.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @abstractmethod
+    def _fit(self, X, y, sample_weight):
+        """Fit to input that is not yet validated."""
+
+    def predict(self, X):
+        """Predict the targets of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            ``X @ coef_.T + intercept_``.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
+        )
+        y = X @ self.coef_.T
+        y = y.toarray() if sp.issparse(y) else np.asarray(y)
+        return (y if np.ndim(self.intercept_) else y.reshape(-1)) + self.intercept_
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination of the prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; None is one each.
+
+        Returns
+        -------
+        score : float
+            One minus the ratio of squared errors to squared deviations of y from its
+            mean, averaged over targets; at most 1.
+        """
+        return super().score(X, y, sample_weight)
+
+    def sparsify(self):
+        """Store the coefficients as a CSR matrix, which predicts the same.
+
+        Returns
+        -------
+        self : object
+            The regressor, with ``coef_`` of shape (n_targets, n_features).
+        """
+        check_is_fitted(self)
+        if not sp.issparse(self.coef_):
+            self.coef_ = csr_container()(np.atleast_2d(self.coef_))
+        return self
+
+    def densify(self):
+        """Store the coefficients as an array again.
+
+        Returns
+        -------
+        self : object
+            The regressor, with ``coef_`` as ``fit`` left it.
+        """
+        check_is_fitted(self)
+        if sp.issparse(self.coef_):
+            dense = self.coef_.toarray()
+            self.coef_ = dense if np.ndim(self.intercept_) else dense[0]
+        return self
+
+    def _validate(self, X, y, *, multi_output, finite=True):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=DTYPES,
+            y_numeric=True,
+            multi_output=multi_output,
+            ensure_all_finite=finite,
+        )
+        return X, np.asarray(y, dtype=np.float64)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

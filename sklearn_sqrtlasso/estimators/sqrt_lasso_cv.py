@@ -1,0 +1,165 @@
+"""Square-root lasso with its penalty chosen by cross-validation."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.model_selection import check_cv
+
+from sklearn_sqrtlasso.estimators.compat import Interval
+from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
+from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
+from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.solver import SolverOptions, alpha_max, regress
+from sklearn_sqrtlasso.rows.blocks import parallel_map
+
+
+class SqrtLassoCV(SparseRegressor):
+    r"""Square-root lasso with the penalty chosen by cross-validation.
+
+    .. math::
+        \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
+
+    Each fold solves a path of penalties; the one with the smallest mean squared error
+    of held-out rows is fitted to all rows.
+
+    Parameters
+    ----------
+    eps : float, default=1e-3
+        Smallest penalty over largest, in (0, 1], where ``alphas`` is a number.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        Penalties in units of X, or their number: then they fall geometrically from the
+        one at which the first coefficient appears.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    positive : bool, default=False
+        Whether coefficients are nonnegative.
+    max_iter : int, default=100
+        Largest number of rounds of a penalty.
+    tol : float, default=1e-6
+        Relative duality gap at which rounds end, in [0, inf).
+    cv : int, cross-validation generator or iterable, default=None
+        Folds, in the sense of :func:`~sklearn.model_selection.check_cv`; None is five.
+    n_jobs : int, default=None
+        Threads over folds, in the sense of joblib; results do not depend on it.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty chosen.
+    coef_ : ndarray of shape (n_features,)
+        Coefficients w, in units of y over units of X.
+    intercept_ : float
+        Intercept b, in units of y; 0 if not fitted.
+    sigma_ : float
+        Root mean square of the residuals, in units of y.
+    dual_gap_ : float
+        Relative duality gap, a pure number. A penalty below 1e-8 of the one from which
+        coefficients are zero is solved, and certified, as if it were that.
+    n_iter_ : int
+        Number of rounds of the last fit.
+    alphas_ : ndarray of shape (n_alphas,)
+        Penalties, the largest first.
+    mse_path_ : ndarray of shape (n_alphas, n_folds)
+        Mean squared error of the held-out rows of each fold, in squared units of y.
+    n_features_in_ : int
+        Number of features seen during :term:`fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during :term:`fit`, if they are all strings.
+
+    See Also
+    --------
+    SqrtLasso : With "pivotal" it needs no cross-validation.
+    sklearn.linear_model.LassoCV : The same for the lasso.
+
+    Notes
+    -----
+    Cross-validation chooses for prediction, and keeps more features than "pivotal",
+    which chooses for support. Over all penalties, square-root lasso and lasso have the
+    same solutions: what differs is which solutions of two folds are compared. Those of
+    the square-root lasso keep their penalty where the noise of a fold is larger.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_sqrtlasso import SqrtLassoCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SqrtLassoCV().fit(X, y)
+    >>> round(model.score(X, y), 2)
+    0.52
+    """
+
+    _parameter_constraints: dict = {
+        "eps": [Interval(Real, 0, 1, closed="right")],
+        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "fit_intercept": ["boolean"],
+        "positive": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "cv": ["cv_object"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        eps=1e-3,
+        alphas=100,
+        fit_intercept=True,
+        positive=False,
+        max_iter=100,
+        tol=1e-6,
+        cv=None,
+        n_jobs=None,
+    ):
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.max_iter = max_iter
+        self.tol = tol
+        self.cv = cv
+        self.n_jobs = n_jobs
+
+    def _fit(self, X, y, sample_weight):
+        X, y = self._validate(X, y, multi_output=False)
+        weights = check_weights(sample_weight, X)
+        folds = list(check_cv(self.cv).split(X, y))
+        design = self._design(X, weights)
+        alphas = penalty_grid(
+            self.alphas, self.eps, alpha_max(design, y, bool(self.positive))
+        )
+
+        def errors(fold):
+            return self._errors(X, y, weights, alphas, fold)
+
+        results = parallel_map(errors, folds, self.n_jobs)
+        mse, gaps, shares = (np.array(part) for part in zip(*results, strict=True))
+        best = alphas[int(np.argmin(np.average(mse, axis=0, weights=shares)))]
+        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
+        (fit,), (intercept,) = regress(design, y, [best], options)
+        self.alpha_, self.alphas_, self.mse_path_ = float(best), alphas, mse.T
+        self.coef_ = fit.coef.astype(X.dtype, copy=False)
+        self.intercept_, self.sigma_ = float(intercept), fit.sigma
+        self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
+        warn_unsolved_fits(np.append(gaps, fit.gap), self.tol, self.max_iter)
+        return self
+
+    def _design(self, X, weights):
+        return design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+
+    def _errors(self, X, y, weights, alphas, fold):
+        """Return mean squared errors and gaps of a path, and the weight of a fold."""
+        train, test = fold
+        if not weights[train].any() or not weights[test].any():
+            raise ValueError(
+                "sample_weight must leave each fold of cv a row to learn from and a "
+                "row to predict; all weights of one are zero."
+            )
+        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
+        design = self._design(X[train], weights[train])
+        fits, intercepts = regress(design, y[train], alphas, options)
+        guesses = X[test] @ np.array([fit.coef for fit in fits]).T + intercepts
+        squares = (guesses - y[test][:, None]) ** 2
+        mse = np.average(squares, axis=0, weights=weights[test])
+        return mse, [fit.gap for fit in fits], weights[test].sum()

@@ -1,0 +1,248 @@
+"""Checks of arguments, groups and parameters, and warnings about rows not solved."""
+
+import warnings
+from functools import wraps
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sqrtlasso.estimators.compat import check_sample_weight
+from sklearn_sqrtlasso.learning.loop import DivergedError
+from sklearn_sqrtlasso.rows.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+
+DTYPES = [np.float64, np.float32]
+SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms whose inner products have digits
+
+
+def restore_on_error(method):
+    """Let a method leave the estimator as it was if it raises.
+
+    Parameters
+    ----------
+    method : callable
+        Method of an estimator.
+
+    Returns
+    -------
+    attempt : callable
+        The method, which undoes what it did to the attributes if it raises.
+    """
+
+    @wraps(method)
+    def attempt(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except DivergedError:  # on purpose: the last good parameters are kept
+            raise
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return attempt
+
+
+def is_missing(labels):
+    """Tell which labels are None, NaN or another value that differs from itself.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Labels of any dtype.
+
+    Returns
+    -------
+    missing : ndarray of shape (n_samples,)
+        Booleans.
+    """
+    if labels.dtype != object:
+        return labels != labels
+    same = [False if label is None else label == label for label in labels]
+    return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
+
+
+def resolve_groups(groups, n_samples):
+    """Return the groups of rows that share a noise level.
+
+    Parameters
+    ----------
+    groups : None, "all" or array-like of shape (n_samples,)
+        Label of each row's group; None lets every row stand alone.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    groups : RowGroups
+        The groups.
+    """
+    if groups is None:
+        return ungrouped(n_samples)
+    if isinstance(groups, str):
+        if groups != "all":
+            raise ValueError(
+                f"groups must be None, 'all' or an array of {n_samples} labels, "
+                f"got {groups!r}."
+            )
+        return one_group(n_samples)
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        found = f"an array of shape {labels.shape}" if labels.ndim else repr(groups)
+        raise ValueError(
+            f"groups must be None, 'all' or an array of {n_samples} labels, "
+            f"one for each row of X, got {found}."
+        )
+    n_missing = int(np.sum(is_missing(labels)))
+    if n_missing:
+        raise ValueError(
+            f"groups must label every row, got {n_missing} missing labels (None, NaN)."
+        )
+    try:
+        return groups_of_labels(labels)
+    except TypeError as error:
+        raise TypeError(
+            "groups must be labels of one type that can be sorted."
+        ) from error
+
+
+def check_weights(sample_weight, X):
+    """Return valid weights of the rows, as they were given.
+
+    Parameters
+    ----------
+    sample_weight : None, float or array-like of shape (n_samples,)
+        Weights; None is one each.
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        Nonnegative, not all zero.
+    """
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if np.any(weights < 0) or not weights.any():
+        raise ValueError(
+            "sample_weight must be nonnegative and not all zero, got weights from "
+            f"{weights.min():g} to {weights.max():g}."
+        )
+    return weights
+
+
+def check_selector(selector, n_nonzero_coefs, alpha):
+    """Raise an error that says what to use where parameters contradict each other.
+
+    Parameters
+    ----------
+    selector : str
+        Name in ``SELECTORS``.
+    n_nonzero_coefs : int or None
+        Number of atoms.
+    alpha : float or "pivotal"
+        Penalty.
+    """
+    row, count = SELECTORS[selector], n_nonzero_coefs
+    if count is not None and row.takes_count == "never":
+        counting = [name for name, of in SELECTORS.items() if of.takes_count != "never"]
+        raise ValueError(
+            f"n_nonzero_coefs={count} is not used by selector={selector!r}; use one "
+            f"of {counting}, or n_nonzero_coefs=None and alpha."
+        )
+    if count is not None or (row.alpha_unit is None and row.takes_count == "optional"):
+        return
+    if row.takes_count == "required":
+        raise ValueError(f"selector={selector!r} needs n_nonzero_coefs, got None.")
+    if isinstance(alpha, str) and not row.pivotal:
+        other = "" if row.takes_count == "never" else " or n_nonzero_coefs"
+        pivotal = [name for name, of in SELECTORS.items() if of.pivotal]
+        raise ValueError(
+            f"alpha={alpha!r} has no meaning for selector={selector!r}: give a number"
+            f"{other}, or use a selector among {pivotal}."
+        )
+
+
+def check_dictionary(dictionary, n_components, n_features):
+    """Return given atoms as an array, or raise an error.
+
+    Parameters
+    ----------
+    dictionary : array-like of shape (n_components, n_features)
+        Atoms.
+    n_components : int or None
+        Number of atoms that is asked for.
+    n_features : int
+        Number of features of the rows.
+
+    Returns
+    -------
+    D : ndarray of shape (n_components, n_features)
+        The atoms, in double precision.
+    """
+    D = np.asarray(dictionary, dtype=np.float64)
+    shape = (n_components or len(np.atleast_1d(D)), n_features)
+    if D.shape != shape or not np.all(np.isfinite(D)):
+        raise ValueError(
+            f"dictionary must be finite and have shape (n_components, n_features) = "
+            f"{shape}, got shape {D.shape}."
+        )
+    largest = np.abs(D).max()
+    if not (largest == 0 or SMALLEST < largest < LARGEST):
+        raise ValueError(
+            f"the largest entry of dictionary must be in [{SMALLEST}, {LARGEST}], got "
+            f"{largest:.3g}; use another unit."
+        )
+    return D
+
+
+def warn_unsolved_rows(gap, tol, max_iter):
+    """Warn once of the rows that were not solved, if there are any.
+
+    Parameters
+    ----------
+    gap : ndarray of shape (n_samples,)
+        Relative duality gap of each row.
+    tol : float
+        Gap up to which a row is solved.
+    max_iter : int
+        Most active sets that were tried for a row.
+    """
+    unsolved = ~(gap <= tol)
+    if unsolved.any():
+        worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
+        warnings.warn(
+            f"{np.sum(unsolved)} of {len(gap)} rows were not solved to "
+            f"transform_tol={tol:g} within transform_max_iter={max_iter}; the worst is "
+            f"row {worst} with a relative duality gap of {gap[worst]:.1e}. Atoms that "
+            "are nearly alike, or an alpha close to 0, make this likely: remove such "
+            "atoms, or raise alpha, transform_max_iter or transform_tol. duality_gap(X)"
+            " returns the gap of each row.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+
+def warn_unsolved_fits(gaps, tol, max_iter):
+    """Warn once of the regressions that were not solved, if there are any.
+
+    Parameters
+    ----------
+    gaps : ndarray
+        Relative duality gaps.
+    tol : float
+        Gap up to which a regression is solved.
+    max_iter : int
+        Rounds that were allowed.
+    """
+    n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
+    if n_unsolved:
+        warnings.warn(
+            f"{n_unsolved} of {np.size(gaps)} fits did not reach the relative duality "
+            f"gap tol={tol:.1e} in max_iter={max_iter} rounds; the largest gap is "
+            f"{np.max(gaps):.1e}. Raise max_iter, tol or alpha.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

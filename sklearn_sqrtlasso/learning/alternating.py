@@ -1,0 +1,448 @@
+"""Nested alternating minimisation: each block in turn, by a method of its own.
+
+To add an solver method, write a function ``(search, solver)`` that evaluates
+``search.block`` where it likes and tells ``search.see`` of each place, and name it in a
+row of ``METHODS``; constraints, error messages, tests and documentation are made from
+the row.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from sklearn_sqrtlasso.kernels.adam import adam_step
+from sklearn_sqrtlasso.learning.batches import TrainingData, batches
+from sklearn_sqrtlasso.learning.loop import Stopping, learn
+from sklearn_sqrtlasso.models.biased_autoencoder import (
+    BiasedAutoencoder,
+    Objective,
+    Parameters,
+)
+from sklearn_sqrtlasso.models.block import BlockFunction
+from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
+
+LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly
+CAREFUL = 0.125  # share of the longest step that falls, to begin: sigmoids saturate
+LEAST = 1e-4  # share of the first step; shorter ones try it again: slopes may be lent
+DECAY_SQUARE = 0.999  # of mean squares in Adam
+N_TRIALS = 60  # powers of four in which a first step is looked for
+
+
+class InnerSolver(NamedTuple):
+    """How one block is minimised.
+
+    Attributes
+    ----------
+    method : str
+        Name in ``METHODS``.
+    n_steps : int
+        Steps in an outer iteration.
+    step : float or None
+        Their length; None: automatic.
+    first : float
+        Where an automatic step of Adam begins.
+    """
+
+    method: str
+    n_steps: int
+    step: float | None = None
+    first: float = 0.01
+
+
+class Search:
+    """The state of an inner method: best place seen, and memory of earlier turns.
+
+    Parameters
+    ----------
+    block : BlockFunction
+        The function.
+    theta : ndarray
+        Where to begin.
+    memory : dict
+        What the method remembers of earlier outer iterations, "step" among it.
+    """
+
+    def __init__(self, block: BlockFunction, theta, memory):
+        self.block, self.memory = block, memory
+        self.theta, self.best = theta, np.inf
+
+    def see(self, theta, value):
+        """Note a place; return whether it is the best so far."""
+        if not value < self.best:
+            return False
+        self.theta, self.best = theta, value
+        return True
+
+    def move(self, y, gradient, step):
+        """Return where a proximal gradient step from y leads."""
+        step = y.dtype.type(step)
+        moved = y - step * gradient
+        return moved if self.block.prox is None else self.block.prox(moved, step)
+
+    def first_step(self, gradient):
+        """Return a step at which curvature is covered, within a factor of four."""
+        step = 1.0
+        falls = self._falls(gradient, step)
+        factor = 4.0 if falls else 0.25
+        for _ in range(N_TRIALS):
+            if self._falls(gradient, step * factor) != falls:
+                break
+            step *= factor
+        return step if falls else step * factor
+
+    def _falls(self, gradient, step):
+        moved = self.move(self.theta, gradient, step)
+        way = moved - self.theta
+        model = float(np.vdot(gradient, way) + 0.5 * np.vdot(way, way) / step)
+        return bool(self.block.value(moved) <= self.best + model)
+
+
+def _accelerated(search, solver, momentum=True):
+    """Take accelerated proximal gradient steps that restart when they should.
+
+    An automatic step costs no more evaluations than a fixed one: a place that is worse
+    than the start sends the search back to the best one, first without momentum, then
+    with a shorter step. To ask for a fall each time would be to forbid momentum.
+    """
+    step, n_steps = solver.step, solver.n_steps
+    automatic, y = step is None, search.theta
+    value, gradient = search.block.evaluate(y)
+    search.see(y, value)
+    home, before, s, fresh, worst, smooth = gradient, y, 1.0, True, value, automatic
+    if automatic:
+        if not np.any(gradient):  # says nothing about steps to come
+            return
+        step = search.memory.get("step") or CAREFUL * search.first_step(gradient)
+        first = search.memory.setdefault("first", step)
+    for n in range(n_steps):
+        x = search.move(y, gradient, step)
+        faster = (1 + np.sqrt(1 + 4 * s * s)) / 2 if momentum else 1.0
+        weight = y.dtype.type((s - 1) / faster if momentum else 0.0)
+        if n == n_steps - 1:
+            smooth &= search.see(x, search.block.value(x)) or n > 0
+            break
+        turns = momentum and np.vdot(gradient, x - before) > 0
+        following = x if turns else x + weight * (x - before)
+        value, gradient = search.block.evaluate(following)
+        if search.see(following, value):
+            home = gradient
+        if value <= worst or not automatic:
+            y, before, s, fresh = following, x, 1.0 if turns else faster, turns
+        else:
+            step, smooth = step * (SHORTER if fresh else 1.0), False
+            y, before, gradient, s, fresh = search.theta, search.theta, home, 1.0, True
+    if automatic:
+        step *= SHORTER if search.best == worst else LONGER if smooth else 1.0
+        step = step if step >= LEAST * first else first
+    search.memory["step"] = float(step)
+
+
+def _gradient(search, solver):
+    _accelerated(search, solver, momentum=False)
+
+
+def _adam(search, solver):
+    """Take steps of Adam, whose moments last over the outer iterations."""
+    memory, theta = search.memory, search.theta
+    automatic = solver.step is None
+    rate = memory.get("step", solver.first) if automatic else solver.step
+    mean = memory.get("mean", np.zeros_like(theta)).copy()
+    square = memory.get("square", np.zeros_like(theta)).copy()
+    start = None
+    for _ in range(solver.n_steps):
+        value, gradient = search.block.evaluate(theta)
+        start = value if start is None else start
+        search.see(theta, value)
+        count = memory["count"] = memory.get("count", 0) + 1
+        theta = theta.copy()  # the place before may be the best
+        adam_step(
+            theta, gradient, mean, square, count, rate, DECAY_SQUARE, theta.size, 1.0,
+            np.inf,
+        )  # fmt: skip
+    search.see(theta, search.block.value(theta))
+    memory |= {"mean": mean, "square": square}
+    if automatic and not search.best < start:
+        rate *= SHORTER
+    memory["step"] = float(rate)
+
+
+def _lbfgs(search, solver):
+    """Take steps of a quasi-Newton method, which finds their lengths itself."""
+    start = search.theta
+
+    def evaluate(theta):
+        value, gradient = search.block.evaluate(theta.astype(start.dtype))
+        return value, gradient.astype(np.float64)
+
+    search.see(start, search.block.value(start))
+    found = minimize(
+        evaluate,
+        start.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": solver.n_steps, "ftol": 0.0, "gtol": 0.0},
+    )
+    theta = found.x.astype(start.dtype)
+    search.see(theta, search.block.value(theta))
+
+
+class Method(NamedTuple):
+    """A method for one block, and its facts.
+
+    Attributes
+    ----------
+    run : callable, (search, solver) -> None
+        Searches the block, and tells ``search.see`` of the places it evaluates.
+    summary : str
+        What it is, for the documentation.
+    takes_prox : bool
+        Whether it can take proximal steps.
+    finds_step : bool
+        Whether it finds the lengths of its steps itself, so that none can be given.
+    first_steps : tuple of float
+        Where an automatic length begins, for the encoder and the decoder; only of a
+        method that does not search for it.
+    """
+
+    run: Callable
+    summary: str
+    takes_prox: bool = False
+    finds_step: bool = False
+    first_steps: tuple[float, float] = (1.0, 1.0)
+
+
+METHODS: MappingProxyType[str, Method] = MappingProxyType(
+    {
+        "gradient": Method(_gradient, "proximal gradient steps", takes_prox=True),
+        "fista": Method(
+            _accelerated,
+            "accelerated proximal gradient steps, with momentum that restarts where it "
+            "leads astray",
+            takes_prox=True,
+        ),
+        "accelerated": Method(
+            _accelerated,
+            'the same as "fista", under the name that it has without a proximal map',
+            takes_prox=True,
+        ),
+        "adam": Method(
+            _adam,
+            "steps of Adam, whose moments last over the outer iterations",
+            first_steps=(0.01, 0.1),  # a decoder is convex but for its sigmoid
+        ),
+        "lbfgs": Method(
+            _lbfgs,
+            "a quasi-Newton method, which finds the lengths of its steps itself",
+            finds_step=True,
+        ),
+    }
+)
+
+
+def minimise_block(block: BlockFunction, theta, solver: InnerSolver, memory):
+    """Minimise a block for some steps; the value never rises.
+
+    Parameters
+    ----------
+    block : BlockFunction
+        The function.
+    theta : ndarray
+        Where to begin.
+    solver : InnerSolver
+        How.
+    memory : dict
+        What the method remembers; changed.
+
+    Returns
+    -------
+    theta : ndarray
+        The best place seen.
+    value : float
+        The value there; NaN if it is nowhere finite.
+    """
+    if memory.get("method") != solver.method:
+        memory.clear()
+        memory["method"] = solver.method
+    search = Search(block, theta, memory)
+    METHODS[solver.method].run(search, solver)
+    return search.theta, search.best if search.best < np.inf else np.nan
+
+
+class Alternation:
+    """Minimise over encoder and decoder in turns.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    parameters : Parameters
+        Where to begin.
+    encoder, decoder : InnerSolver
+        How each block is minimised.
+    memory : dict of dict
+        What the methods of "encoder" and "decoder" remember of earlier learning.
+    exact : bool
+        Whether the penalty has its exact proximal map, else its gradient.
+    pmap : callable, (function, items) -> iterable of results
+        ``map``, or ``thread_map``.
+    """
+
+    def __init__(
+        self,
+        model: BiasedAutoencoder,
+        parameters,
+        encoder,
+        decoder,
+        memory,
+        exact,
+        pmap,
+    ):
+        self.model, self.parameters = model, parameters
+        self.encoder, self.decoder = encoder, decoder
+        self.memory, self.exact, self.pmap = memory, exact, pmap
+        self.curves: dict[str, list[float]] = {"encoder": [], "decoder": [], "time": []}
+        self.begin = perf_counter()
+
+    def iterate(self, objectives):
+        """Improve both blocks on each batch of rows; return the mean loss after it.
+
+        Parameters
+        ----------
+        objectives : iterable of Objective
+            All rows, or batch after batch.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
+        totals, n_rows = np.zeros(2), 0
+        for objective in objectives:
+            totals += np.array(self._turn(objective)) * objective.n_rows
+            n_rows += objective.n_rows
+        self.record(*(float(total) / n_rows for total in totals))
+        return self.curves["decoder"][-1]
+
+    def record(self, by_encoder, by_decoder):
+        """Append the losses of an iteration after each block, and the time."""
+        self.curves["encoder"].append(by_encoder)
+        self.curves["decoder"].append(by_decoder)
+        self.curves["time"].append(perf_counter() - self.begin)
+
+    def _turn(self, objective):
+        encoder, decoder = self.parameters
+        block = objective.encoder_block(decoder, smooth=not self.exact)
+        if self.exact:
+            prox = exact_prox(objective, largest_exact_step(objective))
+            block = block._replace(prox=prox)
+        encoder, by_encoder = minimise_block(
+            block, encoder, self.encoder, self.memory["encoder"]
+        )
+        block = objective.decoder_block(block.codes(encoder))
+        decoder, by_decoder = minimise_block(
+            block, decoder, self.decoder, self.memory["decoder"]
+        )
+        self.parameters = Parameters(encoder, decoder)
+        return by_encoder, by_decoder
+
+    def state(self):
+        """Return a copy of all that an iteration changes."""
+        memory = {name: dict(of) for name, of in self.memory.items()}
+        return self.parameters, memory
+
+    def restore(self, state):
+        """Go back to what ``state`` returned."""
+        self.parameters, self.memory = state
+
+
+def make_objectives(
+    model: BiasedAutoencoder, data: TrainingData, batch_size, rng, pmap: Callable
+):
+    """Return a function that yields the objectives of an outer iteration.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    data : TrainingData
+        Rows.
+    batch_size : int or None
+        Rows of a batch; None: all rows at once, without a copy of them.
+    rng : numpy.random.Generator
+        Draws the batches.
+    pmap : callable, (function, items) -> iterable of results
+        Runs the blocks of rows.
+
+    Returns
+    -------
+    objectives : callable, () -> iterable of Objective
+        Those of the next iteration.
+    """
+    if batch_size is None:
+        rows = data.X
+        if data.groups.order is not None:
+            rows = rows[data.groups.order]
+        whole = [Objective(model, rows, pmap, data.unit)]
+        return lambda: whole
+
+    def parts():
+        for batch in batches(data, batch_size, rng):
+            yield Objective(model, batch.X, pmap)
+
+    return parts
+
+
+def run_alternation(
+    alternation: Alternation,
+    data: TrainingData,
+    held_out,
+    batch_size,
+    stopping: Stopping,
+    rng,
+    report,
+):
+    """Run outer iterations of nested alternating minimisation.
+
+    Parameters
+    ----------
+    alternation : Alternation
+        Where to begin; changed.
+    data : TrainingData
+        Rows to learn from.
+    held_out : Batch or None
+        Rows to validate with, if there are any.
+    batch_size : int or None
+        Rows of a batch; None takes all at once.
+    stopping : Stopping
+        When to stop.
+    rng : numpy.random.Generator
+        Draws the batches.
+    report : callable, (n_iter, loss) -> bool
+        Called after each iteration; True stops.
+
+    Returns
+    -------
+    history : History
+        What happened.
+    """
+    model, pmap = alternation.model, alternation.pmap
+    objectives = make_objectives(model, data, batch_size, rng, pmap)
+    validate = None
+    if held_out is not None:
+        others = Objective(model, held_out.X, pmap)
+
+        def validate():
+            return others.value(alternation.parameters)
+
+    return learn(
+        lambda n_iter: alternation.iterate(objectives()),
+        alternation.state,
+        alternation.restore,
+        stopping,
+        report,
+        validate=validate,
+    )

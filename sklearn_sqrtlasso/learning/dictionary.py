@@ -1,0 +1,415 @@
+"""Learn dictionaries: k-SVD, approximate k-SVD, optimal directions, and online.
+
+To add a learner that works in sweeps over all rows, write an update of the atoms and
+name it in a row of ``LEARNERS``; constraints, tests and documentation are made from it.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import lstsq
+
+from sklearn_sqrtlasso.kernels.dictionary_update import ksvd_sweep, online_sweep
+from sklearn_sqrtlasso.learning.loop import Stopping, learn
+from sklearn_sqrtlasso.rows.blocks import ungrouped
+from sklearn_sqrtlasso.rows.encode import map_encoded
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
+
+POWER_STEPS, POWER_TOL = 30, 1e-8  # of the first singular pair in k-SVD
+ALIKE = 0.99  # correlation from which one of two atoms is replaced
+FEW_USERS = 3  # users up to which an atom is replaced, if there are rows enough
+ROWS_PER_ATOM = 10  # rows for each atom from which few users are a sign of a bad atom
+BATCH = 512  # rows of a step of the online learner
+FORGETTING = 5.0  # how fast it forgets: rows of the first half weigh 1/32 of the last
+
+
+class CodedRows(NamedTuple):
+    """Codes of all rows, atom by atom, and their residuals.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n_nonzero,)
+        Rows that use each atom.
+    starts : ndarray of shape (n_components + 1,)
+        Users of atom j stand from ``starts[j]`` to ``starts[j + 1]``.
+    values : ndarray of shape (n_nonzero,)
+        Entries of the codes.
+    residual : ndarray of shape (n_samples, n_features)
+        ``X - Z D``.
+    """
+
+    users: np.ndarray
+    starts: np.ndarray
+    values: np.ndarray
+    residual: np.ndarray
+
+
+class Statistics(NamedTuple):
+    """Sums over rows from which atoms are learnt; they add over disjoint rows.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_components, n_components)
+        Sum of ``z z'``.
+    moment : ndarray of shape (n_components, n_features)
+        Sum of ``z x'``.
+    """
+
+    gram: np.ndarray
+    moment: np.ndarray
+
+
+class DictionaryTask(NamedTuple):
+    """What a learner of atoms works on.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows, in double precision.
+    D : ndarray of shape (n_components, n_features)
+        Atoms of unit norm; updated in place.
+    options : CodingOptions
+        How rows are coded.
+    rng : RandomState
+        Orders rows and atoms.
+    n_jobs : int or None
+        Threads, in the sense of joblib.
+    """
+
+    X: np.ndarray
+    D: np.ndarray
+    options: CodingOptions
+    rng: np.random.RandomState
+    n_jobs: int | None = None
+
+    def encode(self, function, X):
+        """Return the function's result for each block of coded rows of X."""
+        encoder = DictionaryEncoder(make_dictionary(self.D), self.options)
+        groups = ungrouped(len(X))
+        return map_encoded(function, X, encoder, groups, n_jobs=self.n_jobs)
+
+
+def code_by_atom(task: DictionaryTask):
+    """Code all rows, and sort the codes by atoms.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Rows and atoms.
+
+    Returns
+    -------
+    coded : CodedRows
+        The codes.
+    """
+    X, D = task.X, task.D
+    residual = np.empty(X.shape)
+
+    def pack(block):
+        residual[block.rows] = block.X - block.Z @ D
+        place = np.flatnonzero(block.Z)
+        row, atom = np.divmod(place, len(D))
+        return row + block.rows.start, atom, block.Z.ravel()[place]
+
+    packed = task.encode(pack, X)
+    users, atom, values = (np.concatenate(part) for part in zip(*packed, strict=True))
+    order = np.argsort(atom, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(atom, minlength=len(D)))])
+    return CodedRows(users[order], starts, values[order], residual)
+
+
+def _singular_pairs(task, coded, n_steps):
+    users, starts, values, residual = coded
+    order = task.rng.permutation(len(task.D))
+    ksvd_sweep(
+        residual, task.D, order, users, starts, values, task.options.positive, n_steps,
+        POWER_TOL,
+    )  # fmt: skip
+
+
+def update_by_ksvd(task, coded):
+    """Fit each atom with its entries by a singular pair, in random order (k-SVD)."""
+    _singular_pairs(task, coded, POWER_STEPS)
+
+
+def update_by_aksvd(task, coded):
+    """Fit each atom, then its entries, once: the approximate k-SVD."""
+    _singular_pairs(task, coded, 1)
+
+
+def update_by_mod(task, coded):
+    """Fit all atoms at once by least squares: the method of optimal directions."""
+    used = np.flatnonzero(np.diff(coded.starts))
+    gram, moment = _statistics_of(task, coded)
+    fit = lstsq(gram[np.ix_(used, used)], moment[used])[0]
+    norms = np.linalg.norm(fit, axis=1)
+    task.D[used[norms > 0]] = fit[norms > 0] / norms[norms > 0, None]
+
+
+def first_atoms(X, n_components, rng):
+    """Return rows of X at random, as atoms of unit norm, with noise where they lack."""
+    size = np.abs(X).max(axis=1, keepdims=True)
+    rows = X[size[:, 0] > 0] / size[size[:, 0] > 0]
+    picked = rows[rng.permutation(len(rows))[:n_components]]
+    noise = rng.standard_normal((n_components - len(picked), X.shape[1]))
+    atoms = np.vstack([picked, noise])
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def replace_atoms(X, D, n_users, residual):
+    """Put the worst represented rows in the place of dead, rare and double atoms.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+    D : ndarray of shape (n_components, n_features)
+        Atoms of unit norm; updated.
+    n_users : ndarray of shape (n_components,)
+        Number of rows that use each atom.
+    residual : ndarray of shape (n_samples, n_features)
+        Residuals of the rows.
+
+    Returns
+    -------
+    n_replaced : int
+        Number of atoms that were replaced.
+    """
+    few = FEW_USERS if len(X) >= ROWS_PER_ATOM * len(D) else 0
+    bad = n_users <= few
+    alike = np.triu(np.abs(D @ D.T) > ALIKE, k=1)
+    bad |= alike[~bad].any(axis=0)
+    energy = np.einsum("ij,ij->i", residual, residual)
+    worst = np.argsort(-energy, kind="stable")[: int(bad.sum())]
+    norms = np.linalg.norm(X[worst], axis=1)
+    worst = worst[(norms > 0) & (energy[worst] > 1e-20 * norms**2)]
+    places = np.flatnonzero(bad)[: len(worst)]
+    worst = worst[: len(places)]
+    D[places] = X[worst] / np.linalg.norm(X[worst], axis=1, keepdims=True)
+    return len(places)
+
+
+def online_step(task: DictionaryTask, X, statistics, past_weight):
+    """Take one step of online learning with a batch of rows.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Its atoms are updated; its rows are not used.
+    X : ndarray of shape (n_rows, n_features)
+        Batch.
+    statistics : Statistics
+        Sums over the rows before; updated.
+    past_weight : float
+        Weight of the rows before, in [0, 1].
+
+    Returns
+    -------
+    n_users : ndarray of shape (n_components,)
+        Number of rows that use each atom.
+    residual : ndarray of shape (n_rows, n_features)
+        Residuals of the batch.
+    """
+    D, residual = task.D, np.empty(X.shape)
+
+    def add(block):
+        residual[block.rows] = block.X - block.Z @ D
+        users = np.count_nonzero(block.Z, axis=0)
+        return block.Z.T @ block.Z, block.Z.T @ block.X, users
+
+    grams, moments, users = zip(*task.encode(add, X), strict=True)
+    statistics.gram[:] = past_weight * statistics.gram + sum(grams)
+    statistics.moment[:] = past_weight * statistics.moment + sum(moments)
+    online_sweep(statistics.gram, statistics.moment, D)
+    return sum(users), residual
+
+
+def past_weight(n_rows, n_seen):
+    """Return the weight of earlier rows beside ``n_rows`` new ones.
+
+    Codes by early atoms are soon forgotten.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of a batch.
+    n_seen : int
+        All rows seen so far, the batch included.
+
+    Returns
+    -------
+    weight : float
+        In [0, 1).
+    """
+    return (1 - n_rows / n_seen) ** FORGETTING
+
+
+class SweepLearner:
+    """Learn atoms by sweeps over all rows: codes, atoms, codes, atoms.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Rows and atoms.
+    stopping : Stopping
+        When to stop.
+    update : callable, (task, coded) -> None
+        Updates the atoms of the task from codes.
+    """
+
+    def __init__(self, task, stopping, update):
+        self.task, self.stopping, self.update = task, stopping, update
+        self.losses, self.n_replaced, self.converged = [], 0, False
+        self.coded = None
+
+    def epoch(self, n_iter):
+        """Code, update the atoms and replace bad ones; return the loss of the codes."""
+        X, D = self.task.X, self.task.D
+        self.coded = code_by_atom(self.task)
+        residual = self.coded.residual
+        energy = np.einsum("ij,ij->", residual, residual)
+        self.losses.append(float(np.sqrt(energy / len(X))))
+        self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
+        self.update(self.task, self.coded)
+        if n_iter < self.stopping.max_iter and not self.converged:
+            n_users = np.diff(self.coded.starts)
+            self.n_replaced = replace_atoms(X, D, n_users, residual)
+        return self.losses[-1]
+
+    def run(self, report):
+        """Learn; return the loss before each sweep, and the statistics of the last."""
+        _run(self, report)
+        return self.losses, _statistics_of(self.task, self.coded)
+
+
+class OnlineLearner:
+    """Learn atoms by passes over batches (Mairal, Bach, Ponce and Sapiro 2010).
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Rows and atoms.
+    stopping : Stopping
+        When to stop.
+    """
+
+    def __init__(self, task, stopping):
+        self.task, self.stopping = task, stopping
+        p, n = task.D.shape
+        self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)))
+        self.losses, self.converged, self.n_seen = [], False, 0
+
+    def epoch(self, n_iter):
+        """Pass once over all rows in batches; return the loss of their codes."""
+        X, D = self.task.X, self.task.D
+        order, energy = self.task.rng.permutation(len(X)), 0.0
+        n_users = np.zeros(len(D), np.int64)
+        for start in range(0, len(X), BATCH):
+            batch = X[order[start : start + BATCH]]
+            self.n_seen += len(batch)
+            weight = past_weight(len(batch), self.n_seen)
+            users, residual = online_step(self.task, batch, self.statistics, weight)
+            energy += np.einsum("ij,ij->", residual, residual)
+            n_users += users
+        self.losses.append(float(np.sqrt(energy / len(X))))
+        last, n_replaced = n_iter == self.stopping.max_iter, 0
+        if not last:
+            n_replaced = replace_atoms(batch, D, n_users, residual)
+        self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
+        return self.losses[-1]
+
+    def run(self, report):
+        """Learn; return the loss of each pass, and the statistics of all rows."""
+        _run(self, report)
+        return self.losses, self.statistics
+
+
+def _run(learner, report):
+    task, stopping = learner.task, learner.stopping
+
+    def restore(D):
+        task.D[:] = D
+
+    def converged():
+        return learner.converged
+
+    learn(learner.epoch, task.D.copy, restore, stopping, report, converged=converged)
+
+
+def _statistics_of(task, coded):
+    shape = (len(task.X), len(task.D))
+    Z = sp.csc_matrix((coded.values, coded.users, coded.starts), shape=shape)
+    return Statistics((Z.T @ Z).toarray(), np.asarray(Z.T @ task.X))
+
+
+def _converged(losses, tol, n_replaced):
+    """Return whether the last sweep lowered the loss by a small share."""
+    small = len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[-2]
+    return losses[-1] == 0 or (tol > 0 and small and not n_replaced)
+
+
+class Learner(NamedTuple):
+    """A way to learn atoms, and its facts.
+
+    Attributes
+    ----------
+    make : callable, (task, stopping) -> learner
+        The learner has ``run(report) -> (losses, statistics)``.
+    summary : str
+        What it is, for the documentation.
+    from_sums : bool
+        Whether atoms are made from sums over rows alone, ``Statistics``; rows can then
+        be seen in batches, or on several machines.
+    """
+
+    make: Callable
+    summary: str
+    from_sums: bool
+
+
+def _sweeps(update):
+    return lambda task, stopping: SweepLearner(task, stopping, update)
+
+
+LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
+    {
+        "ksvd": Learner(_sweeps(update_by_ksvd), "k-SVD", from_sums=False),
+        "aksvd": Learner(
+            _sweeps(update_by_aksvd), "approximate k-SVD", from_sums=False
+        ),
+        "mod": Learner(
+            _sweeps(update_by_mod), "the method of optimal directions", from_sums=True
+        ),
+        "online": Learner(
+            OnlineLearner, f"online, by batches of {BATCH} rows", from_sums=True
+        ),
+    }
+)
+
+
+def learn_dictionary(task: DictionaryTask, learner, stopping: Stopping, report):
+    """Learn the atoms of a task, in place.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Rows and atoms.
+    learner : str
+        Name in ``LEARNERS``.
+    stopping : Stopping
+        When to stop.
+    report : callable, (n_iter, loss) -> bool
+        Called after each sweep; True stops.
+
+    Returns
+    -------
+    losses : list of float
+        Root mean square norm of the residuals before each sweep.
+    statistics : Statistics
+        Of the codes of the last sweep, or of all rows seen online.
+    """
+    return LEARNERS[learner].make(task, stopping).run(report)

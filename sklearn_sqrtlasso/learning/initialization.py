@@ -1,0 +1,175 @@
+"""Initial parameters of the networks, and the unit of the data that they are for."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklearn_sqrtlasso.learning.batches import TrainingData
+from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
+from sklearn_sqrtlasso.models.block import join_block
+from sklearn_sqrtlasso.models.decoders import least_squares_atoms
+from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
+from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
+from sklearn_sqrtlasso.rows.linalg import dense_rows, largest_entry
+
+BLOCK_ROWS = 4096
+MOST_FEATURES = 1024  # beyond it, the span of the rows is not looked for
+MOST_BLOCKS = 5  # that the span is looked for in, spread evenly
+SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
+WEIGHT_SCALE = 1.0  # of what first weights make of rows with entries near 1
+NEAREST = 0.01  # to the bounds of a sigmoid that the mean row is taken
+
+
+def mean_row(X, unit):
+    """Return the mean of the rows, to the bit the same for dense and sparse ones.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    unit : float
+        They are divided by it.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+        In double precision.
+    """
+    total = np.zeros(X.shape[1])
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        total += np.sum(dense_rows(X[rows]) / unit, axis=0, dtype=np.float64)
+    return total / X.shape[0]
+
+
+def span_of(X):
+    """Return the projector on the span of the rows, None where they fill the space.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    span : ndarray of shape (n_features, n_features) or None
+        In the dtype of X.
+    """
+    n_samples, n_features = X.shape
+    largest = largest_entry(X)
+    if (
+        not 1 < n_features <= MOST_FEATURES
+        or n_samples < 2 * n_features
+        or largest == 0
+    ):
+        return None
+    moment = np.zeros((n_features, n_features))
+    blocks = list(gen_batches(n_samples, BLOCK_ROWS))
+    for rows in blocks[:: -(-len(blocks) // MOST_BLOCKS)]:
+        x = X[rows] / X.dtype.type(largest)
+        product = x.T @ x
+        moment += product.toarray() if hasattr(product, "toarray") else product
+    variances, directions = np.linalg.eigh(moment)
+    empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
+    if not empty.any():
+        return None
+    kept = directions[:, ~empty]
+    return (kept @ kept.T).astype(X.dtype)
+
+
+def first_weights(shape, span, rng, dtype):
+    """Return random rotations of the space that the data fill, one below the other.
+
+    Their pseudo-inverse is harmless, which that of random directions is not where there
+    are about as many units as features.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    span : ndarray or None
+        As ``span_of`` returns it.
+    rng : numpy.random.Generator
+        Draws them.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    W : ndarray
+        Rows of unit norm, of the shape and dtype asked for.
+    """
+    W, rank = rng.standard_normal(shape), shape[1]
+    if span is not None:
+        W, rank = W @ span, round(np.trace(span))
+    starts = range(0, len(W), rank)
+    return np.vstack([nearest_tight_frame(W[i : i + rank]) for i in starts]).astype(
+        dtype
+    )
+
+
+def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
+    """Return random layers, or those of the best linear map to given codes.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    data : TrainingData
+        Rows, what they should become, and their unit.
+    alpha : callable, (W) -> float
+        First penalty, or offset for rows divided by the unit, given the weights.
+    rng : numpy.random.Generator
+        Draws the weights.
+
+    Returns
+    -------
+    layers : Layers
+        For rows divided by the unit.
+    """
+    X, n_components = data.X, model.shape[0]
+    if data.coded:  # from random ones, some units end up with another's code
+        W = least_squares_atoms(X, data.target, data.unit).T.astype(X.dtype)
+    else:
+        W = first_weights(model.shape, span_of(X), rng, X.dtype)
+    first, p = alpha(W), {}
+    for name in model.activation.parameters:
+        parameter = model.activation.parameter(name)
+        start = first if parameter.start is None else parameter.start
+        p[name] = np.full(1 if parameter.shared else n_components, start, X.dtype)
+    return Layers(W, model.decoder.atoms(W), p)
+
+
+def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
+    """Return random weights, with biases that restore about the mean row, or zero.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model of the rows as they are.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    unit : float
+        Their unit.
+    init : {"mean", "random"}
+        Whether the mean row is restored.
+    rng : numpy.random.Generator
+        Draws the weights.
+
+    Returns
+    -------
+    parameters : Parameters
+        For rows divided by ``unit``, in the dtype of X.
+    """
+    n_components, n_features = model.shape
+    W, V = rng.standard_normal((2, *model.shape))
+    W *= WEIGHT_SCALE / np.sqrt(n_features)
+    V *= WEIGHT_SCALE / np.sqrt(n_components)
+    b, c = np.zeros(n_components), np.zeros(n_features)
+    inverse = model.decoder.inverse
+    if init == "mean" and inverse is not None:
+        mean = mean_row(X, unit)
+        if not model.decoder.scales:
+            mean = np.clip(mean * unit, NEAREST, 1 - NEAREST)
+        z = 0.5 if not model.encoder.scales else 0.0
+        c = inverse(mean) - z * V.sum(axis=0)
+    encoder, decoder = join_block(W, b), join_block(V, c)
+    return Parameters(encoder.astype(X.dtype), decoder.astype(X.dtype))

@@ -1,0 +1,246 @@
+"""Learn a tight frame in which rows are sparse, and choose where learning begins."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import idct
+from scipy.linalg import eigh
+from sklearn.utils.extmath import randomized_svd
+
+from sklearn_sqrtlasso.learning.loop import Stopping, learn
+from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
+from sklearn_sqrtlasso.rows.blocks import N_PARTS, RowGroups
+from sklearn_sqrtlasso.rows.encode import map_encoded
+from sklearn_sqrtlasso.rows.linalg import divide_rows, largest_entry, unit_near
+
+WIDE = 2000  # features from which a few principal directions are found by sampling
+INERTIA = 1e-10  # weight of the present frame in directions unseen in the data
+SHARPEST = 1e-3  # residual, relative to a row's penalty, that still sharpens its weight
+
+
+class FrameStatistics(NamedTuple):
+    """Sums over rows that a step of learning needs; they add over disjoint rows.
+
+    Attributes
+    ----------
+    moment : ndarray of shape (n_components, n_features)
+        ``sum_i z_i x_i' / t_i``, in units of the data.
+    objective : float
+        ``sum_i t_i + ||alpha * z_i||_1``, in units of the data.
+    n_rows : int
+        Number of rows.
+    """
+
+    moment: np.ndarray
+    objective: float
+    n_rows: int
+
+
+def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
+    """Code the rows of ``X`` and return the statistics of a learning step.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Rows, in the dtype of ``frame``.
+    frame : TightFrame
+        The present frame.
+    groups : RowGroups
+        Rows that share a residual scale.
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
+
+    Returns
+    -------
+    statistics : FrameStatistics
+        Sums over the rows.
+    """
+    moments = np.zeros((N_PARTS, *frame.components.shape))
+
+    def add(block):
+        penalty = np.abs(block.Z) @ frame.alpha
+        scale = np.maximum(block.scale, SHARPEST * penalty)
+        scale[scale == 0] = 1  # rows of zeros
+        moments[block.part] += block.Z.T @ divide_rows(block.X, scale)
+        return float(np.sum(block.scale + penalty, dtype=np.float64))
+
+    objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs)
+    return FrameStatistics(moments.sum(axis=0), sum(objectives), groups.n_rows)
+
+
+def procrustes_frame(moment, components):
+    """Return the tight frame W that maximises ``tr(W' moment)``: its polar factor.
+
+    Directions of which ``moment`` says nothing stay as they are in ``components``.
+
+    Parameters
+    ----------
+    moment : ndarray of shape (n_components, n_features)
+        As in ``FrameStatistics``.
+    components : ndarray of shape (n_components, n_features)
+        The present frame.
+
+    Returns
+    -------
+    components : ndarray of shape (n_components, n_features)
+        The next frame, in double precision.
+    """
+    largest = np.abs(moment).max()
+    if largest == 0:
+        return np.asarray(components, dtype=np.float64)
+    return nearest_tight_frame(moment / largest + INERTIA * components)
+
+
+class FrameLearner:
+    r"""Minimise the square-root-lasso objective over tight frames, by majorisation.
+
+    .. math::
+        \min_{W, Z} \sum_i \sqrt{\|W x_i - z_i\|^2 + \rho_i^2} + \alpha\|z_i\|_1
+
+    Codes are exact. The root is majorised by :math:`\sqrt a \le a/(2t) + t/2`, which
+    leaves a polar factor for W. The objective never rises: a step that would raise it
+    by rounding, or by the bound on the weight of exactly coded rows, is not taken.
+
+    Parameters
+    ----------
+    X, groups, n_jobs
+        As for ``frame_statistics``.
+    frame : TightFrame
+        Where learning begins.
+
+    Attributes
+    ----------
+    frame : TightFrame
+        The present frame.
+    statistics : FrameStatistics
+        Statistics of the rows at the present frame.
+    """
+
+    def __init__(self, X, frame, groups, n_jobs=None):
+        self.X, self.groups, self.n_jobs = X, groups, n_jobs
+        self.frame, self.fall = frame, np.inf
+        self.statistics = self._statistics_at(frame)
+
+    def _statistics_at(self, frame):
+        return frame_statistics(self.X, frame, self.groups, n_jobs=self.n_jobs)
+
+    @property
+    def objective(self):
+        """Mean objective per row at the present frame."""
+        return self.statistics.objective / self.statistics.n_rows
+
+    def step(self, n_iter):
+        """Take a step if it lowers the objective; return the mean objective per row."""
+        W = procrustes_frame(self.statistics.moment, self.frame.components)
+        W = W.astype(self.frame.components.dtype)
+        candidate = self.frame._replace(components=W)
+        new, old = self._statistics_at(candidate), self.statistics
+        fall = old.objective - new.objective
+        self.fall = fall / old.objective if old.objective else fall
+        if fall >= 0:
+            self.frame, self.statistics = candidate, new
+        return self.objective
+
+    def run(self, max_iter, tol, report):
+        """Take steps until the objective falls by a share of ``tol`` or less.
+
+        Parameters
+        ----------
+        max_iter : int
+            Largest number of steps, at least 0.
+        tol : float
+            Relative fall of the objective at which learning stops.
+        report : callable, (n_iter, objective) -> bool
+            Called after each step; True stops.
+
+        Returns
+        -------
+        curve : list of float
+            Mean objective per row before the first step and after each.
+        """
+        first = self.objective
+        history = learn(
+            self.step,
+            lambda: (self.frame, self.statistics),
+            self.restore,
+            Stopping(max_iter, tol),
+            report,
+            converged=lambda: self.fall <= tol,
+        )
+        return [first, *history.losses]
+
+    def restore(self, state):
+        """Return to an earlier frame and its statistics."""
+        self.frame, self.statistics = state
+
+
+def pca_frame(X, n_components, rng):
+    """Return principal directions of the rows about the origin, strongest first.
+
+    Beyond ``n_features`` units, random rotations of the same directions are stacked.
+    """
+    n_features = X.shape[1]
+    if n_features > WIDE and 4 * n_components < min(X.shape):
+        return randomized_svd(X, n_components, random_state=rng)[2]
+    X = X / X.dtype.type(unit_near(largest_entry(X), X.dtype))
+    moment = X.T @ X
+    moment = moment.toarray() if hasattr(moment, "toarray") else moment
+    directions = eigh(moment)[1].T[::-1]
+    directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    n_more = max(0, n_components - n_features)
+    more = random_frame(X, -(-n_more // n_features) * n_features, rng)
+    bases = more.reshape(-1, n_features, n_features)
+    return np.vstack([directions, *map(nearest_tight_frame, bases)])[:n_components]
+
+
+def dct_frame(X, n_components, rng):
+    """Return cosines, lowest frequencies first; separable if features form a square."""
+    n_features = X.shape[1]
+    side = int(np.sqrt(n_features))
+    if side * side != n_features:
+        return _cosines(max(n_components, n_features), n_features)[:n_components]
+    n_waves = max(side, int(np.ceil(np.sqrt(n_components))))
+    waves = _cosines(n_waves, side)
+    order = np.add.outer(np.arange(n_waves), np.arange(n_waves)).ravel()
+    return np.kron(waves, waves)[np.argsort(order, kind="stable")[:n_components]]
+
+
+def _cosines(n_waves, n_points):
+    """Return ``n_waves >= n_points`` sampled cosines, of unit norm."""
+    waves = idct(np.eye(n_waves), axis=1, norm="ortho")[:, :n_points]
+    return waves / np.linalg.norm(waves, axis=1, keepdims=True)
+
+
+def random_frame(X, n_components, rng):
+    """Return Gaussian directions."""
+    return rng.standard_normal((n_components, X.shape[1]))
+
+
+class Init(NamedTuple):
+    """Where a tight frame begins.
+
+    Attributes
+    ----------
+    directions : callable, (X, n_components, rng) -> ndarray
+        Rows of the matrix that is projected on tight frames.
+    summary : str
+        What the directions are, for the documentation.
+    """
+
+    directions: Callable
+    summary: str
+
+
+INITS = MappingProxyType(
+    {
+        "pca": Init(pca_frame, "principal directions about the origin"),
+        "dct": Init(
+            dct_frame,
+            "cosines (separable in two dimensions if the number of features is a "
+            "square, as that of square patches is)",
+        ),
+        "random": Init(random_frame, "Gaussian directions"),
+    }
+)

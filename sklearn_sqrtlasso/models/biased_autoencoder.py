@@ -1,0 +1,389 @@
+"""The biased autoencoder: two layers, each a block with a loss and a gradient."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklearn_sqrtlasso.kernels.sigmoid import l1_norm
+from sklearn_sqrtlasso.models.block import (
+    BlockFunction,
+    join_block,
+    split_block,
+    sum_over_rows,
+)
+from sklearn_sqrtlasso.models.pointwise import Pointwise
+from sklearn_sqrtlasso.rows.blocks import N_PARTS, rows_per_block
+from sklearn_sqrtlasso.rows.linalg import dense_rows
+
+LARGEST_PENALTY = 1e30  # where rows are tiny beside it, all codes are zero anyway
+
+
+class BiasedAutoencoder(NamedTuple):
+    """What is fixed before learning.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    encoder, decoder : Pointwise
+        Activations of the two layers.
+    penalty : float
+        Of the sum of the sizes of a row's codes.
+    gain : float
+        What the decoder's activation is multiplied by; 1 but for rows of another unit.
+    """
+
+    shape: tuple[int, int]
+    encoder: Pointwise
+    decoder: Pointwise
+    penalty: float
+    gain: float = 1.0
+
+
+class Parameters(NamedTuple):
+    """The two blocks; each is a matrix and, after it, a bias, in one flat array.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_components * n_features + n_components,)
+        W, of shape (n_components, n_features), and b.
+    decoder : ndarray of shape (n_components * n_features + n_features,)
+        V, of shape (n_components, n_features), and c.
+    """
+
+    encoder: np.ndarray
+    decoder: np.ndarray
+
+
+class Objective:
+    r"""The mean loss of some rows, and its two blocks.
+
+    .. math::
+        \frac1N \sum_b \|g\,\rho(V^\top z_b + c) - x_b\|_2^2 + \lambda \|z_b\|_1 ,
+        \qquad z_b = \sigma(W x_b + b)
+
+    It is summed over blocks of rows that stay in the cache, in a fixed order: it does
+    not depend on threads.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    pmap : callable, (function, items) -> iterable of results in order
+        ``map``, or that of a team of threads.
+    unit : float, default=1.0
+        Rows are divided by it.
+    """
+
+    def __init__(self, model: BiasedAutoencoder, X, pmap=map, unit=1.0):
+        self.model, self.X, self.pmap, self.unit = model, X, pmap, X.dtype.type(unit)
+        self.n_rows = X.shape[0]
+        n_components, n_features = model.shape  # with codes goes their gradient
+        size = rows_per_block(2 * n_components, n_features, X.dtype.itemsize)
+        self.slices = list(gen_batches(self.n_rows, size))
+        length = -(-len(self.slices) // N_PARTS)
+        self.parts = [
+            self.slices[at : at + length] for at in range(0, len(self.slices), length)
+        ]
+
+    def value(self, parameters: Parameters):
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Both blocks.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
+        return self.encoder_block(parameters.decoder).value(parameters.encoder)
+
+    def codes(self, encoder):
+        """Return the codes of all rows.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+        """
+        W, b = split_block(encoder, self.model.shape)
+        rows = self.pmap(lambda s: self.code(W, b, self.rows(s))[0], self.slices)
+        return np.concatenate(list(rows))
+
+    def encoder_block(self, decoder, *, smooth=True):
+        """Return the loss as a function of the encoder.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            The other block.
+        smooth : bool, default=True
+            Whether the gradient holds that of the penalty.
+
+        Returns
+        -------
+        block : BlockFunction
+            Without a prox.
+        """
+        V, c = split_block(decoder, self.model.shape)
+        by_code = self.model.penalty / self.n_rows if smooth else 0.0
+
+        def share(encoder, rows):
+            x = self.rows(rows)
+            W, b = split_block(encoder, self.model.shape)
+            z, memory = self.code(W, b, x)
+            loss, H, _ = self.residual(V, c, z, x)
+            G = H @ V.T
+            size, sign = self._size(z)
+            if by_code:
+                G += sign * G.dtype.type(by_code)
+            H, by_b = self.model.encoder.pull_back(z, memory, G)
+            return loss + size, H.T @ x, by_b
+
+        def value(encoder, rows):
+            x, z = self.rows(rows), Z[rows]
+            z[:] = self.code(*split_block(encoder, self.model.shape), x)[0]
+            return self.residual(V, c, z, x, gradient=False)[0] + self._size(z)[0]
+
+        def total(encoder):
+            nonlocal coded
+            coded = encoder
+            return block.value(encoder)
+
+        def codes(encoder):
+            return Z if coded is encoder else self.codes(encoder)
+
+        Z = np.empty((self.n_rows, self.model.shape[0]), self.X.dtype)
+        coded = None  # the encoder whose codes are in Z: the last that had its value
+        block = self.block(share, value)
+        return block._replace(value=total, codes=codes)
+
+    def decoder_block(self, Z):
+        """Return the loss as a function of the decoder.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        block : BlockFunction
+            Without a prox.
+        """
+
+        def share(decoder, rows):
+            z, (V, c) = Z[rows], split_block(decoder, self.model.shape)
+            loss, H, by_c = self.residual(V, c, z, self.rows(rows))
+            return loss + sizes[rows.start], z.T @ H, by_c
+
+        def value(decoder, rows):
+            V, c = split_block(decoder, self.model.shape)
+            x = self.rows(rows)
+            loss = self.residual(V, c, Z[rows], x, gradient=False)[0]
+            return loss + sizes[rows.start]
+
+        # Added up as in the encoder's block: what does not rise, does not by rounding.
+        sizes = {rows.start: self._size(Z[rows])[0] for rows in self.slices}
+        return self.block(share, value)
+
+    def codes_block(self, decoder):
+        """Return the loss, times the number of rows, as a function of free codes.
+
+        Codes are in [0, 1], flat, where the penalty is linear; with it in the gradient,
+        a proximal step is ``clip(v - step * (slope + penalty), 0, 1)``.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            The other block.
+
+        Returns
+        -------
+        block : BlockFunction
+            The function, a sum over the rows.
+        """
+        V, c = split_block(decoder, self.model.shape)
+        n_components, penalty = self.model.shape[0], self.model.penalty
+
+        def share(Z, rows):
+            z = Z.reshape(-1, n_components)[rows]
+            loss, H, _ = self.residual(V, c, z, self.rows(rows))
+            by_z = H @ (V.T * V.dtype.type(self.n_rows))
+            return loss + self._size(z)[0], by_z + V.dtype.type(penalty)
+
+        def evaluate(Z):
+            done = list(self.pmap(lambda rows: share(Z, rows), self.slices))
+            gradient = np.concatenate([by_z.ravel() for _, by_z in done])
+            return float(sum(loss for loss, _ in done)) * self.n_rows, gradient
+
+        def prox(Z, step):
+            return np.clip(Z, 0, 1)
+
+        return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
+
+    def rows(self, rows):
+        """Return some rows.
+
+        Parameters
+        ----------
+        rows : slice
+            Which.
+
+        Returns
+        -------
+        x : ndarray of shape (n_rows, n_features)
+            Dense, divided by ``unit``.
+        """
+        x = dense_rows(self.X[rows])
+        return x if self.unit == 1 else x / self.unit
+
+    def code(self, W, b, x):
+        """Return the codes of rows, and what their pull-back wants.
+
+        Parameters
+        ----------
+        W : ndarray of shape (n_components, n_features)
+            Weights.
+        b : ndarray of shape (n_components,)
+            Biases.
+        x : ndarray of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        z : ndarray of shape (n_rows, n_components)
+            Codes.
+        memory : object
+            What the activation remembers.
+        """
+        return self.model.encoder.value(x @ W.T, b)
+
+    def residual(self, V, c, z, x, gradient=True):
+        """Return what rows that are restored from codes add to the loss.
+
+        Parameters
+        ----------
+        V : ndarray of shape (n_components, n_features)
+            Weights.
+        c : ndarray of shape (n_features,)
+            Biases.
+        z : ndarray of shape (n_rows, n_components)
+            Codes.
+        x : ndarray of shape (n_rows, n_features)
+            Rows.
+        gradient : bool, default=True
+            Whether gradients are wanted.
+
+        Returns
+        -------
+        loss : float
+            Squared error, divided by the number of all rows.
+        by_pre : ndarray of shape (n_rows, n_features) or None
+            Gradient with respect to ``z V``.
+        by_c : ndarray of shape (n_features,) or None
+            Gradient with respect to c.
+        """
+        P, memory = self.model.decoder.value(z @ V, c)
+        residual = P if self.model.gain == 1 else P * P.dtype.type(self.model.gain)
+        residual = residual - x
+        loss = float(np.vdot(residual, residual)) / self.n_rows
+        if not gradient:
+            return loss, None, None
+        residual *= residual.dtype.type(2 * self.model.gain / self.n_rows)
+        return loss, *self.model.decoder.pull_back(P, memory, residual)
+
+    def _size(self, z):
+        """Return the penalty of codes, and their signs, 1 if all are positive."""
+        total, n_others = l1_norm(z)
+        sign = np.sign(z) if n_others else 1  # spares two passes of every sigmoid
+        return self.model.penalty / self.n_rows * total, sign
+
+    def block(self, share, value):
+        """Return a sum over the blocks of rows as a function of one block.
+
+        Parameters
+        ----------
+        share : callable, (theta, rows) -> (value, matrix, bias)
+            Part of a slice of the rows in value and gradient.
+        value : callable, (theta, rows) -> float
+            Part of a slice in the value.
+
+        Returns
+        -------
+        block : BlockFunction
+            Without a prox.
+        """
+        return sum_over_rows(share, value, self.pmap, self.parts)
+
+
+def powers_of_unit(model: BiasedAutoencoder):
+    """Return by which powers of the unit of rows W, b, V and c grow.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+
+    Returns
+    -------
+    powers : tuple of int
+        Of W, b, V and c.
+    """
+    inner, outer = int(model.encoder.scales), int(model.decoder.scales)
+    return inner - 1, inner, outer - inner, outer
+
+
+def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
+    """Return parameters for rows of another unit: ``unit`` old units make a new one.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    parameters : Parameters
+        They suit rows ``X``.
+    unit : float
+        Positive number.
+
+    Returns
+    -------
+    parameters : Parameters
+        They do the same to rows ``X * unit``, in units of them.
+    """
+    W, b = split_block(parameters.encoder, model.shape)
+    V, c = split_block(parameters.decoder, model.shape)
+    values = zip((W, b, V, c), powers_of_unit(model), strict=True)
+    W, b, V, c = (value * value.dtype.type(unit**power) for value, power in values)
+    return Parameters(join_block(W, b), join_block(V, c))
+
+
+def rescale_model(model: BiasedAutoencoder, unit):
+    """Return the model of rows divided by ``unit``, of the same objective.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        Model of the rows as they are.
+    unit : float
+        Positive number, at least 1 where the decoder gives pure numbers.
+
+    Returns
+    -------
+    model : BiasedAutoencoder
+        Its objective is that of ``model``, divided by ``unit`` squared.
+    """
+    penalty = model.penalty / unit / (1.0 if model.encoder.scales else unit)
+    gain = model.gain if model.decoder.scales else model.gain / unit
+    return model._replace(penalty=min(penalty, LARGEST_PENALTY), gain=gain)

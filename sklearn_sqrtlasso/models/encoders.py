@@ -1,0 +1,117 @@
+"""Encoders of learnt layers, for coding rows block by block."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
+from sklearn_sqrtlasso.models.pointwise import Pointwise
+from sklearn_sqrtlasso.rows.blocks import rows_per_block
+from sklearn_sqrtlasso.rows.linalg import project_rows
+
+
+class LayerEncoder(NamedTuple):
+    """A layer without bias: ``activation(x W')``.
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        W.
+    positive : bool
+        Whether codes are nonnegative.
+    activation : Activation
+        The map of ``x W'``.
+    p : dict of str to ndarray
+        Its parameters.
+    """
+
+    components: np.ndarray
+    positive: bool
+    activation: Activation
+    p: dict[str, np.ndarray]
+
+    @property
+    def n_components(self):
+        """Number of units."""
+        return len(self.components)
+
+    @property
+    def alpha(self):
+        """Penalty of each unit."""
+        return self.p["alpha"]
+
+    @property
+    def pools_groups(self):
+        """Whether rows of a group share a residual scale."""
+        return self.activation.pools_groups
+
+    @property
+    def whole_groups(self):
+        """Whether a group is encoded at once."""
+        return self.activation.whole_groups
+
+    def rows_per_block(self):
+        """Return the number of rows that are best encoded at a time."""
+        return rows_per_block(*self.components.shape, self.components.itemsize)
+
+    def project(self, x, out=None):
+        """Return ``x W'``, and zeros: what is outside the span of W has no part."""
+        U = project_rows(x, self.components, out)
+        return U, np.zeros(len(U), U.dtype)
+
+    def encode(self, x, groups, workspace, out):
+        """Write the codes of whole groups; return their residual scales, or zeros."""
+        U = project_rows(x, self.components, workspace)
+        rows = ProjectedRows(U, groups, self.positive)
+        out[:], memory = self.activation.value(rows, self.p)
+        if self.activation.at_scale is None:
+            return np.zeros(len(U), U.dtype), None
+        return memory, None
+
+    def shrink_at_scale(self, U, outside, t, out):
+        """Write the codes of a part of a group whose residual scale is t."""
+        rows = ProjectedRows(U, np.array([0, len(U)]), self.positive)
+        out[:] = self.activation.at_scale(rows, self.p, t)
+
+
+class BiasedEncoder(NamedTuple):
+    """A layer with a bias: ``activation(x W' + b)``, entry by entry.
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        W.
+    bias : ndarray of shape (n_components,)
+        The bias b.
+    activation : Pointwise
+        The function of an entry.
+    """
+
+    components: np.ndarray
+    bias: np.ndarray
+    activation: Pointwise
+
+    @property
+    def pools_groups(self):
+        """Rows stand alone."""
+        return False
+
+    @property
+    def whole_groups(self):
+        """Rows stand alone."""
+        return False
+
+    @property
+    def n_components(self):
+        """Number of units."""
+        return len(self.components)
+
+    def rows_per_block(self):
+        """Return the number of rows that are best encoded at a time."""
+        return rows_per_block(*self.components.shape, self.components.itemsize)
+
+    def encode(self, x, groups, workspace, out):
+        """Write the codes of rows; return zeros: they share no residual scale."""
+        U = project_rows(x, self.components, workspace)
+        out[:] = self.activation.value(U, self.bias)[0]
+        return np.zeros(len(U), U.dtype), None

@@ -1,0 +1,139 @@
+"""Tight frames: an encoder whose codes are exact, and the noise level it finds."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.shrinkage import shrink_group, shrink_groups
+from sklearn_sqrtlasso.rows.blocks import rows_per_block
+from sklearn_sqrtlasso.rows.encode import map_encoded
+from sklearn_sqrtlasso.rows.linalg import project_rows, row_norms
+from sklearn_sqrtlasso.theory.noise import noise_std
+
+
+class TightFrame(NamedTuple):
+    """A linear transform whose coefficients are shrunk by the square-root lasso.
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        W, with ``W'W = I`` or, if it has fewer rows than columns, ``WW' = I``.
+    alpha : ndarray of shape (n_components,)
+        Penalty of each unit, pure numbers, in the dtype of ``components``.
+    positive : bool
+        Whether codes are nonnegative.
+    """
+
+    components: np.ndarray
+    alpha: np.ndarray
+    positive: bool
+
+    @property
+    def pools_groups(self):
+        """Rows of a group share a residual scale."""
+        return True
+
+    @property
+    def whole_groups(self):
+        """A long group is encoded block by block."""
+        return False
+
+    @property
+    def n_components(self):
+        """Number of units."""
+        return len(self.components)
+
+    def rows_per_block(self):
+        """Return the number of rows that are best encoded at a time."""
+        return rows_per_block(*self.components.shape, self.components.itemsize)
+
+    def project(self, x, out=None):
+        """Return the coefficients of rows, and the norm outside the span of W.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+        out : ndarray of shape (n_rows, n_components), default=None
+            Where U may be written.
+
+        Returns
+        -------
+        U : ndarray of shape (n_rows, n_components)
+            ``x W'``: what is shrunk.
+        outside : ndarray of shape (n_rows,)
+            ``||x - W'W x||``; zero if W has at least as many rows as columns.
+        """
+        W = self.components
+        U = project_rows(x, W, out)
+        if W.shape[0] >= W.shape[1]:
+            return U, np.zeros(len(U), U.dtype)
+        return U, row_norms(np.asarray(x - U @ W))
+
+    def encode(self, x, groups, workspace, out):
+        """Write the codes of whole groups; return the scale of each row's group."""
+        U, outside = self.project(x, workspace)
+        scale = np.empty(len(U), U.dtype)
+        shrink_groups(U, outside, self.alpha, self.positive, groups, out, scale)
+        return scale, None
+
+    def shrink_at_scale(self, U, outside, t, out):
+        """Write the codes of a part of a group whose residual scale is t."""
+        shrink_group(U, outside, self.alpha, self.positive, t, 1.0, 0, len(U), out)
+
+
+def nearest_tight_frame(A):
+    """Return the tight frame that is nearest to a matrix: its polar factor.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_components, n_features)
+        A matrix with the singular value decomposition ``L S R'``.
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_features)
+        ``L R'``.
+    """
+    left, _, right = np.linalg.svd(A, full_matrices=False)
+    return left @ right
+
+
+def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
+    """Return the noise standard deviation of each row, calibrated for Gaussian noise.
+
+    Parameters
+    ----------
+    X, groups, n_jobs
+        As for ``map_encoded``.
+    frame : TightFrame
+        With one penalty for all units.
+
+    Returns
+    -------
+    sigma : ndarray of shape (n_samples,)
+        Equal in the rows of a group, in units of X.
+    """
+    energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
+    alpha = np.asarray(frame.alpha, dtype=np.float64)
+    scale, seen, spent = np.empty((3, X.shape[0]))
+
+    def count(block):
+        active = block.Z != 0
+        scale[block.rows] = block.scale
+        seen[block.rows] = active @ energy
+        spent[block.rows] = active @ alpha**2
+
+    map_encoded(count, X, frame, groups, n_jobs=n_jobs)
+    places = slice(None) if groups.order is None else groups.order
+    first, n_rows = groups.starts[:-1], np.diff(groups.starts)
+    sigma = noise_std(
+        scale[places][first],
+        np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
+        n_rows * max(0.0, X.shape[1] - energy.sum()),
+        n_rows * energy.sum() - np.add.reduceat(seen[places], first),
+        alpha[0] / np.sqrt(np.sum(energy**2) / energy.sum()),
+    )
+    sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
+    sigma_of_row[places] = np.repeat(sigma, n_rows)
+    return sigma_of_row

@@ -1,0 +1,301 @@
+r"""Solve a square-root-lasso regression by working sets, with a duality gap.
+
+In the units of a design (weights inside the columns), minimise ::
+
+    ||y - X w||_2 + alpha ||w||_1 .
+
+A round solves the problem on a working set of columns through their Gram matrix:
+sweeps of coordinate descent find most of the support and, once few columns are missing,
+an active-set path ends at the exact solution. One product with all columns then
+proves how good it is, and names the columns that are missing.
+
+Where the residual vanishes the objective is not smooth and correlations say nothing.
+So the residual norm is held above a floor that falls round by round: a solution at the
+floor is that of a lasso, and knows which columns it lacks. The last step lets go.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.regression.working_set import WorkingSet
+from sklearn_sqrtlasso.rows.linalg import unit_near
+
+SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
+FIRST = 64  # columns that a round adds at least, if so many are missing
+MANY = 0.1  # share of new columns from which on a round does without an exact end
+ALL = 100  # up to this number of features, all columns are in the working set
+FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+AHEAD = 0.85  # of the threshold: where columns join as long as residuals are small
+MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
+LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
+TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
+
+
+class Fit(NamedTuple):
+    """Coefficients, and the proof of how good they are.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients, in units of y over units of X.
+    sigma : float
+        Root of the weighted mean of squared residuals, in units of y.
+    gap : float
+        Relative duality gap: the objective exceeds its minimum by at most ``gap`` times
+        the objective at zero. A pure number.
+    n_iter : int
+        Number of rounds; each solves on a working set and looks at all features.
+    """
+
+    coef: np.ndarray
+    sigma: float
+    gap: float
+    n_iter: int
+
+
+class Regression:
+    """One target on one design, solved for one penalty after another.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, as ``design.centered`` returns it.
+    positive : bool
+        Whether coefficients are nonnegative.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+    """
+
+    def __init__(self, design, y, positive, coef=None):
+        self.design, self.positive = design, positive
+        self.y_norm = np.linalg.norm(y)
+        self.y = y / (self.y_norm or 1.0)
+        self.direction = None  # of the residual, where it has vanished
+        self.set = WorkingSet(design)
+        self.r, self.c = self.y, design.correlate(self.y)
+        if not np.isfinite(self.c).all():
+            raise FloatingPointError("Products of X are not finite.")
+        self.alpha_max = self._peak(self.c)
+        if design.shape[1] <= ALL:
+            self.set.add(np.arange(design.shape[1]))
+        if coef is not None and self.y_norm > 0:
+            self._start(coef * (design.unit / self.y_norm))
+
+    def _start(self, coef):
+        coef = np.maximum(coef, 0.0) if self.positive else coef
+        new = np.flatnonzero((coef != 0) & ~self.set.is_in)
+        if len(new):
+            self.set.add(new)
+        self.set.start(coef[self.set.features])
+        self._look()
+
+    def _peak(self, c):
+        """Return the largest correlation, in magnitude unless ``positive``."""
+        return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
+
+    def _look(self):
+        """Look at all features from where the coefficients are."""
+        self.r = self.y - self.set.fitted()
+        self.c = self.design.correlate(self.r)
+
+    def _gap(self, alpha, points):
+        """Return the gap by the best of the dual points, given with their products."""
+        if self.positive and np.any(self.set.w < 0):
+            return np.inf
+        dual = 0.0
+        for theta, c in points:
+            over = max(np.linalg.norm(theta), self._peak(c) / alpha)
+            dual = max(dual, self.y @ theta / over if over > 0 else 0.0)
+        norm = np.linalg.norm(self.r)
+        return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
+
+    def _restart(self):
+        self.direction = None
+        self._start(np.zeros(self.design.shape[1]))
+
+    def solve(self, alpha, tol, max_iter):
+        """Return the fit of a penalty, warm-started at that of the penalty before.
+
+        Parameters
+        ----------
+        alpha : float
+            Penalty, at least 0, in units of X; 0 stands for its limit.
+        tol : float
+            Relative duality gap at which rounds end.
+        max_iter : int
+            Largest number of rounds.
+
+        Returns
+        -------
+        fit : Fit
+            The solution, with its gap.
+        """
+        if self.alpha_max == 0:
+            return Fit(np.zeros(self.design.shape[1]), self.y_norm, 0.0, 1)
+        alpha = max(alpha / self.design.unit, LEAST_ALPHA * self.alpha_max)
+        if self.direction is not None:  # the residual is zero for smaller penalties too
+            gap = self._gap(alpha, [self.direction])
+            if gap <= tol:
+                return self._fit(gap, 1)
+            self._restart()
+        first, last = FLOORS
+        norm, gap, converged = np.linalg.norm(self.r), np.inf, False
+        best = self._gap(alpha, [(self.r, self.c)]), self.set.w.copy()
+        floor = anchor = first if norm > first else max(last, norm / 2)
+        n_iter = 0
+        while gap > tol and n_iter < max_iter:
+            n_iter += 1
+            mu = alpha * max(norm, floor)
+            new, worst = self._add_missing(mu, AHEAD if norm < first else 1.0)
+            if worst <= MILD:
+                floor = max(last, min(floor, norm / 2))
+            smooth = max(norm, floor) >= first  # below, sweeps converge slowly
+            exact = not smooth or new <= MANY * len(self.set.w)
+            n_breakpoints = self._round(alpha, anchor, floor, smooth, exact)
+            self._look()
+            anchor = floor
+            if not np.isfinite(self.r).all():  # lost among columns that are nearly one
+                self._restart()
+            norm = np.linalg.norm(self.r)
+            gap = self._gap(alpha, [(self.r, self.c)])
+            if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
+                gap = min(gap, self._let_go(alpha, floor, tol, gap))
+            converged = n_breakpoints == 0 and worst <= MILD
+            if gap <= best[0]:
+                best = gap, self.set.w.copy()
+        if gap > best[0]:
+            gap = self._return_to(*best)
+        return self._fit(gap, n_iter)
+
+    def _return_to(self, gap, w):
+        """Return to the best coefficients that were met, and their gap."""
+        self.direction = None
+        self.set.start(np.append(w, np.zeros(len(self.set.w) - len(w))))
+        self._look()
+        return gap
+
+    def _add_missing(self, mu, share):
+        """Add columns above a share of the threshold.
+
+        Return their number, and the worst correlation, relative to the threshold.
+        """
+        score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
+        worst = score.max(initial=0) / mu
+        missing = np.flatnonzero(score > share * mu)
+        most = max(FIRST, np.count_nonzero(self.set.w))
+        if len(missing) > most:
+            missing = missing[np.argpartition(score[missing], -most)[-most:]]
+        if len(missing):
+            self.set.add(missing)
+        return len(missing), worst
+
+    def _round(self, alpha, anchor, floor, smooth, exact):
+        """Solve on the working set; return the number of breakpoints of the path."""
+        live = self.set.G.diagonal()[: len(self.set.w)] > 0
+        c = np.where(live, self.c[self.set.features], 0)
+        square = self.r @ self.r
+        if smooth and (self.set.n_factored < 0 or not exact):
+            tol = SWEEP_TOL * max(floor, np.sqrt(square))
+            square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
+        if not exact:
+            return 1
+        floors = np.array([anchor**2, floor**2])
+        return self.set.solve(c, square, floors, alpha, self.positive)
+
+    def _let_go(self, alpha, floor, tol, gap):
+        """Step from the floor to the solution; step back if that certifies less."""
+        before = self.set.w.copy(), self.r, self.c
+        for _ in range(2):  # a norm is known to half the digits of that before it
+            self._round(alpha, floor, 0.0, smooth=False, exact=True)
+            self._look()
+            floor = np.linalg.norm(self.r)
+        direction = self.set.sign_direction()
+        c = self.design.correlate(direction)
+        new = self._gap(alpha, [(self.r, self.c), (direction, c)])
+        if new <= max(gap, tol):
+            self.direction = direction, c
+            return new
+        w, self.r, self.c = before
+        self.set.start(w)
+        return gap
+
+    def _fit(self, gap, n_iter):
+        coef = np.zeros(self.design.shape[1])
+        coef[self.set.features] = self.set.w * (self.y_norm / self.design.unit)
+        return Fit(
+            coef, float(np.linalg.norm(self.r) * self.y_norm), float(gap), n_iter
+        )
+
+
+class SolverOptions(NamedTuple):
+    """How to solve: what all penalties and targets of one fit share.
+
+    Attributes
+    ----------
+    positive : bool
+        Whether coefficients are nonnegative.
+    tol : float
+        Relative duality gap at which rounds end.
+    max_iter : int
+        Largest number of rounds of a penalty.
+    """
+
+    positive: bool
+    tol: float
+    max_iter: int
+
+
+def _own_unit(design, y):
+    """Return the target as the columns are, in a unit of its size, unit and mean."""
+    unit = unit_near(np.abs(y).max(initial=0.0))
+    whole = y / unit
+    y, mean = design.centered(whole)
+    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.root * whole):
+        y = np.zeros_like(y)
+    return y, unit, mean
+
+
+def regress(design, y, alphas, options, coef=None):
+    """Return the fits of one target for penalties in turn, and their intercepts.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    alphas : iterable of float
+        Penalties in units of X, the larger ones first: each starts where the one before
+        has ended.
+    options : SolverOptions
+        How to solve.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+
+    Returns
+    -------
+    fits : list of Fit
+        One for each penalty.
+    intercepts : ndarray of shape (n_alphas,)
+        Their intercepts.
+    """
+    y, unit, mean = _own_unit(design, y)
+    coef = None if coef is None else coef / unit
+    regression = Regression(design, y, options.positive, coef)
+    fits, intercepts = [], []
+    for alpha in alphas:
+        fit = regression.solve(alpha, options.tol, options.max_iter)
+        on = np.flatnonzero(fit.coef)
+        shift = (design.means[on] * design.unit) @ fit.coef[on]
+        intercepts.append((mean - shift) * unit)
+        fits.append(fit._replace(coef=fit.coef * unit, sigma=fit.sigma * unit))
+    return fits, np.array(intercepts)
+
+
+def alpha_max(design, y, positive):
+    """Return the smallest penalty at which all coefficients are zero, in units of X."""
+    regression = Regression(design, _own_unit(design, y)[0], positive)
+    return float(regression.alpha_max * design.unit)

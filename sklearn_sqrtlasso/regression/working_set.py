@@ -1,0 +1,109 @@
+"""The working set of a regression: columns, their Gram matrix and its factor."""
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.active_set import (
+    DEPENDENT,
+    factorize,
+    solve_exactly,
+    solve_factored,
+)
+from sklearn_sqrtlasso.kernels.coordinate_descent import sweep_gram
+
+SWEEPS = 100  # of coordinate descent before the exact end
+FEW = 48  # columns up to which they are factored one by one, without a library
+
+
+class WorkingSet:
+    """Columns of a design, their Gram matrix and the coefficients on them."""
+
+    def __init__(self, design):
+        self.design, self.block = design, None
+        self.features = np.empty(0, dtype=np.intp)
+        self.is_in = np.zeros(design.shape[1], dtype=bool)
+        self.G, self.w = np.zeros((0, 0)), np.empty(0)
+        self.L, self.act = np.empty((0, 0)), np.empty(0, dtype=np.intp)
+        self.n_factored = -1  # number of columns in the factor; below 0 without one
+
+    def start(self, w):
+        """Set the coefficients."""
+        self.w, self.n_factored = w, -1
+
+    def add(self, features):
+        """Take in columns of other features, with coefficients zero."""
+        design, size = self.design, len(self.features)
+        block, constant = design.columns(features)
+        design.exclude(features[constant])
+        both = block if self.block is None else design.join([self.block, block])
+        new = size + len(features)
+        if new > len(self.G):
+            G, capacity = self.G, min(max(new, 2 * len(self.G)), design.shape[1])
+            self.G = np.zeros((capacity, capacity))
+            self.G[:size, :size] = G[:size, :size]
+        cross = design.gram(both, block)
+        self.G[:new, size:new] = cross
+        self.G[size:new, :size] = cross[:size].T
+        self.block, self.w = both, np.concatenate([self.w, np.zeros(len(features))])
+        self.features = np.concatenate([self.features, features])
+        self.is_in[features] = True
+
+    def sweep(self, c, square, floor, alpha, positive, tol):
+        """Sweep over the columns; update ``c`` and return the new squared residual."""
+        self.n_factored = -1
+        return sweep_gram(
+            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
+        )
+
+    def solve(self, c, square, floors, alpha, positive):
+        """Follow a path to the exact solution; return the number of breakpoints."""
+        self._factor()
+        most = 10 * len(self.w) + 100
+        _, self.n_factored, n_breakpoints = solve_exactly(
+            self.G, self.w, c, square, floors, alpha, positive,
+            self.L, self.act, self.n_factored, most,
+        )  # fmt: skip
+        return n_breakpoints
+
+    def _factor(self):
+        """Factor the Gram matrix of the active columns, if it is not yet."""
+        k, size = max(self.n_factored, 0), min(len(self.w), self.design.rank)
+        if size > len(self.L):
+            old, size = self.L, min(max(size, 2 * len(self.L)), self.design.rank)
+            self.L = np.empty((size, size))
+            self.L[:k, :k] = old[:k, :k]
+            self.act = np.concatenate([self.act[:k], np.empty(size - k, dtype=np.intp)])
+        if self.n_factored < 0 and not self._factor_at_once(np.flatnonzero(self.w)):
+            self.n_factored = factorize(self.G, self.w, self.L, self.act)
+
+    def _factor_at_once(self, on):
+        """Factor the Gram matrix of many columns; return whether it could be."""
+        if FEW < len(on) <= len(self.L):
+            block = self.G[np.ix_(on, on)]
+            try:
+                factor = np.linalg.cholesky(block)
+            except np.linalg.LinAlgError:
+                factor = np.zeros((1, 1))
+            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
+                self.n_factored = len(on)
+                self.L[: len(on), : len(on)] = factor
+                self.act[: len(on)] = on
+                return True
+        return False
+
+    def fitted(self):
+        """Return the sum of the columns, weighted by the coefficients."""
+        if not len(self.w):
+            return np.zeros(self.design.shape[0])
+        return self.design.apply(self.block, self.w)
+
+    def sign_direction(self):
+        """Return the combination of active columns whose products with them are signs.
+
+        Where the residual vanishes along a path, it does so in this direction.
+        """
+        k, z = self.n_factored, np.zeros(len(self.w))
+        on = self.act[:k]
+        signs = np.sign(self.w[on])
+        solve_factored(self.L, k, signs)
+        z[on] = signs
+        return self.design.apply(self.block, z)

@@ -1,0 +1,236 @@
+"""Encode rows block by block: all their codes, or a function of each coded block."""
+
+import math
+from collections.abc import Callable
+from threading import local
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.shrinkage import (
+    first_guess,
+    group_size,
+    newton_step,
+    noise_share,
+    sum_group,
+)
+from sklearn_sqrtlasso.rows.blocks import (
+    RowGroups,
+    blocks_of_groups,
+    map_blocks,
+    ungrouped,
+)
+
+
+class Encoder(Protocol):
+    """A map of rows to codes; one that pools groups is a ``PoolingEncoder``."""
+
+    @property
+    def n_components(self) -> int:
+        """Number of entries of a code."""
+
+    @property
+    def pools_groups(self) -> bool:
+        """Whether rows of a group share a residual scale."""
+
+    @property
+    def whole_groups(self) -> bool:
+        """Whether a group is encoded at once, however many rows it has."""
+
+    def rows_per_block(self) -> int:
+        """Return the number of rows that are best encoded at a time."""
+
+    def encode(self, x, groups, workspace, out):
+        """Write the codes of whole groups.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+        groups : ndarray of shape (n_groups + 1,)
+            Bounds of the groups.
+        workspace : ndarray of shape (n_rows, n_components)
+            May be overwritten.
+        out : ndarray of shape (n_rows, n_components)
+            Overwritten with the codes.
+
+        Returns
+        -------
+        scale : ndarray of shape (n_rows,)
+            Residual scale of each row's group, 0 where there is none.
+        gap : ndarray of shape (n_rows,) or None
+            Relative duality gap of each row; None where codes are in closed form.
+        """
+
+
+class PoolingEncoder(Encoder, Protocol):
+    """An encoder whose groups share a residual scale."""
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """Penalty of each unit, pure numbers, of shape (n_components,)."""
+
+    @property
+    def positive(self) -> bool:
+        """Whether codes are nonnegative."""
+
+    def project(self, x, out=None):
+        """Return what is shrunk, ``U``, and each row's norm outside the span."""
+
+    def shrink_at_scale(self, U, outside, t, out):
+        """Write the codes of a part of a group whose residual scale is t."""
+
+
+class EncodedBlock(NamedTuple):
+    """Rows of one block with their codes; arrays are valid during the call only.
+
+    Attributes
+    ----------
+    part : int
+        Share of the work: blocks of one part are visited in order, by one thread.
+    rows : slice or ndarray
+        Where the rows stand in the data.
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        The rows.
+    Z : ndarray of shape (n_rows, n_components)
+        Their codes, in the dtype of the data.
+    scale : ndarray of shape (n_rows,)
+        Residual scale t of each row's group, in units of X.
+    gap : ndarray of shape (n_rows,) or None
+        Relative duality gap of each row, where the encoder is iterative.
+    """
+
+    part: int
+    rows: slice | np.ndarray
+    X: np.ndarray
+    Z: np.ndarray
+    scale: np.ndarray
+    gap: np.ndarray | None
+
+
+def encode(X, encoder: Encoder, groups: RowGroups, *, n_jobs=None):
+    """Return the codes of all rows.
+
+    Parameters
+    ----------
+    X, encoder, groups, n_jobs
+        As for ``map_encoded``.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_components)
+        Codes, in the dtype of X.
+    gap : ndarray of shape (n_samples,) or None
+        Relative duality gap of each row, where the encoder is iterative.
+    """
+    Z = np.empty((X.shape[0], encoder.n_components), X.dtype)
+    gaps = _map_encoded(lambda block: block.gap, X, encoder, groups, Z, n_jobs)
+    return Z, None if gaps[0] is None else np.concatenate(gaps)
+
+
+def map_encoded(
+    function: Callable[[EncodedBlock], object],
+    X,
+    encoder: Encoder,
+    groups: RowGroups,
+    *,
+    n_jobs=None,
+) -> list:
+    """Encode rows block by block, and return the function's result for each block.
+
+    Parameters
+    ----------
+    function : callable, (EncodedBlock) -> object
+        Called once for each block, possibly from several threads.
+    X : array, sparse matrix or other rows of shape (n_samples, n_features)
+        Anything with ``shape`` and ``dtype`` that gives rows for ``X[slice]``.
+    encoder : Encoder
+        The map.
+    groups : RowGroups
+        Rows that share a residual scale, if the encoder pools groups.
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
+
+    Returns
+    -------
+    results : list
+        In the order of the blocks.
+    """
+    return _map_encoded(function, X, encoder, groups, None, n_jobs)
+
+
+def _map_encoded(function, X, encoder, groups, out, n_jobs):
+    if not encoder.pools_groups:
+        groups = ungrouped(X.shape[0])
+    size = encoder.rows_per_block()
+    if encoder.whole_groups:
+        size = max(size, int(np.diff(groups.starts).max(initial=0)))
+    blocks = blocks_of_groups(groups.starts, size)
+    scales = _scales_of_long_groups(X, encoder, groups, blocks, n_jobs)
+    direct = out is not None and groups.order is None
+    kept = local()  # a fresh workspace a block would be mapped and unmapped each time
+
+    def encode_block(block):
+        rows, x = _rows_of(X, groups, block)
+        shape = (x.shape[0], encoder.n_components)
+        if getattr(kept, "workspace", None) is None or len(kept.workspace) < shape[0]:
+            kept.workspace = np.empty(shape, X.dtype)
+        workspace = kept.workspace[: shape[0]]
+        Z = out[rows] if direct else np.empty(shape, X.dtype)
+        if block.long_group < 0:
+            scale, gap = encoder.encode(x, block.groups, workspace, Z)
+        else:
+            t, gap = scales[block.long_group], None
+            scale = np.full(shape[0], t, X.dtype)
+            encoder.shrink_at_scale(*encoder.project(x, workspace), t, Z)
+        if out is not None and not direct:
+            out[rows] = Z
+        return function(EncodedBlock(block.part, rows, x, Z, scale, gap))
+
+    return map_blocks(encode_block, blocks, n_jobs)
+
+
+def _scales_of_long_groups(X, encoder, groups, blocks, n_jobs):
+    """Return the residual scale of each group that is longer than a block.
+
+    The rows are projected anew in each pass of Newton's method, so memory stays bounded
+    by a block for each thread.
+    """
+    long_groups = sorted({block.long_group for block in blocks} - {-1})
+    scales = {}
+    for group in long_groups:
+        own = [block for block in blocks if block.long_group == group]
+        scales[group] = _scale_of_long_group(X, encoder, groups, own, n_jobs)
+    return scales
+
+
+def _scale_of_long_group(X, encoder, groups, blocks, n_jobs):
+    def size_of(block):
+        U, outside = encoder.project(_rows_of(X, groups, block)[1])
+        return group_size(U, outside, 0, len(U))
+
+    n_rows = blocks[-1].stop - blocks[0].start
+    size = math.fsum(map_blocks(size_of, blocks, n_jobs))
+    share = noise_share(encoder.alpha, encoder.positive)
+    c, q = first_guess(size, n_rows, encoder.n_components, share, X.dtype.itemsize)
+    falls, met, t = False, False, 0.0
+    while not met:
+        t = math.sqrt(q) / c
+
+        def sums_of(block, t=t):
+            U, outside = encoder.project(_rows_of(X, groups, block)[1])
+            alpha, positive = encoder.alpha, encoder.positive
+            return sum_group(U, outside, alpha, positive, t, c, 0, len(U))
+
+        sums = map_blocks(sums_of, blocks, n_jobs)
+        active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
+        q, falls, met = newton_step(q, falls, n_rows, active, tail)
+    return t
+
+
+def _rows_of(X, groups, block):
+    """Return where the rows of a block stand in the data, and the rows."""
+    rows = slice(block.start, block.stop)
+    if groups.order is not None:
+        rows = groups.order[rows]
+    return rows, X[rows]

@@ -1,0 +1,155 @@
+"""Linear algebra of rows: dense blocks, products, norms, and units of scaling."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+BLOCK_ROWS = 4096  # rows of which squares are held at a time
+
+
+def dense_rows(X, dtype=None):
+    """Return rows as a dense array; the one place where sparse rows become dense.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    dtype : dtype, default=None
+        Wanted dtype; None keeps that of X.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+        The rows; X itself if it is dense and has the dtype.
+    """
+    X = X.toarray() if hasattr(X, "toarray") else X
+    return np.asarray(X, dtype=dtype)
+
+
+def project_rows(X, W, out=None):
+    """Return ``X W'`` of dense or sparse rows as a C-contiguous array.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    W : ndarray of shape (n_components, n_features)
+        What they are multiplied with.
+    out : ndarray of shape (n_rows, n_components), default=None
+        Where the product of dense rows is written.
+
+    Returns
+    -------
+    U : ndarray of shape (n_rows, n_components)
+        The product, ``out`` if it was written there.
+    """
+    if isinstance(X, np.ndarray) and out is not None:
+        return np.matmul(X, W.T, out=out)
+    return np.ascontiguousarray(X @ W.T)
+
+
+def divide_rows(X, scale):
+    """Return dense or sparse rows, each divided by its scale.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    scale : ndarray of shape (n_rows,)
+        Positive numbers.
+
+    Returns
+    -------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        The quotients.
+    """
+    if hasattr(X, "multiply"):
+        return X.multiply(1 / scale[:, None]).tocsr()
+    return X / scale[:, None]
+
+
+def row_norms(X):
+    """Return the l2 norm of each row, without overflow or underflow of squares.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows.
+
+    Returns
+    -------
+    norms : ndarray of shape (n_rows,)
+        In the dtype of X.
+    """
+    largest = np.abs(X).max(axis=1, initial=0)
+    unit = np.where(largest > 0, largest, 1).astype(X.dtype)
+    X = X / unit[:, None]
+    return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
+
+
+def largest_entry(X):
+    """Return the largest absolute value of an entry, without a copy of X.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix
+        Finite numbers, at least one.
+
+    Returns
+    -------
+    largest : float
+        At least 0.
+    """
+    return float(max(X.max(), -X.min()))
+
+
+def unit_near(largest, dtype=np.float64):
+    """Return a unit for numbers of about a size: a power of two, so nothing is rounded.
+
+    Numbers up to ``largest``, divided by it, are at most 1 and their squares neither
+    overflow nor vanish.
+
+    Parameters
+    ----------
+    largest : float or ndarray
+        Absolute value of the largest number, at least 0.
+    dtype : dtype, default=float64
+        Both the unit and its inverse are normal numbers of it.
+
+    Returns
+    -------
+    unit : float or ndarray
+        In [largest, 2 largest], unless a bound of the dtype is in the way; 1 for 0.
+    """
+    bound = np.finfo(dtype).maxexp - 24
+    mantissa, exponent = np.frexp(np.asarray(largest, dtype=np.float64))
+    exponent = np.clip(exponent, -bound, bound)
+    unit = np.where(mantissa > 0, np.ldexp(1.0, exponent), 1.0)
+    return unit if unit.ndim else float(unit)
+
+
+def root_mean_square(X):
+    """Return the root mean square of all entries as ``(size, unit)``.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    size : float
+        Root mean square in units of ``unit``, in [1/2, 1), or 0 where X is zero.
+    unit : float
+        A power of two, 1 where X is zero.
+    """
+    largest = largest_entry(X)
+    if largest == 0:
+        return 0.0, 1.0
+    outer, total = unit_near(largest), 0.0
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        values = X[rows]
+        values = values.data if hasattr(values, "tocsr") else values
+        total += np.sum((values / outer) ** 2.0, dtype=np.float64)
+    size = np.sqrt(total / (X.shape[0] * X.shape[1]))
+    inner = unit_near(size)
+    return float(size / inner), outer * inner

@@ -1,1 +1,0 @@
-"""Algorithms on arrays: codes of many rows, with a certificate."""

@@ -1,0 +1,1 @@
+"""Sparse codes of rows in a dictionary: select atoms, certify, refit."""

@@ -1,0 +1,163 @@
+"""A report of codes: how units are used, and how much refitting would change."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.rows.linalg import dense_rows, unit_near
+from sklearn_sqrtlasso.sparse_coding.dictionary import (
+    CodingOptions,
+    Solution,
+    correlate_rows,
+    make_dictionary,
+)
+from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
+
+BLOCK_ROWS = 1024  # rows refitted at a time
+
+
+class Refit(NamedTuple):
+    """What changes when codes are refitted by least squares on their supports.
+
+    Attributes
+    ----------
+    growth : float
+        Norm of all refitted codes over that of the codes: 1 without shrinkage.
+    growth_by_component : ndarray of shape (n_components,)
+        The same for each component; NaN for components that are never active.
+    explained_variance : float
+        Explained variance of the refitted codes, at most 1.
+    alignment : float
+        ``sum ||x_hat||^2 / sum <x_hat, x>``: below 1 if reconstructions are shrunk.
+    """
+
+    growth: float
+    growth_by_component: np.ndarray
+    explained_variance: float
+    alignment: float
+
+
+class CodeReport(NamedTuple):
+    """How the components of a code are used, and how well the code restores rows.
+
+    Attributes
+    ----------
+    n_components : int
+        Number of components (units, atoms).
+    dead_share : float
+        Share of the components that are zero in all rows.
+    mean_active : float
+        Mean number of nonzero entries of a code.
+    explained_variance : float
+        Explained variance of the reconstruction, at most 1.
+    refit : Refit or None
+        What refitting changes, where it was asked for.
+    """
+
+    n_components: int
+    dead_share: float
+    mean_active: float
+    explained_variance: float
+    refit: Refit | None = None
+
+    def __str__(self):
+        """Return the report as lines of text."""
+        lines = [
+            f"dead components      {self.dead_share:.1%} of {self.n_components}",
+            f"active in a row      {self.mean_active:.1f}",
+            f"explained variance   {self.explained_variance:.3f}",
+        ]
+        if self.refit is not None:
+            lines += [
+                f"  after refitting    {self.refit.explained_variance:.3f}",
+                f"refitted codes are   {self.refit.growth:.3f} times as large",
+                f"alignment            {self.refit.alignment:.3f}",
+            ]
+        return "\n".join(lines)
+
+    def plot(self, ax):
+        """Draw a histogram of how much refitting enlarges each component.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes
+            Where to draw.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+            The same.
+
+        Raises
+        ------
+        ValueError
+            If the report was made without refitting.
+        """
+        if self.refit is None:
+            raise ValueError(
+                "plot shows what refitting changes, and refit is None; use "
+                "sklearn_sqrtlasso.metrics.shrinkage_report."
+            )
+        growth = self.refit.growth_by_component
+        ax.hist(growth[np.isfinite(growth)], bins=30)
+        ax.axvline(1.0, color="black", linestyle="--", linewidth=1)
+        ax.set(xlabel="refitted norm / norm of a component", ylabel="components")
+        return ax
+
+
+def report_refit(X, Z, components, *, positive=False):
+    """Refit codes on their supports, and report how they are used and what changes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows, in double precision.
+    Z : ndarray or sparse matrix of shape (n_samples, n_components)
+        Their codes.
+    components : ndarray of shape (n_components, n_features)
+        Atoms that decode.
+    positive : bool, default=False
+        Whether refitted codes are nonnegative.
+
+    Returns
+    -------
+    report : CodeReport
+        With ``refit``.
+    """
+    unit = unit_near(np.abs(X).max(initial=0.0))
+    dictionary = make_dictionary(components)
+    options = CodingOptions("refit", positive=positive)
+    size, refitted, users = np.zeros((3, len(dictionary.D)))
+    error = refitted_error = energy = overlap = 0.0
+    mean = X.mean(axis=0) / unit
+    spread = float(np.sum((X / unit - mean) ** 2)) or 1.0
+    for start in range(0, len(X), BLOCK_ROWS):
+        z = dense_rows(Z[start : start + BLOCK_ROWS], np.float64) / unit
+        x = X[start : start + BLOCK_ROWS] / unit
+        rows = correlate_rows(x, dictionary)
+        exponent = rows.exponent[:, None]
+        first = Solution(np.ldexp(z, exponent), np.zeros(len(z)))
+        fit = np.ldexp(relax(rows, dictionary, first, options), -exponent)
+        restored = z @ dictionary.D
+        error += np.sum((x - restored) ** 2)
+        refitted_error += np.sum((x - fit @ dictionary.D) ** 2)
+        energy += np.sum(restored**2)
+        overlap += np.sum(restored * x)
+        size += np.sum(z**2, axis=0)
+        refitted += np.sum(fit**2, axis=0)
+        users += np.count_nonzero(z, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.sqrt(np.where(size > 0, refitted / size, np.nan))
+    refit = Refit(
+        growth=float(np.sqrt(refitted.sum() / size.sum())) if size.any() else 1.0,
+        growth_by_component=growth,
+        explained_variance=float(1 - refitted_error / spread),
+        alignment=float(energy / overlap) if overlap else 1.0,
+    )
+    return CodeReport(
+        n_components=len(users),
+        dead_share=float(np.mean(users == 0)),
+        mean_active=float(users.sum() / len(X)),
+        explained_variance=float(1 - error / spread),
+        refit=refit,
+    )

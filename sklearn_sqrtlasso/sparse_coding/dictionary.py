@@ -1,0 +1,143 @@
+"""A dictionary of atoms, the rows that it codes, and codes with their certificate."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.rows.linalg import dense_rows
+
+KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
+MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
+
+
+class Dictionary(NamedTuple):
+    """Atoms, and their inner products.
+
+    Attributes
+    ----------
+    D : ndarray of shape (n_components, n_features)
+        Atoms as rows, in double precision.
+    G : ndarray of shape (n_components, n_components)
+        ``D D'``.
+    """
+
+    D: np.ndarray
+    G: np.ndarray
+
+
+class CodingOptions(NamedTuple):
+    """How rows are coded.
+
+    Attributes
+    ----------
+    selector : str
+        A name in ``SELECTORS``.
+    alpha : float
+        Penalty, threshold or residual norm, as the selector has it.
+    n_nonzero : int
+        Number of atoms, or 0 where ``alpha`` decides.
+    phi : float
+        Share of the shrinkage that is kept, in [0, 1].
+    positive : bool
+        Whether codes are nonnegative.
+    max_iter : int
+        Most active sets that are tried for a row that its path does not solve, and
+        most supports of thresholding with inversion.
+    tol : float
+        Relative duality gap up to which a row is solved.
+    """
+
+    selector: str
+    alpha: float = 0.0
+    n_nonzero: int = 0
+    phi: float = 0.0
+    positive: bool = False
+    max_iter: int = 1000
+    tol: float = 1e-8
+
+
+class CorrelatedRows(NamedTuple):
+    """Rows of a block, with what every selector needs of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows in double precision, some scaled by a power of two.
+    C : ndarray of shape (n_rows, n_components)
+        ``X D'``.
+    energy : ndarray of shape (n_rows,)
+        ``||x||^2``.
+    exponent : ndarray of shape (n_rows,)
+        Power of two that each row was multiplied with.
+    """
+
+    X: np.ndarray
+    C: np.ndarray
+    energy: np.ndarray
+    exponent: np.ndarray
+
+
+class Solution(NamedTuple):
+    """Codes with their certificate.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    gap : ndarray of shape (n_rows,)
+        Relative duality gap of a selector with a penalty; 0 where another selector
+        came to its end, infinite where it did not.
+    mu : ndarray of shape (n_rows,) or None
+        Penalty of the lasso that the codes minimise; None without a penalty.
+    refitted : bool
+        Whether the codes are least squares on their supports already.
+    """
+
+    Z: np.ndarray
+    gap: np.ndarray
+    mu: np.ndarray | None = None
+    refitted: bool = False
+
+
+def make_dictionary(components):
+    """Return atoms with their inner products.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        Atoms.
+
+    Returns
+    -------
+    dictionary : Dictionary
+        In double precision.
+    """
+    D = np.require(components, np.float64, KERNEL_READY)
+    return Dictionary(D, D @ D.T)
+
+
+def correlate_rows(X, dictionary):
+    """Return rows with their correlations, scaled where squares would not fit.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    dictionary : Dictionary
+        Atoms.
+
+    Returns
+    -------
+    rows : CorrelatedRows
+        The rows.
+    """
+    X = np.require(dense_rows(X), np.float64, KERNEL_READY)
+    with np.errstate(over="ignore", under="ignore"):
+        energy = np.einsum("ij,ij->i", X, X)
+    exponent = np.zeros(len(X), np.int64)
+    odd = ~((energy > 1 / MODEST) & (energy < MODEST))
+    if odd.any() and X[odd].any():
+        exponent[odd] = -np.frexp(np.abs(X[odd]).max(axis=1))[1]
+        X = np.ldexp(X, exponent[:, None])
+        energy = np.einsum("ij,ij->i", X, X)
+    return CorrelatedRows(X, X @ dictionary.D.T, energy, exponent)

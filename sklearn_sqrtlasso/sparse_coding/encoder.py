@@ -1,0 +1,85 @@
+"""Code rows by a dictionary in both stages: select atoms, then refit their weights."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.sparse_coding.dictionary import (
+    CodingOptions,
+    Dictionary,
+    Solution,
+    correlate_rows,
+)
+from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
+from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+
+CORRELATION_BYTES = 2**18  # correlations of a block stay in cache beside the atoms
+FEWEST_ROWS, MOST_ROWS = 64, 512  # of a block
+
+
+def code_rows(X, dictionary: Dictionary, options: CodingOptions):
+    """Code rows by both stages.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        Rows.
+    dictionary : Dictionary
+        Atoms.
+    options : CodingOptions
+        How to code.
+
+    Returns
+    -------
+    solution : Solution
+        Refitted codes in double precision, with the certificate and the penalty of the
+        first stage.
+    """
+    rows = correlate_rows(X, dictionary)
+    first = SELECTORS[options.selector].select(rows, dictionary, options)
+    Z = relax(rows, dictionary, first, options)
+    if rows.exponent.any():
+        Z = np.ldexp(Z, -rows.exponent[:, None])
+    mu = None if first.mu is None else np.ldexp(first.mu, -rows.exponent)
+    return Solution(Z, first.gap, mu)
+
+
+class DictionaryEncoder(NamedTuple):
+    """The map of rows to codes in a dictionary, as ``rows.encode`` wants it.
+
+    Attributes
+    ----------
+    dictionary : Dictionary
+        Atoms.
+    options : CodingOptions
+        How to code.
+    """
+
+    dictionary: Dictionary
+    options: CodingOptions
+
+    @property
+    def pools_groups(self):
+        """Rows stand alone."""
+        return False
+
+    @property
+    def whole_groups(self):
+        """Rows stand alone."""
+        return False
+
+    @property
+    def n_components(self):
+        """Number of atoms."""
+        return len(self.dictionary.D)
+
+    def rows_per_block(self):
+        """Return the number of rows that are best encoded at a time."""
+        size = CORRELATION_BYTES // (8 * self.n_components)
+        return max(FEWEST_ROWS, min(size, MOST_ROWS))
+
+    def encode(self, x, groups, workspace, out):
+        """Write the codes of rows; return zeros, and the duality gap of each row."""
+        solution = code_rows(x, self.dictionary, self.options)
+        out[:] = solution.Z
+        return np.zeros(len(out)), solution.gap

@@ -1,0 +1,165 @@
+"""Lasso and square-root lasso codes of rows in a dictionary, with duality gaps.
+
+Rows follow their lasso paths together, watching near atoms only. A row whose gap does
+not close follows its path once more, watching all atoms; if it breaks down again, among
+atoms that are nearly the same, an active-set method solves it in the space of the row.
+"""
+
+import math
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from sklearn_sqrtlasso.kernels.lasso_gap import lasso_gaps
+from sklearn_sqrtlasso.kernels.lasso_path import follow_lasso_paths
+
+VIOLATION = 1e-10  # violation of an atom's condition, relative to it, that is rounding
+EXPLAINED = 1e-13  # share of a row below which its residual is rounding
+DEPENDENT = 1e-13  # share of an atom outside of the span of others that is rounding
+LEAST_PENALTY = (
+    1e-10  # penalty, relative to that of a zero code, below which it is raised
+)
+
+
+def solve_lassos(X, dictionary, C, alpha, root, options):
+    """Minimise ``1/2 ||x - z D||^2 + alpha ||z||_1`` for each row.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows.
+    dictionary : Dictionary
+        Atoms.
+    C : ndarray of shape (n_rows, n_components)
+        ``X D'``.
+    alpha : ndarray of shape (n_rows,)
+        Penalty of each row.
+    root : bool
+        Whether to minimise ``||x - z D|| + alpha ||z||_1`` instead.
+    options : CodingOptions
+        Say whether codes are nonnegative, when a row is solved, and how many active
+        sets may be tried.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    gap : ndarray of shape (n_rows,)
+        Duality gap of each row, relative to the objective of a zero code.
+    norm : ndarray of shape (n_rows,)
+        Norm of each residual.
+    """
+    Z, dual = np.empty_like(C), np.empty_like(X)
+    gap, norm = np.empty(len(X)), np.empty(len(X))
+
+    def certify(at, z, y, gaps, norms):
+        lasso_gaps(
+            X[at], *dictionary, C[at], z, y, alpha[at], root, options.positive,
+            gaps, norms,
+        )  # fmt: skip
+
+    def follow(at, screen):
+        follow_lasso_paths(
+            X[at], *dictionary, C[at], alpha[at], root, options.positive, screen,
+            Z[at], dual[at],
+        )  # fmt: skip
+        certify(at, Z[at], dual[at], gap[at], norm[at])
+
+    def unsolved():
+        return np.flatnonzero(~(gap <= options.tol))
+
+    follow(slice(None), True)
+    for i in unsolved():
+        follow(slice(i, i + 1), False)
+    for i in unsolved():
+        z = np.where(np.isfinite(Z[i]), Z[i], 0.0)
+        y = active_set_code(
+            X[i], dictionary.D, alpha[i], root, options.positive, options.max_iter, z
+        )
+        found, left = np.empty(1), np.empty(1)
+        certify(slice(i, i + 1), z[None], y[None], found, left)
+        if not gap[i] <= found[0]:
+            Z[i], gap[i], norm[i] = z, found[0], left[0]
+    return Z, gap, norm
+
+
+def _minimum_on_active_set(x, A, signs, alpha, root):
+    """Return the minimiser for given signs: a code, or a direction, and a dual point.
+
+    On an active set the code is ``z - mu d`` and the residual ``left + mu q``, with
+    ``A q = signs``. Where the objective falls for good along a direction, the code is
+    None.
+    """
+    Q, R = np.linalg.qr(A.T)
+    if len(A) > len(x) or abs(R[-1, -1]) <= DEPENDENT * np.linalg.norm(A[-1]):
+        others = np.linalg.lstsq(A[:-1].T, A[-1], rcond=None)[0]
+        return None, signs[-1] * np.append(-others, 1.0), None
+    half, fit = solve_triangular(R, signs, trans="T"), Q.T @ x
+    q, left = Q @ half, x - Q @ fit
+    left = left - Q @ (Q.T @ left)  # again: what is left may be small
+    size = np.linalg.norm(left)
+    left, size = (
+        (left, size) if size > EXPLAINED * np.linalg.norm(x) else (0 * left, 0.0)
+    )
+    mu = alpha
+    if root:
+        slack = 1 - alpha**2 * (q @ q)
+        if slack <= 0:  # the code falls faster than the residual grows
+            return None, -solve_triangular(R, half), None
+        mu = alpha * size / math.sqrt(slack)
+    return solve_triangular(R, fit - mu * half), None, left + mu * q if size else q
+
+
+def active_set_code(x, D, alpha, root, positive, max_iter, z):
+    """Minimise the objective of a row by an active-set method, in the space of the row.
+
+    The path works on the Gram matrix, which squares how nearly alike two atoms are.
+    Here the active atoms are solved for by their triangular factor: slower, with more
+    digits. The objective falls from one active set with signs to the next.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_features,)
+        Row.
+    D : ndarray of shape (n_components, n_features)
+        Atoms.
+    alpha, root, positive
+        As for ``follow_lasso_paths``.
+    max_iter : int
+        Most active sets.
+    z : ndarray of shape (n_components,)
+        Where to begin; overwritten by the code.
+
+    Returns
+    -------
+    y : ndarray of shape (n_features,)
+        Direction of the residual, known also where the residual itself is rounding.
+    """
+    top = (D @ x).max() if positive else np.abs(D @ x).max()
+    unit = np.linalg.norm(x) if root else 1.0
+    alpha = max(alpha, LEAST_PENALTY * top / unit)
+    active, signs, y = np.flatnonzero(z), np.sign(z[z != 0]), x
+    for _ in range(max_iter):
+        while len(active):
+            code = z[active]
+            goal, move, y = _minimum_on_active_set(x, D[active], signs, alpha, root)
+            move = move if goal is None else goal - code
+            with np.errstate(divide="ignore", invalid="ignore"):
+                reach = np.where(signs * move < 0, -code / move, np.inf)
+            first = np.argmin(reach)
+            if goal is not None and reach[first] >= 1:
+                z[active] = goal
+                break
+            z[active] = code + min(reach[first], 1e300) * move
+            z[active[first]] = 0.0
+            active, signs = np.delete(active, first), np.delete(signs, first)
+        y = y if len(active) else x
+        c = D @ y
+        penalty = abs(c[active]).max() if len(active) else alpha * unit
+        size = np.array(c if positive else np.abs(c))
+        size[active] = 0
+        enters = int(np.argmax(size))
+        if size[enters] <= penalty * (1 + VIOLATION):
+            break
+        active, signs = np.append(active, enters), np.append(signs, np.sign(c[enters]))
+    return y

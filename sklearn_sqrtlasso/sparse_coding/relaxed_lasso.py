@@ -1,0 +1,63 @@
+"""Relaxed lasso: refit codes on their supports, without part of their shrinkage."""
+
+import numpy as np
+
+from sklearn_sqrtlasso.kernels.refit import refit_rows
+from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary
+from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
+
+
+def relax(rows, dictionary, solution, options):
+    r"""Refit codes on their supports, up to a share ``phi`` of their shrinkage.
+
+    .. math::
+        \min_z \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1
+        \quad\text{on the support of the code,}
+
+    exact also where a sign changes on the way. Codes without a penalty go the share
+    :math:`1 - \phi` of the straight way to least squares.
+
+    Parameters
+    ----------
+    rows : CorrelatedRows
+        Rows.
+    dictionary : Dictionary
+        Atoms.
+    solution : Solution
+        Codes of the first stage.
+    options : CodingOptions
+        Say how much shrinkage is kept, and whether codes are nonnegative.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_rows, n_components)
+        Refitted codes; no residual is larger than that of the first stage.
+    """
+    Z, _, mu, refitted = solution
+    phi, positive = options.phi, options.positive
+    if phi == 1 or refitted:
+        return Z
+    out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
+    refit_rows(rows.X, *dictionary, Z, phi, out, turned)
+    if positive:
+        turned |= (out < 0).any(axis=1)
+    if turned.any() and (positive or (mu is not None and phi > 0)):
+        for i in np.flatnonzero(turned):
+            penalty = 0.0 if mu is None else phi * mu[i]
+            fit = _lasso_on_support(rows, dictionary, i, Z[i], penalty, options)
+            out[i] = fit if mu is not None else phi * Z[i] + (1 - phi) * fit
+    return out
+
+
+def _lasso_on_support(rows, dictionary, i, z, penalty, options):
+    """Return the lasso of a row on the support of a code, or the code if as good."""
+    support, x = np.flatnonzero(z), rows.X[i]
+    part = Dictionary(dictionary.D[support], dictionary.G[np.ix_(support, support)])
+    C, penalty = rows.C[i][support][None], np.array([penalty])
+    codes, _, norm = solve_lassos(rows.X[i : i + 1], part, C, penalty, False, options)
+    allowed = not (options.positive and np.any(z < 0))
+    if allowed and not norm[0] < np.linalg.norm(x - z[support] @ part.D):
+        return z
+    fit = np.zeros_like(z)
+    fit[support] = codes[0]
+    return fit

@@ -1,0 +1,207 @@
+"""Selectors of atoms: which atoms code a row, and everything that is true of each.
+
+To add one, write a function ``(rows, dictionary, options) -> Solution`` and name it in
+a row of ``SELECTORS``. Constraints, error messages, tests and documentation are made
+from the row.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.stats import norm as gaussian
+
+from sklearn_sqrtlasso.kernels.matching_pursuit import match_rows
+from sklearn_sqrtlasso.kernels.refit import threshold_and_invert
+from sklearn_sqrtlasso.sparse_coding.dictionary import Solution
+from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
+from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
+
+LARGEST = 1e150  # penalty from which every code is zero, so that its square is finite
+
+
+class Selector(NamedTuple):
+    """One way to select the atoms of a row, and its facts.
+
+    Attributes
+    ----------
+    select : callable, (rows, dictionary, options) -> Solution
+        Codes rows by atoms.
+    summary : str
+        What it minimises or does, in reStructuredText.
+    alpha_unit : {"pure", "correlation", "data"} or None
+        Unit of ``alpha``: a pure number for atoms of unit norm, that of ``x D'``, or
+        that of the rows; None if ``alpha`` is not used.
+    pivotal : bool
+        Whether there is a penalty that pure noise of any level chooses.
+    takes_count : {"never", "optional", "required"}
+        Whether ``n_nonzero_coefs`` may or must be given.
+    certified : bool
+        Whether codes minimise a convex objective and have a duality gap.
+    closed_form : bool
+        Whether codes are a formula of ``x D'``, the same for every dictionary, which
+        can be exported to a graph of array operations.
+    """
+
+    select: Callable[..., Solution]
+    summary: str
+    alpha_unit: Literal["pure", "correlation", "data"] | None
+    pivotal: bool = False
+    takes_count: Literal["never", "optional", "required"] = "never"
+    certified: bool = False
+    closed_form: bool = False
+
+
+def _scaled(alpha, rows):
+    """Return a penalty in the unit of the data for each row, as the row is scaled."""
+    with np.errstate(over="ignore"):
+        return np.minimum(np.ldexp(float(alpha), rows.exponent), LARGEST)
+
+
+def _solve(rows, dictionary, options, root):
+    alpha = np.full(len(rows.X), options.alpha)
+    alpha = alpha if root else _scaled(options.alpha, rows)
+    Z, gap, norm = solve_lassos(rows.X, dictionary, rows.C, alpha, root, options)
+    return Solution(Z, gap, alpha * norm if root else alpha)
+
+
+def lasso(rows, dictionary, options):
+    """Minimise ``1/2 ||x - z D||^2 + alpha ||z||_1``."""
+    return _solve(rows, dictionary, options, root=False)
+
+
+def sqrt_lasso(rows, dictionary, options):
+    """Minimise ``||x - z D|| + alpha ||z||_1``."""
+    return _solve(rows, dictionary, options, root=True)
+
+
+def _pursue(rows, dictionary, options, recursive):
+    most = options.n_nonzero or min(dictionary.D.shape)
+    residual_energy = np.zeros(len(rows.X))
+    if not options.n_nonzero:
+        residual_energy = _scaled(options.alpha, rows) ** 2
+    Z = np.empty_like(rows.C)
+    match_rows(
+        dictionary.G, rows.C, rows.energy, min(most, *dictionary.D.shape),
+        residual_energy, recursive, options.positive, Z,
+    )  # fmt: skip
+    return _least_squares(rows, dictionary, options, Z)
+
+
+def _least_squares(rows, dictionary, options, Z):
+    """Return least squares on a support as they are, or as nonnegative ones."""
+    if options.positive:
+        Z = relax(rows, dictionary, Solution(Z, None), options._replace(phi=0.0))
+    return Solution(Z, np.zeros(len(Z)), refitted=True)
+
+
+def omp(rows, dictionary, options):
+    """Take the atom that correlates most with the residual, one after the other."""
+    return _pursue(rows, dictionary, options, recursive=False)
+
+
+def ols(rows, dictionary, options):
+    """Take the atom that lowers the residual most, one after the other."""
+    return _pursue(rows, dictionary, options, recursive=True)
+
+
+def topk(rows, dictionary, options):
+    """Keep the largest entries of ``x D'``."""
+    sizes = rows.C if options.positive else np.abs(rows.C)
+    k = min(options.n_nonzero, sizes.shape[1])
+    places = np.argpartition(sizes, -k, axis=1)[:, -k:]
+    Z = np.zeros_like(rows.C)
+    kept = np.take_along_axis(rows.C, places, axis=1)
+    kept = np.maximum(kept, 0) if options.positive else kept
+    np.put_along_axis(Z, places, kept, axis=1)
+    return Solution(Z, np.zeros(len(Z)))
+
+
+def threshold(rows, dictionary, options):
+    """Soft-threshold the entries of ``x D'`` at ``alpha``."""
+    sizes = rows.C if options.positive else np.abs(rows.C)
+    sizes = np.maximum(sizes - _scaled(options.alpha, rows)[:, None], 0)
+    return Solution(np.copysign(sizes, rows.C) + 0.0, np.zeros(len(sizes)))
+
+
+# False alarm rates tuned for each n_features / n_components (Maleki 2009).
+FALSE_ALARMS = MappingProxyType(
+    {
+        "delta": (0.05, 0.11, 0.21, 0.41, 0.5, 0.6, 0.7, 0.8, 0.93),
+        "rate": (0.0015, 0.002, 0.004, 0.011, 0.015, 0.02, 0.027, 0.035, 0.043),
+    }
+)
+NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard Gaussian
+
+
+def iti(rows, dictionary, options):
+    """Threshold ``z + (x - z D) D'``, code by least squares, until the support stays.
+
+    The threshold is tuned to the shape of the dictionary, in units of the residual's
+    correlations; with ``n_nonzero`` that many entries are kept instead.
+    """
+    p, n = dictionary.D.shape
+    rate = np.interp(n / p, FALSE_ALARMS["delta"], FALSE_ALARMS["rate"])
+    factor = float(gaussian.isf(rate / 2) / NORMAL_MEDIAN)
+    Z, n_iter = np.empty_like(rows.C), np.empty(len(rows.X), np.int64)
+    most = min(options.n_nonzero or n, n, p)
+    k = most if options.n_nonzero else 0
+    threshold_and_invert(
+        dictionary.G, rows.C, most, k, factor, options.positive, options.max_iter,
+        Z, n_iter,
+    )  # fmt: skip
+    gap = np.where(n_iter < options.max_iter, 0.0, np.inf)
+    return _least_squares(rows, dictionary, options, Z)._replace(gap=gap)
+
+
+SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
+    {
+        "sqrt_lasso": Selector(
+            sqrt_lasso,
+            r":math:`\min_z \|x - zD\|_2 + \alpha \|z\|_1`",
+            alpha_unit="pure",
+            pivotal=True,
+            certified=True,
+        ),
+        "lasso": Selector(
+            lasso,
+            r":math:`\min_z \tfrac12\|x - zD\|_2^2 + \alpha \|z\|_1`",
+            alpha_unit="correlation",
+            certified=True,
+        ),
+        "omp": Selector(
+            omp,
+            "orthogonal matching pursuit, ``n_nonzero_coefs`` atoms, or as many as "
+            r"bring the norm of the residual down to :math:`\alpha`",
+            alpha_unit="data",
+            takes_count="optional",
+        ),
+        "ols": Selector(
+            ols,
+            "the same, each time by the atom that lowers the residual most",
+            alpha_unit="data",
+            takes_count="optional",
+        ),
+        "topk": Selector(
+            topk,
+            r"the ``n_nonzero_coefs`` largest entries of :math:`xD^\top`",
+            alpha_unit=None,
+            takes_count="required",
+            closed_form=True,
+        ),
+        "iti": Selector(
+            iti,
+            "iterative thresholding with inversion, of ``n_nonzero_coefs`` entries, or "
+            "by a threshold tuned to random atoms",
+            alpha_unit=None,
+            takes_count="optional",
+        ),
+        "threshold": Selector(
+            threshold,
+            r":math:`\operatorname{soft}(x D^\top, \alpha)`",
+            alpha_unit="correlation",
+            closed_form=True,
+        ),
+    }
+)
