@@ -120,8 +120,9 @@ def test_other_estimators_restore_patch_by_patch():
     pipeline = make_pipeline(FunctionTransformer(), PCA(63)).fit(rows)
     restored = denoise_image(pipeline, picture(), groups=None)
     assert_allclose(restored, picture(), atol=1e-6)
+    assert_array_equal(denoise_image(pipeline, picture()), restored)
     with pytest.raises(TypeError, match=r"groups='all' needs.*Pipeline"):
-        denoise_image(pipeline, picture())
+        denoise_image(pipeline, picture(), groups="all")
 
 
 def test_a_read_only_image_is_not_touched():
@@ -160,8 +161,16 @@ def test_memory_stays_within_a_few_images():
         (np.zeros((9, 9)), {"step": 9}, r"step must be an integer in \[1, 8\].*got 9"),
         (np.zeros((9, 9)), {"step": 2.5}, r"step must be an integer.*got 2.5"),
         (np.zeros((9, 9)), {"patch_size": (4, 4)}, "16 features.*fitted on 64"),
-        (np.zeros((9, 9)), {"groups": "some"}, "groups must be None or 'all'.*'some'"),
-        (np.zeros((9, 9)), {"groups": np.zeros(4)}, "groups must be None or 'all'"),
+        (
+            np.zeros((9, 9)),
+            {"groups": "some"},
+            "groups must be 'auto', 'all' or None.*'some'",
+        ),
+        (
+            np.zeros((9, 9)),
+            {"groups": np.zeros(4)},
+            "groups must be 'auto', 'all' or None",
+        ),
     ],
 )
 def test_refuses(image, options, message):

@@ -45,7 +45,7 @@ SIDES = ("encoder", "decoder")
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
-@list_choices(activation=POINTWISE, scheme=SCHEMES, method=METHODS)
+@list_choices({"activation": POINTWISE, "scheme": SCHEMES, "method": METHODS})
 class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     r"""Learn to restore rows by nested alternating minimisation, each layer in its way.
 
@@ -75,14 +75,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Map :math:`\sigma` of :math:`v = Wx + b`, entry by entry; not used with
         ``binary``.
 
-        <choices of activation>
+        <choices of activation>.
     decoder_activation : str, default="sigmoid"
         Map :math:`\rho`, of the same names but "sign". "sigmoid" restores rows of
         numbers between 0 and 1; "identity" any rows.
     binary : {"subgradient", "smoothstep", "relaxed"}, default=None
         How to learn codes that are 0 or 1; None for codes that are numbers.
 
-        <choices of scheme>
+        <choices of scheme>.
 
         With "relaxed", bits are flipped one by one where that lowers the objective, the
         encoder is a logistic regression for each bit, and both layers are then learnt
@@ -103,7 +103,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Inner methods. "adam" on both sides learns fastest on images, see the user
         guide.
 
-        <choices of method>
+        <choices of method>.
     prox : {"smooth", "exact"}, default="smooth"
         Whether the penalty of the encoder takes part in the gradient, or by its exact
         proximal map, for sigmoid codes only. "exact" costs several passes a step, and

@@ -6,15 +6,15 @@ import textwrap
 WIDTH = 88
 
 
-def list_choices(**tables):
+def list_choices(tables):
     """Write the rows of tables into the docstring of a class.
 
-    A line ``<choices of NAME>`` becomes a list of the names of a table, each with the
+    A line ``<choices of NAME>.`` becomes a list of the names of a table, each with the
     summary of its row.
 
     Parameters
     ----------
-    **tables : mapping of str to record
+    tables : dict of str to mapping of str to record
         Tables by the name that the docstring uses; the records have a ``summary``.
 
     Returns
@@ -29,7 +29,7 @@ def list_choices(**tables):
             lines = []
             for name, row in table.items():
                 lines += textwrap.wrap(
-                    f'- "{name}": {row.summary}',
+                    f'- "{name}": {row.summary}.',
                     WIDTH,
                     initial_indent=indent,
                     subsequent_indent=indent + "  ",
@@ -39,7 +39,7 @@ def list_choices(**tables):
             return "\n".join(lines)
 
         if cls.__doc__ is not None:  # python -OO removes docstrings
-            cls.__doc__ = re.sub(r"( *)<choices of (\w+)>", items, cls.__doc__)
+            cls.__doc__ = re.sub(r"( *)<choices of (\w+)>\.", items, cls.__doc__)
         return cls
 
     return decorate

@@ -1,4 +1,4 @@
-"""Encoders of which rows may share a noise level: the methods that take ``groups``."""
+"""Encoders whose rows may share a noise level: their methods take ``groups``."""
 
 from sklearn.utils.metaestimators import available_if
 

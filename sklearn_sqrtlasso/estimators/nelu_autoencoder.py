@@ -43,7 +43,7 @@ LEARN_ALPHA = ("per_unit", "shared")
 HEAD_START = 0.5  # of "pivotal", if learnt: at all of it, units begin as dead ones
 
 
-@list_choices(activation=ACTIVATIONS)
+@list_choices({"activation": ACTIVATIONS})
 class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     r"""Learn to restore rows through sparse codes that follow each row's own noise.
 
@@ -84,7 +84,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     activation : str, default="nelu"
         Map from :math:`Wx` to the code:
 
-        <choices of activation>
+        <choices of activation>.
 
         The pointwise ones, from "relu" on, are functions of :math:`v = Wx - \alpha`.
         "topk" keeps as many entries as "nelu" can keep at the same penalty.

@@ -56,7 +56,7 @@ def _is_certified(estimator):
     return True
 
 
-@list_choices(selector=SELECTORS, learner=LEARNERS)
+@list_choices({"selector": SELECTORS, "learner": LEARNERS})
 class RelaxedSparseCoder(BaseEncoder):
     r"""Code rows by few atoms, with weights that are not shrunk.
 
@@ -80,7 +80,7 @@ class RelaxedSparseCoder(BaseEncoder):
     selector : str, default="sqrt_lasso"
         What chooses the support.
 
-        <choices of selector>
+        <choices of selector>.
     alpha : float or "pivotal", default="pivotal"
         What the selector calls :math:`\alpha`, at least 0. A pure number for
         "sqrt_lasso" and atoms of unit norm; "pivotal", for "sqrt_lasso" only, codes 19
@@ -97,7 +97,7 @@ class RelaxedSparseCoder(BaseEncoder):
     learner : {"ksvd", "aksvd", "mod", "online"}, default="ksvd"
         How atoms of unit norm are learnt from codes.
 
-        <choices of learner>
+        <choices of learner>.
     max_iter : int, default=30
         Largest number of sweeps over the rows, at least 1.
     tol : float, default=1e-4

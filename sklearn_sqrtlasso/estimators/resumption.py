@@ -1,4 +1,4 @@
-"""How learning resumes: what is carried over from earlier fits, and what is refused.
+"""How learning resumes: what is carried over from earlier fits, what is refused.
 
 ``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume; everything
 else begins anew. What is carried over are the fitted attributes: components and other

@@ -30,7 +30,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, whatever the groups
 
 
-@list_choices(init=INITS)
+@list_choices({"init": INITS})
 class SqrtLassoTransform(GroupedEncoder):
     r"""Learn a tight frame in which rows are sparse, and code rows by it.
 
@@ -62,7 +62,7 @@ class SqrtLassoTransform(GroupedEncoder):
     init : str or array-like of shape (n_components, n_features), default="pca"
         Where learning begins; directions are projected on the constraint.
 
-        <choices of init>
+        <choices of init>.
     max_iter : int, default=100
         Largest number of learning steps of ``fit``; 0 keeps the init.
     tol : float, default=1e-4

@@ -1,4 +1,4 @@
-"""From an approximate to the exact square-root-lasso solution, by active-set paths.
+"""From an approximate to the exact square-root-lasso solution, by active sets.
 
 Any coefficients are the exact solution for slightly wrong correlations. Correct the
 correlations in proportion to a time that runs from 0 to 1, and the solution follows a

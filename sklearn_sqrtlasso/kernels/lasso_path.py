@@ -38,7 +38,7 @@ import numpy as np
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 DEPENDENT = 1e-11  # share of an atom's energy outside of the span of the active atoms
-LOST_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
+TINY_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
 MET = 1e-20  # share of a row below which it is met, and no atom is missing
 LOST = 1e-11  # penalty, relative to the largest, below which lines are rounding
 STAGE = 0.5  # share of the penalty to which a choice of near atoms lasts
@@ -276,7 +276,7 @@ def code_at_penalty(x, zero, D, M, active, code, k, nu, lost, z, y):
 
 
 @step
-def new_stage(c, G, workspace, code, lines, places, k, mu, share, both):
+def new_stage(c, G, room, code, lines, places, k, mu, share, both):
     """Draw the lines of the atoms that may enter soon; return their number and S."""
     ls, d, signs, w = code[0], code[1], code[2], code[3]
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
@@ -285,8 +285,8 @@ def new_stage(c, G, workspace, code, lines, places, k, mu, share, both):
         w[i] = ls[i] - mu * d[i]
     combine(c, G, active, w, -1.0, k, v)
     n = choose_near_atoms(v, active, k, mu, share * mu, both, near, where)
-    height = workspace.shape[0] // c.shape[0]
-    S = workspace[: height * n].reshape(height, n)
+    height = room.shape[0] // c.shape[0]
+    S = room[: height * n].reshape(height, n)
     for i in range(k):
         at[i] = where[active[i]]
         gather(G, active[i], near, n, S, i)
@@ -307,8 +307,8 @@ def allocate(p, n):
     for j in range(size):
         places[4, j] = j
     lines, code, zero = np.zeros((4, p)), np.zeros((5, size)), np.zeros(size)
-    M, workspace = np.empty((most + 1, most + 1)), np.empty((most + 1) * p)
-    return lines, code, zero, places, M, workspace
+    M, room = np.empty((most + 1, most + 1)), np.empty((most + 1) * p)
+    return lines, code, zero, places, M, room
 
 
 @kernel
@@ -341,14 +341,12 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         itself is lost in rounding.
     """
     p, most, both = D.shape[0], min(D.shape[0], D.shape[1]), 0.0 if positive else 1.0
-    lines, code, zero, places, M, workspace = allocate(p, D.shape[1])
+    lines, code, zero, places, M, room = allocate(p, D.shape[1])
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
     active, at, near, order = places[0], places[1], places[2], places[4]
     pace, share = STAGE if screen else 0.0, NEAR if screen else -1.0
-    mask = (
-        np.int64(2.0 ** math.ceil(math.log2(p))) - 1
-    )  # space for the index of an atom
+    mask = np.int64(2.0 ** math.ceil(math.log2(p))) - 1  # the bits of an atom's index
     for row in range(X.shape[0]):
         x, c = X[row], C[row]
         k, n, S, blocked, top, free[0] = 0, 0, M, False, largest(c, both), 0.0
@@ -359,15 +357,13 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
             place, fe, fa = key & mask, 0.0, 0.0
             enters, sign = entry(e, a, free, place, both, mu)
             leaves, leaver = first_to_leave(ls, d, signs, k, mu)
-            if energy < LOST_ENERGY * whole:
+            if energy < TINY_ENERGY * whole:
                 energy = refine(x, D, M, active, signs, ls, w, r, k, 0.0)
                 enters = 0.0 if energy < MET * whole else enters
             nu = root_penalty(alpha[row], energy, steep, mu) if root else alpha[row]
             then, end = max(enters, leaves), max(nu, LOST * top)
             if max(then, end) < floor:
-                n, S = new_stage(
-                    c, G, workspace, code, lines, places, k, floor, share, both
-                )
+                n, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
                 floor, blocked = pace * floor, False
                 continue
             if then <= end:
@@ -391,5 +387,5 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
             if h < 0:
                 k, floor = k - 1, mu if blocked else floor  # they may enter now
                 remove_atom(M, S, n, code, places, free, leaver, k)
-        nu, lost = min(nu, mu) if k > 0 else 0.0, LOST_ENERGY * whole
+        nu, lost = min(nu, mu) if k > 0 else 0.0, TINY_ENERGY * whole
         code_at_penalty(x, zero, D, M, active, code, k, nu, lost, out[row], dual[row])

@@ -1,4 +1,4 @@
-"""Learnt parameters of an activation: penalties of units, factors, steps, offsets.
+"""How the penalty of a unit, and other parameters of an activation, are learnt.
 
 Each is learnt as a real number without bounds ("raw"), and mapped to allowed values.
 """

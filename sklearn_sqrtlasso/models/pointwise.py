@@ -1,4 +1,4 @@
-"""Pointwise activations: functions of ``u + b``, entry by entry, of a layer with bias.
+"""Pointwise activations of a layer with a bias: functions of ``u + b``.
 
 To add one, write its value and its slope and name them in a row of ``POINTWISE``.
 Constraints of both autoencoders, tests and documentation are made from the row.

@@ -167,10 +167,14 @@ def gaps_of_rows(X, encoder, groups: RowGroups, *, n_jobs=None):
 
     Parameters
     ----------
-    X, groups, n_jobs
-        As for ``map_encoded``.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
     encoder : PoolingEncoder
         One whose codes are to minimise the shrinkage problem.
+    groups : RowGroups
+        Rows that share a residual scale.
+    n_jobs : int, default=None
+        Threads, in the sense of joblib.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A dictionary of atoms, the rows that it codes, and codes with their certificate."""
+"""A dictionary, the rows that it codes, and codes with their certificate."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Code rows by a dictionary in both stages: select atoms, then refit their weights."""
+"""Code rows by a dictionary in two stages: select atoms, refit their weights."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Selectors of atoms: which atoms code a row, and everything that is true of each.
+"""Selectors: which atoms code a row, and everything that is true of each way.
 
 To add one, write a function ``(rows, dictionary, options) -> Solution`` and name it in
 a row of ``SELECTORS``. Constraints, error messages, tests and documentation are made

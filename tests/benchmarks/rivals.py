@@ -143,7 +143,7 @@ def torch_adam(X, n_components, seed, seconds, rate):
 
 def in_turns(X, n_components, seed, seconds, given, monkeypatch):
     """Learn by nested alternating minimisation; each block counts as an evaluation."""
-    count, plain = [0], biased_autoencoder.summed
+    count, plain = [0], biased_autoencoder.sum_over_rows
 
     def counting(*given):
         block = plain(*given)
@@ -159,7 +159,7 @@ def in_turns(X, n_components, seed, seconds, given, monkeypatch):
             evaluate=counted(block.evaluate), value=counted(block.value)
         )
 
-    monkeypatch.setattr(biased, "summed", counting)
+    monkeypatch.setattr(biased_autoencoder, "sum_over_rows", counting)
     coder = ANAMOAutoencoder(
         n_components, alpha=ALPHA, random_state=seed, tol=0, **given
     )
@@ -168,5 +168,5 @@ def in_turns(X, n_components, seed, seconds, given, monkeypatch):
         before = count[0]
         coder.partial_fit(X)
         budget.note(coder.loss_curve_[-1], count[0] - before)
-    monkeypatch.setattr(biased, "summed", plain)
+    monkeypatch.setattr(biased_autoencoder, "sum_over_rows", plain)
     return budget

@@ -45,7 +45,7 @@ def bare_products(X, batch_size):
             for start in range(0, N_ROWS, batch_size):
                 half = batch_size // 2
                 parts = [X[start : start + half], X[start + half : start + batch_size]]
-                each(multiply, parts)
+                pmap(multiply, parts)
 
     return epoch
 

@@ -10,9 +10,9 @@ from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, l1_norm, pull_back_sigmo
 each_dtype = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
-def sigmoid(U, alpha):
+def sigmoid(U, b):
     Z = np.full_like(U, np.nan)
-    SIGMOIDS[U.itemsize](U, alpha, Z)
+    SIGMOIDS[U.itemsize](U, b, Z)
     return Z
 
 
@@ -22,9 +22,9 @@ def test_the_sigmoid_is_that_of_scipy(dtype):
     U = (rng.standard_normal((40, 5)) * np.geomspace(1e-9, 30, 40)[:, None]).astype(
         dtype
     )
-    alpha = rng.standard_normal(5).astype(dtype)
-    expected = expit((U - alpha).astype("f8"))
-    assert_allclose(sigmoid(U, alpha), expected, rtol=4 * eps)
+    b = rng.standard_normal(5).astype(dtype)
+    expected = expit((U + b).astype("f8"))
+    assert_allclose(sigmoid(U, b), expected, rtol=4 * eps)
 
 
 @each_dtype
@@ -40,10 +40,10 @@ def test_no_input_is_too_large_for_the_sigmoid(dtype):
 def test_the_pull_back_is_that_of_the_formula(dtype):
     rng, eps = np.random.default_rng(0), np.finfo(dtype).eps
     U, G = rng.standard_normal((2, 7, 5)).astype(dtype)
-    Z, H, by_alpha = sigmoid(U, U[0]), np.empty_like(U), np.empty_like(U[0])
-    pull_back_sigmoid(Z, G, H, by_alpha)
+    Z, H, by_b = sigmoid(U, U[0]), np.empty_like(U), np.empty_like(U[0])
+    pull_back_sigmoid(Z, G, H, by_b)
     assert_allclose(H, G * Z * (1 - Z), rtol=8 * eps)
-    assert_allclose(by_alpha, -H.sum(axis=0), rtol=1e3 * eps, atol=100 * eps)
+    assert_allclose(by_b, H.sum(axis=0), rtol=1e3 * eps, atol=100 * eps)
 
 
 @each_dtype

@@ -103,7 +103,7 @@ def test_threads_change_no_bit():
     found = []
     for n_jobs in (1, 2, 3):
         with thread_map(n_jobs) as pmap:
-            block = Objective((model, X, pmap)).encoder_block(parameters.decoder)
+            block = Objective(model, X, pmap).encoder_block(parameters.decoder)
             found.append(block.evaluate(parameters.encoder))
     for value, gradient in found[1:]:
         assert value == found[0][0]

@@ -1,4 +1,4 @@
-"""RowGroups, blocks and threads: each row is visited once, in order, whoever does it."""
+"""Groups, blocks and threads: each row is visited once, in order, by whoever."""
 
 import time
 from itertools import pairwise
