@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
-from sklearn_sqrtlasso.estimators.validation import resolve_groups
+from sklearn_sqrtlasso.estimators.validation import check_group_mode, resolve_groups
 from sklearn_sqrtlasso.rows.blocks import N_PARTS
 
 CHUNK = 4096  # patches handed at a time to an estimator that is not of this package
@@ -204,11 +204,10 @@ class Patches:
 
 def _check_groups(estimator, groups):
     """Return "all" or None for an estimator."""
+    check_group_mode(groups, ("auto", "all"))
     takes_groups = isinstance(estimator, GroupedEncoder)
-    if isinstance(groups, str) and groups == "auto":
+    if groups == "auto":
         return "all" if takes_groups else None
-    if not (groups is None or (isinstance(groups, str) and groups == "all")):
-        raise ValueError(f"groups must be 'auto', 'all' or None, got {groups!r}.")
     if groups is not None and not takes_groups:
         raise TypeError(
             f"groups={groups!r} needs an estimator whose rows may share a noise level, "

@@ -9,6 +9,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_sqrtlasso.estimators.validation import check_group_mode
 from sklearn_sqrtlasso.rows.linalg import dense_rows
 from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport, report_refit
 
@@ -160,8 +161,7 @@ def denoising_scorer(
         raise ValueError(f"metric must be one of {sorted(METRICS)}, got {metric!r}.")
     if data_range is not None:
         _check_range(data_range)
-    if not (groups is None or (isinstance(groups, str) and groups == "all")):
-        raise ValueError(f"groups must be None or 'all', got {groups!r}.")
+    check_group_mode(groups, ("all",))
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     noise = Noise(tuple(levels.tolist()), bool(relative), seed)
     return partial(

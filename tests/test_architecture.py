@@ -9,6 +9,14 @@ from pathlib import Path
 import pytest
 
 import sklearn_sqrtlasso
+from sklearn_sqrtlasso.learning.alternating import METHODS
+from sklearn_sqrtlasso.learning.binarization import SCHEMES
+from sklearn_sqrtlasso.learning.dictionary import LEARNERS
+from sklearn_sqrtlasso.learning.tight_frame import INITS
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS
+from sklearn_sqrtlasso.models.decoders import DECODERS
+from sklearn_sqrtlasso.models.pointwise import POINTWISE
+from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 ROOT = Path(sklearn_sqrtlasso.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -162,6 +170,21 @@ def test_functions_have_few_arguments(path):
 def test_arguments_have_names(path):
     for function in functions(path):
         assert function.args.kwarg is None or function.name in HAND_ON, function.name
+
+
+def names_of_tables():
+    tables = (ACTIVATIONS, POINTWISE, DECODERS, SELECTORS, LEARNERS, METHODS, SCHEMES)
+    return {name for table in (*tables, INITS) for name in table}
+
+
+@each_file
+def test_no_name_of_a_table_is_tested(path):
+    names = names_of_tables()  # what is true of a row is said in the row
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            found = {side.value for side in sides if isinstance(side, ast.Constant)}
+            assert not found & names, ast.unparse(node)
 
 
 @each_file

@@ -164,12 +164,12 @@ def test_memory_stays_within_a_few_images():
         (
             np.zeros((9, 9)),
             {"groups": "some"},
-            "groups must be 'auto', 'all' or None.*'some'",
+            "groups must be None or 'auto' or 'all'.*'some'",
         ),
         (
             np.zeros((9, 9)),
             {"groups": np.zeros(4)},
-            "groups must be 'auto', 'all' or None",
+            "groups must be None or 'auto' or 'all'",
         ),
     ],
 )

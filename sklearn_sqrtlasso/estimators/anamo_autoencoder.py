@@ -39,7 +39,8 @@ from sklearn_sqrtlasso.rows.blocks import thread_map, ungrouped
 from sklearn_sqrtlasso.rows.linalg import root_mean_square
 
 PATIENCE = 5  # outer iterations without a fall of the loss
-DECODERS = {name: row for name, row in POINTWISE.items() if not row.is_step}
+DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
+WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
 WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
 SIDES = ("encoder", "decoder")
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
@@ -207,7 +208,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "encoder_activation": [StrOptions(set(POINTWISE))],
-        "decoder_activation": [StrOptions(set(DECODERS))],
+        "decoder_activation": [StrOptions(set(DECODER_ACTIVATIONS))],
         "binary": [StrOptions(set(SCHEMES)), None],
         "width": [Interval(Real, 0, None, closed="neither"), None],
         "n_encoder_steps": [Interval(Integral, 1, None, closed="left")],
@@ -318,11 +319,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         """Refuse parameters that do not go together."""
         method = self.encoder_method
         if self.prox == "exact":
-            if self.encoder_activation != "sigmoid" or self.binary is not None:
+            if self.encoder_activation not in WITH_EXACT or self.binary is not None:
                 raise ValueError(
-                    "prox='exact' is for encoder_activation='sigmoid' and binary=None, "
-                    f"got encoder_activation={self.encoder_activation!r} and "
-                    f"binary={self.binary!r}: set prox='smooth'."
+                    f"prox='exact' is for encoder_activation among {WITH_EXACT} and "
+                    f"binary=None, got encoder_activation={self.encoder_activation!r} "
+                    f"and binary={self.binary!r}: set prox='smooth'."
                 )
             if method not in WITH_PROX:
                 raise ValueError(

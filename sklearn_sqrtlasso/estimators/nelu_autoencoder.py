@@ -25,7 +25,7 @@ from sklearn_sqrtlasso.learning.adam import Adam, Moments, Schedule, n_batches, 
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS, unrolled
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
 from sklearn_sqrtlasso.models.encoders import LayerEncoder
 from sklearn_sqrtlasso.models.shrinkage_gap import gaps_of_rows
@@ -374,14 +374,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return TrainingData(X, target, Z is not None, groups, 1.0, None)
 
     def _activation(self):
+        activation = ACTIVATIONS[self.activation]
         if self.n_unrolled is None:
-            return ACTIVATIONS[self.activation]
-        if self.activation != "nelu":
+            return activation
+        if activation.unrolled is None:
+            exact = [name for name, row in ACTIVATIONS.items() if row.unrolled]
             raise ValueError(
-                "n_unrolled replaces the exact shrinkage of activation='nelu', got "
+                f"n_unrolled replaces the exact shrinkage of activation in {exact}, got "
                 f"activation={self.activation!r}; set n_unrolled=None."
             )
-        return unrolled(self.n_unrolled)
+        return activation.unrolled(self.n_unrolled)
 
     def _model(self, shape, coded):
         """Return the model; if it learns codes, the decoder has no part in it."""

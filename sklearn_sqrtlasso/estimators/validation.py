@@ -198,13 +198,30 @@ def check_dictionary(dictionary, n_components, n_features):
     return D
 
 
+def check_group_mode(groups, modes):
+    """Refuse ``groups`` that is not one of a few words, or None.
+
+    Parameters
+    ----------
+    groups : None or str
+        What was given.
+    modes : tuple of str
+        Allowed words.
+    """
+    if groups is None or (isinstance(groups, str) and groups in modes):
+        return
+    words = " or ".join(repr(mode) for mode in modes)
+    raise ValueError(f"groups must be None or {words}, got {groups!r}.")
+
+
 def warn_unsolved_rows(gap, tol, max_iter):
     """Warn once of the rows that were not solved, if there are any.
 
     Parameters
     ----------
     gap : ndarray of shape (n_samples,)
-        Relative duality gap of each row.
+        Relative duality gap of each row; infinite where a selector without a
+        certificate did not come to its end.
     tol : float
         Gap up to which a row is solved.
     max_iter : int
@@ -213,16 +230,24 @@ def warn_unsolved_rows(gap, tol, max_iter):
     unsolved = ~(gap <= tol)
     if unsolved.any():
         worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
-        warnings.warn(
+        message = (
             f"{np.sum(unsolved)} of {len(gap)} rows were not solved to "
-            f"transform_tol={tol:g} within transform_max_iter={max_iter}; the worst is "
-            f"row {worst} with a relative duality gap of {gap[worst]:.1e}. Atoms that "
-            "are nearly alike, or an alpha close to 0, make this likely: remove such "
-            "atoms, or raise alpha, transform_max_iter or transform_tol. duality_gap(X)"
-            " returns the gap of each row.",
-            ConvergenceWarning,
-            stacklevel=5,
+            f"transform_tol={tol:g} within transform_max_iter={max_iter}"
         )
+        if gap[worst] < np.inf:
+            message += (
+                f"; the worst is row {worst} with a relative duality gap of "
+                f"{gap[worst]:.1e}. Atoms that are nearly alike, or an alpha close to "
+                "0, make this likely: remove such atoms, or raise alpha, "
+                "transform_max_iter or transform_tol. duality_gap(X) returns the gap of"
+                " each row."
+            )
+        else:
+            message += (
+                f", row {worst} among them: its support still changed. Raise "
+                "transform_max_iter, or use another selector."
+            )
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def warn_unsolved_fits(gaps, tol, max_iter):

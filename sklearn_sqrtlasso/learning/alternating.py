@@ -101,6 +101,30 @@ class Search:
         return bool(self.block.value(moved) <= self.best + model)
 
 
+class Iterate(NamedTuple):
+    """A point of an accelerated method.
+
+    Attributes
+    ----------
+    y : ndarray
+        Where the next step starts.
+    gradient : ndarray
+        Gradient at y.
+    x : ndarray
+        Where the step before has led, without momentum.
+    s : float
+        Nesterov's sequence: 1 without momentum.
+    fresh : bool
+        Whether momentum has just restarted.
+    """
+
+    y: np.ndarray
+    gradient: np.ndarray
+    x: np.ndarray
+    s: float = 1.0
+    fresh: bool = True
+
+
 def _accelerated(search, solver, momentum=True):
     """Take accelerated proximal gradient steps that restart when they should.
 
@@ -108,33 +132,33 @@ def _accelerated(search, solver, momentum=True):
     than the start sends the search back to the best one, first without momentum, then
     with a shorter step. To ask for a fall each time would be to forbid momentum.
     """
-    step, n_steps = solver.step, solver.n_steps
-    automatic, y = step is None, search.theta
-    value, gradient = search.block.evaluate(y)
-    search.see(y, value)
-    home, before, s, fresh, worst, smooth = gradient, y, 1.0, True, value, automatic
+    step, start, automatic = solver.step, search.theta, solver.step is None
+    worst, gradient = search.block.evaluate(start)
+    search.see(start, worst)
     if automatic:
         if not np.any(gradient):  # says nothing about steps to come
             return
         step = search.memory.get("step") or CAREFUL * search.first_step(gradient)
         first = search.memory.setdefault("first", step)
-    for n in range(n_steps):
-        x = search.move(y, gradient, step)
-        faster = (1 + np.sqrt(1 + 4 * s * s)) / 2 if momentum else 1.0
-        weight = y.dtype.type((s - 1) / faster if momentum else 0.0)
-        if n == n_steps - 1:
+    now = best = Iterate(start, gradient, start)
+    smooth = automatic
+    for n in range(solver.n_steps):
+        x = search.move(now.y, now.gradient, step)
+        if n == solver.n_steps - 1:
             smooth &= search.see(x, search.block.value(x)) or n > 0
             break
-        turns = momentum and np.vdot(gradient, x - before) > 0
-        following = x if turns else x + weight * (x - before)
-        value, gradient = search.block.evaluate(following)
-        if search.see(following, value):
-            home = gradient
+        s = (1 + np.sqrt(1 + 4 * now.s * now.s)) / 2 if momentum else 1.0
+        weight = x.dtype.type((now.s - 1) / s if momentum else 0.0)
+        turns = momentum and np.vdot(now.gradient, x - now.x) > 0
+        y = x if turns else x + weight * (x - now.x)
+        value, gradient = search.block.evaluate(y)
+        if search.see(y, value):
+            best = Iterate(y, gradient, y)
         if value <= worst or not automatic:
-            y, before, s, fresh = following, x, 1.0 if turns else faster, turns
+            now = Iterate(y, gradient, x, 1.0 if turns else s, turns)
         else:
-            step, smooth = step * (SHORTER if fresh else 1.0), False
-            y, before, gradient, s, fresh = search.theta, search.theta, home, 1.0, True
+            step, smooth = step * (SHORTER if now.fresh else 1.0), False
+            now = best
     if automatic:
         step *= SHORTER if search.best == worst else LONGER if smooth else 1.0
         step = step if step >= LEAST * first else first

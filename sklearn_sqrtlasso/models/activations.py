@@ -82,6 +82,8 @@ class Activation(NamedTuple):
         Whether the pull-back is not the derivative.
     certified : bool
         Whether codes are to minimise the square-root lasso, so that they have a gap.
+    unrolled : callable, (n_steps) -> Activation, or None
+        The same by a fixed number of proximal steps.
     """
 
     value: Callable
@@ -97,6 +99,7 @@ class Activation(NamedTuple):
     whole_groups: bool = False
     surrogate: bool = False
     certified: bool = False
+    unrolled: Callable | None = None
 
     @property
     def alpha_has_unit(self):
@@ -302,6 +305,7 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             at_scale=_nelu_at_scale,
             pools_groups=True,
             certified=True,
+            unrolled=unrolled,
         ),
         "nelu_adaptive": Activation(
             _adaptive,

@@ -35,6 +35,10 @@ class Pointwise(NamedTuple):
         Whether it is constant but for jumps: no layer before it can be fitted to rows.
     inverse : callable, (z) -> u, or None
         The inverse function, where there is one in closed form.
+    curvature : float
+        Bound of the second derivative of a function whose values are positive: the
+        penalty of its codes is smooth then, and has an exact proximal map. Infinite
+        where there is none.
     with_width : callable, (width) -> Pointwise, or None
         The same with another width, where it has one.
     default_width : float or None
@@ -48,6 +52,7 @@ class Pointwise(NamedTuple):
     surrogate: bool = False
     is_step: bool = False
     inverse: Callable | None = None
+    curvature: float = np.inf
     with_width: Callable | None = None
     default_width: float | None = None
 
@@ -182,6 +187,7 @@ POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
             ":math:`1 / (1 + e^{-v})`, a pure number",
             scales=False,
             inverse=logit,
+            curvature=1 / (6 * np.sqrt(3)),
         ),
         "tanh": pointwise(
             np.tanh,

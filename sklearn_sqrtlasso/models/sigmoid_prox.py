@@ -36,7 +36,7 @@ def largest_exact_step(objective: Objective):
         return np.inf
     total = sum(objective.pmap(moment, objective.slices)).astype(np.float64)
     top = float(np.linalg.eigvalsh(total)[-1]) / objective.n_rows
-    return CONTRACTION * 6 * np.sqrt(3) / (penalty * top)
+    return CONTRACTION / (objective.model.encoder.curvature * penalty * top)
 
 
 def exact_prox(objective: Objective, largest):

@@ -295,7 +295,7 @@ def regress(design, y, alphas, options, coef=None):
     return fits, np.array(intercepts)
 
 
-def alpha_max(design, y, positive):
+def largest_penalty(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
     regression = Regression(design, _own_unit(design, y)[0], positive)
     return float(regression.alpha_max * design.unit)

@@ -15,11 +15,11 @@ def _moments(activation):
 
         return 2 * quad(weighted, 0, 12, epsabs=1e-12, limit=200)[0]
 
-    value = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    value = ODD_FUNCTIONS[activation] if isinstance(activation, str) else activation
     return mean_of(lambda g: g * value(g)), mean_of(lambda g: value(g) ** 2)
 
 
-ACTIVATIONS = {"sign": np.sign, "tanh": np.tanh, "identity": lambda g: g}
+ODD_FUNCTIONS = {"sign": np.sign, "tanh": np.tanh, "identity": lambda g: g}
 
 
 def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
@@ -85,9 +85,9 @@ def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
     """
     if not isinstance(rate, Real) or not 0 < rate < np.inf:
         raise ValueError(f"rate must be a positive, finite number, got {rate!r}.")
-    if isinstance(activation, str) and activation not in ACTIVATIONS:
+    if isinstance(activation, str) and activation not in ODD_FUNCTIONS:
         raise ValueError(
-            f"activation must be a function or one of {sorted(ACTIVATIONS)}, got "
+            f"activation must be a function or one of {sorted(ODD_FUNCTIONS)}, got "
             f"{activation!r}."
         )
     slope, power = _moments(activation)
