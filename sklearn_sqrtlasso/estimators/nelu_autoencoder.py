@@ -380,7 +380,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if activation.unrolled is None:
             exact = [name for name, row in ACTIVATIONS.items() if row.unrolled]
             raise ValueError(
-                f"n_unrolled replaces the exact shrinkage of activation in {exact}, got "
+                f"n_unrolled is for an activation among {exact}, got "
                 f"activation={self.activation!r}; set n_unrolled=None."
             )
         return activation.unrolled(self.n_unrolled)
