@@ -9,8 +9,11 @@ Neither needs a network; ``DOCS_INTERSPHINX=1`` reads the inventories of other p
 """
 
 import os
+from importlib import import_module
 
 from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
 
 from sklearn_sqrtlasso import __version__
 
@@ -109,6 +112,40 @@ def link_to_sklearn(app, env, node, contnode):
     return nodes.reference("", "", contnode, refuri=SKLEARN + address, internal=False)
 
 
+class TableOf(SphinxDirective):
+    """A table made from the records of the package, ``module.TABLE``.
+
+    The option ``fields`` names fields of the records, each with its heading after "=".
+    """
+
+    required_arguments = 1
+    option_spec = {"fields": directives.unchanged_required}
+
+    def run(self):
+        """Return the nodes of a list-table."""
+        module, name = self.arguments[0].rsplit(".", 1)
+        table = getattr(import_module(module), name)
+        pairs = [field.split("=") for field in self.options["fields"].split(",")]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for cells in (
+            ["Name", *(heading.strip() for _, heading in pairs)],
+            *(
+                [f'``"{key}"``', *(shown(getattr(row, f.strip())) for f, _ in pairs)]
+                for key, row in table.items()
+            ),
+        ):
+            lines += [f"   {'*' if k == 0 else ' '} - {c}" for k, c in enumerate(cells)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def shown(fact):
+    """Return how a fact of a record is shown in a table."""
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return "–" if fact is None else str(fact)
+
+
 def setup(app):
-    """Let Sphinx ask for the targets that it does not find here."""
+    """Add the tables of records, and links to scikit-learn."""
+    app.add_directive("table-of", TableOf)
     app.connect("missing-reference", link_to_sklearn, priority=900)
