@@ -19,7 +19,5 @@ def update_by_gradient(task, coded):
 
 
 LEARNERS = {
-    "gradient": Learner(
-        _sweeps(update_by_gradient), "a gradient step on all atoms", from_sums=True
-    ),
+    "gradient": Learner(_sweeps(update_by_gradient), "a gradient step on all atoms"),
 }

@@ -361,14 +361,10 @@ class Learner(NamedTuple):
         The learner has ``run(report) -> (losses, statistics)``.
     summary : str
         What it is, for the documentation.
-    from_sums : bool
-        Whether atoms are made from sums over rows alone, ``Statistics``; rows can then
-        be seen in batches, or on several machines.
     """
 
     make: Callable
     summary: str
-    from_sums: bool
 
 
 def _sweeps(update):
@@ -377,16 +373,10 @@ def _sweeps(update):
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
-        "ksvd": Learner(_sweeps(update_by_ksvd), "k-SVD", from_sums=False),
-        "aksvd": Learner(
-            _sweeps(update_by_aksvd), "approximate k-SVD", from_sums=False
-        ),
-        "mod": Learner(
-            _sweeps(update_by_mod), "the method of optimal directions", from_sums=True
-        ),
-        "online": Learner(
-            OnlineLearner, f"online, by batches of {BATCH} rows", from_sums=True
-        ),
+        "ksvd": Learner(_sweeps(update_by_ksvd), "k-SVD"),
+        "aksvd": Learner(_sweeps(update_by_aksvd), "approximate k-SVD"),
+        "mod": Learner(_sweeps(update_by_mod), "the method of optimal directions"),
+        "online": Learner(OnlineLearner, f"online, by batches of {BATCH} rows"),
     }
 )
 
