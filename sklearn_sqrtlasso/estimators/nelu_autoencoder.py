@@ -43,7 +43,7 @@ LEARN_ALPHA = ("per_unit", "shared")
 HEAD_START = 0.5  # of "pivotal", if learnt: at all of it, units begin as dead ones
 
 
-@list_choices({"activation": ACTIVATIONS})
+@list_choices({"activation": ACTIVATIONS, "decoder": DECODERS})
 class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     r"""Learn to restore rows through sparse codes that follow each row's own noise.
 
@@ -92,8 +92,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Whether codes are nonnegative; "relu" and the other pointwise activations decide
         that themselves.
     decoder : {"free", "tied", "pinv"}, default="free"
-        Whether V is learnt by itself (from the pseudo-inverse on), is W, or stays the
-        pseudo-inverse of W.
+        Where the decoder V comes from.
+
+        <choices of decoder>.
     unit_rows : bool, default=False
         Whether rows of W are kept at unit norm, where the theory of "pivotal" holds.
     n_unrolled : int, default=None

@@ -10,22 +10,24 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 
-def resumes(estimator, *, warm):
+def resumes(estimator, *, warm, attribute="components_"):
     """Return whether learning resumes.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted one has ``components_``.
+        Fitted or not.
     warm : bool
         Whether to resume if it is fitted.
+    attribute : str, default="components_"
+        An attribute that a fitted estimator has.
 
     Returns
     -------
     resumes : bool
         Whether there is something to resume, and it is to be resumed.
     """
-    return bool(warm) and hasattr(estimator, "components_")
+    return bool(warm) and hasattr(estimator, attribute)
 
 
 def check_resumed_shape(estimator, shape):

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
+from sklearn_sqrtlasso.estimators.resumption import resumes
 from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
 from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
 from sklearn_sqrtlasso.regression.design import design_of
@@ -197,7 +198,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         return simulated_alpha(design, n_rows, CONFIDENCE, bool(self.positive), rng)
 
     def _starts(self, n_targets, n_features):
-        if self.warm_start and hasattr(self, "coef_"):
+        if resumes(self, warm=self.warm_start, attribute="coef_"):
             coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
             coef = np.atleast_2d(coef).astype(np.float64)
             if coef.shape == (n_targets, n_features):

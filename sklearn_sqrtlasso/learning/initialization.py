@@ -65,8 +65,7 @@ def span_of(X):
     blocks = list(gen_batches(n_samples, BLOCK_ROWS))
     for rows in blocks[:: -(-len(blocks) // MOST_BLOCKS)]:
         x = X[rows] / X.dtype.type(largest)
-        product = x.T @ x
-        moment += product.toarray() if hasattr(product, "toarray") else product
+        moment += dense_rows(x.T @ x)
     variances, directions = np.linalg.eigh(moment)
     empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
     if not empty.any():

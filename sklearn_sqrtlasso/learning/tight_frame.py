@@ -1,6 +1,7 @@
 """Learn a tight frame in which rows are sparse, and choose where learning begins."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,7 +14,12 @@ from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 from sklearn_sqrtlasso.rows.blocks import N_PARTS, RowGroups
 from sklearn_sqrtlasso.rows.encode import map_encoded
-from sklearn_sqrtlasso.rows.linalg import divide_rows, largest_entry, unit_near
+from sklearn_sqrtlasso.rows.linalg import (
+    dense_rows,
+    divide_rows,
+    largest_entry,
+    unit_near,
+)
 
 WIDE = 2000  # features from which a few principal directions are found by sampling
 INERTIA = 1e-10  # weight of the present frame in directions unseen in the data
@@ -135,7 +141,7 @@ class FrameLearner:
         """Take a step if it lowers the objective; return the mean objective per row."""
         W = procrustes_frame(self.statistics.moment, self.frame.components)
         W = W.astype(self.frame.components.dtype)
-        candidate = self.frame._replace(components=W)
+        candidate = replace(self.frame, components=W)
         new, old = self._statistics_at(candidate), self.statistics
         fall = old.objective - new.objective
         self.fall = fall / old.objective if old.objective else fall
@@ -185,9 +191,7 @@ def pca_frame(X, n_components, rng):
     if n_features > WIDE and 4 * n_components < min(X.shape):
         return randomized_svd(X, n_components, random_state=rng)[2]
     X = X / X.dtype.type(unit_near(largest_entry(X), X.dtype))
-    moment = X.T @ X
-    moment = moment.toarray() if hasattr(moment, "toarray") else moment
-    directions = eigh(moment)[1].T[::-1]
+    directions = eigh(dense_rows(X.T @ X))[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
     n_more = max(0, n_components - n_features)
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)

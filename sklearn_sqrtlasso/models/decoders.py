@@ -21,12 +21,15 @@ class Decoder(NamedTuple):
         Both have shape (n_components, n_features). For a free decoder, where to begin.
     pull_back : callable, (W, V, G) -> H
         Gradient with respect to W, given the gradient G with respect to V.
+    summary : str
+        Where the atoms come from, for the documentation.
     free : bool
         Whether V is learnt by itself.
     """
 
     atoms: Callable
     pull_back: Callable
+    summary: str
     free: bool = False
 
 
@@ -55,11 +58,16 @@ def _nothing(W, V, G):
     return np.zeros_like(W)
 
 
-DECODERS = MappingProxyType(
+DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
     {
-        "free": Decoder(_pinv, _nothing, free=True),
-        "tied": Decoder(lambda W: W, lambda W, V, G: G),
-        "pinv": Decoder(_pinv, _pinv_pull_back),
+        "free": Decoder(
+            _pinv,
+            _nothing,
+            "V is learnt, and starts as the pseudo-inverse of W",
+            free=True,
+        ),
+        "tied": Decoder(lambda W: W, lambda W, V, G: G, "V is W"),
+        "pinv": Decoder(_pinv, _pinv_pull_back, "V is the pseudo-inverse of W"),
     }
 )
 

@@ -1,16 +1,17 @@
 """Encoders of learnt layers, for coding rows block by block."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.pointwise import Pointwise
-from sklearn_sqrtlasso.rows.blocks import rows_per_block
+from sklearn_sqrtlasso.rows.encode import Encoder, PoolingEncoder
 from sklearn_sqrtlasso.rows.linalg import project_rows
 
 
-class LayerEncoder(NamedTuple):
+@dataclass(frozen=True)
+class LayerEncoder(PoolingEncoder):
     """A layer without bias: ``activation(x W')``.
 
     Attributes
@@ -31,11 +32,6 @@ class LayerEncoder(NamedTuple):
     p: dict[str, np.ndarray]
 
     @property
-    def n_components(self):
-        """Number of units."""
-        return len(self.components)
-
-    @property
     def alpha(self):
         """Penalty of each unit."""
         return self.p["alpha"]
@@ -49,10 +45,6 @@ class LayerEncoder(NamedTuple):
     def whole_groups(self):
         """Whether a group is encoded at once."""
         return self.activation.whole_groups
-
-    def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
-        return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def project(self, x, out=None):
         """Return ``x W'``, and zeros: what is outside the span of W has no part."""
@@ -74,7 +66,8 @@ class LayerEncoder(NamedTuple):
         out[:] = self.activation.at_scale(rows, self.p, t)
 
 
-class BiasedEncoder(NamedTuple):
+@dataclass(frozen=True)
+class BiasedEncoder(Encoder):
     """A layer with a bias: ``activation(x W' + b)``, entry by entry.
 
     Attributes
@@ -90,25 +83,6 @@ class BiasedEncoder(NamedTuple):
     components: np.ndarray
     bias: np.ndarray
     activation: Pointwise
-
-    @property
-    def pools_groups(self):
-        """Rows stand alone."""
-        return False
-
-    @property
-    def whole_groups(self):
-        """Rows stand alone."""
-        return False
-
-    @property
-    def n_components(self):
-        """Number of units."""
-        return len(self.components)
-
-    def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
-        return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros: they share no residual scale."""

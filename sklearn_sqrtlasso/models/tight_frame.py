@@ -1,17 +1,17 @@
 """Tight frames: an encoder whose codes are exact, and the noise level it finds."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from sklearn_sqrtlasso.kernels.shrinkage import shrink_group, shrink_groups
-from sklearn_sqrtlasso.rows.blocks import rows_per_block
-from sklearn_sqrtlasso.rows.encode import map_encoded
+from sklearn_sqrtlasso.rows.encode import PoolingEncoder, map_encoded
 from sklearn_sqrtlasso.rows.linalg import project_rows, row_norms
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 
-class TightFrame(NamedTuple):
+@dataclass(frozen=True)
+class TightFrame(PoolingEncoder):
     """A linear transform whose coefficients are shrunk by the square-root lasso.
 
     Attributes
@@ -27,25 +27,6 @@ class TightFrame(NamedTuple):
     components: np.ndarray
     alpha: np.ndarray
     positive: bool
-
-    @property
-    def pools_groups(self):
-        """Rows of a group share a residual scale."""
-        return True
-
-    @property
-    def whole_groups(self):
-        """A long group is encoded block by block."""
-        return False
-
-    @property
-    def n_components(self):
-        """Number of units."""
-        return len(self.components)
-
-    def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
-        return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def project(self, x, out=None):
         """Return the coefficients of rows, and the norm outside the span of W.

@@ -1,9 +1,10 @@
 """Encode rows block by block: all their codes, or a function of each coded block."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import local
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,28 +19,37 @@ from sklearn_sqrtlasso.rows.blocks import (
     RowGroups,
     blocks_of_groups,
     map_blocks,
+    rows_per_block,
     ungrouped,
 )
 
 
-class Encoder(Protocol):
-    """A map of rows to codes; one that pools groups is a ``PoolingEncoder``."""
+class Encoder(ABC):
+    """A map of rows to codes. A subclass has ``components``, or its own width.
+
+    Attributes
+    ----------
+    pools_groups : bool
+        Whether rows of a group share a residual scale; it is a ``PoolingEncoder`` then.
+    whole_groups : bool
+        Whether a group is encoded at once, however many rows it has.
+    """
+
+    components: np.ndarray
+    pools_groups = False
+    whole_groups = False
 
     @property
     def n_components(self) -> int:
         """Number of entries of a code."""
-
-    @property
-    def pools_groups(self) -> bool:
-        """Whether rows of a group share a residual scale."""
-
-    @property
-    def whole_groups(self) -> bool:
-        """Whether a group is encoded at once, however many rows it has."""
+        return len(self.components)
 
     def rows_per_block(self) -> int:
         """Return the number of rows that are best encoded at a time."""
+        n_components, n_features = self.components.shape
+        return rows_per_block(n_components, n_features, self.components.itemsize)
 
+    @abstractmethod
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups.
 
@@ -63,20 +73,26 @@ class Encoder(Protocol):
         """
 
 
-class PoolingEncoder(Encoder, Protocol):
-    """An encoder whose groups share a residual scale."""
+class PoolingEncoder(Encoder):
+    """An encoder whose groups share a residual scale.
 
-    @property
-    def alpha(self) -> np.ndarray:
-        """Penalty of each unit, pure numbers, of shape (n_components,)."""
+    Attributes
+    ----------
+    alpha : ndarray of shape (n_components,)
+        Penalty of each unit, pure numbers.
+    positive : bool
+        Whether codes are nonnegative.
+    """
 
-    @property
-    def positive(self) -> bool:
-        """Whether codes are nonnegative."""
+    alpha: np.ndarray
+    positive: bool
+    pools_groups = True
 
+    @abstractmethod
     def project(self, x, out=None):
         """Return what is shrunk, ``U``, and each row's norm outside the span."""
 
+    @abstractmethod
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of a part of a group whose residual scale is t."""
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.rows.linalg import dense_rows
+from sklearn_sqrtlasso.rows.linalg import dense_rows, unit_near
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
 MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
@@ -67,14 +67,14 @@ class CorrelatedRows(NamedTuple):
         ``X D'``.
     energy : ndarray of shape (n_rows,)
         ``||x||^2``.
-    exponent : ndarray of shape (n_rows,)
-        Power of two that each row was multiplied with.
+    unit : ndarray of shape (n_rows,)
+        Power of two that each row was divided by.
     """
 
     X: np.ndarray
     C: np.ndarray
     energy: np.ndarray
-    exponent: np.ndarray
+    unit: np.ndarray
 
 
 class Solution(NamedTuple):
@@ -134,10 +134,10 @@ def correlate_rows(X, dictionary):
     X = np.require(dense_rows(X), np.float64, KERNEL_READY)
     with np.errstate(over="ignore", under="ignore"):
         energy = np.einsum("ij,ij->i", X, X)
-    exponent = np.zeros(len(X), np.int64)
+    unit = np.ones(len(X))
     odd = ~((energy > 1 / MODEST) & (energy < MODEST))
     if odd.any() and X[odd].any():
-        exponent[odd] = -np.frexp(np.abs(X[odd]).max(axis=1))[1]
-        X = np.ldexp(X, exponent[:, None])
+        unit[odd] = unit_near(np.abs(X[odd]).max(axis=1))
+        X = X / unit[:, None]
         energy = np.einsum("ij,ij->i", X, X)
-    return CorrelatedRows(X, X @ dictionary.D.T, energy, exponent)
+    return CorrelatedRows(X, X @ dictionary.D.T, energy, unit)

@@ -1,9 +1,10 @@
 """Code rows by a dictionary in two stages: select atoms, refit their weights."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_sqrtlasso.rows.encode import Encoder
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
@@ -38,13 +39,14 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
     rows = correlate_rows(X, dictionary)
     first = SELECTORS[options.selector].select(rows, dictionary, options)
     Z = relax(rows, dictionary, first, options)
-    if rows.exponent.any():
-        Z = np.ldexp(Z, -rows.exponent[:, None])
-    mu = None if first.mu is None else np.ldexp(first.mu, -rows.exponent)
+    if np.any(rows.unit != 1):
+        Z = Z * rows.unit[:, None]
+    mu = None if first.mu is None else first.mu * rows.unit
     return Solution(Z, first.gap, mu)
 
 
-class DictionaryEncoder(NamedTuple):
+@dataclass(frozen=True)
+class DictionaryEncoder(Encoder):
     """The map of rows to codes in a dictionary, as ``rows.encode`` wants it.
 
     Attributes
@@ -57,16 +59,6 @@ class DictionaryEncoder(NamedTuple):
 
     dictionary: Dictionary
     options: CodingOptions
-
-    @property
-    def pools_groups(self):
-        """Rows stand alone."""
-        return False
-
-    @property
-    def whole_groups(self):
-        """Rows stand alone."""
-        return False
 
     @property
     def n_components(self):

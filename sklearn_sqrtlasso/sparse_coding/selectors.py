@@ -56,7 +56,7 @@ class Selector(NamedTuple):
 def _scaled(alpha, rows):
     """Return a penalty in the unit of the data for each row, as the row is scaled."""
     with np.errstate(over="ignore"):
-        return np.minimum(np.ldexp(float(alpha), rows.exponent), LARGEST)
+        return np.minimum(float(alpha) / rows.unit, LARGEST)
 
 
 def _solve(rows, dictionary, options, root):
