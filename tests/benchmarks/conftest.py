@@ -5,6 +5,8 @@ Machines are noisy, so only ratios of medians within a race mean anything. Run w
 """
 
 import statistics
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,6 +53,25 @@ def note(request):
     return lambda text: LINES.append(
         f"{request.node.name.removeprefix('test_')}: {text}"
     )
+
+
+@pytest.fixture
+def time_first_fit(benchmark, note, tmp_path, monkeypatch):
+    """Time a program that prints its seconds, without and with compiled kernels."""
+
+    def measure(program):
+        def first_fit():
+            out = subprocess.check_output([sys.executable, "-c", program], text=True)
+            return float(out.splitlines()[-1])
+
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+        cold = first_fit()
+        warm = min(first_fit() for _ in range(3))
+        note(f"cold {cold:.2f} s, warm cache {warm:.2f} s   [aim: 10 s, 0.5 s]")
+        benchmark.pedantic(first_fit, rounds=1)
+        assert warm < cold
+
+    return measure
 
 
 def pytest_terminal_summary(terminalreporter):

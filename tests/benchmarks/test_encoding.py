@@ -72,14 +72,5 @@ def test_import(race):
     race(ours, rounds=7, scikit_learn_and_numba=others, target="0.1 s more")
 
 
-def test_first_fit(benchmark, note, tmp_path, monkeypatch):
-    def first_fit():
-        out = subprocess.check_output([sys.executable, "-c", FIRST_FIT], text=True)
-        return float(out.splitlines()[-1])
-
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    cold = first_fit()
-    warm = min(first_fit() for _ in range(3))
-    note(f"cold {cold:.2f} s, warm cache {warm:.2f} s   [aim: 10 s, 0.5 s]")
-    benchmark.pedantic(first_fit, rounds=1)
-    assert warm < cold
+def test_first_fit(time_first_fit):
+    time_first_fit(FIRST_FIT)

@@ -4,8 +4,6 @@ All run on one thread of BLAS, and all solutions are certified here, from the de
 of the gap. Peers come with the extra ``bench``; without them, ours run alone.
 """
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -173,14 +171,5 @@ print(time.perf_counter() - start)
 """
 
 
-def test_first_regression(benchmark, note, tmp_path, monkeypatch):
-    def first_fit():
-        out = subprocess.check_output([sys.executable, "-c", FIRST_FIT], text=True)
-        return float(out.splitlines()[-1])
-
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    cold = first_fit()
-    warm = min(first_fit() for _ in range(3))
-    note(f"cold {cold:.2f} s, warm cache {warm:.2f} s   [aim: 10 s, 0.5 s]")
-    benchmark.pedantic(first_fit, rounds=1)
-    assert warm < cold
+def test_first_regression(time_first_fit):
+    time_first_fit(FIRST_FIT)

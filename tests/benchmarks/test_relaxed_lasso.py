@@ -39,16 +39,17 @@ def figures(rng, setting):
             risk = (z - true) @ covariance @ (z - true) / whole
             n_active, hits = np.count_nonzero(z), np.count_nonzero(z * true)
             f1 = 2 * hits / (n_active + setting[2])
-            told = loss, risk, 1 + setting[3] * risk, n_active, f1
-            best = [min(best[0], told) if phi == 1 else best[0], min(best[1], told)]
-    return [told[1:] for told in best]
+            found = loss, risk, 1 + setting[3] * risk, n_active, f1
+            best = [min(best[0], found) if phi == 1 else best[0], min(best[1], found)]
+    return [found[1:] for found in best]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_tables_of_the_relaxed_lasso(benchmark, note, name):
     rng = np.random.default_rng(0)
-    groups = np.array([figures(rng, SETTINGS[name]) for _ in range(N_REPETITIONS)])
-    mean, spread = groups.mean(axis=0), groups.std(axis=0) / N_REPETITIONS**0.5
+    repetitions = np.array([figures(rng, SETTINGS[name]) for _ in range(N_REPETITIONS)])
+    mean = repetitions.mean(axis=0)
+    spread = repetitions.std(axis=0) / N_REPETITIONS**0.5
     benchmark.pedantic(figures, (rng, SETTINGS[name]), rounds=1)
     for i, who in enumerate(["lasso", "relaxed"]):
         values = ", ".join(
