@@ -151,7 +151,7 @@ def energy_left(x, z, D):
 
 
 def matching_pursuit(x, D, n_nonzero, recursive=False, positive=False):
-    """Take the best atom and solve least squares, again and again.
+    """Take the best atom and solve least squares, while one correlates.
 
     The best atom is that of the largest correlation, or that which leaves least.
     """
@@ -159,11 +159,13 @@ def matching_pursuit(x, D, n_nonzero, recursive=False, positive=False):
     for _ in range(n_nonzero):
         c = D @ (x - z @ D) / norms
         merit = c if positive else np.abs(c)
+        able = merit > 1e-12 * np.linalg.norm(x)  # else it is a rounding
+        if not able.any():
+            break
         if recursive:
             codes = [least_squares(x, D, [*support, j]) for j in range(len(D))]
-            left = np.array([energy_left(x, code, D) for code in codes])
-            merit = np.where(merit > 0, -left, -np.inf)
-        support.append(np.argmax(merit))
+            merit = np.array([-energy_left(x, code, D) for code in codes])
+        support.append(np.argmax(np.where(able, merit, -np.inf)))
         z = least_squares(x, D, support)
     return z
 

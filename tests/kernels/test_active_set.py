@@ -13,8 +13,6 @@ from sklearn_sqrtlasso.kernels.active_set import (
     solve_exactly,
     solve_factored,
 )
-from sklearn_sqrtlasso.kernels.coordinate_descent import sweep_gram
-from tests import sized
 
 shapes = st.tuples(st.integers(2, 9), st.integers(1, 9), st.integers(0, 10**6))
 
@@ -162,19 +160,3 @@ def test_the_floor_makes_a_lasso_of_it():
     c = X.T @ (y - X @ w)
     assert np.linalg.norm(y - X @ w) < np.sqrt(floor)
     assert_allclose(c[w != 0], alpha * np.sqrt(floor) * np.sign(w[w != 0]))
-
-
-@given(shapes, st.floats(0.05, 1.5), st.booleans())
-def test_sweeps_never_raise_the_objective(shape, fraction, positive):
-    X, y, _ = problem(shape)
-    G, alpha = X.T @ X, fraction * np.abs(X.T @ y).max()
-    w, c = np.zeros(X.shape[1]), X.T @ y
-    before = objective(X, y, alpha, w)
-    for _ in range(sized(10, 5)):
-        square = np.sum((y - X @ w) ** 2)
-        square = sweep_gram(G, w, c, square, 0.0, alpha, positive, 0.0, 1)
-        after = objective(X, y, alpha, w)
-        assert after <= before * (1 + 1e-9)
-        before = after
-    assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * np.abs(X.T @ y).max())
-    assert_allclose(square, np.sum((y - X @ w) ** 2), atol=1e-9)
