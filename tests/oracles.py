@@ -138,6 +138,16 @@ def sweep(X, y, w, alpha, floor=0.0, positive=False):
     return w
 
 
+def descend(x, D, alpha, root, positive=False, n_sweeps=100):
+    """Return the code of a row after sweeps from zero."""
+    z = np.zeros(len(D))
+    above = 1.0 + np.linalg.norm(x)  # any number that no residual exceeds
+    for _ in range(n_sweeps):
+        share, floor = (alpha, 0.0) if root else (alpha / above, above**2)
+        z = sweep(D.T, x, z, share, floor, positive)
+    return z
+
+
 def least_squares(x, D, support):
     """Return the code of a row by least squares on a support."""
     z, support = np.zeros(len(D)), np.asarray(support, dtype=int)
