@@ -82,8 +82,8 @@ def test_the_scale_of_a_first_step_is_that_of_the_rows(groups):
 @each_grouping
 @each_sign
 def test_many_short_steps_lead_to_the_exact_code(positive, groups):
-    # steps of a tenth of the data come to rest where their length is below 2 t
-    path, _ = take_steps(U, ALPHA, (0.1, 0.0), positive, groups, sized(2000, 500))
+    # steps come to rest where their length is below 2 t, and t is 0.6 at least here
+    path, _ = take_steps(U, ALPHA, (0.4, 0.0), positive, groups, sized(2000, 500))
     parts = [
         oracles.shrink(U[lo:hi], ALPHA, 0.0, positive) for lo, hi in pairwise(groups)
     ]
