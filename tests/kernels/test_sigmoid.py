@@ -5,15 +5,28 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, l1_norm, pull_back_sigmoid
+from sklearn_sqrtlasso.kernels.sigmoid import (
+    SIGMOIDS,
+    l1_norm,
+    pull_back_sigmoid,
+    sigmoid_4,
+    sigmoid_8,
+)
+from tests import oracles
 
+OF_DTYPE = {"f4": sigmoid_4, "f8": sigmoid_8}
 each_dtype = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
 def sigmoid(U, b):
     Z = np.full_like(U, np.nan)
-    SIGMOIDS[U.itemsize](U, b, Z)
+    OF_DTYPE[U.dtype.str[1:]](U, b, Z)
     return Z
+
+
+@each_dtype
+def test_a_sigmoid_is_found_by_the_bytes_of_an_entry(dtype):
+    assert SIGMOIDS[np.dtype(dtype).itemsize] is OF_DTYPE[dtype]
 
 
 @each_dtype
@@ -44,6 +57,18 @@ def test_the_pull_back_is_that_of_the_formula(dtype):
     pull_back_sigmoid(Z, G, H, by_b)
     assert_allclose(H, G * Z * (1 - Z), rtol=8 * eps)
     assert_allclose(by_b, H.sum(axis=0), rtol=1e3 * eps, atol=100 * eps)
+
+
+def test_the_pull_back_is_the_finite_difference():
+    rng = np.random.default_rng(0)
+    U, G = rng.standard_normal((2, 7, 5))
+    b, H, by_b = rng.standard_normal(5), np.empty_like(U), np.empty(5)
+    pull_back_sigmoid(sigmoid(U, b), G, H, by_b)
+    by_differences = oracles.gradient(lambda u: np.sum(G * expit(u + b)), U)
+    # central differences with a step of 1e-6: 1e-10 of rounding
+    assert_allclose(H, by_differences, atol=1e-8)
+    by_differences = oracles.gradient(lambda v: np.sum(G * expit(U + v)), b)
+    assert_allclose(by_b, by_differences, atol=1e-8)
 
 
 @each_dtype

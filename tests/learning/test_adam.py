@@ -1,69 +1,12 @@
-"""Steps of Adam, their schedule, and the outer loop."""
+"""The schedule of the steps of Adam, and the outer loop."""
 
 import math
 
 import numpy as np
-import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.kernels.adam import DECAY, TINY, adam_step
-from sklearn_sqrtlasso.learning.adam import DECAY_SQUARE, WARM_UP, Schedule
+from sklearn_sqrtlasso.learning.adam import WARM_UP, Schedule
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
-
-
-def twin(w, gradients, rates, n_slow, fast, largest):
-    """Take steps of Adam as its paper writes them."""
-    mean = square = np.zeros_like(w)
-    for n, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
-        g = g * min(1.0, largest / np.linalg.norm(g))
-        mean = DECAY * mean + (1 - DECAY) * g
-        square = DECAY_SQUARE * square + (1 - DECAY_SQUARE) * g**2
-        rates_of = np.where(np.arange(len(w)) < n_slow, rate, rate * fast)
-        root = np.sqrt(square / (1 - DECAY_SQUARE**n))
-        w = w - rates_of * mean / (1 - DECAY**n) / (root + TINY)
-    return w
-
-
-@pytest.mark.parametrize("largest", [0.5, 100.0])
-def test_steps_are_those_of_the_paper(largest):
-    rng = np.random.default_rng(0)
-    w, gradients = rng.standard_normal(6), rng.standard_normal((8, 6))
-    ours, mean, square = w.copy(), np.zeros(6), np.zeros(6)
-    for n, g in enumerate(gradients, start=1):
-        norm = adam_step(
-            ours, g, mean, square, n, 0.1 / n, DECAY_SQUARE, 4, 3.0, largest
-        )
-        assert_allclose(norm, np.linalg.norm(g), rtol=1e-12)
-    rates = 0.1 / np.arange(1, 9)
-    expected = twin(w, gradients, rates, 4, 3.0, largest)
-    assert_allclose(ours, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_nothing_moves_by_a_gradient_that_is_not_finite(bad):
-    w = np.ones(3)
-    norm = adam_step(
-        w,
-        np.array([1.0, bad, 0.0]),
-        np.zeros(3),
-        np.zeros(3),
-        1,
-        0.1,
-        DECAY_SQUARE,
-        3,
-        1.0,
-        1.0,
-    )
-    assert not norm < math.inf
-    assert_array_equal(w, 1)
-
-
-def test_a_zero_gradient_moves_nothing():
-    w = np.ones(3)
-    adam_step(
-        w, np.zeros(3), np.zeros(3), np.zeros(3), 1, 0.1, DECAY_SQUARE, 3, 1.0, 1.0
-    )
-    assert_array_equal(w, 1)
 
 
 def test_the_schedule_rises_and_falls_to_zero():

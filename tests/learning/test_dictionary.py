@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.kernels.dictionary_update import ksvd_sweep, online_sweep
 from sklearn_sqrtlasso.learning.dictionary import (
     LEARNERS,
     DictionaryTask,
@@ -99,35 +98,6 @@ def test_codes_are_sorted_by_atoms():
         own = slice(starts[j], starts[j + 1])
         Z[users[own], j] = values[own]
     assert_allclose(X - Z @ true, residual, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_steps", [1, 60])
-def test_a_turn_fits_an_atom_to_what_the_others_leave(n_steps):
-    X, true = made_rows(60, 12, 8, 2)
-    coded = code_by_atom(DictionaryTask(X, true, OPTIONS, None))
-    own = slice(coded.starts[4], coded.starts[5])
-    users, z = coded.users[own], coded.values[own].copy()
-    E = coded.residual[users] + np.outer(z, true[4])
-    D, before = true.copy(), np.sum(coded.residual**2)
-    ksvd_sweep(coded.residual, D, np.array([4]), *coded[:3], False, n_steps, 1e-15)
-    assert np.sum(coded.residual**2) <= before
-    fit = np.outer(coded.values[own], D[4])
-    assert_allclose(coded.residual[users], E - fit, atol=1e-12)
-    if n_steps > 1:  # the power method has found the first singular pair
-        left, sizes, right = np.linalg.svd(E)
-        assert_allclose(fit, sizes[0] * np.outer(left[:, 0], right[0]), atol=1e-4)
-
-
-def test_a_sweep_of_atoms_lowers_their_objective():
-    X, true = made_rows(60, 12, 8, 2)
-    Z = np.random.default_rng(1).standard_normal((60, 12))
-    A, B, D = Z.T @ Z, Z.T @ X, true.copy()
-    values = [np.sum((X - Z @ D) ** 2)]
-    for _ in range(5):
-        online_sweep(A, B, D)
-        values.append(np.sum((X - Z @ D) ** 2))
-    assert (np.diff(values) <= 1e-9).all()
-    assert_allclose(np.linalg.norm(D, axis=1), 1)
 
 
 def test_dead_and_double_atoms_are_replaced_by_bad_rows():
