@@ -82,7 +82,7 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
             overlap += before[i] * before[i]
         if overlap == 0:
             continue
-        for _ in range(n_steps):
+        for turn_of_power in range(n_steps):
             norm = direction(R, users, values, lo, hi, overlap, old, new)
             if norm == 0:
                 break
@@ -91,7 +91,7 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
             )
             if norm <= last * (1 + tol):
                 break
-            last = norm
+            last = norm if turn_of_power > 0 else 0.0  # the first depends on old values
         if norm == 0:
             continue
         for i in range(lo, hi):

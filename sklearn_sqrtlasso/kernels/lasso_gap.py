@@ -111,7 +111,7 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     Parameters
     ----------
     X, D, G, C, alpha, root, positive
-        As for ``homotopy.lasso_paths``.
+        As for ``follow_lasso_paths``.
     Z : ndarray of shape (n_samples, n_components)
         Codes.
     dual : ndarray of shape (n_samples, n_features)
@@ -137,13 +137,14 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
         for j in range(k):
             size += abs(Z[i, active[j]])
             doubt += abs(Z[i, active[j]]) * G[active[j], active[j]]
-        least = LEAST * largest(c, both) / (math.sqrt(whole) if root else 1.0)
+        unit = math.sqrt(whole) if root and whole > 0 else 1.0
+        least = LEAST * largest(c, both) / unit
         penalty = max(alpha[i], least)
         subtract(r, D, active, Z[i], k)
         subtract(c, G, active, Z[i], k)
         energy = inner(r, r)
-        norm[i], gap[i] = math.sqrt(energy), 0.0
-        if whole == 0:
+        norm[i], gap[i] = math.sqrt(energy), 0.0 if k == 0 else np.inf
+        if whole == 0:  # its code is zero, or wrong
             continue
         for attempt in range(3):  # cheapest first
             if attempt == 2:

@@ -118,3 +118,15 @@ def test_online_sweeps_lower_their_objective(seed):
         values.append(np.sum((X - Z @ D) ** 2))
     assert (np.diff(values) <= 1e-9).all()
     assert_allclose(np.linalg.norm(D, axis=1), 1)
+
+
+def test_the_power_method_does_not_stop_at_the_norm_of_old_values():
+    E, old = np.diag([2.0, 1.0]), np.array([0.6, 0.8])
+    values = np.array([30.0, 50.0])  # far longer than the singular vector
+    R, D = E - np.outer(values, old), old[None].copy()
+    ksvd_sweep(
+        R, D, np.array([0]), np.array([0, 1]), np.array([0, 2]), values, False, 1000,
+        1e-15,
+    )  # fmt: skip
+    assert_allclose(np.abs(D[0]), [1, 0], atol=1e-6)
+    assert_allclose(np.sum(R**2), 1, rtol=1e-12)

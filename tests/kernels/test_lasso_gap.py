@@ -155,3 +155,13 @@ def test_a_gap_is_a_pure_number(root, scale):
     by_scale = gaps(scale * X, D, scale * Z, unit * 0.1, root)
     assert_array_equal(by_scale[0], gap)
     assert_array_equal(by_scale[1], scale * norm)
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_a_code_of_a_zero_row_is_zero_or_not_certified(root):
+    D, X = np.eye(2), np.zeros((2, 2))
+    Z, gap, norm = np.array([[0.0, 0.0], [1.0, 1.0]]), np.empty(2), np.empty(2)
+    alpha = np.ones(2)
+    lasso_gaps(X, D, D, X, Z, X, alpha, root, False, gap, norm)
+    assert_array_equal(gap, [0, np.inf])
+    assert_allclose(norm, [0, np.sqrt(2)])
