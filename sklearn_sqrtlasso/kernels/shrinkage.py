@@ -180,7 +180,7 @@ def newton_step(q, falls, n_rows, active, tail):
 
 @kernel
 def shrink_groups(U, outside, alpha, positive, groups, out, scale):
-    """Shrink groups of rows, each group at the residual scale that solves its problem.
+    """Shrink groups of rows, each at the residual scale that solves its problem.
 
     Newton's method on ``t^2`` from a robust guess takes two or three passes over
     typical rows and finitely many over any, without sorting or workspace.

@@ -68,7 +68,7 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
 def pull_back_steps(
     U, alpha, beta, momentum, groups, path, scales, G, out, out_alpha, out_step
 ):
-    """Pull the gradient ``G`` with respect to the last iterate back through the steps.
+    """Pull the gradient with respect to the last iterate back through the steps.
 
     Zero entries of an iterate have derivative zero; for the others, each step is
     differentiated as written, including its residual scale ``t_j``.
