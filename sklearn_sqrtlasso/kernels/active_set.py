@@ -1,11 +1,11 @@
-"""From an approximate to the exact square-root-lasso solution, by active sets.
+"""Exact square-root-lasso solutions from approximate ones, by active-set paths.
 
-Any coefficients are the exact solution for slightly wrong correlations. Correct the
-correlations in proportion to a time that runs from 0 to 1, and the solution follows a
-piecewise linear path with finitely many breakpoints, each of which adds or drops a
-column. At its end is a lasso solution at some threshold ``mu``; a second path, along
-``mu``, leads to ``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky
-factor of the Gram matrix of the active columns is updated at each breakpoint.
+Any coefficients are the exact solution for perturbed correlations. As the perturbation
+is removed in proportion to a time from 0 to 1, the solution follows a piecewise linear
+path with finitely many breakpoints, each of which adds or drops a column. It ends at a
+lasso solution for some threshold ``mu``; a second path, in ``mu``, ends at
+``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky factor of the
+Gram matrix of the active columns is updated at each breakpoint.
 """
 
 import math
@@ -14,15 +14,15 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel
 
-DEPENDENT = 1e-13  # of a column's energy left by the active ones: a dependent column
-GOLDEN = 0.618033988749895  # its multiples spread evenly over the unit interval
-TIE = 1e-9  # distance from the end, relative to the threshold, that is the end
-FLAT = 1e-9  # rate, relative to the largest, that is a rounding of zero
+DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
+GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
+TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
+FLAT = 1e-9  # rate, relative to the largest, that counts as zero
 
 
 @kernel
 def append_column(L, act, k, G, j):
-    """Extend the factor of ``G[act, act]`` by column j; return whether it could be."""
+    """Extend the factor of ``G[act, act]`` by column j; return True on success."""
     if k == L.shape[0]:
         return False
     left = G[j, j]
@@ -45,7 +45,7 @@ def drop_column(L, act, k, place):
     """Remove the active column at ``place`` from the factor, by rotations."""
     cos, sin = np.empty(k), np.empty(k)
     carry = np.empty(4)
-    for first in range(place, k - 1, 4):  # four rows at a time: none waits for another
+    for first in range(place, k - 1, 4):  # four rows at a time: independent operations
         n_rows = min(4, k - 1 - first)
         for m in range(n_rows):
             r = first + m
@@ -83,9 +83,9 @@ def drop_column(L, act, k, place):
 
 @kernel
 def first_zero(w, sign, act, k, z):
-    """Return how far ``w[act]`` can move along ``z``, and the place that is zero then.
+    """Return the step of ``w[act]`` along ``z`` to its first zero, and its place.
 
-    Where nothing comes to zero, that is infinity and -1.
+    They are infinity and -1 if no entry reaches zero.
     """
     nearest, place = math.inf, -1
     for a in range(k):
@@ -100,8 +100,9 @@ def first_zero(w, sign, act, k, z):
 def factorize(G, w, L, act):
     """Factor ``G[act, act]`` of the columns with ``w != 0``; return their number.
 
-    What a column carries that depends on those before it is moved to them, until it is
-    empty or one of them is, whose place it takes then: the fit stays, and so do signs.
+    The coefficient of a column that depends on earlier ones is transferred to them
+    until it is zero, or one of theirs, which is then replaced. The fit and the signs
+    are unchanged.
     """
     k = 0
     z = np.empty(L.shape[0])
@@ -152,7 +153,7 @@ def direction(G, L, act, k, sign, e, timed, rate, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
     The correlations are corrected at the rate ``timed * e``; the threshold moves at
-    ``rate``. Return the rate below which one is lost in rounding.
+    ``rate``. Return the rate below which a rate counts as zero.
     """
     for a in range(k):
         d[a] = timed * e[act[a]] - rate * sign[act[a]]
@@ -177,11 +178,11 @@ def direction(G, L, act, k, sign, e, timed, rate, d, dc):
 
 @kernel
 def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
-    """Return how far the next breakpoint is, and the column that meets it.
+    """Return the distance to the next breakpoint, and its column.
 
-    An active column comes to zero, or the correlation of another one to the threshold.
-    A column that has just left is at the threshold, and does not meet it there.
-    ``pace`` holds the threshold, its rate, and the rate that is a rounding of zero.
+    An active coefficient reaches zero, or an inactive correlation the threshold. A
+    column that has just left starts at the threshold, which is no breakpoint. ``pace``
+    holds the threshold, its rate, and the rate that counts as zero.
     """
     mu, rate, flat = pace
     nearest, column = math.inf, -1
@@ -208,9 +209,9 @@ def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
 
 @kernel
 def exchange_dependent(G, w, L, act, k, sign, j):
-    """Let column j, which depends on the active ones, take the place of one of them.
+    """Replace an active column by column j, which depends on the active ones.
 
-    The fit stays: column j grows and the others make up for it until one is zero.
+    The fit is unchanged: column j grows and the others compensate until one is zero.
     Return the number of active columns.
     """
     z = np.empty(k)
@@ -251,9 +252,9 @@ def update_active_set(G, w, c, L, act, k, sign, j):
 
 @kernel
 def distance_to_end(mu, square, alpha, rate, q):
-    """Return how far the threshold is from ``alpha sigma`` on a straight piece.
+    """Return the distance of the threshold to ``alpha sigma`` on a linear piece.
 
-    On it ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
+    On the piece ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
     """
     slack = 1.0 - alpha * alpha * q
     goal = alpha * alpha * (square - q * mu * mu)
@@ -286,7 +287,7 @@ def follow_path(G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpo
         if rate < 0.0:
             end = min(end, mu - least)
         end = max(end, 0.0)
-        if far > end - TIE * mu * abs(rate):  # where mu vanishes, all breakpoints meet
+        if far > end - TIE * mu * abs(rate):  # breakpoints coincide at mu = 0
             far = end
         if far == math.inf:
             return k, n_breakpoints
@@ -310,10 +311,10 @@ def follow_path(G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpo
 
 @kernel
 def split_correlations(w, c, mu, act, k, positive, sign, e):
-    """Write the signs, and split ``c`` into what ``mu`` allows and the rest ``e``.
+    """Write the signs; split ``c`` into a feasible part and the remainder ``e``.
 
-    Correlations above the threshold begin at various places below it: were many of them
-    to begin at it, as many breakpoints would fall together.
+    Correlations above the threshold start at various values below it: if many started
+    at the threshold, as many breakpoints would coincide.
     """
     for a in range(k):
         sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
@@ -330,7 +331,7 @@ def split_correlations(w, c, mu, act, k, positive, sign, e):
 
 @kernel
 def prune(w, L, act, k, sign):
-    """Drop active columns of coefficient zero, or a rounding beyond."""
+    """Drop active columns with coefficients zero or, by rounding, of wrong sign."""
     for place in range(k - 1, -1, -1):
         j = act[place]
         if w[j] * sign[j] <= 0.0:
@@ -342,7 +343,7 @@ def prune(w, L, act, k, sign):
 
 @kernel
 def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_breakpoints):
-    """Lead coefficients to the exact solution on a Gram matrix.
+    """Solve the square-root lasso exactly on a Gram matrix, from given coefficients.
 
     Parameters
     ----------
@@ -353,15 +354,14 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     square : float
         ``||r||^2``, at least 0.
     floors : ndarray of shape (2,)
-        Values below which ``square`` does not lower the threshold: that of the first
-        path, and that of the second.
+        Lower bounds of ``square`` in the threshold, on the first and the second path.
     alpha : float
         Penalty, in [0, inf).
     positive : bool
         Whether coefficients are nonnegative.
     L : ndarray of shape (size, size)
         Storage of the factor; its first k rows are that of ``G[act, act]``. At most
-        ``size`` columns are ever active.
+        ``size`` columns are active.
     act : ndarray of shape (size,)
         Storage of the active columns; ``w`` vanishes on all but the first k.
     k : int

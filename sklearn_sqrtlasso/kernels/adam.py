@@ -1,4 +1,4 @@
-"""The step of Adam, on one flat array of parameters."""
+"""A step of Adam on a flat array of parameters."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel
 
-DECAY = 0.9  # of the mean gradient
+DECAY = 0.9  # b1, of the mean gradient
 TINY = 1e-8
 
 
@@ -14,9 +14,9 @@ TINY = 1e-8
 def adam_step(
     w, gradient, mean, square, n_steps, rate, decay_square, n_slow, fast, largest
 ):
-    """Move ``w`` against the gradient, by about ``rate`` in each entry.
+    """Update ``w`` by one step of Adam, of about ``rate`` in each entry.
 
-    With g the gradient, shrunk to the norm ``largest`` if it is longer, ::
+    With g the gradient, clipped to the norm ``largest``, ::
 
         mean   <- b1 mean + (1 - b1) g
         square <- b2 square + (1 - b2) g^2
@@ -32,20 +32,20 @@ def adam_step(
     n_steps : int
         Number of this step, n, from 1.
     rate : float
-        Length of a step.
+        Learning rate.
     decay_square : float
         Decay b2 of the mean square, in (0, 1).
     n_slow : int
-        Entries from this place on move ``fast`` times as far.
+        Entries from this index on have ``fast`` times the rate.
     fast : float
         Factor of the rate of those entries.
     largest : float
-        Bound of the norm of the gradient.
+        Norm to which the gradient is clipped.
 
     Returns
     -------
     norm : float
-        Norm of the gradient before it was shrunk. If it is not finite, nothing moves.
+        Norm of the gradient before clipping. If it is not finite, nothing is updated.
     """
     f = w.dtype.type
     energy = 0.0

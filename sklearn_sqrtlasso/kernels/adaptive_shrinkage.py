@@ -1,13 +1,13 @@
-"""Soft-thresholding at a scale that follows the noise and each row's own energy.
+"""Soft-thresholding adapted to the residual scale and the energy of each row.
 
 For the rows ``u_b`` of a group with residual scale t (of ``shrinkage.py``), and two
-pure numbers a unit, ::
+pure numbers per unit, ::
 
     z_bi = soft(u_bi, kappa_i t r_b),      r_b = t / sqrt(||u_b||^2 + FLOOR t^2) .
 
 This is the threshold ``noise^2 / signal`` of BayesShrink with t for the noise and the
-norm of the row for the signal: rows that stand far above the noise are hardly shrunk.
-The code is homogeneous of degree one in the group, but it minimises no norm.
+norm of the row for the signal: rows far above the noise are hardly shrunk. The code is
+homogeneous of degree one in the group, but does not minimise a norm.
 """
 
 import math
@@ -80,7 +80,7 @@ def pull_adaptive_row(u, alpha, kappa, t, r, positive, g):
 
 @step
 def spread_adaptive_row(u, alpha, kappa, t, r, positive, g, pull, steep, out):
-    """Write the gradient of one row; ``pull`` is that of ``pull_adaptive_row``."""
+    """Write the gradient of one row; ``pull`` comes from ``pull_adaptive_row``."""
     f = u.dtype.type
     thinner = pull * r * r * r / t
     for j in range(u.shape[0]):

@@ -4,8 +4,8 @@ With columns ``x_j`` and a target in units where ``sigma = ||r||_2``, minimise :
 
     ||y - X w||_2 + alpha ||w||_1 .
 
-Given ``sigma``, the step of one coordinate is that of the lasso at ``alpha sigma``,
-and ``sigma^2`` is a quadratic function of the step: both stay exact as sweeps go on.
+Given ``sigma``, the step of one coordinate is that of the lasso at ``alpha sigma``, and
+``sigma^2`` is a quadratic function of the step: both are updated exactly.
 """
 
 import math
@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 @step
 def shrunk(a, tau, positive):
-    """Return ``soft(a, tau)``, stopped at zero from below if ``positive``."""
+    """Return ``soft(a, tau)``, with negative values set to zero if ``positive``."""
     if a > tau:
         return a - tau
     if a < -tau and not positive:
@@ -25,24 +25,24 @@ def shrunk(a, tau, positive):
 
 @kernel
 def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
-    """Sweep over all coordinates until no step matters, or ``max_sweeps`` times.
+    """Sweep over all coordinates until steps are small, or ``max_sweeps`` times.
 
     Parameters
     ----------
     G : ndarray of shape (p, p)
-        Gram matrix of the columns; a column of zeros stays out.
+        Gram matrix of the columns; columns of zeros are skipped.
     w, c : ndarray of shape (p,)
         Coefficients and correlations ``X^T r``, both updated.
     square : float
         ``||r||^2``, at least 0.
     floor : float
-        Value below which ``square`` does not lower the threshold.
+        Lower bound of ``square`` in the threshold.
     alpha : float
         Penalty, in [0, inf).
     positive : bool
         Whether coefficients are nonnegative.
     tol : float
-        Sweeps end when no step changes a fit by more than ``tol``.
+        Sweeps end when no step changes the fit by more than ``tol``.
     max_sweeps : int
         Largest number of sweeps.
 

@@ -9,9 +9,9 @@ from sklearn_sqrtlasso.kernels.jit import kernel, step
 
 @step
 def direction(R, users, values, lo, hi, overlap, old, new):
-    """Write ``values' R + overlap old`` over the users, normed, into ``new``.
+    """Write ``values' R + overlap old`` over the users, normalised, into ``new``.
 
-    Return its norm before that, or 0.
+    Return its norm before normalisation, or 0.
     """
     for j in range(new.shape[0]):
         new[j] = overlap * old[j]
@@ -31,7 +31,7 @@ def direction(R, users, values, lo, hi, overlap, old, new):
 
 @step
 def project_users(R, users, before, values, lo, hi, old, new, positive):
-    """Write the entries that fit ``new`` best; return their product with the old."""
+    """Write the best entries of the atom ``new``; return their product with the old."""
     kept, overlap = 0.0, 0.0
     for j in range(new.shape[0]):
         kept += old[j] * new[j]
@@ -46,11 +46,11 @@ def project_users(R, users, before, values, lo, hi, old, new, positive):
 
 @kernel
 def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
-    """Fit each atom and its entries to what the others leave: k-SVD.
+    """Fit each atom and its entries to the residual of the others: k-SVD.
 
     For the rows I that use atom d with entries z, the best pair of the residual without
-    it, ``E = R_I + z d``, is its first singular pair, found by ``n_steps`` of the power
-    method. One step is the approximate k-SVD.
+    it, ``E = R_I + z d``, is its first singular pair, found by at most ``n_steps``
+    steps of the power method. One step is the approximate k-SVD.
 
     Parameters
     ----------
@@ -59,19 +59,19 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
     D : ndarray of shape (n_components, n_features)
         Atoms of unit norm; updated.
     order : ndarray of shape (n_components,)
-        Atoms in the order of their turns.
+        Order in which atoms are updated.
     users : ndarray of shape (n_nonzero,)
         Rows that use each atom, atom by atom.
     starts : ndarray of shape (n_components + 1,)
-        Users of atom j stand from ``starts[j]`` to ``starts[j + 1]``.
+        Users of atom j are ``users[starts[j]:starts[j + 1]]``.
     values : ndarray of shape (n_nonzero,)
         Entries of the codes; updated.
     positive : bool
         Whether entries are nonnegative.
     n_steps : int
-        Most steps of the power method.
+        Largest number of steps of the power method.
     tol : float
-        Relative growth of the singular value at which it stops.
+        Relative growth of the singular value at which the power method stops.
     """
     before, new = values.copy(), np.empty(D.shape[1])
     for turn in range(order.shape[0]):
@@ -113,7 +113,7 @@ def online_sweep(A, B, D):
     B : ndarray of shape (n_components, n_features)
         Sum of ``z x'`` over rows.
     D : ndarray of shape (n_components, n_features)
-        Atoms of unit norm; updated. Atoms without a use stay as they are.
+        Atoms of unit norm; updated. Unused atoms are unchanged.
     """
     p, n = D.shape
     new = np.empty(n)

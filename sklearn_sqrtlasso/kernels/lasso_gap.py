@@ -1,9 +1,9 @@
-"""How far the codes of rows are from minimising a lasso: relative duality gaps.
+"""Relative duality gaps of lasso and square-root-lasso codes.
 
 For ``1/2 ||x - z D||^2 + alpha ||z||_1`` and ``||x - z D|| + alpha ||z||_1`` the dual
 point is the residual r, scaled until ``||D r||_inf <= alpha`` (and ``||r|| <= 1`` in
 the second case). Residuals are computed in the space of the row, correlations by the
-Gram matrix, both from nothing but the code.
+Gram matrix, both from the code alone.
 """
 
 import math
@@ -12,15 +12,15 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
-COARSE = 1e-15  # error of correlations that the Gram matrix gives, in their terms
-FINE = 1e-15  # share of a correlation's factors that is forgiven: their own rounding
-ENOUGH = 1e-10  # gap at which a closer look is not worth its time
-LEAST = 1e-10  # penalty, relative to that of a zero code, at which less is certified
+COARSE = 1e-15  # error of correlations by the Gram matrix, relative to their terms
+FINE = 1e-15  # rounding error of a correlation, relative to the norms of its factors
+ENOUGH = 1e-10  # gap below which no more accurate dual point is tried
+LEAST = 1e-10  # least certified penalty, relative to that of a zero code
 
 
 @step
 def gather(z, active):
-    """Write the places of the nonzero entries of ``z``; return their number."""
+    """Write the indices of the nonzero entries of ``z``; return their number."""
     k = 0
     for j in range(z.shape[0]):
         active[k] = j
@@ -50,7 +50,7 @@ def subtract(r, A, active, z, k):
 def largest(c, both):
     """Return the largest entry of ``c``, of ``|c|`` if ``both`` is 1, or 0.
 
-    Positive floats are ordered like their bits, whose maximum is vector instructions.
+    Positive floats are ordered like their bits, and their maximum is vectorised.
     """
     best = np.int64(0)
     for j in range(c.shape[0]):
@@ -64,9 +64,9 @@ def largest(c, both):
 def relative_gap(alpha, root, size, energy, length, reach, overlap, whole):
     """Return the gap of a code, relative to the objective of a zero code.
 
-    The code has l1 norm ``size`` and leaves ``energy`` of ``whole``. The dual point y,
-    before it is scaled, has ``length = ||y||^2``, ``reach = ||D y||_inf`` and
-    ``overlap = y x``.
+    The code has l1 norm ``size``; the residual has energy ``energy``, the row
+    ``whole``. The dual point y, before scaling, has ``length = ||y||^2``,
+    ``reach = ||D y||_inf`` and ``overlap = y x``.
     """
     if root:
         over = reach / alpha if alpha > 0 else (np.inf if reach > 0 else 0.0)
@@ -90,7 +90,7 @@ def multiply(D, r, c):
 
 @step
 def copy(a, b):
-    """Write ``a`` into ``b``; a loop is compiled faster than a slice."""
+    """Write ``a`` into ``b``; a loop compiles faster than a slice."""
     for j in range(a.shape[0]):
         b[j] = a[j]
 
@@ -106,7 +106,7 @@ def inner(a, b):
 
 @kernel
 def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
-    """Certify codes of rows by the lasso or the square-root lasso.
+    """Write the duality gaps of codes by the lasso or the square-root lasso.
 
     Parameters
     ----------
@@ -115,12 +115,11 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     Z : ndarray of shape (n_samples, n_components)
         Codes.
     dual : ndarray of shape (n_samples, n_features)
-        Direction of a dual point of each row, tried where the residual does not do:
-        where it is lost in rounding.
+        Direction of a dual point of each row, tried where the residual fails, as when
+        it is rounding error.
     gap : ndarray of shape (n_samples,)
         Overwritten with the duality gap of each row, relative to the objective of a
-        zero code. Penalties below 1e-10 of the one from which codes are zero are
-        certified at that.
+        zero code. Penalties below 1e-10 times that of a zero code are raised to it.
     norm : ndarray of shape (n_samples,)
         Overwritten with the norm of each residual, in units of ``X``.
     """

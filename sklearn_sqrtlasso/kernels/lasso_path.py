@@ -1,4 +1,4 @@
-"""Follow the lasso path of each row on the Gram matrix, to a penalty.
+"""Follow the lasso path of each row on the Gram matrix, down to a penalty.
 
 For atoms D with Gram matrix ``G = D D'`` and a row x, follow the minimisers of ::
 
@@ -7,28 +7,28 @@ For atoms D with Gram matrix ``G = D D'`` and a row x, follow the minimisers of 
 from ``mu = ||D x||_inf``, where z is zero, down to ``mu = alpha`` (lasso) or to the
 first ``mu <= alpha ||x - z D||`` (square-root lasso, ``||x - z D|| + alpha ||z||_1``:
 both have the same minimisers at these penalties). Between breakpoints the code and the
-correlations ``c = D (x - z D)`` are lines in mu, ::
+correlations ``c = D (x - z D)`` are affine in mu, ::
 
     z(mu) = ls - mu d,    c(mu) = e + mu a,
 
-with ``ls`` the least squares on the active atoms, ``e`` the correlations it leaves,
-``G_AA d = signs`` and ``a = G_A d``. An atom outside enters where its line leaves the
-cone ``|c| <= mu``. The line ends beside the tip of the cone, on the side of the sign of
-its ``e``, so it leaves once, through that side, at ::
+with ``ls`` the least squares on the active atoms, ``e`` the correlations of their
+residual, ``G_AA d = signs`` and ``a = G_A d``. An inactive atom enters where its line
+leaves the cone ``|c| <= mu``. At ``mu = 0`` the line is outside the cone, on the
+side of the sign of ``e``, so it leaves once, through that side, at ::
 
     mu = |e| / (1 - sign(e) a) .
 
-No atom that has just entered or left needs an exception, and ties are steps of length
+Atoms that have just entered or left need no special case, and ties are steps of length
 zero. A breakpoint changes the inverse of ``G_AA`` by ``h w w'``, and all lines along
-the one vector ``v = w G_A``.
+the vector ``v = w G_A``.
 
-Most atoms are far from the cone. Correlations seldom move faster than the penalty
-("strong rules", Tibshirani et al. 2012), so the path goes by stages: while the penalty
-falls by half, only the lines of near atoms are drawn, beside a copy of their inner
-products. An atom that enters from farther off is missed; the certificate will tell, and
-the row is then coded with all atoms near.
+Most correlations are far from the penalty, and they seldom change faster than it
+("strong rules", Tibshirani et al. 2012). Hence the path is computed in stages: while
+the penalty falls by half, only the lines of near atoms are updated, with a copy of
+their inner products. If another atom should have entered, the duality gap shows it, and
+the row is coded again with all atoms near.
 
-A path that meets rounding too large for it ends early; the certificate will tell.
+A path with too large rounding errors ends early, which the duality gap shows, too.
 """
 
 import math
@@ -37,12 +37,12 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
-DEPENDENT = 1e-11  # share of an atom's energy outside of the span of the active atoms
-TINY_ENERGY = 1e-6  # share of a row below which the recursion is computed anew
-MET = 1e-20  # share of a row below which it is met, and no atom is missing
-LOST = 1e-11  # penalty, relative to the largest, below which lines are rounding
-STAGE = 0.5  # share of the penalty to which a choice of near atoms lasts
-NEAR = 0.4  # of the penalty that an atom must correlate by to be near
+DEPENDENT = 1e-11  # largest energy share outside the active span of a dependent atom
+TINY_ENERGY = 1e-6  # energy share of the residual below which it is computed directly
+MET = 1e-20  # energy share of the residual below which no atom enters: the fit is exact
+LOST = 1e-11  # penalty, relative to the largest, below which lines are inaccurate
+STAGE = 0.5  # factor of the penalty during one stage of near atoms
+NEAR = 0.4  # least correlation of a near atom, relative to the penalty
 
 
 @step
@@ -50,8 +50,8 @@ def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     """Move the first n lines along ``v``; return a key of the next atom to enter.
 
     The key is the penalty at which the atom enters, as the bits of a float, with the
-    atom in place of its lowest bits: positive floats are ordered like their bits, and
-    the largest integer is found by vector instructions.
+    atom in its lowest bits: positive floats are ordered like their bits, and the
+    maximum of integers is vectorised.
     """
     best = np.int64(0)
     for j in range(n):
@@ -89,7 +89,7 @@ def combine(base, A, rows, w, factor, k, v):
 
 @step
 def largest(c, both):
-    """Return the penalty from which a code is zero."""
+    """Return the smallest penalty at which a code is zero."""
     best = 0.0
     for j in range(c.shape[0]):
         size = c[j] if c[j] > 0 else -c[j] * both
@@ -99,7 +99,7 @@ def largest(c, both):
 
 @step
 def choose_near_atoms(v, active, k, mu, least, both, near, place):
-    """Name atoms that correlate by mu or above ``least``; return their number."""
+    """List active atoms and those correlated above ``least``; return their number."""
     for i in range(k):
         v[active[i]] = mu
     n = 0
@@ -111,7 +111,7 @@ def choose_near_atoms(v, active, k, mu, least, both, near, place):
 
 @step
 def first_to_leave(ls, d, signs, k, mu):
-    """Return the largest penalty, at most mu, where an entry is zero, and its place."""
+    """Return the largest penalty, at most mu, where an entry is zero, and its index."""
     leaves, place = -1.0, -1
     for i in range(k):
         size = signs[i] * ls[i]
@@ -140,7 +140,7 @@ def weights_of_entry(S, M, at, w, g, k, place):
 
 @step
 def update_inverse(M, ls, d, w, h, fe, fa, k):
-    """Change the inverse and the lines of the active entries at a breakpoint."""
+    """Update the inverse and the lines of the active entries at a breakpoint."""
     for i in range(k):
         ls[i] -= fe * w[i]
         d[i] += fa * w[i]
@@ -151,7 +151,7 @@ def update_inverse(M, ls, d, w, h, fe, fa, k):
 
 @step
 def remove_atom(M, S, n, code, places, free, place, last):
-    """Put the last active atom in the place of the one that leaves."""
+    """Move the last active atom to the place of the one that leaves."""
     free[places[1, place]] = 1.0
     for i in range(2):
         places[i, place] = places[i, last]
@@ -188,7 +188,7 @@ def root_penalty(alpha, energy, steep, mu):
 def correct(D, M, active, signs, level, r, w, k, z):
     """Add ``M (D_A r - level signs)`` to z: one correction of least squares.
 
-    The residual r was computed in the space of the row, where it keeps more digits.
+    The residual r is computed in the space of the row, where it is more accurate.
     """
     for i in range(k):
         total, atom = -level * signs[i], active[i]
@@ -204,7 +204,7 @@ def correct(D, M, active, signs, level, r, w, k, z):
 
 @step
 def refine(x, D, M, active, signs, z, w, r, k, mu):
-    """Correct the code once, to correlations ``mu signs``; return the energy left."""
+    """Correct the code once, to correlations ``mu signs``; return residual energy."""
     energy_left(x, D, active, z, k, r)
     correct(D, M, active, signs, mu, r, w, k, z)
     return energy_left(x, D, active, z, k, r)
@@ -212,7 +212,7 @@ def refine(x, D, M, active, signs, z, w, r, k, mu):
 
 @step
 def entry(e, a, free, j, both, mu):
-    """Return the penalty, at most mu, at which atom j enters, and the sign it takes."""
+    """Return the penalty, at most mu, at which atom j enters, and its sign."""
     sign = 1.0 if e[j] > 0 else -1.0
     size = (e[j] if e[j] > 0 else -e[j] * both) * free[j]
     return min(size / max(1 - sign * a[j], size / mu + 1e-300), mu), sign
@@ -220,7 +220,7 @@ def entry(e, a, free, j, both, mu):
 
 @step
 def gather(G, atom, near, n, S, i):
-    """Write what the near atoms have in common with one into the i-th row of S."""
+    """Write the inner products of the near atoms with one atom into row i of S."""
     q = 0
     while q + 4 <= n:
         j0, j1 = np.uint64(near[q]), np.uint64(near[q + 1])
@@ -235,7 +235,7 @@ def gather(G, atom, near, n, S, i):
 
 @step
 def append_atom(M, k, active, at, signs, ls, d, j, place, sign):
-    """Make space for atom j behind the k active ones."""
+    """Append atom j, with entry zero, to the k active ones."""
     for i in range(k + 1):
         M[i, k] = M[k, i] = 0.0
     active[k], at[k], signs[k], ls[k], d[k] = j, place, sign, 0.0, 0.0
@@ -243,7 +243,7 @@ def append_atom(M, k, active, at, signs, ls, d, j, place, sign):
 
 @step
 def leave_direction(M, ls, d, w, k, place):
-    """Write what leaves with an active atom into ``w``; return steps and the pivot."""
+    """Write the direction of a leaving atom into ``w``; return ``fe, fa, h``."""
     for i in range(k):
         w[i] = M[i, place]
     h = -1 / M[place, place]
@@ -254,8 +254,8 @@ def leave_direction(M, ls, d, w, k, place):
 def code_at_penalty(x, zero, D, M, active, code, k, nu, lost, z, y):
     """Write the code at the penalty nu into z, the direction of its residual into y.
 
-    Where the residual has less energy than ``lost``, it is rounding, and its direction
-    is that of the residual just above.
+    A residual with less energy than ``lost`` is rounding error, and its direction is
+    that of the residual at slightly larger penalties.
     """
     ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
     for i in range(k):
@@ -277,7 +277,7 @@ def code_at_penalty(x, zero, D, M, active, code, k, nu, lost, z, y):
 
 @step
 def new_stage(c, G, room, code, lines, places, k, mu, share, both):
-    """Draw the lines of the atoms that may enter soon; return their number and S."""
+    """Compute the lines of the near atoms; return their number and S."""
     ls, d, signs, w = code[0], code[1], code[2], code[3]
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     active, at, near, where = places[0], places[1], places[2], places[3]
@@ -329,16 +329,16 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         Penalty of each row, at least 0: in units of ``C`` for the lasso, in units of
         the norm of an atom for the square-root lasso.
     root : bool
-        Whether the norm of the residual is not squared.
+        Whether to solve the square-root lasso.
     positive : bool
         Whether codes are nonnegative.
     screen : bool
-        Whether to watch near atoms only: faster, and seldom wrong.
+        Whether to follow near atoms only: faster, and seldom wrong.
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
     dual : ndarray of shape (n_samples, n_features)
-        Overwritten with the direction of the residual, known also where the residual
-        itself is lost in rounding.
+        Overwritten with the direction of the residual, accurate also where the residual
+        itself is rounding error.
     """
     p, most, both = D.shape[0], min(D.shape[0], D.shape[1]), 0.0 if positive else 1.0
     lines, code, zero, places, M, room = allocate(p, D.shape[1])
@@ -385,7 +385,7 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
             update_inverse(M, ls, d, w, h, fe, fa, k)
             energy, steep = energy - fe * fe / h, steep + fa * fa / h
             if h < 0:
-                k, floor = k - 1, mu if blocked else floor  # they may enter now
+                k, floor = k - 1, mu if blocked else floor  # blocked atoms may enter
                 remove_atom(M, S, n, code, places, free, leaver, k)
         nu, lost = min(nu, mu) if k > 0 else 0.0, TINY_ENERGY * whole
         code_at_penalty(x, zero, D, M, active, code, k, nu, lost, out[row], dual[row])

@@ -1,13 +1,13 @@
 """Greedy codes of rows: orthogonal matching pursuit on the Gram matrix.
 
-The pursuit takes the atom that correlates most with the residual, ::
+Each step selects the atom that correlates most with the residual, ::
 
     argmax_j  |c_j| / ||D_j||,    c = D (x - z D),
 
-and codes the row by least squares on the atoms taken. A partial Cholesky factor of the
-Gram matrix, whose rows are as long as there are atoms, turns one product with earlier
-rows into the correlations; at the places of the atoms taken it is the triangular factor
-that yields the code.
+and codes the row by least squares on the selected atoms. Correlations are updated by a
+partial Cholesky factor of the Gram matrix, with one row for each selected atom and one
+column for each atom; its columns of the selected atoms are the triangular factor that
+is solved for the code.
 """
 
 import math
@@ -16,16 +16,16 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
-DEPENDENT = 1e-11  # share of an atom's energy outside of the span of those taken
+DEPENDENT = 1e-11  # largest energy share outside the selected span of a dependent atom
 
-ROUNDING = 1e-26  # gain, relative to the energy of a row, that is nothing but rounding
+ROUNDING = 1e-26  # gain, relative to the energy of a row, that is rounding error
 
 
 @step
 def atom_to_take(c, weight, both, mask):
     """Return the atom with the largest ``c_j^2 weight_j > 0``, or -1.
 
-    Positive floats are ordered like their bits, with the atom in place of the lowest.
+    Positive floats are ordered like their bits, of which the lowest hold the atom.
     """
     best = np.int64(mask)
     for j in range(c.shape[0]):
@@ -37,9 +37,9 @@ def atom_to_take(c, weight, both, mask):
 
 @step
 def next_row_of_factor(G, V, k, j):
-    """Write the k-th row of the factor, for atom j, before it is divided by its norm.
+    """Write row k of the factor, for atom j, before it is normalised.
 
-    Return the energy of the atom outside of the span of those taken before it.
+    Return the energy of the atom outside the span of the selected atoms.
     """
     for q in range(V.shape[1]):
         V[k, q] = G[j, q]
@@ -61,7 +61,7 @@ def next_row_of_factor(G, V, k, j):
 
 @step
 def lower_correlations(c, weight, norms, V, k, y, left, recursive):
-    """Take the k-th row of the factor out of correlations and, if asked, of norms."""
+    """Update correlations and, if ``recursive``, norms by row k of the factor."""
     length = math.sqrt(left)
     share = y / length
     for q in range(c.shape[0]):
@@ -77,7 +77,7 @@ def lower_correlations(c, weight, norms, V, k, y, left, recursive):
 
 @step
 def solve_triangle(V, active, y, k):
-    """Overwrite y by the code: solve ``sum_i y_i V_i = ...`` from the last atom on."""
+    """Overwrite y with the code, by back substitution in the triangular factor."""
     for i in range(k - 1, -1, -1):
         total = y[i]
         for q in range(i + 1, k):
@@ -100,12 +100,13 @@ def match_rows(G, C, energy, most, residual_energy, recursive, positive, out):
     most : int
         Largest number of atoms of a code.
     residual_energy : ndarray of shape (n_samples,)
-        Energy of a residual at which a row is done.
+        Energy of the residual at which the pursuit of a row ends.
     recursive : bool
-        Whether to take the atom that lowers the residual most: correlations are divided
-        by the norm that is left of an atom outside of the span of those taken.
+        Whether to select the atom that lowers the residual most: correlations are
+        divided by the norm of an atom outside the span of the selected atoms.
     positive : bool
-        Whether to take atoms of positive correlation only; codes may still be negative.
+        Whether to select atoms of positive correlation only; codes may still be
+        negative.
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
     """

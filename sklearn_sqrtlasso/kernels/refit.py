@@ -1,13 +1,13 @@
 """Least squares on supports: refitted codes, and thresholding with inversion.
 
-While no sign changes, the relaxed lasso ::
+As long as no sign changes, the relaxed lasso ::
 
     argmin_z  1/2 ||x - z D||^2 + phi mu ||z||_1    on the support of the lasso
 
-is the line ``phi z_lasso + (1 - phi) z_least_squares``.
+is the combination ``phi z_lasso + (1 - phi) z_least_squares``.
 
 Thresholding with inversion keeps the largest entries S of ``z + c``, where c are the
-correlations of the residual, codes by least squares on S, and repeats until S does.
+correlations of the residual, solves least squares on S, and iterates until S repeats.
 """
 
 import math
@@ -16,12 +16,12 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import kernel, step
 
-DEPENDENT = 1e-11  # share of an atom's energy outside of the span of those before it
+DEPENDENT = 1e-11  # largest energy share of a dependent atom outside the earlier span
 
 
 @step
 def gather(z, active):
-    """Write the places of the nonzero entries of ``z``; return their number."""
+    """Write the indices of the nonzero entries of ``z``; return their number."""
     k = 0
     for j in range(z.shape[0]):
         active[k] = j
@@ -31,9 +31,9 @@ def gather(z, active):
 
 @step
 def factorise(G, active, k, L):
-    """Write the Cholesky factor of ``G_AA``, with inverses on the diagonal.
+    """Write the Cholesky factor of ``G_AA``, with its diagonal inverted.
 
-    The inverse is zero for an atom that depends on those before it.
+    The entry on the diagonal is zero for an atom that depends on earlier ones.
     """
     for i in range(k):
         for q in range(i + 1):
@@ -49,7 +49,7 @@ def factorise(G, active, k, L):
 
 @step
 def solve(L, y, k):
-    """Overwrite y by the solution of ``L L' y``."""
+    """Overwrite y with the solution z of ``L L' z = y``."""
     for i in range(k):
         total = y[i]
         for m in range(i):
@@ -78,9 +78,9 @@ def residual(x, D, active, values, k, r):
 
 @step
 def correct(x, D, L, active, k, r, y, values):
-    """Add the least squares of the residual to ``values``, if that lowers it.
+    """Add the least squares of the residual to ``values`` if its energy decreases.
 
-    The second time corrects the roundings of the first.
+    A second call corrects the rounding errors of the first.
     """
     before = residual(x, D, active, values, k, r)
     for i in range(k):
@@ -108,14 +108,14 @@ def refit_rows(X, D, G, Z, phi, out, turned):
     G : ndarray of shape (n_components, n_components)
         ``D D'``.
     Z : ndarray of shape (n_samples, n_components)
-        Codes, whose supports are kept. Where atoms of a support depend on each other,
-        some of their entries stay as they are.
+        Codes; their supports are kept. Where atoms of a support are linearly dependent,
+        some of their entries are unchanged.
     phi : float
-        Share of the old code that is kept, in [0, 1].
+        Weight of the given code, in [0, 1].
     out : ndarray of shape (n_samples, n_components)
         Overwritten with ``phi z + (1 - phi) z_least_squares``; may be ``Z``.
     turned : ndarray of shape (n_samples,)
-        Overwritten with whether a sign differs between a code and its least squares.
+        Overwritten with whether a sign differs between a code and its refit.
     """
     p = D.shape[0]
     active, values, y = np.zeros(p + 1, np.int64), np.empty(p), np.empty(p)
@@ -126,7 +126,7 @@ def refit_rows(X, D, G, Z, phi, out, turned):
             L = np.empty((2 * k, 2 * k))
         factorise(G, active, k, L)
         for i in range(k):
-            values[i] = Z[row, active[i]]  # a better code is found, or this one kept
+            values[i] = Z[row, active[i]]  # kept unless a correction fits better
         for _ in range(2):
             correct(X[row], D, L, active, k, r, y, values)
         turned[row] = False
@@ -140,7 +140,7 @@ def refit_rows(X, D, G, Z, phi, out, turned):
 
 @kernel
 def smallest_of_largest(sizes, k):
-    """Return the k-th largest of ``sizes``, which are put into another order."""
+    """Return the k-th largest of ``sizes``, reordering them in place."""
     low, high = 0, sizes.shape[0] - 1
     while low < high:
         pivot, i, j = sizes[(low + high) // 2], low, high
@@ -166,8 +166,8 @@ def smallest_of_largest(sizes, k):
 def choose(z, c, length, sizes, k, factor, positive, active):
     """Write the next support of thresholding with inversion; return its size.
 
-    It holds the k largest entries of ``z + c``, as of atoms of unit norm, or those
-    above ``factor`` times the median of ``|c|`` if k is zero, at most as many as fit.
+    It holds the k largest entries of ``z + c``, scaled to atoms of unit norm, or those
+    above ``factor`` times the median of ``|c|`` if k is zero, at most ``len(active)``.
     """
     p, tau = c.shape[0], 0.0
     if k == 0:
@@ -193,7 +193,7 @@ def choose(z, c, length, sizes, k, factor, positive, active):
 
 @step
 def same(a, n_a, b, n_b):
-    """Return whether two supports, in order, are the same."""
+    """Return whether two sorted supports are equal."""
     equal = n_a == n_b
     for m in range(n_a if equal else 0):
         equal = equal and a[m] == b[m]
@@ -213,7 +213,7 @@ def correlations_left(C, i, G, z, active, n, c):
 
 @step
 def invert(C, i, G, active, n, L, y):
-    """Write the least squares on a support into y; return the energy it explains."""
+    """Write the least squares on a support into y; return the explained energy."""
     factorise(G, active, n, L)
     for m in range(n):
         y[m] = C[i, active[m]]
@@ -226,14 +226,14 @@ def invert(C, i, G, active, n, L, y):
 
 @step
 def keep(a, n, b):
-    """Write the first n entries of ``a`` into ``b``."""
+    """Copy the first n entries of ``a`` to ``b``."""
     for m in range(n):
         b[m] = a[m]
 
 
 @step
 def put(z, active, n, y):
-    """Write the entries y at the places of a support, and zero elsewhere."""
+    """Write the entries y on a support of z, and zero elsewhere."""
     for j in range(z.shape[0]):
         z[j] = 0.0
     for m in range(n):
@@ -244,7 +244,7 @@ def put(z, active, n, y):
 def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter):
     """Code rows by iterative thresholding with inversion.
 
-    Supports that go round in a circle end there, with the best of the circle.
+    A cycle of supports ends the iteration, with its code of most explained energy.
 
     Parameters
     ----------
@@ -265,8 +265,8 @@ def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter)
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
     n_iter : ndarray of shape (n_samples,)
-        Overwritten with the number of supports tried; ``max_iter`` where they did not
-        settle.
+        Overwritten with the number of supports tried; ``max_iter`` where they neither
+        converged nor cycled.
     """
     p = G.shape[0]
     c, sizes, length = np.empty(p), np.empty(p), np.empty(p)
@@ -287,7 +287,7 @@ def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter)
                 break
             gain = invert(C, i, G, active, n, L, y)
             put(out[i], active, n, y)
-            if turn == period:  # what comes back to this support goes round
+            if turn == period:  # a return to this support is a cycle
                 period, top, n_mark = 2 * period, -np.inf, n
                 keep(active, n, mark)
             if gain > top:

@@ -1,24 +1,24 @@
 """Exact shrinkage of rows by the square-root lasso, and its pull-back.
 
-For a group of m rows ``u_b`` that share one residual scale, with a norm ``rest_b`` out
-of reach of each row, solve ::
+For a group of m rows ``u_b`` that share one residual scale, with a norm ``rest_b``
+outside the span for each row, solve ::
 
     z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2))
                   + mean_b sum_i alpha_i |z_bi| .
 
-The answer is soft-thresholding at scales that the group chooses for itself ::
+The solution is soft-thresholding at the residual scale of the group ::
 
     z_bi = soft(u_bi, alpha_i t),
     t^2  = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
 
 the root of a concave, piecewise linear function of t^2. A single row is a group of one.
-With ``positive`` the codes are nonnegative, and negative entries are out of reach.
-Where several codes are minimisers (an active set with ``sum alpha_i^2 = m`` and nothing
-else left), one of them is returned.
+With ``positive`` the codes are nonnegative, and negative entries count as outside.
+Where several codes are minimisers (an active set with ``sum alpha_i^2 = m`` and no
+other residual), one of them is returned.
 
 Units: ``U``, ``outside``, ``t`` and the codes have the unit of the data; ``alpha`` is a
 pure number. Hence ``z(c u) = c z(u)``. Each group is scaled by a power of two before it
-is squared, so the law holds to the last bit and nothing overflows.
+is squared, so this holds to the last bit and nothing overflows.
 """
 
 import math
@@ -62,11 +62,11 @@ def group_size(U, outside, lo, hi):
 
 @step
 def sum_row(u, alpha, t, c, positive):
-    """Return what a Newton step on ``t^2`` needs of one row.
+    """Return the sums of one row for a Newton step on ``t^2``.
 
-    That is ``sum alpha_i^2`` over the entries above their threshold ``alpha_i t`` and
-    ``sum (c u_i)^2`` over the others. Products with a mask, not branches, are SIMD. At
-    ``t = inf`` nothing is active, units without a penalty included.
+    They are ``sum alpha_i^2`` over the entries above their threshold ``alpha_i t`` and
+    ``sum (c u_i)^2`` over the others. Products with a mask are vectorised, unlike
+    branches. At ``t = inf`` nothing is active, not even units without a penalty.
     """
     f = u.dtype.type
     active, tail = f(0), f(0)
@@ -99,8 +99,8 @@ def shrink_row(u, alpha, t, c, positive, z):
 def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
 
-    They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of all
-    that is not active, out of reach included.
+    They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of
+    inactive entries and outside the span.
     """
     f = U.dtype.type
     active, tail = 0.0, 0.0
@@ -116,7 +116,7 @@ def sum_group(U, outside, alpha, positive, t, c, lo, hi):
 def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
     """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
 
-    Return ``c^2`` times the energy of what is left, which is ``(hi - lo) (c t)^2`` if
+    Return ``c^2`` times the energy of the residual, which is ``(hi - lo) (c t)^2`` if
     and only if ``t`` solves the problem of the group.
     """
     f = U.dtype.type
@@ -130,16 +130,17 @@ def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
 
 @step
 def noise_share(alpha, positive):
-    """Return the share v of the energy of Gaussian noise that its scale keeps.
+    """Return the squared residual scale of Gaussian noise, relative to its energy.
 
-    For d entries of noise of variance one, ``t^2 = d v`` with ``v = E[min(g^2, c v)]``
-    and ``c = sum_i alpha_i^2``; with ``positive``, half of the entries count in full.
+    This is v: for d entries of noise of variance one, ``t^2 = d v`` with
+    ``v = E[min(g^2, c v)]`` and ``c = sum_i alpha_i^2``; with ``positive``, half of the
+    entries count in full.
     """
     c = 0.0
     for j in range(alpha.shape[0]):
         c += np.float64(alpha[j]) * np.float64(alpha[j])
     share = 1.0
-    for _ in range(30 if c < 40 else 0):  # beyond, nothing is active: all is kept
+    for _ in range(30 if c < 40 else 0):  # beyond 40, nothing is active: v = 1
         tau = math.sqrt(c * share)
         below = math.erf(tau * math.sqrt(0.5))
         density = math.exp(-0.5 * tau * tau) / math.sqrt(2 * math.pi)
@@ -150,10 +151,10 @@ def noise_share(alpha, positive):
 
 @step
 def first_guess(size, n_rows, n_units, share, itemsize):
-    """Return the scale ``c`` of a group and a guess of its squared scale ``(c t)^2``.
+    """Return the unit of scaling c of a group and a first guess of ``(c t)^2``.
 
-    ``size`` is the sum of absolute values of the group, ``share`` that of the
-    penalties. Were all entries Gaussian noise, it would be the scale.
+    ``size`` is the sum of absolute values of the group, ``share`` the value
+    of ``noise_share``. The guess is right if all entries are Gaussian noise.
     """
     mean = size / n_rows / n_units
     c = power_of_two_near(mean, itemsize)
@@ -163,14 +164,14 @@ def first_guess(size, n_rows, n_units, share, itemsize):
 
 @step
 def newton_step(q, falls, n_rows, active, tail):
-    """Return the next squared scale, whether steps fall from it, and if it is the root.
+    """Return the next squared scale, if steps decrease, and if it is the root.
 
     Where the slope ``n_rows - active`` is positive, the tangent of a concave function
-    meets zero at or above the root; from there the steps fall until one does not: then
-    the active set is that of the root. A guess (``falls`` is False) may be anywhere; if
-    the slope is not positive there, the steps begin at infinity.
+    is zero at or above the root. From there the steps decrease until one does not: then
+    the active set is that of the root. A guess (``falls`` is False) may be on either
+    side; if the slope is not positive there, the steps start at infinity.
     """
-    if active >= n_rows:  # a guess below the root, or a set at its critical size
+    if active >= n_rows:  # a guess below the root, or an active set without slack
         return (q if falls else math.inf), falls, falls
     root = tail / (n_rows - active)
     met = falls and not root < q
@@ -179,23 +180,23 @@ def newton_step(q, falls, n_rows, active, tail):
 
 @kernel
 def shrink_groups(U, outside, alpha, positive, groups, out, scale):
-    """Shrink groups of rows, each group at the residual scale that solves its problem.
+    """Shrink groups of rows, each at the residual scale that solves its problem.
 
-    Newton's method on ``t^2`` from a robust guess: two or three passes over realistic
-    rows, finitely many over any, without sorting or memory.
+    Newton's method on ``t^2`` from a robust guess takes two or three passes over
+    typical rows and finitely many over any, without sorting or workspace.
 
     Parameters
     ----------
     U : ndarray of shape (n_samples, d)
         Rows, C-contiguous.
     outside : ndarray of shape (n_samples,)
-        Norm out of reach of each row, in units of ``U``.
+        Norm of each row outside the span, in units of ``U``.
     alpha : ndarray of shape (d,)
         Penalty of each unit, in [0, inf), pure numbers.
     positive : bool
         Whether codes are nonnegative.
     groups : ndarray of shape (n_groups + 1,)
-        Run g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
     out : ndarray of shape (n_samples, d)
         Overwritten with the codes; not ``U`` itself.
     scale : ndarray of shape (n_samples,)
@@ -274,7 +275,7 @@ def pull_back_groups(
     """Pull the gradient ``G`` with respect to codes back through ``shrink_groups``.
 
     With A the active entries of a group of m rows, s their signs,
-    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, they are ::
+    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, the gradients are ::
 
         U:      g on A, -p u / (t D) off A
         outside:   -p outside / (t D)
@@ -285,9 +286,9 @@ def pull_back_groups(
     Parameters
     ----------
     U, outside, alpha, positive, groups, scale
-        What ``shrink_groups`` was given, and the scale it returned.
+        Inputs of ``shrink_groups``, and the scale it wrote.
     min_slack : float
-        Lower bound of ``D / m``, in (0, 1]: the map is steep where D nears zero.
+        Lower bound of ``D / m``, in (0, 1]: the map is steep where D is close to zero.
     G : ndarray of shape (n_samples, d)
         Gradient with respect to the codes.
     out : ndarray of shape (n_samples, d)
@@ -295,7 +296,7 @@ def pull_back_groups(
     out_outside : ndarray of shape (n_samples,)
         Overwritten with the gradient with respect to ``outside``.
     out_alpha : ndarray of shape (d,) or (0,)
-        The gradient with respect to ``alpha`` is added to it; nothing if it is empty.
+        The gradient with respect to ``alpha`` is added to it unless it is empty.
     """
     f = U.dtype.type
     for g in range(groups.shape[0] - 1):

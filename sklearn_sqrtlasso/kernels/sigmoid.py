@@ -7,11 +7,11 @@ import numpy as np
 
 from sklearn_sqrtlasso.kernels.jit import FASTMATH, kernel, step
 
-IN_ORDER = FASTMATH - {"reassoc"}  # else rounding by a large number is lost
+IN_ORDER = FASTMATH - {"reassoc"}  # else rounding by a large number cancels
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693145751953125, 1.4286068203094173e-06
 TAYLOR = tuple(1 / factorial(k) for k in range(14))  # of exp, up to log(2) / 2
-LOWEST_8, ROUNDING_8 = -700.0, 1.5 * 2.0**52  # exp is a normal number there
-LOWEST_4, ROUNDING_4 = -80.0, 1.5 * 2.0**23  # one and a half, with a fraction's bits
+LOWEST_8, ROUNDING_8 = -700.0, 1.5 * 2.0**52  # exp is still a normal number there
+LOWEST_4, ROUNDING_4 = -80.0, 1.5 * 2.0**23  # 1.5 times two to the mantissa bits
 
 
 @step
@@ -21,16 +21,17 @@ def split(v, lowest, rounding, f):
     Parameters
     ----------
     v : float
-        Any number; ``-|v|`` below ``lowest`` counts as that.
+        Any number; ``-|v|`` is clipped at ``lowest``.
     lowest, rounding : float
-        Of the format of v; to add ``rounding`` rounds to an integer in the lowest bits.
+        Constants of the format of v; adding ``rounding`` rounds to an integer in the
+        lowest bits.
     f : type
-        That of v.
+        Type of v.
 
     Returns
     -------
     n, r : float
-        The second is at most half of log(2).
+        ``n + rounding`` and r; ``|r|`` is at most half of log(2).
     """
     a = max(-abs(v), f(lowest))
     shifted = a * f(LOG2E) + f(rounding)
@@ -40,16 +41,16 @@ def split(v, lowest, rounding, f):
 
 @step
 def exp_of(r, p, f):
-    """Return ``exp(r)`` by Taylor's terms up to the seventh, and ``r^8 p``.
+    """Return ``exp(r)`` by its Taylor terms up to the seventh, plus ``r^8 p``.
 
     Parameters
     ----------
     r : float
-        At most half of log(2).
+        At most half of log(2) in magnitude.
     p : float
-        The terms after those, divided by ``r^8``.
+        The remaining terms, divided by ``r^8``.
     f : type
-        That of r.
+        Type of r.
 
     Returns
     -------
@@ -66,8 +67,8 @@ def exp_of(r, p, f):
 def sigmoid_8(U, b, Z):
     """Write ``1 / (1 + exp(-(U + b)))`` to two units in the last place.
 
-    A power of two is made by writing its exponent: no branch, no call, so the compiler
-    takes several entries at a time, which it cannot with the library's ``exp``.
+    Powers of two are formed by writing exponent bits: without branches and calls the
+    loop is vectorised, unlike with the library's ``exp``.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def sigmoid_8(U, b, Z):
 
 @kernel(fastmath=IN_ORDER)
 def sigmoid_4(U, b, Z):
-    """Do what ``sigmoid_8`` does, in single precision.
+    """Write ``1 / (1 + exp(-(U + b)))`` as ``sigmoid_8``, in single precision.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def sigmoid_4(U, b, Z):
             Z[i, j] = s if v > 0 else e * s
 
 
-SIGMOIDS = MappingProxyType({8: sigmoid_8, 4: sigmoid_4})  # by bytes of an entry
+SIGMOIDS = MappingProxyType({8: sigmoid_8, 4: sigmoid_4})  # by bytes per entry
 
 
 @kernel
@@ -143,7 +144,7 @@ def pull_back_sigmoid(Z, G, H, by_b):
 
 @kernel
 def l1_norm(Z):
-    """Return the sum of absolute values, and how many entries are not positive.
+    """Return the sum of absolute values, and the number of zero or negative entries.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def l1_norm(Z):
     total : float
         In double precision.
     n_others : int
-        Zeros and negative entries.
+        Number of zero and negative entries.
     """
     total, n_others = 0.0, 0
     for i in range(Z.shape[0]):

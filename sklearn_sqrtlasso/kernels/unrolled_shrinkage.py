@@ -1,4 +1,4 @@
-"""The square-root lasso by a fixed number of proximal steps, as it was published.
+"""Unrolled square-root lasso: a fixed number of proximal steps, as published.
 
 For a group of m rows ``u_b``, from ``z_0 = 0``, with a step of length ``beta``, in
 units of the data, and a momentum ``a`` ::
@@ -6,8 +6,8 @@ units of the data, and a momentum ``a`` ::
     v = z_j + a (z_j - z_{j-1}),    t_j^2 = mean_b ||v_b - u_b||^2,
     z_{j+1} = soft(v - beta (v - u) / t_j, beta alpha) .
 
-A constant step converges only below ``2 t`` and does not scale with the row: this is
-kept for study; ``shrinkage.py`` has the limit, exactly.
+A constant step converges only below ``2 t`` and does not scale with the row. The method
+is kept for comparison; ``shrinkage.py`` computes its limit exactly.
 """
 
 import math
@@ -30,11 +30,11 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
     beta : float
         Length of a step, in units of ``U``.
     momentum : float
-        Weight of the last move.
+        Weight of the previous step.
     positive : bool
         Whether codes are nonnegative.
     groups : ndarray of shape (n_groups + 1,)
-        Run g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
     path : ndarray of shape (n_steps + 1, n_samples, d)
         Overwritten with the iterates; the last one is the code.
     scales : ndarray of shape (n_steps, n_samples)
@@ -68,15 +68,15 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
 def pull_back_steps(
     U, alpha, beta, momentum, groups, path, scales, G, out, out_alpha, out_step
 ):
-    """Pull the gradient ``G`` with respect to the last iterate back through the steps.
+    """Pull the gradient with respect to the last iterate back through the steps.
 
-    An entry of an iterate that is zero passes nothing on; with the entries that are
-    not, a step is differentiated as it is written, its scale ``t_j`` included.
+    Zero entries of an iterate have derivative zero; for the others, each step is
+    differentiated as written, including its residual scale ``t_j``.
 
     Parameters
     ----------
     U, alpha, beta, momentum, groups, path, scales
-        What ``shrink_by_steps`` was given, and what it wrote.
+        Inputs and outputs of ``shrink_by_steps``.
     G : ndarray of shape (n_samples, d)
         Gradient with respect to the codes.
     out : ndarray of shape (n_samples, d)
@@ -96,7 +96,7 @@ def pull_back_steps(
             lo, hi = groups[group], groups[group + 1]
             t = np.float64(scales[k, lo])
             pace = f(beta / t) if t > 0 else f(0)
-            along = 0.0  # of the gradient at w, over the active entries, with v - u
+            along = 0.0  # product of the active gradient at w with v - u
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     if after[i, j] != 0:

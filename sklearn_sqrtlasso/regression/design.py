@@ -7,17 +7,17 @@ import scipy.sparse as sp
 
 from sklearn_sqrtlasso.rows.linalg import unit_near
 
-BLOCK_BYTES = 2**22  # of single precision rows that are widened at a time
-SAMPLE = 64  # rows and columns that tell the size of entries
-FEATURES = 1024  # that are made single precision at a time
-CONSTANT = 64 * np.finfo(np.float64).eps  # spread of a column, relative to its mean
+BLOCK_BYTES = 2**22  # of single-precision rows converted to double at a time
+SAMPLE = 64  # rows and columns from which the size of entries is estimated
+FEATURES = 1024  # converted to single precision at a time
+CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
 class Design(ABC):
-    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, made only when asked for.
+    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, computed on demand.
 
-    With weights v that sum to 1, the Euclidean products of these columns are weighted
-    means of products of centred features, in units of u.
+    With weights v that sum to 1, the inner products of these columns are weighted means
+    of products of centred features, in units of u.
 
     Parameters
     ----------
@@ -45,18 +45,18 @@ class Design(ABC):
 
     @property
     def rank(self):
-        """Largest rank that the columns can have."""
+        """Upper bound of the rank of the columns."""
         return max(np.count_nonzero(self.root) - self.fit_intercept, 1)
 
     def centered(self, y):
-        """Return the target as the columns are: centred and weighted, and its mean."""
+        """Return the target, centred and weighted like the columns, and its mean."""
         mean = float(self.root**2 @ y) if self.fit_intercept else 0.0
         return self.root * (y - mean), mean
 
     def set_unit(self, sample):
-        """Measure columns in a unit near the largest of some of their entries.
+        """Set the unit of scaling of columns near the largest of some of their entries.
 
-        A power of two: nothing is rounded, and no product of columns overflows.
+        Nothing is rounded, and no product of columns overflows.
         """
         unit = unit_near(np.abs(sample).max(initial=0.0))
         self.means /= unit / self.unit
@@ -78,9 +78,9 @@ class Design(ABC):
         Parameters
         ----------
         Z : ndarray of shape (n_samples, n_draws)
-            What ``correlate`` takes, one in each column.
+            Arguments of ``correlate``, one in each column.
         positive : bool
-            Whether negative products do not count.
+            Whether negative products are ignored.
 
         Returns
         -------
@@ -114,11 +114,11 @@ class Design(ABC):
     def columns(self, features):
         """Return the columns of some features, and which of them are constant.
 
-        The columns are what the methods below take; constant ones are zero in it.
+        The columns are a block for the methods below, in which constant ones are zero.
         """
 
     def exclude(self, features):
-        """Let ``correlate`` return 0 for features, which were found to be constant."""
+        """Make ``correlate`` return 0 for features that were found to be constant."""
         self.is_excluded[features] = True
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Design(ABC):
 
 
 class DenseDesign(Design):
-    """A design whose features are an array, of any order and of float64 or float32."""
+    """A design whose features are a float64 or float32 array, of any memory order."""
 
     def _products(self, r):
         if self.X.dtype == np.float64:
@@ -180,7 +180,7 @@ class DenseDesign(Design):
 
 
 class SparseDesign(Design):
-    """A design whose features are a CSC matrix; their means are never subtracted."""
+    """A design whose features are a CSC matrix, centred only implicitly."""
 
     def _products(self, r):
         return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
@@ -219,7 +219,7 @@ class SparseDesign(Design):
 
 
 def design_of(X, weights, fit_intercept):
-    """Return the design of features, dense or sparse, in a unit of their size."""
+    """Return the design of dense or sparse features, with its unit of scaling."""
     kind = SparseDesign if sp.issparse(X) else DenseDesign
     design = kind(X, weights, fit_intercept)
     entries = X.data[:, None] if sp.issparse(X) else X

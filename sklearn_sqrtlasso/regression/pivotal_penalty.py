@@ -5,17 +5,17 @@ from scipy.special import ndtri
 
 from sklearn_sqrtlasso.theory.pivotal import simulated_quantile
 
-DRAWS = 1000  # of the simulation: the penalty is known to about one per cent
+DRAWS = 1000  # of the simulation; the penalty is accurate to about one per cent
 DRAWS_AT_ONCE = 250
-BY_FEATURES = 512  # up to this number of features, draws are made in their space
-RANGE = 1e-12  # of the largest eigenvalue of a Gram matrix: those below are zero
+BY_FEATURES = 512  # largest number of features for draws by the Gram matrix
+RANGE = 1e-12  # eigenvalue, relative to the largest, that counts as zero
 SLACK = 1.1  # the constant c > 1 of the theory
 
 
 def asymptotic_alpha(design, n_rows, confidence):
     r"""Return the closed form :math:`1.1\, \Phi^{-1}(1 - q/(2p)) / \sqrt n`.
 
-    It holds for columns of root mean square one; others scale it by the largest.
+    It holds for columns of root mean square one; else it is scaled by the largest.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def asymptotic_alpha(design, n_rows, confidence):
 def simulated_alpha(design, n_rows, confidence, positive, rng):
     r"""Return the quantile of :math:`\|X^\top g\|_\infty / (\sqrt n \|g\|_2)`.
 
-    With g Gaussian noise, centred where the columns are. At larger penalties all
-    coefficients of pure noise are zero, whatever its level. A row of weight k stands
-    for k rows with noise of their own.
+    The noise g is Gaussian, centred if the columns are. At larger penalties all
+    coefficients of pure noise of any level are zero. A row of weight k counts as k rows
+    with independent noise.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _chi_square(rng, freedom, n):
 
 
 def _draws_by_features(design, n_rows, positive, rng):
-    """Draw by the Gram matrix: a row of weight two is the same as two rows."""
+    """Draw by the Gram matrix, in which a row of weight two equals two rows."""
     block, _ = design.columns(np.arange(design.shape[1]))
     values, vectors = np.linalg.eigh(design.gram(block, block))
     seen = values > RANGE * max(values[-1], 0.0)

@@ -4,14 +4,15 @@ In the units of a design (weights inside the columns), minimise ::
 
     ||y - X w||_2 + alpha ||w||_1 .
 
-A round solves the problem on a working set of columns through their Gram matrix:
+An outer iteration solves the problem on a working set of columns by their Gram matrix:
 sweeps of coordinate descent find most of the support and, once few columns are missing,
-an active-set path ends at the exact solution. One product with all columns then
-proves how good it is, and names the columns that are missing.
+an active-set path ends at the exact solution. One product with all columns then gives
+the duality gap and the columns that are missing.
 
-Where the residual vanishes the objective is not smooth and correlations say nothing.
-So the residual norm is held above a floor that falls round by round: a solution at the
-floor is that of a lasso, and knows which columns it lacks. The last step lets go.
+Where the residual vanishes, the objective is not smooth and correlations are rounding
+errors. Hence the residual norm in the threshold has a floor, which decreases over
+outer iterations: a solution at the floor is that of a lasso, and its correlations show
+the missing columns. The last step removes the floor.
 """
 
 from typing import NamedTuple
@@ -21,19 +22,19 @@ import numpy as np
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 from sklearn_sqrtlasso.rows.linalg import unit_near
 
-SWEEP_TOL = 1e-4  # change of a fit, relative to the residual, at which sweeps end
-FIRST = 64  # columns that a round adds at least, if so many are missing
-MANY = 0.1  # share of new columns from which on a round does without an exact end
+SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
+FIRST = 64  # columns that an outer iteration may always add
+MANY = 0.1  # share of new columns above which the active-set path is skipped
 ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
-AHEAD = 0.85  # of the threshold: where columns join as long as residuals are small
-MILD = 1.1  # correlations up to this multiple of the threshold let the floor fall
-LEAST_ALPHA = 1e-8  # relative to the penalty from which on coefficients are zero
+AHEAD = 0.85  # share of the threshold for adding columns while the residual is small
+MILD = 1.1  # largest correlation, over the threshold, for which the floor decreases
+LEAST_ALPHA = 1e-8  # relative to the smallest penalty of zero coefficients
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
 
 class Fit(NamedTuple):
-    """Coefficients, and the proof of how good they are.
+    """Coefficients with their duality gap.
 
     Attributes
     ----------
@@ -45,7 +46,8 @@ class Fit(NamedTuple):
         Relative duality gap: the objective exceeds its minimum by at most ``gap`` times
         the objective at zero. A pure number.
     n_iter : int
-        Number of rounds; each solves on a working set and looks at all features.
+        Number of outer iterations; each solves on a working set and checks all
+        features.
     """
 
     coef: np.ndarray
@@ -55,7 +57,7 @@ class Fit(NamedTuple):
 
 
 class Regression:
-    """One target on one design, solved for one penalty after another.
+    """One target on one design, solved for a sequence of penalties.
 
     Parameters
     ----------
@@ -97,12 +99,12 @@ class Regression:
         return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
 
     def _look(self):
-        """Look at all features from where the coefficients are."""
+        """Compute the residual and its correlations with all features."""
         self.r = self.y - self.set.fitted()
         self.c = self.design.correlate(self.r)
 
     def _gap(self, alpha, points):
-        """Return the gap by the best of the dual points, given with their products."""
+        """Return the gap by the best of the dual points, given with correlations."""
         if self.positive and np.any(self.set.w < 0):
             return np.inf
         dual = 0.0
@@ -117,16 +119,16 @@ class Regression:
         self._start(np.zeros(self.design.shape[1]))
 
     def solve(self, alpha, tol, max_iter):
-        """Return the fit of a penalty, warm-started at that of the penalty before.
+        """Return the fit of a penalty, warm-started at that of the previous one.
 
         Parameters
         ----------
         alpha : float
-            Penalty, at least 0, in units of X; 0 stands for its limit.
+            Penalty, at least 0, in units of X; 0 is the limit of small ones.
         tol : float
-            Relative duality gap at which rounds end.
+            Relative duality gap at which the iterations end.
         max_iter : int
-            Largest number of rounds.
+            Largest number of outer iterations.
 
         Returns
         -------
@@ -157,7 +159,7 @@ class Regression:
             n_breakpoints = self._round(alpha, anchor, floor, smooth, exact)
             self._look()
             anchor = floor
-            if not np.isfinite(self.r).all():  # lost among columns that are nearly one
+            if not np.isfinite(self.r).all():  # breakdown among nearly equal columns
                 self._restart()
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
@@ -171,7 +173,7 @@ class Regression:
         return self._fit(gap, n_iter)
 
     def _return_to(self, gap, w):
-        """Return to the best coefficients that were met, and their gap."""
+        """Restore the best coefficients, and return their gap."""
         self.direction = None
         self.set.start(np.append(w, np.zeros(len(self.set.w) - len(w))))
         self._look()
@@ -206,9 +208,9 @@ class Regression:
         return self.set.solve(c, square, floors, alpha, self.positive)
 
     def _let_go(self, alpha, floor, tol, gap):
-        """Step from the floor to the solution; step back if that certifies less."""
+        """Solve without a floor, and keep the result unless its gap is larger."""
         before = self.set.w.copy(), self.r, self.c
-        for _ in range(2):  # a norm is known to half the digits of that before it
+        for _ in range(2):  # a norm has half the correct digits of the previous one
             self._round(alpha, floor, 0.0, smooth=False, exact=True)
             self._look()
             floor = np.linalg.norm(self.r)
@@ -231,16 +233,16 @@ class Regression:
 
 
 class SolverOptions(NamedTuple):
-    """How to solve: what all penalties and targets of one fit share.
+    """Options of the solver, shared by all penalties and targets of one fit.
 
     Attributes
     ----------
     positive : bool
         Whether coefficients are nonnegative.
     tol : float
-        Relative duality gap at which rounds end.
+        Relative duality gap at which the iterations end.
     max_iter : int
-        Largest number of rounds of a penalty.
+        Largest number of outer iterations of a penalty.
     """
 
     positive: bool
@@ -249,7 +251,7 @@ class SolverOptions(NamedTuple):
 
 
 def _own_unit(design, y):
-    """Return the target as the columns are, in a unit of its size, unit and mean."""
+    """Return the centred, weighted and scaled target, its unit and its mean."""
     unit = unit_near(np.abs(y).max(initial=0.0))
     whole = y / unit
     y, mean = design.centered(whole)
@@ -259,7 +261,7 @@ def _own_unit(design, y):
 
 
 def regress(design, y, alphas, options, coef=None):
-    """Return the fits of one target for penalties in turn, and their intercepts.
+    """Return the fits of one target for a sequence of penalties, and intercepts.
 
     Parameters
     ----------
@@ -268,10 +270,10 @@ def regress(design, y, alphas, options, coef=None):
     y : ndarray of shape (n_samples,)
         Target, neither centred nor weighted.
     alphas : iterable of float
-        Penalties in units of X, the larger ones first: each starts where the one before
-        has ended.
+        Penalties in units of X, in decreasing order: each fit is warm-started at the
+        previous one.
     options : SolverOptions
-        How to solve.
+        Options of the solver.
     coef : ndarray of shape (n_features,), default=None
         Coefficients to start from; None is zero.
 

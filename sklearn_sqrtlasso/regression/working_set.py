@@ -10,8 +10,8 @@ from sklearn_sqrtlasso.kernels.active_set import (
 )
 from sklearn_sqrtlasso.kernels.coordinate_descent import sweep_gram
 
-SWEEPS = 100  # of coordinate descent before the exact end
-FEW = 48  # columns up to which they are factored one by one, without a library
+SWEEPS = 100  # of coordinate descent before the active-set path
+FEW = 48  # up to this number, columns are factored one by one, without LAPACK
 
 
 class WorkingSet:
@@ -30,7 +30,7 @@ class WorkingSet:
         self.w, self.n_factored = w, -1
 
     def add(self, features):
-        """Take in columns of other features, with coefficients zero."""
+        """Add the columns of other features, with coefficients zero."""
         design, size = self.design, len(self.features)
         block, constant = design.columns(features)
         design.exclude(features[constant])
@@ -65,7 +65,7 @@ class WorkingSet:
         return n_breakpoints
 
     def _factor(self):
-        """Factor the Gram matrix of the active columns, if it is not yet."""
+        """Factor the Gram matrix of the active columns, unless it is factored."""
         k, size = max(self.n_factored, 0), min(len(self.w), self.design.rank)
         if size > len(self.L):
             old, size = self.L, min(max(size, 2 * len(self.L)), self.design.rank)
@@ -76,7 +76,7 @@ class WorkingSet:
             self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
     def _factor_at_once(self, on):
-        """Factor the Gram matrix of many columns; return whether it could be."""
+        """Factor the Gram matrix of many columns by LAPACK; return True on success."""
         if FEW < len(on) <= len(self.L):
             block = self.G[np.ix_(on, on)]
             try:
@@ -99,7 +99,7 @@ class WorkingSet:
     def sign_direction(self):
         """Return the combination of active columns whose products with them are signs.
 
-        Where the residual vanishes along a path, it does so in this direction.
+        It is the direction of the residual where that vanishes along a path.
         """
         k, z = self.n_factored, np.zeros(len(self.w))
         on = self.act[:k]

@@ -1,1 +1,1 @@
-"""Work over many rows: blocks, groups, threads, and linear algebra of rows."""
+"""Operations on many rows: blocks, groups, threads, and linear algebra of rows."""

@@ -1,4 +1,4 @@
-"""Map work over blocks of rows on threads, and the groups that rows form."""
+"""Groups of rows, row blocks, and parallel maps over them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,21 +10,21 @@ import numpy as np
 from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
-CODE_BYTES = 2**20  # codes of a block: they stay in the second-level cache
-BLOCK_BYTES = 2**22  # codes and data of a block, however wide a row is
-MIN_ROWS = 512  # below this, products with wide matrices lose speed
-N_PARTS = 8  # shares of the work; fixed, so that sums do not depend on threads
+CODE_BYTES = 2**20  # codes of a row block, which fit the second-level cache
+BLOCK_BYTES = 2**22  # codes and data of a row block, for rows of any width
+MIN_ROWS = 512  # with fewer rows, products with wide matrices are slow
+N_PARTS = 8  # parts of the work; fixed, so that sums do not depend on n_jobs
 
 
 class RowGroups(NamedTuple):
-    """Rows that share a residual scale, as runs of a permutation of the rows.
+    """Rows that share a residual scale, as ranges of permuted rows.
 
     Attributes
     ----------
     starts : ndarray of shape (n_groups + 1,)
-        Group g is made of the places from ``starts[g]`` to ``starts[g + 1]``.
+        Group g holds the positions from ``starts[g]`` to ``starts[g + 1]``.
     order : ndarray of shape (n_samples,) or None
-        Row at each place; None if every row stands at its own place.
+        Row at each position; None for the order of the data.
     """
 
     starts: np.ndarray
@@ -37,12 +37,12 @@ class RowGroups(NamedTuple):
 
 
 def ungrouped(n_rows):
-    """Return the groups in which every row stands alone."""
+    """Return groups of one row each."""
     return RowGroups(np.arange(n_rows + 1))
 
 
 def one_group(n_rows):
-    """Return the groups in which all rows stand together."""
+    """Return a single group of all rows."""
     return RowGroups(np.array([0, n_rows]))
 
 
@@ -51,25 +51,25 @@ def groups_of_labels(groups):
     change = np.flatnonzero(groups[1:] != groups[:-1]) + 1
     _, labels = np.unique(groups, return_inverse=True)
     n_labels = int(labels.max(initial=-1)) + 1
-    if len(change) + 1 <= n_labels:  # each label stands in one place already
+    if len(change) + 1 <= n_labels:  # rows of a label are contiguous already
         return RowGroups(np.concatenate([[0], change, [len(groups)]]))
     order = np.argsort(labels, kind="stable")
     return RowGroups(np.concatenate([[0], np.cumsum(np.bincount(labels))]), order)
 
 
 class RowBlock(NamedTuple):
-    """Places from ``start`` to ``stop``, and the groups in it, relative to ``start``.
+    """Positions from ``start`` to ``stop``, with their groups, relative to ``start``.
 
     Attributes
     ----------
     part : int
-        Share of the work that the block belongs to, from 0 to ``N_PARTS - 1``.
+        Part of the work that the block belongs to, from 0 to ``N_PARTS - 1``.
     start, stop : int
-        First place, and the place after the last.
+        First position, and the one after the last.
     groups : ndarray of shape (n_groups + 1,)
         Bounds of the groups; a block inside a long group is one group.
     long_group : int
-        Number of the group if it is longer than a block, else -1.
+        Index of the group if it is longer than a block, else -1.
     """
 
     part: int
@@ -87,9 +87,9 @@ def rows_per_block(n_components, n_features, itemsize):
 
 
 def blocks_of_groups(starts, n_block_rows):
-    """Cut rows into blocks of about ``n_block_rows``, whole groups where they fit.
+    """Split rows into blocks of about ``n_block_rows``, of whole groups if they fit.
 
-    The cut depends on the groups and on ``n_block_rows`` only, never on threads.
+    The blocks depend only on the groups and on ``n_block_rows``, not on threads.
     """
     starts = np.asarray(starts)
     blocks, group, n_groups = [], 0, len(starts) - 1
@@ -112,11 +112,11 @@ def blocks_of_groups(starts, n_block_rows):
 
 
 class _OneThreadOfBlas:
-    """Hold BLAS to one thread while anybody works, and restore it after the last.
+    """Limit BLAS to one thread while in use, and restore it after the last user.
 
     A matrix product rounds differently on more threads, so results would depend on
-    them; and of two callers who each restore what they found, the second would leave
-    the process on one thread for good.
+    their number. If two concurrent callers each restored the limit they found, the
+    second would leave the process on one thread.
     """
 
     def __init__(self):
@@ -125,7 +125,7 @@ class _OneThreadOfBlas:
 
     def __enter__(self):
         with self.lock:
-            if self.controller is None:  # to find the libraries takes 3 ms
+            if self.controller is None:  # finding the libraries takes 3 ms
                 self.controller = ThreadpoolController()
             if self.n_users == 0:
                 self.limiter = self.controller.limit(limits=1, user_api="blas")
@@ -146,26 +146,26 @@ def map_blocks(
 ) -> list:
     """Call ``function(block)`` for all blocks on ``n_jobs`` threads.
 
-    The function releases the GIL (BLAS, kernels) and writes into places of its own
-    block or its own part only. The blocks of a part are visited one after the other, in
-    order, so neither results nor sums depend on the number of threads.
+    The function releases the GIL (BLAS, kernels) and writes only to entries of its
+    block or its part. The blocks of a part are processed sequentially, in order, so
+    neither results nor sums depend on the number of threads.
 
-    A plain pool of threads starts in 1 ms; joblib's threads take 16 ms to hand out
-    eight parts, as long as coding twenty thousand rows.
+    A plain thread pool starts in 1 ms; joblib takes 16 ms to dispatch eight parts to
+    threads, as long as coding twenty thousand rows.
 
     Parameters
     ----------
     function : callable, (RowBlock) -> object
-        Does the work of one block.
+        Processes one block.
     blocks : list of RowBlock
-        As ``blocks_of_groups`` returns them.
+        Row blocks, from ``blocks_of_groups``.
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
     results : list
-        What the function returned for each block, in the order of the blocks.
+        Results of the function, in the order of the blocks.
     """
     parts = [[b for b in blocks if b.part == part] for part in range(N_PARTS)]
 
@@ -182,16 +182,16 @@ def parallel_map(function: Callable, items: Sequence, n_jobs=None) -> list:
     Parameters
     ----------
     function : callable
-        Releases the GIL, and writes to nothing that another item reads or writes.
+        Releases the GIL, and does not write to what another item reads or writes.
     items : list
-        What to work on.
+        Arguments of the calls.
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
     results : list
-        What the function returned, in the order of the items.
+        Results of the function, in the order of the items.
     """
     n_threads = min(effective_n_jobs(n_jobs), max(1, len(items)))
     with one_thread_of_blas:
@@ -203,20 +203,20 @@ def parallel_map(function: Callable, items: Sequence, n_jobs=None) -> list:
 
 @contextmanager
 def thread_map(n_jobs=None):
-    """Give a parallel map over few items that is called many times.
+    """Yield a parallel map for many calls with few items each.
 
-    The calling thread takes its share of the items, and BLAS is held to one thread, so
-    results do not depend on ``n_jobs``.
+    The calling thread processes its share of the items, and BLAS is limited to one
+    thread, so results do not depend on ``n_jobs``.
 
     Parameters
     ----------
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Yields
     ------
     pmap : callable, (function, items) -> list of results, in the order of the items
-        The functions release the GIL where they are slow.
+        Slow functions should release the GIL.
     """
     n_threads = effective_n_jobs(n_jobs)
 

@@ -1,4 +1,4 @@
-"""Encode rows block by block: all their codes, or a function of each coded block."""
+"""Encode rows in blocks: all codes, or a function of each encoded block."""
 
 import math
 from abc import ABC, abstractmethod
@@ -45,7 +45,7 @@ class Encoder(ABC):
         return len(self.components)
 
     def rows_per_block(self) -> int:
-        """Return the number of rows that are best encoded at a time."""
+        """Return the preferred number of rows of a block."""
         n_components, n_features = self.components.shape
         return rows_per_block(n_components, n_features, self.components.itemsize)
 
@@ -90,11 +90,11 @@ class PoolingEncoder(Encoder):
 
     @abstractmethod
     def project(self, x, out=None):
-        """Return what is shrunk, ``U``, and each row's norm outside the span."""
+        """Return projections ``U`` to shrink, and each row's norm outside the span."""
 
     @abstractmethod
     def shrink_at_scale(self, U, outside, t, out):
-        """Write the codes of a part of a group whose residual scale is t."""
+        """Write the codes of rows from a group whose residual scale is t."""
 
 
 class EncodedBlock(NamedTuple):
@@ -103,9 +103,9 @@ class EncodedBlock(NamedTuple):
     Attributes
     ----------
     part : int
-        Share of the work: blocks of one part are visited in order, by one thread.
+        Part of the work: its blocks are processed in order, by one thread.
     rows : slice or ndarray
-        Where the rows stand in the data.
+        Indices of the rows in the data.
     X : ndarray or sparse matrix of shape (n_rows, n_features)
         The rows.
     Z : ndarray of shape (n_rows, n_components)
@@ -159,13 +159,13 @@ def map_encoded(
     function : callable, (EncodedBlock) -> object
         Called once for each block, possibly from several threads.
     X : array, sparse matrix or other rows of shape (n_samples, n_features)
-        Anything with ``shape`` and ``dtype`` that gives rows for ``X[slice]``.
+        Any object with ``shape`` and ``dtype`` whose ``X[slice]`` are rows.
     encoder : Encoder
-        The map.
+        Map of rows to codes.
     groups : RowGroups
         Rows that share a residual scale, if the encoder pools groups.
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def _map_encoded(function, X, encoder, groups, out, n_jobs):
     blocks = blocks_of_groups(groups.starts, size)
     scales = _scales_of_long_groups(X, encoder, groups, blocks, n_jobs)
     direct = out is not None and groups.order is None
-    kept = local()  # a fresh workspace a block would be mapped and unmapped each time
+    kept = local()  # per thread: a new workspace per block costs memory mapping
 
     def encode_block(block):
         rows, x = _rows_of(X, groups, block)
@@ -209,7 +209,7 @@ def _map_encoded(function, X, encoder, groups, out, n_jobs):
 def _scales_of_long_groups(X, encoder, groups, blocks, n_jobs):
     """Return the residual scale of each group that is longer than a block.
 
-    The rows are projected anew in each pass of Newton's method, so memory stays bounded
+    The rows are projected again in each pass of Newton's method, so memory is bounded
     by a block for each thread.
     """
     long_groups = sorted({block.long_group for block in blocks} - {-1})
@@ -245,7 +245,7 @@ def _scale_of_long_group(X, encoder, groups, blocks, n_jobs):
 
 
 def _rows_of(X, groups, block):
-    """Return where the rows of a block stand in the data, and the rows."""
+    """Return the indices of the rows of a block, and the rows."""
     rows = slice(block.start, block.stop)
     if groups.order is not None:
         rows = groups.order[rows]

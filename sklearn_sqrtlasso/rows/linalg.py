@@ -3,18 +3,18 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-BLOCK_ROWS = 4096  # rows of which squares are held at a time
+BLOCK_ROWS = 4096  # rows whose squares are stored at a time
 
 
 def dense_rows(X, dtype=None):
-    """Return rows as a dense array; the one place where sparse rows become dense.
+    """Return rows as a dense array; sparse rows are made dense only here.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_rows, n_features)
         Rows.
     dtype : dtype, default=None
-        Wanted dtype; None keeps that of X.
+        Dtype of the result; None keeps that of X.
 
     Returns
     -------
@@ -33,14 +33,14 @@ def project_rows(X, W, out=None):
     X : ndarray or sparse matrix of shape (n_rows, n_features)
         Rows.
     W : ndarray of shape (n_components, n_features)
-        What they are multiplied with.
+        Matrix of the projection.
     out : ndarray of shape (n_rows, n_components), default=None
-        Where the product of dense rows is written.
+        Output array for dense rows.
 
     Returns
     -------
     U : ndarray of shape (n_rows, n_components)
-        The product, ``out`` if it was written there.
+        The product, in ``out`` if it was used.
     """
     if isinstance(X, np.ndarray) and out is not None:
         return np.matmul(X, W.T, out=out)
@@ -103,7 +103,7 @@ def largest_entry(X):
 
 
 def unit_near(largest, dtype=np.float64):
-    """Return a unit for numbers of about a size: a power of two, so nothing is rounded.
+    """Return a unit of scaling: a power of two, so that nothing is rounded.
 
     Numbers up to ``largest``, divided by it, are at most 1 and their squares neither
     overflow nor vanish.
@@ -113,12 +113,12 @@ def unit_near(largest, dtype=np.float64):
     largest : float or ndarray
         Absolute value of the largest number, at least 0.
     dtype : dtype, default=float64
-        Both the unit and its inverse are normal numbers of it.
+        The unit and its inverse are normal numbers of this type.
 
     Returns
     -------
     unit : float or ndarray
-        In [largest, 2 largest], unless a bound of the dtype is in the way; 1 for 0.
+        In [largest, 2 largest], within the bounds of the dtype; 1 for 0.
     """
     bound = np.finfo(dtype).maxexp - 24
     mantissa, exponent = np.frexp(np.asarray(largest, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""A report of codes: how units are used, and how much refitting would change."""
+"""A report of codes: use of the components, and effect of refitting."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ BLOCK_ROWS = 1024  # rows refitted at a time
 
 
 class Refit(NamedTuple):
-    """What changes when codes are refitted by least squares on their supports.
+    """Effect of refitting codes by least squares on their supports.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Refit(NamedTuple):
 
 
 class CodeReport(NamedTuple):
-    """How the components of a code are used, and how well the code restores rows.
+    """Use of the components, and quality of the reconstruction.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class CodeReport(NamedTuple):
     explained_variance : float
         Explained variance of the reconstruction, at most 1.
     refit : Refit or None
-        What refitting changes, where it was asked for.
+        Effect of refitting; None if it was not computed.
     """
 
     n_components: int
@@ -76,17 +76,17 @@ class CodeReport(NamedTuple):
         return "\n".join(lines)
 
     def plot(self, ax):
-        """Draw a histogram of how much refitting enlarges each component.
+        """Draw a histogram of the growth of each component by refitting.
 
         Parameters
         ----------
         ax : matplotlib Axes
-            Where to draw.
+            Axes to draw on.
 
         Returns
         -------
         ax : matplotlib Axes
-            The same.
+            The given axes.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class CodeReport(NamedTuple):
         """
         if self.refit is None:
             raise ValueError(
-                "plot shows what refitting changes, and refit is None; use "
+                "plot shows the effect of refitting, but refit is None; use "
                 "sklearn_sqrtlasso.metrics.shrinkage_report."
             )
         growth = self.refit.growth_by_component
@@ -106,7 +106,7 @@ class CodeReport(NamedTuple):
 
 
 def report_refit(X, Z, components, *, positive=False):
-    """Refit codes on their supports, and report how they are used and what changes.
+    """Report the use of components, and the effect of refitting the codes.
 
     Parameters
     ----------
@@ -115,14 +115,14 @@ def report_refit(X, Z, components, *, positive=False):
     Z : ndarray or sparse matrix of shape (n_samples, n_components)
         Their codes.
     components : ndarray of shape (n_components, n_features)
-        Atoms that decode.
+        Atoms of the decoder.
     positive : bool, default=False
         Whether refitted codes are nonnegative.
 
     Returns
     -------
     report : CodeReport
-        With ``refit``.
+        Report with ``refit``.
     """
     unit = unit_near(np.abs(X).max(initial=0.0))
     dictionary = make_dictionary(components)

@@ -1,4 +1,4 @@
-"""A dictionary, the rows that it codes, and codes with their certificate."""
+"""A dictionary, coding options, correlated rows, and certified codes."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from sklearn_sqrtlasso.rows.linalg import dense_rows, unit_near
 
-KERNEL_READY = ["C", "W"]  # kernels are compiled for arrays that may be written
-MODEST = 1e100  # rows of more energy, or of less than its inverse, are scaled
+KERNEL_READY = ["C", "W"]  # kernels are compiled for writable arrays
+MODEST = 1e100  # rows with energy above this or below its inverse are scaled
 
 
 class Dictionary(NamedTuple):
@@ -26,14 +26,14 @@ class Dictionary(NamedTuple):
 
 
 class CodingOptions(NamedTuple):
-    """How rows are coded.
+    """Options of coding.
 
     Attributes
     ----------
     selector : str
         A name in ``SELECTORS``.
     alpha : float
-        Penalty, threshold or residual norm, as the selector has it.
+        Penalty, threshold or residual norm, depending on the selector.
     n_nonzero : int
         Number of atoms, or 0 where ``alpha`` decides.
     phi : float
@@ -41,10 +41,10 @@ class CodingOptions(NamedTuple):
     positive : bool
         Whether codes are nonnegative.
     max_iter : int
-        Most active sets that are tried for a row that its path does not solve, and
-        most supports of thresholding with inversion.
+        Largest number of active sets of a row that its path does not solve, and of
+        supports of thresholding with inversion.
     tol : float
-        Relative duality gap up to which a row is solved.
+        Largest relative duality gap of a solved row.
     """
 
     selector: str
@@ -57,7 +57,7 @@ class CodingOptions(NamedTuple):
 
 
 class CorrelatedRows(NamedTuple):
-    """Rows of a block, with what every selector needs of them.
+    """Rows of a block, with the quantities that selectors use.
 
     Attributes
     ----------
@@ -85,12 +85,12 @@ class Solution(NamedTuple):
     Z : ndarray of shape (n_rows, n_components)
         Codes.
     gap : ndarray of shape (n_rows,)
-        Relative duality gap of a selector with a penalty; 0 where another selector
-        came to its end, infinite where it did not.
+        Relative duality gap of a certified selector; of another one, 0 where it
+        converged, infinite where it did not.
     mu : ndarray of shape (n_rows,) or None
         Penalty of the lasso that the codes minimise; None without a penalty.
     refitted : bool
-        Whether the codes are least squares on their supports already.
+        Whether the codes are already least squares on their supports.
     """
 
     Z: np.ndarray
@@ -117,7 +117,7 @@ def make_dictionary(components):
 
 
 def correlate_rows(X, dictionary):
-    """Return rows with their correlations, scaled where squares would not fit.
+    """Return rows with their correlations, scaled where squares are out of range.
 
     Parameters
     ----------

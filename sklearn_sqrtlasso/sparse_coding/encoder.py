@@ -1,4 +1,4 @@
-"""Code rows by a dictionary in two stages: select atoms, refit their weights."""
+"""Code rows in a dictionary in two stages: select atoms, refit their entries."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
-CORRELATION_BYTES = 2**18  # correlations of a block stay in cache beside the atoms
-FEWEST_ROWS, MOST_ROWS = 64, 512  # of a block
+CORRELATION_BYTES = 2**18  # of a row block, which fit the cache with the atoms
+FEWEST_ROWS, MOST_ROWS = 64, 512  # of a row block
 
 
 def code_rows(X, dictionary: Dictionary, options: CodingOptions):
-    """Code rows by both stages.
+    """Code rows by selection and refit.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
     dictionary : Dictionary
         Atoms.
     options : CodingOptions
-        How to code.
+        Options of coding.
 
     Returns
     -------
@@ -54,7 +54,7 @@ class DictionaryEncoder(Encoder):
     dictionary : Dictionary
         Atoms.
     options : CodingOptions
-        How to code.
+        Options of coding.
     """
 
     dictionary: Dictionary
@@ -66,7 +66,7 @@ class DictionaryEncoder(Encoder):
         return len(self.dictionary.D)
 
     def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
+        """Return the preferred number of rows of a block."""
         size = CORRELATION_BYTES // (8 * self.n_components)
         return max(FEWEST_ROWS, min(size, MOST_ROWS))
 

@@ -1,8 +1,8 @@
 """Lasso and square-root lasso codes of rows in a dictionary, with duality gaps.
 
-Rows follow their lasso paths together, watching near atoms only. A row whose gap does
-not close follows its path once more, watching all atoms; if it breaks down again, among
-atoms that are nearly the same, an active-set method solves it in the space of the row.
+Rows are coded by lasso paths on near atoms only. A row whose duality gap is too large
+is coded again by the path on all atoms; if that breaks down, too, among nearly equal
+atoms, an active-set method solves it in the space of the row.
 """
 
 import math
@@ -13,12 +13,10 @@ from scipy.linalg import solve_triangular
 from sklearn_sqrtlasso.kernels.lasso_gap import lasso_gaps
 from sklearn_sqrtlasso.kernels.lasso_path import follow_lasso_paths
 
-VIOLATION = 1e-10  # violation of an atom's condition, relative to it, that is rounding
-EXPLAINED = 1e-13  # share of a row below which its residual is rounding
-DEPENDENT = 1e-13  # share of an atom outside of the span of others that is rounding
-LEAST_PENALTY = (
-    1e-10  # penalty, relative to that of a zero code, below which it is raised
-)
+VIOLATION = 1e-10  # relative violation of an optimality condition that is rounding
+EXPLAINED = 1e-13  # share of the norm of a row below which its residual is rounding
+DEPENDENT = 1e-13  # share of the norm of an atom outside the span that is rounding
+LEAST_PENALTY = 1e-10  # smaller penalties, relative to that of a zero code, are raised
 
 
 def solve_lassos(X, dictionary, C, alpha, root, options):
@@ -37,8 +35,7 @@ def solve_lassos(X, dictionary, C, alpha, root, options):
     root : bool
         Whether to minimise ``||x - z D|| + alpha ||z||_1`` instead.
     options : CodingOptions
-        Say whether codes are nonnegative, when a row is solved, and how many active
-        sets may be tried.
+        Set ``positive``, the gap ``tol`` of a solved row, and ``max_iter`` active sets.
 
     Returns
     -------
@@ -87,8 +84,8 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
     """Return the minimiser for given signs: a code, or a direction, and a dual point.
 
     On an active set the code is ``z - mu d`` and the residual ``left + mu q``, with
-    ``A q = signs``. Where the objective falls for good along a direction, the code is
-    None.
+    ``A q = signs``. Where the objective decreases indefinitely along a direction, the
+    code is None.
     """
     Q, R = np.linalg.qr(A.T)
     if len(A) > len(x) or abs(R[-1, -1]) <= DEPENDENT * np.linalg.norm(A[-1]):
@@ -96,7 +93,7 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
         return None, signs[-1] * np.append(-others, 1.0), None
     half, fit = solve_triangular(R, signs, trans="T"), Q.T @ x
     q, left = Q @ half, x - Q @ fit
-    left = left - Q @ (Q.T @ left)  # again: what is left may be small
+    left = left - Q @ (Q.T @ left)  # repeated for accuracy: it may be small
     size = np.linalg.norm(left)
     left, size = (
         (left, size) if size > EXPLAINED * np.linalg.norm(x) else (0 * left, 0.0)
@@ -104,18 +101,18 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
     mu = alpha
     if root:
         slack = 1 - alpha**2 * (q @ q)
-        if slack <= 0:  # the code falls faster than the residual grows
+        if slack <= 0:  # the penalty decreases faster than the residual grows
             return None, -solve_triangular(R, half), None
         mu = alpha * size / math.sqrt(slack)
     return solve_triangular(R, fit - mu * half), None, left + mu * q if size else q
 
 
 def active_set_code(x, D, alpha, root, positive, max_iter, z):
-    """Minimise the objective of a row by an active-set method, in the space of the row.
+    """Minimise the objective of a row by an active-set method without Gram matrix.
 
-    The path works on the Gram matrix, which squares how nearly alike two atoms are.
-    Here the active atoms are solved for by their triangular factor: slower, with more
-    digits. The objective falls from one active set with signs to the next.
+    The path works on the Gram matrix, which squares the condition number of the atoms.
+    Here the active atoms are factored by QR: slower, but more accurate. The objective
+    decreases from one active set with signs to the next.
 
     Parameters
     ----------
@@ -126,14 +123,14 @@ def active_set_code(x, D, alpha, root, positive, max_iter, z):
     alpha, root, positive
         As for ``follow_lasso_paths``.
     max_iter : int
-        Most active sets.
+        Largest number of active sets.
     z : ndarray of shape (n_components,)
-        Where to begin; overwritten by the code.
+        Start; overwritten with the code.
 
     Returns
     -------
     y : ndarray of shape (n_features,)
-        Direction of the residual, known also where the residual itself is rounding.
+        Direction of the residual, accurate also where the residual is rounding error.
     """
     top = (D @ x).max() if positive else np.abs(D @ x).max()
     unit = np.linalg.norm(x) if root else 1.0

@@ -1,4 +1,4 @@
-"""Relaxed lasso: refit codes on their supports, without part of their shrinkage."""
+"""Relaxed lasso: refit codes on their supports, with part of their shrinkage."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def relax(rows, dictionary, solution, options):
         \min_z \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1
         \quad\text{on the support of the code,}
 
-    exact also where a sign changes on the way. Codes without a penalty go the share
-    :math:`1 - \phi` of the straight way to least squares.
+    exactly, even if a sign changes. Codes without a penalty move by the share
+    :math:`1 - \phi` of the difference to least squares.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def relax(rows, dictionary, solution, options):
     solution : Solution
         Codes of the first stage.
     options : CodingOptions
-        Say how much shrinkage is kept, and whether codes are nonnegative.
+        Set ``phi`` and ``positive``.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def relax(rows, dictionary, solution, options):
 
 
 def _lasso_on_support(rows, dictionary, i, z, penalty, options):
-    """Return the lasso of a row on the support of a code, or the code if as good."""
+    """Return the lasso code of a row on a support, or the given code if as good."""
     support, x = np.flatnonzero(z), rows.X[i]
     part = Dictionary(dictionary.D[support], dictionary.G[np.ix_(support, support)])
     C, penalty = rows.C[i][support][None], np.array([penalty])

@@ -1,8 +1,8 @@
-"""Selectors: which atoms code a row, and everything that is true of each way.
+"""Selectors of the atoms that code a row, and the table of their properties.
 
-To add one, write a function ``(rows, dictionary, options) -> Solution`` and name it in
-a row of ``SELECTORS``. Constraints, error messages, tests and documentation are made
-from the row.
+To add one, write a function ``(rows, dictionary, options) -> Solution`` and add it to
+``SELECTORS``. Constraints, error messages, tests and documentation are generated from
+that table.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import Solution
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 
-LARGEST = 1e150  # penalty from which every code is zero, so that its square is finite
+LARGEST = 1e150  # cap of penalties, where all codes are zero and squares are finite
 
 
 class Selector(NamedTuple):
-    """One way to select the atoms of a row, and its facts.
+    """A method that selects the atoms of a row, and its properties.
 
     Attributes
     ----------
     select : callable, (rows, dictionary, options) -> Solution
-        Codes rows by atoms.
+        Returns the codes of rows.
     summary : str
-        What it minimises or does, in reStructuredText.
+        Objective or algorithm, in reStructuredText.
     alpha_unit : {"pure", "correlation", "data"} or None
         Unit of ``alpha``: a pure number for atoms of unit norm, that of ``x D'``, or
         that of the rows; None if ``alpha`` is not used.
     pivotal : bool
-        Whether there is a penalty that pure noise of any level chooses.
+        Whether a penalty can be chosen from pure noise, whatever its level.
     takes_count : {"never", "optional", "required"}
         Whether ``n_nonzero_coefs`` may or must be given.
     certified : bool
@@ -54,7 +54,7 @@ class Selector(NamedTuple):
 
 
 def _scaled(alpha, rows):
-    """Return a penalty in the unit of the data for each row, as the row is scaled."""
+    """Return a penalty in units of the data, scaled like each row."""
     with np.errstate(over="ignore"):
         return np.minimum(float(alpha) / rows.unit, LARGEST)
 
@@ -90,19 +90,19 @@ def _pursue(rows, dictionary, options, recursive):
 
 
 def _least_squares(rows, dictionary, options, Z):
-    """Return least squares on a support as they are, or as nonnegative ones."""
+    """Return least-squares codes, refitted to nonnegative ones if ``positive``."""
     if options.positive:
         Z = relax(rows, dictionary, Solution(Z, None), options._replace(phi=0.0))
     return Solution(Z, np.zeros(len(Z)), refitted=True)
 
 
 def omp(rows, dictionary, options):
-    """Take the atom that correlates most with the residual, one after the other."""
+    """Select one by one the atom that correlates most with the residual."""
     return _pursue(rows, dictionary, options, recursive=False)
 
 
 def ols(rows, dictionary, options):
-    """Take the atom that lowers the residual most, one after the other."""
+    """Select one by one the atom that lowers the residual most."""
     return _pursue(rows, dictionary, options, recursive=True)
 
 
@@ -136,10 +136,10 @@ NORMAL_MEDIAN = 0.6745  # of the absolute value of a standard Gaussian
 
 
 def iti(rows, dictionary, options):
-    """Threshold ``z + (x - z D) D'``, code by least squares, until the support stays.
+    """Threshold ``z + (x - z D) D'`` and refit until the support repeats.
 
-    The threshold is tuned to the shape of the dictionary, in units of the residual's
-    correlations; with ``n_nonzero`` that many entries are kept instead.
+    The threshold is tuned to the shape of the dictionary, in units of the correlations
+    of the residual; with ``n_nonzero``, that many entries are kept instead.
     """
     p, n = dictionary.D.shape
     rate = np.interp(n / p, FALSE_ALARMS["delta"], FALSE_ALARMS["rate"])

@@ -1,1 +1,1 @@
-"""Facts in closed form or by seeded simulation, without data."""
+"""Theoretical quantities in closed form or by seeded simulation, without data."""

@@ -1,4 +1,4 @@
-"""How well Gaussian rows can be restored from a few bits by two layers."""
+"""Limits of two-layer autoencoders of Gaussian rows."""
 
 from numbers import Integral, Real
 
@@ -46,8 +46,8 @@ def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
     with s the largest number of at most :math:`\min(n, d)` directions for which
     :math:`(n + \kappa s) \sqrt{\lambda_s}` exceeds
     :math:`\kappa \sum_{i \le s} \sqrt{\lambda_i}`: weaker directions are left out. It
-    is a lower bound, which gradient methods reach unless the spectrum is steep. With
-    the sign, a unit is a bit.
+    is a lower bound, which gradient methods attain unless the spectrum is steep. With
+    the sign, each unit is one bit.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
         Number of units divided by the number of features, above 0.
     spectrum : array-like of shape (n_features,), default=None
         Eigenvalues of the covariance, at least 0, in squared units of the data and in
-        any order; None is a large isotropic row of unit variance.
+        any order; None is the limit of many isotropic features of unit variance.
     activation : {"sign", "tanh", "identity"} or callable, default="sign"
         An odd function of the projections.
 
@@ -68,7 +68,7 @@ def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
     ------
     ValueError
         If ``rate`` is not positive and finite, ``spectrum`` is empty, negative or not
-        finite, leaves less than one unit, or the activation is not known.
+        finite, leaves less than one unit, or the activation is unknown.
 
     References
     ----------
@@ -143,7 +143,7 @@ def best_sign_decoder(components, covariance=None):
     Parameters
     ----------
     components : array-like of shape (n_components, n_features)
-        B; its rows are not zero. Their lengths do not matter.
+        B, without rows of zeros; the norms of its rows do not matter.
     covariance : array-like of shape (n_features, n_features), default=None
         :math:`\Sigma`, in squared units of the data; None is the identity.
 
@@ -157,7 +157,7 @@ def best_sign_decoder(components, covariance=None):
     Raises
     ------
     ValueError
-        If a projection has no variance, or shapes or entries make no sense.
+        If a projection has no variance, or a shape or an entry is invalid.
 
     References
     ----------
@@ -166,7 +166,7 @@ def best_sign_decoder(components, covariance=None):
 
     Examples
     --------
-    Orthonormal projections, half as many as features, reach the limit:
+    Orthonormal projections, half as many as features, attain the limit:
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso.theory.compression import best_sign_decoder

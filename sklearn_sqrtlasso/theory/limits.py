@@ -1,10 +1,10 @@
-"""Where things end: the penalty from which on every code is zero."""
+"""Limit of the penalty: the smallest one at which a code is zero."""
 
 import numpy as np
 
 
 def alpha_max(U, outside=None, *, positive=False):
-    r"""Return the smallest penalty that codes each row by zero.
+    r"""Return the smallest penalty at which the code of each row is zero.
 
     .. math:: \alpha_{\max}(u) = \|u\|_\infty / \sqrt{\|u\|_2^2 + \rho^2}
 
@@ -15,7 +15,7 @@ def alpha_max(U, outside=None, *, positive=False):
     U : array-like of shape (n_samples, n_components)
         Projected rows.
     outside : array-like of shape (n_samples,), default=None
-        Norm :math:`\rho` out of reach of each row, in units of ``U``; None is zero.
+        Norm :math:`\rho` of each row outside the span, in units of ``U``; None is zero.
     positive : bool, default=False
         Whether codes are nonnegative.
 

@@ -1,9 +1,9 @@
-"""The noise level that a residual tells of."""
+"""Estimate of the noise level from a residual."""
 
 import numpy as np
 from scipy.special import erf
 
-STEPS = 60  # of a fixed point that takes 3 to 40
+STEPS = 60  # of the fixed-point iteration, which takes 3 to 40
 
 
 def truncated_variance(a):
@@ -27,7 +27,7 @@ def truncated_variance(a):
     >>> truncated_variance([1.0, 3.0]).round(3)
     array([0.291, 0.973])
     """
-    a = np.clip(np.asarray(a, dtype=np.float64), 1e-3, 40)  # 1 to all digits from 9 on
+    a = np.clip(np.asarray(a, dtype=np.float64), 1e-3, 40)  # 1 in all digits from 9 on
     density = np.exp(-0.5 * a**2) / np.sqrt(2 * np.pi)
     return 1 - 2 * a * density / erf(a / np.sqrt(2))
 
@@ -35,10 +35,10 @@ def truncated_variance(a):
 def noise_std(scale, room, outside, inside, bound):
     r"""Return the standard deviation of Gaussian noise that explains a residual.
 
-    The energy that a group of m rows leaves unexplained is
-    :math:`S = t^2 (m - \sum_A \alpha_i^2)`. Noise of standard deviation
-    :math:`\sigma` puts it there in two ways: freely, in the directions out of reach of
-    the frame, and below the threshold, in the units that are not active,
+    The energy of the residual of a group of m rows is
+    :math:`S = t^2 (m - \sum_A \alpha_i^2)`. Noise of standard deviation :math:`\sigma`
+    contributes to it in the directions outside the span of the frame and, truncated at
+    the threshold, in the inactive units,
 
     .. math:: S = \sigma^2 \left[ d_\text{out} + d_\text{in}\, v(\tau/\sigma) \right],
 
@@ -49,14 +49,14 @@ def noise_std(scale, room, outside, inside, bound):
     scale : ndarray of shape (n_groups,)
         Residual scale t of each group, in units of the data.
     room : ndarray of shape (n_groups,)
-        :math:`S / t^2`, at least 0.
+        Slack :math:`S / t^2`, at least 0.
     outside : ndarray of shape (n_groups,)
-        Degrees of freedom out of reach of the frame.
+        Degrees of freedom outside the span of the frame.
     inside : ndarray of shape (n_groups,)
-        Degrees of freedom of the units that are not active.
+        Degrees of freedom of the inactive units.
     bound : float
-        Threshold :math:`\tau`, in units of t, of units that see noise of standard
-        deviation :math:`\sigma`.
+        Threshold :math:`\tau`, in units of t, of units with noise of standard deviation
+        :math:`\sigma`.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def noise_std(scale, room, outside, inside, bound):
 
     Notes
     -----
-    Where the residual is heavier than any Gaussian truncated at one standard deviation
-    or more (signal that the frame does not make sparse), the truncation is taken there,
-    and the estimate is too large rather than infinite.
+    Where the residual is larger than for any Gaussian truncated at one standard
+    deviation or more (signal that is not sparse in the frame), the truncation is set
+    there, and the estimate is too large rather than infinite.
 
     Examples
     --------
-    Without active units, the root mean square of the residual, slightly enlarged:
+    Without active units, this is slightly more than the root mean square residual:
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso.theory.noise import noise_std

@@ -1,4 +1,4 @@
-"""The penalty that theory chooses before any data is seen, and what it promises."""
+"""Pivotal penalties, chosen without data, and bounds of the recovery error."""
 
 from numbers import Integral
 from typing import NamedTuple
@@ -11,10 +11,10 @@ DRAWS_AT_ONCE = 1024
 
 
 def simulated_quantile(draw, *, confidence, n_draws, at_once=DRAWS_AT_ONCE):
-    """Return the simulated quantile of the pivot of noise: its peak over its norm.
+    """Return the simulated quantile of the pivot of noise, its peak over its norm.
 
-    All penalties that are called pivotal are this quantile; they differ in what the
-    noise is correlated with.
+    All pivotal penalties are this quantile; they differ in the columns that are
+    correlated with the noise.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def simulated_quantile(draw, *, confidence, n_draws, at_once=DRAWS_AT_ONCE):
     n_draws : int
         Number of draws, at least 1.
     at_once : int, default=1024
-        Draws that are made at a time.
+        Number of draws in a batch.
 
     Returns
     -------
@@ -55,11 +55,11 @@ def pivotal_alpha(
     n_draws=10_000,
     random_state=0,
 ):
-    r"""Return a penalty that codes pure noise by zero, whatever its level.
+    r"""Return a penalty at which pure noise of any level has a zero code.
 
     The code of Gaussian noise :math:`g` by a transform :math:`W` is zero if and only if
     :math:`\|Wg\|_\infty \le \alpha \sqrt{\|Wg\|_2^2 + \rho^2}`, with :math:`\rho` the
-    norm of what W cannot see of it. The noise level cancels in the ratio of the two: it
+    norm of g outside the span of W. The noise level cancels in the ratio of the two: it
     is *pivotal*. The penalty is its quantile,
 
     .. math::
@@ -68,22 +68,22 @@ def pivotal_alpha(
 
     Without ``components``, W is any tight frame. Its rows have norm at most one, so
     :math:`(w_i^\top g)^2 / \|g\|_2^2` is at most a Beta(1/2, (n_features - 1)/2)
-    variable, and a union bound over the rows gives a penalty that keeps the promise;
-    for orthonormal W it is tight to a few per cent. With ``components`` the quantile is
-    simulated for that very W, tight frame or not. The promise is that of rows on their
-    own: where many rows share one residual scale, a few more of them are coded by
-    something (7 instead of 5 in 100, at 64 features).
+    variable, and a union bound over the rows gives a penalty with at least this
+    confidence; for orthonormal W it is tight to a few per cent. With ``components`` the
+    quantile is simulated for that W, tight frame or not. The confidence is that of
+    single rows: where many rows share one residual scale, slightly more of them have a
+    nonzero code (7 instead of 5 in 100, at 64 features).
 
     Parameters
     ----------
     n_components, n_features : int
         Shape of the transform, both at least 1.
     confidence : float, default=0.95
-        Probability that a row of pure noise is coded by zero, in (0, 1).
+        Probability that a row of pure noise has a zero code, in (0, 1).
     components : array-like of shape (n_components, n_features), default=None
         The transform W; None uses the closed form.
     n_draws : int, default=10000
-        Draws of the simulation.
+        Number of draws of the simulation.
     random_state : int, RandomState instance or None, default=0
         Seed of the simulation.
 
@@ -150,10 +150,10 @@ def _closed_form(n_components, n_features, confidence):
 def pivotal_alpha_of_dictionary(
     dictionary, *, confidence=0.95, positive=False, n_draws=10_000, random_state=0
 ):
-    r"""Return a penalty that codes pure noise by zero in given atoms.
+    r"""Return a penalty at which pure noise has a zero code in given atoms.
 
     The code :math:`\arg\min_z \|g - zD\|_2 + \alpha\|z\|_1` of Gaussian noise g is zero
-    if and only if :math:`\|Dg\|_\infty \le \alpha \|g\|_2`, in which the noise level
+    if and only if :math:`\|Dg\|_\infty \le \alpha \|g\|_2`, where the noise level
     cancels. The penalty is the simulated quantile of the ratio,
 
     .. math:: P\left(\|D g\|_\infty \le \alpha \|g\|_2\right) = \text{confidence} .
@@ -163,11 +163,11 @@ def pivotal_alpha_of_dictionary(
     dictionary : array-like of shape (n_components, n_features)
         Atoms D, not all zero.
     confidence : float, default=0.95
-        Probability that a row of pure noise is coded by zero, in (0, 1).
+        Probability that a row of pure noise has a zero code, in (0, 1).
     positive : bool, default=False
         Whether codes are nonnegative.
     n_draws : int, default=10000
-        Draws of the simulation, at least 1.
+        Number of draws of the simulation, at least 1.
     random_state : int, RandomState instance or None, default=0
         Seed of the simulation.
 
@@ -204,13 +204,13 @@ def pivotal_alpha_of_dictionary(
 
 
 class RecoveryBound(NamedTuple):
-    """How far a code can be from the sparse code that made the row.
+    """Bounds of the error of a code of a sparse signal in noise.
 
     Attributes
     ----------
     max_error : float
-        Bound of the largest error of an entry, in units of the data. Entries larger
-        than this keep their place and sign.
+        Bound of the largest error of an entry, in units of the data. Larger entries
+        stay in the support and keep their sign.
     l2_error : float
         Bound of the Euclidean error, in units of the data, if the nonzero entries are
         at least twice the largest entry of the noise.
