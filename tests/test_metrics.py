@@ -1,6 +1,7 @@
-"""What the denoising scorer measures, and that it asks every candidate the same."""
+"""What scores of restorations and reports of shrinkage measure."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,10 @@ import polars as pl
 import pytest
 import sklearn
 from numpy.testing import assert_allclose
+from scipy.optimize import nnls
 from sklearn.base import BaseEstimator
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, SparseCoder
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -17,7 +20,12 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.datasets import make_sparse_codes
-from sklearn_sqrtlasso.metrics import denoising_scorer, psnr
+from sklearn_sqrtlasso.metrics import denoising_scorer, psnr, shrinkage_report
+from sklearn_sqrtlasso.sparse_coding.code_report import (
+    CodeReport,
+    Refit,
+    report_refit,
+)
 
 
 class Identity(BaseEstimator):
@@ -171,3 +179,146 @@ def test_single_precision_stays(rows):
 def test_scorer_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         denoising_scorer(**options)
+
+
+class Atoms(BaseEstimator):
+    """A fitted coder that codes by products, and has nothing to decode with."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        return np.maximum(X @ ATOMS.T - 0.5, 0)
+
+
+class Decoder(Atoms):
+    """The same, with an offset."""
+
+    def inverse_transform(self, Z):
+        return Z @ ATOMS + 2.0
+
+
+ATOMS = np.random.default_rng(0).standard_normal((5, 16))
+
+
+def with_atoms(**attributes):
+    coder = Atoms()
+    vars(coder).update(attributes)
+    return coder
+
+
+def test_atoms_are_found_by_name_or_by_decoding(rows):
+    by_name = [
+        shrinkage_report(with_atoms(**{name: ATOMS}), rows.X)
+        for name in ("components_", "dictionary")
+    ]
+    assert str(by_name[0]) == str(by_name[1])
+    by_decoding = shrinkage_report(Decoder(), rows.X)
+    moved = report_refit(
+        rows.X - 2.0, Decoder().transform(rows.X), ATOMS, positive=True
+    )
+    for ours, theirs in ((by_name[0], by_name[1]), (by_decoding, moved)):
+        assert_allclose(ours[1:4], theirs[1:4], rtol=1e-12)  # unit codes are decoded
+        for one, other in zip(ours.refit, theirs.refit, strict=True):
+            assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_coder_of_scikit_learn_is_reported(rows):
+    options = {"transform_algorithm": "lasso_lars", "transform_alpha": 0.1}
+    coder = SparseCoder(rows.components, **options)
+    report, Z = shrinkage_report(coder, rows.X), coder.transform(rows.X)
+    assert report.n_components == len(rows.components)
+    assert report.mean_active == np.mean(np.count_nonzero(Z, axis=1))
+    assert report.refit.growth > 1
+    assert report.refit.explained_variance > report.explained_variance
+
+
+def test_codes_are_refitted_by_least_squares_on_their_supports(rows):
+    Z = Atoms().transform(rows.X)
+    for positive in (None, True, False):
+        given = with_atoms(dictionary=ATOMS)
+        report = shrinkage_report(given, rows.X, positive=positive)
+        left = sum(
+            least(x, ATOMS[z != 0], positive) for x, z in zip(rows.X, Z, strict=True)
+        )
+        spread = np.sum((rows.X - rows.X.mean(axis=0)) ** 2)
+        expected = 1 - left / spread
+        assert_allclose(report.refit.explained_variance, expected, rtol=1e-9)
+
+
+def least(x, atoms, positive):
+    """Return the squared error of the best combination of a few atoms."""
+    if positive is False:
+        return np.sum((x - np.linalg.lstsq(atoms.T, x)[0] @ atoms) ** 2)
+    return nnls(atoms.T, x)[1] ** 2 if len(atoms) else np.sum(x**2)
+
+
+def test_a_coder_without_atoms_is_refused(rows):
+    told = "Atoms has neither inverse_transform nor components_ nor dictionary"
+    with pytest.raises(TypeError, match=told):
+        shrinkage_report(Atoms(), rows.X)
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (5, 15), (16, 5), (16,)])
+@pytest.mark.parametrize("name", ["components_", "dictionary"])
+def test_atoms_of_another_shape_are_refused(rows, name, shape):
+    told = rf"n_features\) = \(5, 16\), got {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=told):
+        shrinkage_report(with_atoms(**{name: np.ones(shape)}), rows.X)
+
+
+def test_a_coder_that_is_not_fitted_is_refused(rows):
+    with pytest.raises(NotFittedError):
+        shrinkage_report(SqrtLassoTransform(), rows.X)
+
+
+class Axes:
+    """Axes that remember what was drawn."""
+
+    def __init__(self):
+        self.drawn = {}
+
+    def hist(self, values, bins):
+        self.drawn["hist"] = values
+
+    def axvline(self, x, **style):
+        self.drawn["line"] = x
+
+    def set(self, **labels):
+        self.drawn |= labels
+
+
+REFIT = Refit(1.25, np.array([1.0, np.nan, 1.5, np.inf]), 0.875, 0.75)
+REPORT = CodeReport(4, 0.25, 1.5, 0.8125, REFIT)
+
+
+def test_the_growth_of_each_component_that_is_used_is_drawn():
+    axes = Axes()
+    assert REPORT.plot(axes) is axes
+    np.testing.assert_array_equal(axes.drawn["hist"], [1.0, 1.5])
+    assert axes.drawn["line"] == 1  # no shrinkage
+    assert "component" in axes.drawn["xlabel"]
+    assert axes.drawn["ylabel"] == "components"
+
+
+def test_without_a_refit_there_is_nothing_to_draw():
+    axes = Axes()
+    with pytest.raises(ValueError, match=r"refit is None; use .*shrinkage_report"):
+        REPORT._replace(refit=None).plot(axes)
+    assert not axes.drawn
+
+
+def test_a_report_reads_as_lines():
+    lines = [
+        "dead components      25.0% of 4",
+        "active in a row      1.5",
+        "explained variance   0.812",
+        "  after refitting    0.875",
+        "refitted codes are   1.250 times as large",
+        "alignment            0.750",
+    ]
+    assert str(REPORT).splitlines() == lines
+    assert str(REPORT._replace(refit=None)).splitlines() == lines[:3]

@@ -1,5 +1,6 @@
 """Regression against a conic solver, the lasso and an independent certificate."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -58,7 +59,6 @@ def gap(X, y, alpha, w, b=0.0, positive=False):
 
 
 def conic(X, y, alpha, positive=False, intercept=True, weights=None):
-    cp = pytest.importorskip("cvxpy")
     weights = np.ones(len(y)) if weights is None else weights
     w, b = cp.Variable(X.shape[1], nonneg=positive), cp.Variable()
     r = cp.multiply(np.sqrt(weights), y - X @ w - (b if intercept else 0))
@@ -192,7 +192,6 @@ def test_vanishing_residuals_are_solved_and_certified(shape, kind):
 def test_interpolation_is_that_of_smallest_l1_norm():
     X, y = make(15, 40)
     one, _ = fit(X, y, 1e-4 * top(X, y), tol=1e-12, intercept=False)
-    cp = pytest.importorskip("cvxpy")
     w = cp.Variable(40)
     best = cp.Problem(cp.Minimize(cp.norm1(w)), [X @ w == y]).solve(solver="CLARABEL")
     assert_allclose(np.abs(one.coef).sum(), best, rtol=1e-7)

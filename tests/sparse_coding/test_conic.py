@@ -1,5 +1,6 @@
 """Codes in given atoms are those of a conic solver."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -8,8 +9,6 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dicti
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from tests import oracles, sized
 from tests.problems import ATOMS, general, largest_penalty, make_problem
-
-cp = pytest.importorskip("cvxpy")
 
 LASSOS = {"lasso": False, "sqrt_lasso": True}
 each_lasso = pytest.mark.parametrize("selector", LASSOS)
