@@ -28,20 +28,20 @@ class AutoencoderMixin:
         rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
         history = self._train(data, resumed, rng, progress)
         if history.diverged:
-            raise DivergedError(self._divergence_message(len(history.losses)))
+            raise DivergedError(self._divergence_message(len(history.losses), resumed))
 
     def _refuse_divergence(self, history, resumed):
         """Raise where learning diverged before there was anything to keep."""
         if history.diverged and not history.losses and not resumed:
-            raise FloatingPointError(self._divergence_message(0))
+            raise FloatingPointError(self._divergence_message(0, resumed))
 
-    def _divergence_message(self, n_good):
-        kept = (
-            f"the parameters of iteration {n_good} are kept" if n_good else "none kept"
-        )
+    def _divergence_message(self, n_good, resumed):
+        kept = "those of earlier fits are kept" if resumed else "none are kept"
+        if n_good:
+            kept = f"those of iteration {n_good} are kept"
         return (
-            f"Learning diverged in iteration {n_good + 1}: the loss is not finite, "
-            f"{kept}. {self._remedy()}"
+            f"Learning diverged in iteration {n_good + 1}: the loss is not finite. "
+            f"Of the parameters, {kept}. {self._remedy()}"
         )
 
     def _hold_out(self, data, rng):

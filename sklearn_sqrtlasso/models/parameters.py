@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-
-from sklearn_sqrtlasso.models.pointwise import logit, sigmoid
+from scipy.special import expit, logit
 
 
 class Parameter(NamedTuple):
@@ -39,7 +38,15 @@ class Parameter(NamedTuple):
     has_unit: bool = False
 
 
-PENALTY = Parameter(sigmoid, logit, lambda x: x * (1 - x))  # in (0, 1), a pure number
+def _inside(x):
+    """Return numbers in (0, 1): those that are rounded to a bound are moved inside."""
+    limits = np.finfo(np.asarray(x).dtype)
+    return np.clip(x, limits.tiny, 1 - limits.eps)
+
+
+PENALTY = Parameter(
+    lambda raw: _inside(expit(raw)), lambda x: logit(_inside(x)), lambda x: x * (1 - x)
+)
 OFFSET = Parameter(lambda raw: raw, lambda x: x, lambda x: 1.0, has_unit=True)
 FACTOR = Parameter(np.exp, np.log, lambda x: x)  # on noise alone: NeLU's threshold
 STEP = FACTOR._replace(start=1.0, shared=True, has_unit=True)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
 
 from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid
 
@@ -88,16 +89,6 @@ def pointwise(
     return Pointwise(forward, pull_back, summary, scales, surrogate, is_step, inverse)
 
 
-def sigmoid(V):
-    """Return ``1 / (1 + exp(-V))``."""
-    return 0.5 * (1 + np.tanh(0.5 * V))
-
-
-def logit(x):
-    """Return the inverse of the sigmoid, of numbers between 0 and 1."""
-    return np.log(x) - np.log1p(-x)
-
-
 def _sigmoid_value(U, b):
     Z = np.empty_like(U)
     SIGMOIDS[Z.itemsize](U, b, Z)
@@ -166,7 +157,7 @@ def _bit(V):
 
 
 def _slope_of_sigmoid(V, Z):
-    size = sigmoid(V)
+    size = expit(V)
     return size * (1 - size)
 
 

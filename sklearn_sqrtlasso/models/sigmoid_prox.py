@@ -6,7 +6,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import Objective
 from sklearn_sqrtlasso.models.block import split_block
 
 CONTRACTION = 0.8  # largest rate of the fixed point
-MOST_PASSES = 60
+MOST_PASSES = 160  # of that rate, down to a rounding
 
 
 def largest_exact_step(objective: Objective):

@@ -37,9 +37,13 @@ def test_the_slope_is_the_derivative(name, raw):
     assert_allclose(parameter.slope(value), around / (2 * STEP), rtol=1e-9, atol=atol)
 
 
-@given(raw=raws)
-def test_a_penalty_stays_between_0_and_1(raw):
-    assert 0 < PENALTY.from_raw(raw) < 1
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@given(raw=st.floats(-1e6, 1e6), value=st.floats(0, 1))
+def test_a_penalty_stays_between_0_and_1(dtype, raw, value):
+    penalties = PENALTY.from_raw(np.array([raw], dtype))
+    assert penalties.dtype == dtype
+    assert 0 < penalties[0] < 1
+    assert np.isfinite(PENALTY.to_raw(np.array([value], dtype))).all()
 
 
 @given(raw=raws)

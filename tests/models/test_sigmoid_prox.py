@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Objective
-from sklearn_sqrtlasso.models.pointwise import POINTWISE, sigmoid
+from sklearn_sqrtlasso.models.pointwise import POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import (
     CONTRACTION,
     MOST_PASSES,
@@ -26,7 +27,7 @@ def make(penalty=0.3, dtype="f8"):
 def slope_of_the_penalty(theta, X, penalty):
     """Return the gradient of the mean size of codes, by its formula."""
     W, b = theta[:12].reshape(SHAPE), theta[12:]
-    Z = sigmoid(X @ W.T + b)
+    Z = expit(X @ W.T + b)
     H = penalty / len(X) * Z * (1 - Z)
     return np.concatenate([(H.T @ X).ravel(), H.sum(axis=0)])
 
