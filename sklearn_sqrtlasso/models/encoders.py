@@ -1,4 +1,4 @@
-"""Encoders of learnt layers, for coding rows block by block."""
+"""Encoders of learnt layers, which code rows in blocks."""
 
 from typing import NamedTuple
 
@@ -20,9 +20,9 @@ class LayerEncoder(NamedTuple):
     positive : bool
         Whether codes are nonnegative.
     activation : Activation
-        The map of ``x W'``.
+        Map from ``x W'`` to codes.
     p : dict of str to ndarray
-        Its parameters.
+        Parameters of the activation.
     """
 
     components: np.ndarray
@@ -51,11 +51,11 @@ class LayerEncoder(NamedTuple):
         return self.activation.whole_groups
 
     def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
+        """Return the number of rows to encode at a time."""
         return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def project(self, x, out=None):
-        """Return ``x W'``, and zeros: what is outside the span of W has no part."""
+        """Return ``x W'``, and zeros: the part outside the span of W is ignored."""
         U = project_rows(x, self.components, out)
         return U, np.zeros(len(U), U.dtype)
 
@@ -69,22 +69,22 @@ class LayerEncoder(NamedTuple):
         return memory, None
 
     def shrink_at_scale(self, U, outside, t, out):
-        """Write the codes of a part of a group whose residual scale is t."""
+        """Write the codes of part of a group with residual scale t."""
         rows = ProjectedRows(U, np.array([0, len(U)]), self.positive)
         out[:] = self.activation.at_scale(rows, self.p, t)
 
 
 class BiasedEncoder(NamedTuple):
-    """A layer with a bias: ``activation(x W' + b)``, entry by entry.
+    """A layer with a bias: ``activation(x W' + b)``, elementwise.
 
     Attributes
     ----------
     components : ndarray of shape (n_components, n_features)
         W.
     bias : ndarray of shape (n_components,)
-        The bias b.
+        Bias b.
     activation : Pointwise
-        The function of an entry.
+        Pointwise activation.
     """
 
     components: np.ndarray
@@ -93,12 +93,12 @@ class BiasedEncoder(NamedTuple):
 
     @property
     def pools_groups(self):
-        """Rows stand alone."""
+        """Whether rows of a group share a residual scale: False."""
         return False
 
     @property
     def whole_groups(self):
-        """Rows stand alone."""
+        """Whether a group is encoded at once: False."""
         return False
 
     @property
@@ -107,11 +107,11 @@ class BiasedEncoder(NamedTuple):
         return len(self.components)
 
     def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
+        """Return the number of rows to encode at a time."""
         return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def encode(self, x, groups, workspace, out):
-        """Write the codes of rows; return zeros: they share no residual scale."""
+        """Write the codes of rows; return zeros, as there is no residual scale."""
         U = project_rows(x, self.components, workspace)
         out[:] = self.activation.value(U, self.bias)[0]
         return np.zeros(len(U), U.dtype), None

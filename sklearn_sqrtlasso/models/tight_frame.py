@@ -1,4 +1,4 @@
-"""Tight frames: an encoder whose codes are exact, and the noise level it finds."""
+"""Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ from sklearn_sqrtlasso.theory.noise import noise_std
 
 
 class TightFrame(NamedTuple):
-    """A linear transform whose coefficients are shrunk by the square-root lasso.
+    """Linear transform whose coefficients are shrunk by the square-root lasso.
 
     Attributes
     ----------
     components : ndarray of shape (n_components, n_features)
         W, with ``W'W = I`` or, if it has fewer rows than columns, ``WW' = I``.
     alpha : ndarray of shape (n_components,)
-        Penalty of each unit, pure numbers, in the dtype of ``components``.
+        Penalty of each unit, a pure number, in the dtype of ``components``.
     positive : bool
         Whether codes are nonnegative.
     """
@@ -30,12 +30,12 @@ class TightFrame(NamedTuple):
 
     @property
     def pools_groups(self):
-        """Rows of a group share a residual scale."""
+        """Whether rows of a group share a residual scale: True."""
         return True
 
     @property
     def whole_groups(self):
-        """A long group is encoded block by block."""
+        """Whether a group is encoded at once: False."""
         return False
 
     @property
@@ -44,23 +44,23 @@ class TightFrame(NamedTuple):
         return len(self.components)
 
     def rows_per_block(self):
-        """Return the number of rows that are best encoded at a time."""
+        """Return the number of rows to encode at a time."""
         return rows_per_block(*self.components.shape, self.components.itemsize)
 
     def project(self, x, out=None):
-        """Return the coefficients of rows, and the norm outside the span of W.
+        """Return the coefficients of rows, and their norm outside the span of W.
 
         Parameters
         ----------
         x : ndarray or sparse matrix of shape (n_rows, n_features)
             Rows.
         out : ndarray of shape (n_rows, n_components), default=None
-            Where U may be written.
+            Buffer that may be used for U.
 
         Returns
         -------
         U : ndarray of shape (n_rows, n_components)
-            ``x W'``: what is shrunk.
+            Coefficients ``x W'``, not yet shrunk.
         outside : ndarray of shape (n_rows,)
             ``||x - W'W x||``; zero if W has at least as many rows as columns.
         """
@@ -71,24 +71,24 @@ class TightFrame(NamedTuple):
         return U, row_norms(np.asarray(x - U @ W))
 
     def encode(self, x, groups, workspace, out):
-        """Write the codes of whole groups; return the scale of each row's group."""
+        """Write the codes of whole groups; return the residual scale of each row."""
         U, outside = self.project(x, workspace)
         scale = np.empty(len(U), U.dtype)
         shrink_groups(U, outside, self.alpha, self.positive, groups, out, scale)
         return scale, None
 
     def shrink_at_scale(self, U, outside, t, out):
-        """Write the codes of a part of a group whose residual scale is t."""
+        """Write the codes of part of a group with residual scale t."""
         shrink_group(U, outside, self.alpha, self.positive, t, 1.0, 0, len(U), out)
 
 
 def nearest_tight_frame(A):
-    """Return the tight frame that is nearest to a matrix: its polar factor.
+    """Return the tight frame nearest to a matrix: its polar factor.
 
     Parameters
     ----------
     A : ndarray of shape (n_components, n_features)
-        A matrix with the singular value decomposition ``L S R'``.
+        Matrix with singular value decomposition ``L S R'``.
 
     Returns
     -------
@@ -107,12 +107,12 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     X, groups, n_jobs
         As for ``map_encoded``.
     frame : TightFrame
-        With one penalty for all units.
+        Frame with equal penalties of all units.
 
     Returns
     -------
     sigma : ndarray of shape (n_samples,)
-        Equal in the rows of a group, in units of X.
+        Standard deviations in units of X, equal within a group.
     """
     energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
     alpha = np.asarray(frame.alpha, dtype=np.float64)
