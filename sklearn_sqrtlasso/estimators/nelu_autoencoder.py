@@ -62,7 +62,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     over W, V and :math:`\alpha` by Adam, with :math:`N` rows of :math:`n` features,
     Gaussian noise :math:`g_b` that is drawn anew in every epoch, and
     :math:`\omega_b \propto 1/\sigma_b`. The layers have no bias: scaling a row scales
-    its reconstruction, so one network serves every noise level.
+    its reconstruction, so one network suits all noise levels.
 
     Parameters
     ----------

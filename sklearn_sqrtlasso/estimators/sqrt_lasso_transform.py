@@ -41,8 +41,8 @@ class SqrtLassoTransform(GroupedEncoder):
         \qquad \hat x = W^\top z,
 
     which is soft-thresholding of :math:`Wx` at a threshold proportional to the residual
-    of the row. Scaling a row scales its code, so one ``alpha`` serves every noise
-    level. ``fit`` minimises the sum of this objective over the rows, over all W with
+    of the row. Scaling a row scales its code, so one ``alpha`` suits all noise
+    levels. ``fit`` minimises the sum of this objective over the rows, over all W with
     :math:`W^\top W = I`, or :math:`W W^\top = I` if there are fewer components than
     features; :math:`\rho(x) = \|x - W^\top W x\|_2`, which is zero in the former case.
 

@@ -331,7 +331,10 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             certified=True,
         ),
         "soft": Activation(
-            _soft, _soft_pull_back, ":math:`\\operatorname{soft}(u, \\alpha)`", "offset"
+            _soft,
+            _soft_pull_back,
+            r":math:`\operatorname{soft}(Wx, \alpha)`",
+            "offset",
         ),
         "topk": Activation(_topk, _topk_pull_back, "largest entries", "penalty"),
         **{name: _with_offset(name) for name in POINTWISE},

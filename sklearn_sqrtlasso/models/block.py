@@ -34,9 +34,9 @@ def join_block(matrix, bias):
     Parameters
     ----------
     matrix : ndarray of shape (n_rows, n_columns)
-        W or V.
+        Weights W or V.
     bias : ndarray of shape (n_units,)
-        b or c.
+        Bias b or c.
 
     Returns
     -------
