@@ -1,4 +1,4 @@
-"""Sparse codes that survive noise: square-root-lasso coding and learning of rows."""
+"""Square-root lasso, sparse coding and sparse autoencoders for noisy data."""
 
 from sklearn_sqrtlasso._version import __version__
 from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder

@@ -1,4 +1,4 @@
-"""The synthetic rows of the experiments: sparse codes, seen through noise."""
+"""Synthetic data with sparse codes and noise."""
 
 from types import MappingProxyType
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 
-FREEDOM = 3  # degrees of freedom of Student's t, the heaviest with a finite variance
+FREEDOM = 3  # degrees of freedom of Student's t: fewest with a finite variance
 
 
 def _gaussian(rng, shape):
@@ -38,16 +38,16 @@ NOISES = MappingProxyType(
 
 
 class SparseRows(NamedTuple):
-    """Rows with sparse codes, and what they were made of.
+    """Rows with sparse codes, and the parts they were generated from.
 
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
         Noisy rows.
     X_clean : ndarray of shape (n_samples, n_features)
-        The rows before noise was added.
+        Rows without noise.
     Z : ndarray of shape (n_samples, n_components)
-        Their codes.
+        Codes.
     components : ndarray of shape (n_components, n_features)
         Transform model: W, with ``W'W = I`` or ``WW' = I``. Synthesis model: atoms of
         unit norm.
@@ -82,12 +82,12 @@ def make_sparse_codes(
     noise_std=0.1,
     random_state=None,
 ):
-    r"""Draw rows :math:`x = W^\top z + e` with sparse codes :math:`z`.
+    r"""Generate rows :math:`x = W^\top z + e` with sparse codes :math:`z`.
 
-    Each code has ``n_nonzero`` entries at random places, of size uniform in [1, 2] and
-    random sign. In the "transform" model W is a random tight frame: orthonormal if it
-    is square, so that :math:`Wx = z + We`. In the "synthesis" model its rows are random
-    atoms of unit norm.
+    Each code has ``n_nonzero`` nonzero entries at random positions, with absolute
+    values uniform in [1, 2] and random signs. In the "transform" model, W is a random
+    tight frame: orthonormal if it is square, so that :math:`Wx = z + We`. In the
+    "synthesis" model, its rows are random atoms of unit norm.
 
     Parameters
     ----------
@@ -96,23 +96,23 @@ def make_sparse_codes(
     n_features : int, default=64
         Number of features.
     n_components : int, default=None
-        Number of units or atoms; None takes ``n_features``.
+        Number of units or atoms; None uses ``n_features``.
     n_nonzero : int, default=5
-        Nonzero entries of each code, from 0 to ``n_components``.
+        Number of nonzero entries of each code, from 0 to ``n_components``.
     model : {"transform", "synthesis"}, default="transform"
-        What W is.
+        Whether W is a tight frame ("transform") or has unit-norm rows ("synthesis").
     noise : {"gaussian", "laplace", "student_t", "uniform"}, default="gaussian"
-        Law of the noise; Student's t has 3 degrees of freedom.
+        Distribution of the noise; Student's t has 3 degrees of freedom.
     noise_std : float or array-like of shape (n_samples,), default=0.1
-        Standard deviation of the noise, whatever its law, in the unit of the codes; an
-        array gives each row its own.
+        Standard deviation of the noise, for any distribution, at least 0, in units of
+        the codes; an array has one value per row.
     random_state : int, RandomState instance or None, default=None
-        Seed.
+        Seed of components, codes and noise.
 
     Returns
     -------
     data : SparseRows
-        ``X``, ``X_clean``, ``Z`` and ``components``.
+        The tuple ``(X, X_clean, Z, components)``.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def make_sparse_codes(
     if level.shape not in ((), (n_samples,)):
         raise ValueError(
             f"noise_std must be a number or have shape ({n_samples},), "
-            f"got {level.shape}."
+            f"got shape {level.shape}."
         )
     if not np.all((level >= 0) & (level < np.inf)):
         raise ValueError(f"noise_std must be at least 0 and finite, got {noise_std!r}.")

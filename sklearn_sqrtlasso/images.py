@@ -1,4 +1,4 @@
-"""Restore an image by an estimator of its patches, the image being one group."""
+"""Image denoising by coding overlapping patches as one group."""
 
 from numbers import Integral
 from threading import Lock
@@ -12,44 +12,44 @@ from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.validation import check_group_mode, resolve_groups
 from sklearn_sqrtlasso.rows.blocks import N_PARTS
 
-CHUNK = 4096  # patches handed at a time to an estimator that is not of this package
+CHUNK = 4096  # patches passed at a time to an estimator of another package
 
 
 def denoise_image(
     estimator, image, patch_size=(8, 8), *, step=1, groups="auto", verbose=0
 ):
-    """Restore all overlapping patches of an image, and average them where they overlap.
+    """Denoise an image by restoring its patches and averaging where they overlap.
 
-    The mean of each patch is removed before it is coded, and restored afterwards. The
-    patches of an image share one noise level, so they are one group: the estimator
-    finds out how noisy the image is from all of it. Patches are cut and restored in
-    blocks; memory stays within a few times that of the image in float64.
+    The mean of each patch is removed before coding and added back afterwards. The
+    patches of an image share a noise level, so they are coded as one group, and the
+    noise level is estimated from the whole image. Patches are extracted and restored in
+    blocks: memory stays within a few times that of the image in float64.
 
     Parameters
     ----------
     estimator : fitted estimator
         An encoder of this package, or any transformer or Pipeline with ``transform``
         and ``inverse_transform``, fitted on centered patches of ``patch_size``. Its
-        number of features tells whether patches of a colour image span the channels, or
-        each channel is cut on its own.
+        number of features determines whether patches of a colour image contain all
+        channels or a single one.
     image : array-like of shape (height, width) or (height, width, n_channels)
-        Grey or colour, of any float or integer dtype.
+        Grey or colour image, of any float or integer dtype.
     patch_size : tuple of int, default=(8, 8)
-        Height and width of a patch, in pixels.
+        Height and width of a patch, in pixels, at least 1.
     step : int, default=1
-        Distance from one patch to the next, in pixels, at most the patch size. Larger
-        is faster and restores less well.
+        Distance between adjacent patches, in pixels, at least 1 and at most the patch
+        size. Larger steps are faster and restore less well.
     groups : {"auto", "all"} or None, default="auto"
-        "all": the image has one noise level, which takes an estimator that knows
-        groups. None: each patch is restored on its own. "auto": "all" where the
-        estimator can.
+        Whether to code all patches as one group ("all", for estimators that accept
+        groups) or each patch as its own (None). "auto" is "all" if the estimator
+        accepts groups, else None.
     verbose : int, default=0
         Whether to print up to ten lines of progress.
 
     Returns
     -------
     restored : ndarray of the shape and dtype of ``image``
-        Rounded and clipped to the range of the dtype, if it is an integer type.
+        Restored image; for an integer dtype, rounded and clipped to its range.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def denoise_image(
         If the image is not a finite array of two or three dimensions, is smaller than a
         patch or does not fit the estimator, or another parameter is not valid.
     TypeError
-        If ``groups="all"`` and the estimator does not take groups.
+        If ``groups="all"`` and the estimator does not accept groups.
 
     Examples
     --------
-    A grey square on black, noise of a tenth of its brightness, and a cosine transform
-    that has seen no image:
+    Denoise a grey square on black, with noise of a tenth of its brightness, by a cosine
+    transform that was not trained on images:
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso import SqrtLassoTransform
@@ -92,25 +92,25 @@ def denoise_image(
 
 
 class Patches:
-    """The centered patches of an image as rows, cut when they are asked for.
+    """The centered patches of an image as rows, extracted on demand.
 
     Parameters
     ----------
     image : ndarray of shape (height, width) or (height, width, n_channels)
-        The image.
+        Image.
     patch_size : tuple of int
-        Height and width of a patch.
+        Height and width of a patch, in pixels.
     step : int
-        Distance from one patch to the next.
+        Distance between adjacent patches, in pixels.
     n_features : int
-        Entries of a row: ``height * width`` of a patch, or ``n_channels`` times that.
+        Length of a row: ``height * width`` of a patch, or ``n_channels`` times that.
 
     Attributes
     ----------
     pixels : ndarray of shape (height, width, n_channels)
-        The image in a float dtype.
+        Image in a float dtype.
     coverage : ndarray of shape (height, width, 1)
-        Number of patches over each pixel.
+        Number of patches that contain each pixel.
     shape : tuple of int
         Number of patches and of features.
     dtype : dtype
@@ -127,9 +127,9 @@ class Patches:
         if not together and n_features != height * width:
             all_channels = f", {height * width * n_channels} with all channels"
             raise ValueError(
-                f"patches of size ({height}, {width}) have {height * width} features"
-                f"{all_channels if n_channels > 1 else ''}; "
-                f"the estimator was fitted on {n_features}."
+                f"patch_size=({height}, {width}) gives {height * width} features"
+                f"{all_channels if n_channels > 1 else ''}, "
+                f"but the estimator was fitted on {n_features}."
             )
         self.span = n_channels if together else 1
         self.tops = _places(self.pixels.shape[0], height, step)
@@ -148,22 +148,22 @@ class Patches:
         )[:, :, None]
 
     def __getitem__(self, rows):
-        """Return the centered patches at a slice of places."""
+        """Return the centered patches of a slice."""
         patches = self.cut(rows)
         return patches - _means(patches)
 
     def cut(self, rows):
-        """Return the patches at a slice of places, as they are.
+        """Return the patches of a slice, not centered.
 
         Parameters
         ----------
         rows : slice
-            Places, in the order of their tops, channels and left edges.
+            Indices of patches, ordered by top edge, channel and left edge.
 
         Returns
         -------
         patches : ndarray of shape (n_rows, n_features)
-            One patch a row.
+            One patch per row.
         """
         top, share, left = np.unravel_index(
             np.arange(*rows.indices(len(self))), self.grid
@@ -172,16 +172,16 @@ class Patches:
         return patches.reshape(-1, self.shape[1])
 
     def paste(self, rows, restored, canvas):
-        """Add restored centered patches, and the means they had, to an image.
+        """Add restored centered patches, and their original means, to an image.
 
         Parameters
         ----------
         rows : slice
-            Places of the patches.
+            Indices of the patches.
         restored : ndarray of shape (n_rows, n_features)
             Restored centered patches.
         canvas : ndarray of shape (height, width, n_channels)
-            The image that is added to.
+            Image that is added to, in place.
         """
         restored = restored + _means(self.cut(rows))
         height, width, span = self.size
@@ -203,16 +203,16 @@ class Patches:
 
 
 def _check_groups(estimator, groups):
-    """Return "all" or None for an estimator."""
+    """Return the ``groups`` to use for an estimator, "all" or None."""
     check_group_mode(groups, ("auto", "all"))
     takes_groups = isinstance(estimator, GroupedEncoder)
     if groups == "auto":
         return "all" if takes_groups else None
     if groups is not None and not takes_groups:
         raise TypeError(
-            f"groups={groups!r} needs an estimator whose rows may share a noise level, "
-            f"got {type(estimator).__name__}; pass groups=None to restore patch by "
-            "patch."
+            f"groups={groups!r} needs an estimator that accepts groups, got "
+            f"{type(estimator).__name__}; pass groups=None to restore each patch "
+            "independently."
         )
     return groups
 
@@ -243,7 +243,7 @@ def _restore_by_transformer(estimator, patches, canvas, verbose):
 
 
 def _counter(n_patches, verbose):
-    """Return a function that counts patches and prints a line at each tenth."""
+    """Return a function that counts patches and prints a line after each tenth."""
     done, lock = [0], Lock()
 
     def report(n_more):
@@ -281,25 +281,28 @@ def _check_sizes(image, patch_size, step):
         )
     if height > image.shape[0] or width > image.shape[1]:
         raise ValueError(
-            f"patch_size must be at most that of the image, {image.shape[:2]}, "
+            f"patch_size must be at most the size of the image, {image.shape[:2]}, "
             f"got {patch_size!r}."
         )
     if not isinstance(step, Integral) or not 1 <= step <= min(height, width):
         raise ValueError(
-            f"step must be an integer in [1, {min(height, width)}], to cover each "
-            f"pixel, got {step!r}."
+            f"step must be an integer in [1, {min(height, width)}], so that patches "
+            f"cover all pixels, got {step!r}."
         )
     return height, width
 
 
 def _n_features(estimator):
     if not hasattr(estimator, "n_features_in_"):
-        raise ValueError(f"{type(estimator).__name__} does not say how many features.")
+        raise ValueError(
+            "estimator must have the attribute n_features_in_, got "
+            f"{type(estimator).__name__} without it."
+        )
     return estimator.n_features_in_
 
 
 def _places(length, size, step):
-    """Return where patches begin, so that the last one ends with the image."""
+    """Return the offsets of patches, the last of which ends at the image border."""
     places = np.arange(0, length - size + 1, step)
     last = length - size
     return places if places[-1] == last else np.append(places, last)
@@ -313,7 +316,7 @@ def _as_dtype(restored, dtype):
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         largest = restored.dtype.type(bounds.max)
-        if int(largest) > bounds.max:  # of 64 bits: the float above does not fit
+        if int(largest) > bounds.max:  # 64 bits: rounded up to a float out of range
             largest = np.nextafter(largest, restored.dtype.type(0))
         restored = np.clip(np.rint(restored), bounds.min, largest)
     return restored.astype(dtype)

@@ -1,4 +1,4 @@
-"""How well rows are restored, across noise, and how much their codes are shrunk."""
+"""Quality of reconstructions across noise levels, and shrinkage of codes."""
 
 from functools import partial
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport, report_refit
 
 
 def psnr(clean, restored, *, data_range=None):
-    r"""Return the peak signal-to-noise ratio of a restoration, in decibels.
+    r"""Compute the peak signal-to-noise ratio of a reconstruction, in decibels.
 
     .. math::
         10 \log_{10}
@@ -24,17 +24,17 @@ def psnr(clean, restored, *, data_range=None):
     Parameters
     ----------
     clean : array-like
-        What should have been restored, of any shape.
+        Ground truth, of any shape.
     restored : array-like
-        The restoration, of the same shape.
+        Reconstruction, of the same shape.
     data_range : float, default=None
-        Distance from the smallest to the largest possible value, in units of the data:
-        255 for eight-bit images. None takes it from ``clean``.
+        Difference between the largest and the smallest possible value, above 0, in
+        units of the data: 255 for eight-bit images. None takes it from ``clean``.
 
     Returns
     -------
     psnr : float
-        Decibels; infinite for a perfect restoration.
+        Ratio in decibels; infinite for a perfect reconstruction.
 
     Raises
     ------
@@ -52,15 +52,20 @@ def psnr(clean, restored, *, data_range=None):
     restored = np.asarray(restored, dtype=np.float64)
     if clean.shape != restored.shape:
         raise ValueError(
-            f"clean and restored must have one shape, got {clean.shape} and "
-            f"{restored.shape}."
+            "clean and restored must have one shape, got clean of shape "
+            f"{clean.shape} and restored of shape {restored.shape}."
         )
     if not clean.size or not np.all(np.isfinite(clean)):
-        raise ValueError("clean must be finite and not empty.")
+        raise ValueError(
+            "clean must be finite and not empty, got an array of shape "
+            f"{clean.shape}, empty or with NaN or infinity."
+        )
     if data_range is None:
         data_range = np.ptp(clean)
         if data_range == 0:
-            raise ValueError("data_range must be given where clean is constant.")
+            raise ValueError(
+                "data_range must be given if clean is constant, got data_range=None."
+            )
     _check_range(data_range)
     error = np.mean(((clean - restored) / data_range) ** 2)
     with np.errstate(divide="ignore"):
@@ -92,37 +97,39 @@ def denoising_scorer(
     data_range=None,
     random_state=0,
 ):
-    """Make a scorer that adds noise to held-out rows and asks how well they come back.
+    """Make a scorer that measures how well an estimator denoises held-out rows.
 
     The scorer adds Gaussian noise of each level in turn, restores the rows by
-    ``estimator.reconstruct`` or, where there is none (a Pipeline), by
+    ``estimator.reconstruct`` or, if there is no such method (as in a Pipeline), by
     ``estimator.inverse_transform(estimator.transform(X))``, and averages the metric
-    over the levels. Handed to a grid search, it tunes one penalty across noise levels.
-    Every candidate is asked with the same noise.
+    over the levels. In a grid search, it tunes one penalty across noise levels. All
+    candidates are scored with the same noise.
 
     Parameters
     ----------
     noise_levels : array-like of float
-        Standard deviations of the noise, positive, in units of X.
+        Standard deviations of the noise, above 0, in units of X.
     metric : {"psnr", "r2"}, default="psnr"
-        What is averaged: decibels, or the coefficient of determination, itself averaged
-        over the columns, which suits columns of different scales.
+        Metric to average: the peak signal-to-noise ratio in decibels, or the
+        coefficient of determination, averaged over columns, for columns of different
+        scales.
     relative : bool, default=False
         Whether noise levels are multiples of the standard deviation of each column of
         the held-out rows.
     groups : "all" or None, default=None
-        "all" tells the estimator that the rows share one noise level, as they do here;
-        in a Pipeline this needs metadata routing and a step with
-        ``set_transform_request(groups=True)``. None restores row by row.
+        Whether the estimator codes all rows as one group of a common noise level
+        ("all") or each row as its own group (None). In a Pipeline, "all" needs metadata
+        routing and a step with ``set_transform_request(groups=True)``.
     data_range : float, default=None
-        As in ``psnr``, unused by "r2"; None takes it from the held-out rows.
+        As in ``psnr``, not used by "r2"; None takes it from the held-out rows.
     random_state : int, RandomState instance or None, default=0
-        Seed of the noise, drawn once, here.
+        Seed of the noise, drawn once when the scorer is made.
 
     Returns
     -------
     scorer : callable, (estimator, X, y=None) -> float
-        Higher is better. X is dense, and a Pipeline must be invertible step by step.
+        Scorer; higher is better. X must be dense, and all steps of a Pipeline
+        invertible.
 
     Raises
     ------
@@ -174,16 +181,16 @@ def denoising_scorer(
 
 
 class Noise(NamedTuple):
-    """The noise that a scorer adds, the same at each call.
+    """Noise that a scorer adds, the same at each call.
 
     Attributes
     ----------
     levels : tuple of float
         Standard deviations.
     relative : bool
-        Whether they are multiples of the standard deviation of each column.
+        Whether levels are multiples of the standard deviation of each column.
     seed : int
-        Seed of the draws.
+        Seed of the noise.
     """
 
     levels: tuple[float, ...]
@@ -205,7 +212,7 @@ def _denoising_score(estimator, X, y=None, *, noise, metric, groups, data_range)
 
 
 def _like(X, values):
-    """Return ``values`` as a frame with the columns of ``X``, if X is a frame."""
+    """Return ``values`` as a data frame with the columns of X, if X is one."""
     if not hasattr(X, "columns"):
         return values
     if hasattr(X, "index"):  # pandas
@@ -222,36 +229,36 @@ def _restore(estimator, X, groups):
 
 
 def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
-    r"""Tell how much an estimator's codes are shrunk, by refitting them.
+    r"""Report the shrinkage of an estimator's codes, by a refit on their supports.
 
-    The support of each code is kept, and its weights are fitted anew by least squares
-    on the atoms that decode. Codes that grow were shrunk: those of an
-    :math:`\ell_1` penalty do, those of a top-k selection hardly do.
+    The support of each code is kept, and its weights are refitted by least squares on
+    the atoms of the decoder. The growth of the codes measures their shrinkage: it is
+    large for an :math:`\ell_1` penalty and small for a top-k selection.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A transformer with ``inverse_transform`` that is linear up to an offset, or with
-        atoms in ``components_`` or ``dictionary``.
+        Transformer with an ``inverse_transform`` that is linear up to an offset, or
+        with atoms in ``components_`` or ``dictionary``.
     X : array-like of shape (n_samples, n_features)
         Rows.
     positive : bool, default=None
-        Whether refitted codes are nonnegative; None if the codes are.
+        Whether to constrain refitted codes to be nonnegative; None if the codes are.
 
     Returns
     -------
     report : CodeReport
-        Share of dead components, mean number of active ones, explained variance, and
-        in ``report.refit`` the growth of the codes, overall and by component, and the
-        explained variance after refitting. It can be printed, and plotted by
-        ``report.plot(ax)``.
+        Share of dead components, mean number of active ones per row, explained
+        variance, and in ``report.refit`` the growth of the codes, overall and per
+        component, and the explained variance after the refit. It can be printed, and
+        plotted by ``report.plot(ax)``.
 
     Raises
     ------
     TypeError
         If the estimator has neither ``inverse_transform`` nor atoms.
     ValueError
-        If X is not valid, or codes do not fit the atoms.
+        If X is not valid, or codes and atoms differ in their number of components.
 
     References
     ----------
@@ -280,7 +287,7 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
     if atoms.shape != (Z.shape[1], X.shape[1]):
         raise ValueError(
             f"atoms must have shape (n_components, n_features) = "
-            f"{(Z.shape[1], X.shape[1])}, got {atoms.shape}."
+            f"{(Z.shape[1], X.shape[1])}, got shape {atoms.shape}."
         )
     if positive is None:
         positive = not (Z < 0).sum()
@@ -288,7 +295,7 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
 
 
 def _linear_decoder(estimator, n_components):
-    """Return the atoms of a decoder, and what it makes of a zero code."""
+    """Return the atoms of a decoder, and its output for a zero code."""
     if hasattr(estimator, "inverse_transform"):
         units = np.vstack([np.zeros(n_components), np.eye(n_components)])
         decoded = np.asarray(estimator.inverse_transform(units), dtype=np.float64)
@@ -297,6 +304,6 @@ def _linear_decoder(estimator, n_components):
         if hasattr(estimator, name):
             return np.asarray(getattr(estimator, name), dtype=np.float64), 0.0
     raise TypeError(
-        f"{type(estimator).__name__} has neither inverse_transform nor components_ nor "
-        "dictionary."
+        "estimator must have inverse_transform, components_ or dictionary, got "
+        f"{type(estimator).__name__}."
     )

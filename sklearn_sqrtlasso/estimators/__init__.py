@@ -1,1 +1,1 @@
-"""The scikit-learn face of the package; the only room that validates its input."""
+"""Estimators with the scikit-learn API; the only modules that validate input."""

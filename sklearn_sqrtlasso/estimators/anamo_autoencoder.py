@@ -1,4 +1,4 @@
-"""An autoencoder learnt by nested alternating minimisation, with or without bits."""
+"""Autoencoder with real or binary codes, by nested alternating minimisation."""
 
 from numbers import Integral, Real
 
@@ -38,7 +38,7 @@ from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 from sklearn_sqrtlasso.rows.blocks import thread_map, ungrouped
 from sklearn_sqrtlasso.rows.linalg import root_mean_square
 
-PATIENCE = 5  # outer iterations without a fall of the loss
+PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
 WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
@@ -48,123 +48,127 @@ NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 @list_choices({"activation": POINTWISE, "scheme": SCHEMES, "method": METHODS})
 class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
-    r"""Learn to restore rows by nested alternating minimisation, each layer in its way.
+    r"""Autoencoder with biases, trained by nested alternating minimisation.
 
-    An encoder and a decoder with biases,
+    The model is an encoder and a decoder with biases,
 
     .. math::
         z(x) = \sigma(W x + b), \qquad \hat x = \rho(V^\top z(x) + c),
 
     with :math:`W` = ``components_``, :math:`b` = ``encoder_bias_``, :math:`V` =
-    ``decoder_`` and :math:`c` = ``decoder_bias_``. ``fit`` lowers
+    ``decoder_`` and :math:`c` = ``decoder_bias_``. ``fit`` decreases
 
     .. math::
         \frac1N \sum_b \|x_b - \hat x(x_b)\|_2^2 + \alpha \, \|z(x_b)\|_1
 
-    over N rows. An outer iteration takes some steps on the encoder while the decoder is
-    held, and then some steps on the decoder. Each of the two blocks has its own inner
-    method, number of steps and length of steps.
+    over N rows. An outer iteration takes a number of steps on the encoder with the
+    decoder fixed, and then on the decoder with the encoder fixed. Each of the two
+    parameter blocks has its own inner method, number of steps and step length.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None takes the number of features.
+        Number of units, at least 1; None uses the number of features.
     alpha : float, default=0.1
-        Penalty of the sum of the sizes of a row's code, at least 0; in squared units of
+        Penalty on the :math:`\ell_1` norm of the codes, at least 0, in squared units of
         X per unit of the code.
     encoder_activation : str, default="sigmoid"
-        Map :math:`\sigma` of :math:`v = Wx + b`, entry by entry; not used with
-        ``binary``.
+        Pointwise activation :math:`\sigma`, a function of the entries of
+        :math:`v = Wx + b`; not used with ``binary``.
 
         <choices of activation>.
     decoder_activation : str, default="sigmoid"
-        Map :math:`\rho`, of the same names but "sign". "sigmoid" restores rows of
-        numbers between 0 and 1; "identity" any rows.
+        Pointwise activation :math:`\rho`, one of the above except "sign". "sigmoid" is
+        for X in [0, 1], "identity" for any X.
     binary : {"subgradient", "smoothstep", "relaxed"}, default=None
-        How to learn codes that are 0 or 1; None for codes that are numbers.
+        Binarisation scheme, for codes that are 0 or 1; None for real codes.
 
         <choices of scheme>.
 
         With "relaxed", bits are flipped one by one where that lowers the objective, the
-        encoder is a logistic regression for each bit, and both layers are then learnt
-        by up to 3000 steps of Adam with bits drawn from its probabilities. In all
-        three, the decoder is fitted once more to the encoder's bits.
+        encoder is a logistic regression for each bit, and both layers are then trained
+        by up to 3000 steps of Adam with bits drawn from its probabilities. All three
+        schemes end with a refit of the decoder to the bits of the encoder.
     width : float, default=None
-        Length of the rise of "smoothstep", a pure number above 0; and how far below
-        zero a unit of "helu" still learns, in units of ``unit_``. None is 1 and 0.05.
+        Width, above 0: for "smoothstep", length of the rise from 0 to 1, a pure number;
+        for "helu", distance below zero within which a unit still learns, in units of
+        ``unit_``. None is 1 for "smoothstep" and 0.05 for "helu".
     n_encoder_steps, n_decoder_steps : int, default=5, 15
-        Steps on either block in an outer iteration.
+        Number of steps on each block in an outer iteration, at least 1.
     encoder_step, decoder_step : float or "auto", default="auto"
-        Length of the steps, above 0; 0.3 to 1 and 1 to 10 are common for sigmoids.
-        "auto" finds one that lowers the objective, and goes on adapting it; that of
-        "adam" begins at 0.01 for the encoder and 0.1 for the decoder. Numbers are
-        for rows divided by ``unit_``, which is 1 where a sigmoid restores rows between
-        0 and 1. With ``binary="relaxed"`` the first is that of the codes.
+        Step length, above 0; 0.3 to 1 for the encoder and 1 to 10 for the decoder are
+        common for sigmoids. "auto" searches for a length that lowers the objective and
+        keeps adapting it; for "adam", it starts at 0.01 for the encoder and 0.1 for the
+        decoder. Lengths refer to rows divided by ``unit_``, which is 1 for sigmoid
+        decoders and X in [0, 1]. With ``binary="relaxed"``, ``encoder_step`` is that of
+        the codes.
     encoder_method, decoder_method : str, default="fista", "accelerated"
-        Inner methods. "adam" on both sides learns fastest on images, see the user
+        Inner method of each block. "adam" for both is fastest on images, see the user
         guide.
 
         <choices of method>.
     prox : {"smooth", "exact"}, default="smooth"
-        Whether the penalty of the encoder takes part in the gradient, or by its exact
-        proximal map, for sigmoid codes only. "exact" costs several passes a step, and
-        steps are no longer than its fixed point allows.
+        Whether steps on the encoder include the penalty in the gradient ("smooth") or
+        use its exact proximal map ("exact", for sigmoid codes only). "exact" takes
+        several passes per step, and limits the step length so that its fixed-point
+        iteration converges.
     init : {"mean", "random"}, default="mean"
-        Whether learning begins at about the mean row, or at biases of zero. Weights
-        are Gaussian.
+        Initial biases: such that the output is close to the mean row ("mean"), or zero
+        ("random"). Initial weights are Gaussian.
     batch_size : int, default=None
-        Rows of a batch; None takes all at once, and then the loss never rises.
+        Number of rows of a batch, at least 1; None uses all rows at once, and then the
+        loss never increases.
     max_iter : int, default=100
-        Number of outer iterations.
+        Largest number of outer iterations, at least 1.
     tol : float, default=1e-4
-        Relative fall of the loss that must be seen within five iterations, or learning
-        stops; in [0, 1), 0 runs all.
+        Learning stops if the loss has not decreased by this share within five outer
+        iterations, in [0, 1); 0 runs all.
     early_stopping : bool, default=False
-        Whether rows are held out, and the parameters that do best on them are kept.
+        Whether to hold out rows and keep the parameters with the smallest loss on them.
     validation_fraction : float, default=0.1
-        Share of the rows that is held out, in (0, 1).
+        Share of the rows to hold out with ``early_stopping``, in (0, 1).
     warm_start : bool, default=False
-        Whether ``fit`` resumes from the parameters of the fit before.
+        Whether ``fit`` resumes from the parameters of the previous fit.
     n_jobs : int, default=None
-        Threads, in the sense of joblib; results do not depend on it.
+        Number of threads, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, codes, and the order of the rows.
+        Seed of the initial weights and codes, and of the order of the rows.
     verbose : int, default=0
-        Whether to print a line for each outer iteration.
+        Whether to print a line after each outer iteration.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        W.
+        Weights W of the encoder.
     encoder_bias_ : ndarray of shape (n_components,)
-        b. Bits are 1 where :math:`W x + b \ge 0`.
+        Bias b of the encoder. With ``binary``, bits are 1 where :math:`W x + b \ge 0`.
     decoder_ : ndarray of shape (n_components, n_features)
-        V.
+        Weights V of the decoder.
     decoder_bias_ : ndarray of shape (n_features,)
-        c.
+        Bias c of the decoder.
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        Objective after each outer iteration; with ``binary``, that of the codes before
-        they are binarised, and with ``batch_size`` the mean over the batches.
+        Objective after each outer iteration: with ``binary``, of the codes before they
+        are binarised; with ``batch_size``, the mean over the batches.
     encoder_loss_curve_, decoder_loss_curve_ : ndarray of shape (`n_iter_`,)
-        Objective after the steps on either block.
+        Objective after the steps on each block.
     validation_curve_ : ndarray of shape (`n_iter_`,) or (0,)
-        Objective on the held-out rows, with ``early_stopping``; with "relaxed", that of
-        the codes as bits, and those where it is least are kept.
+        Objective on the held-out rows, with ``early_stopping``. With
+        ``binary="relaxed"``, objective of the binarised codes; the codes with the
+        smallest one are kept.
     time_curve_ : ndarray of shape (`n_iter_`,)
-        Seconds from the start of learning to the end of each outer iteration.
+        Seconds from the start of training to the end of each outer iteration.
     binary_losses_ : dict of str to float
-        With ``binary``: objective when codes were "binarised" and by the "encoded" bits
-        at the end; with "relaxed" also of the "continuous" codes, with the decoder
-        "refitted" to the bits, with bits "flipped" one by one where that helps, and by
-        the bits of the encoder "regressed" on them.
+        With ``binary``: objective after codes are "binarised", and of the final
+        "encoded" bits. With "relaxed" also of the "continuous" codes, after the decoder
+        is "refitted" to the bits, after bits are "flipped" one by one, and of the bits
+        of the encoder "regressed" on them.
     n_iter_ : int
-        Number of outer iterations, those of earlier fits with ``warm_start`` and of
-        ``partial_fit`` included.
+        Number of outer iterations, including those before resuming.
     optimizer_state_ : dict of dict
-        What the methods of "encoder", "decoder" and free "codes" remember, to resume
-        from: lengths of steps, moments of Adam.
+        State of the inner methods of "encoder", "decoder" and free "codes", used to
+        resume: step lengths, moments of Adam.
     unit_ : float
-        Power of two that learning divides the rows by.
+        Unit of scaling that X is divided by in training, a power of two.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -172,14 +176,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     See Also
     --------
-    NeLUAutoencoder : A network that scales with its rows, learnt by Adam.
-    sklearn_sqrtlasso.theory.compression.gaussian_compression_limit : How well codes of
-        signs can restore.
+    NeLUAutoencoder : Autoencoder without bias, whose output scales with the row.
+    sklearn_sqrtlasso.theory.compression.gaussian_compression_limit : Smallest error of
+        a reconstruction from sign codes.
 
     Notes
     -----
-    The objective is a mean over rows, so steps do not depend on their number. Where no
-    place that was seen in an outer iteration is better, the block stays as it was.
+    The objective is a mean over rows, so step lengths do not depend on their number. A
+    block is left unchanged if no point visited in an outer iteration is better.
 
     References
     ----------
@@ -191,7 +195,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     Examples
     --------
-    Sixteen numbers, and sixteen bits, for an image of a digit:
+    Code images of digits by sixteen numbers, and by sixteen bits:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_sqrtlasso import ANAMOAutoencoder
@@ -290,19 +294,19 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     @fit_context(prefer_skip_nested_validation=True)
     @restore_on_error
     def partial_fit(self, X, y=None):
-        """Learn from a batch of rows for one outer iteration.
+        """Train on a batch of rows for one outer iteration.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from.
+            Training data.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
 
         Returns
         -------
         self : object
-            The autoencoder, one outer iteration further.
+            The updated autoencoder.
         """
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
@@ -316,18 +320,19 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return TrainingData(X, None, False, ungrouped(X.shape[0]), 1.0, None)
 
     def _check_parameters(self):
-        """Refuse parameters that do not go together."""
+        """Raise an error for parameters that cannot be combined."""
         method = self.encoder_method
         if self.prox == "exact":
             if self.encoder_activation not in WITH_EXACT or self.binary is not None:
                 raise ValueError(
-                    f"prox='exact' is for encoder_activation among {WITH_EXACT} and "
-                    f"binary=None, got encoder_activation={self.encoder_activation!r} "
-                    f"and binary={self.binary!r}: set prox='smooth'."
+                    f"prox='exact' needs encoder_activation to be one of {WITH_EXACT} "
+                    f"and binary=None, got encoder_activation="
+                    f"{self.encoder_activation!r} and binary={self.binary!r}; set "
+                    "prox='smooth'."
                 )
             if method not in WITH_PROX:
                 raise ValueError(
-                    f"prox='exact' needs an encoder_method among {WITH_PROX}, got "
+                    f"prox='exact' needs encoder_method to be one of {WITH_PROX}, got "
                     f"{method!r}."
                 )
         if self.binary is None or not SCHEMES[self.binary].free_codes:
@@ -335,18 +340,18 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if method not in WITH_PROX:
             raise ValueError(
                 f"binary={self.binary!r} keeps codes in [0, 1] by a proximal map and "
-                f"needs an encoder_method among {WITH_PROX}, got {method!r}."
+                f"needs encoder_method to be one of {WITH_PROX}, got {method!r}."
             )
         if self.early_stopping or self.batch_size is not None:
             raise ValueError(
-                f"binary={self.binary!r} learns a code for each row, all at once: set "
-                "early_stopping=False and batch_size=None, got "
+                f"binary={self.binary!r} learns the codes of all rows at once and "
+                "needs early_stopping=False and batch_size=None, got "
                 f"early_stopping={self.early_stopping!r} and "
                 f"batch_size={self.batch_size!r}."
             )
 
     def _model(self, shape):
-        """Return the model of the rows as they are."""
+        """Return the model of rows that are not rescaled."""
         encoder, decoder = (
             self._with_width(POINTWISE[getattr(self, f"{side}_activation")])
             for side in SIDES
@@ -365,14 +370,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return float(row.default_width if self.width is None else self.width)
 
     def _middle(self):
-        """Return where the step of an encoder of bits is one half while learning."""
+        """Return where a binary encoder's activation is one half in training."""
         if self.binary is None:
             return 0.0
         scheme = SCHEMES[self.binary]
         return scheme.middle * self._width_of(scheme)
 
     def _inner_solvers(self):
-        """Return how either block is minimised."""
+        """Return the inner solvers of encoder and decoder."""
         solvers = []
         for side, name in enumerate(SIDES):
             step, method = (
@@ -381,8 +386,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             )
             if METHODS[method].finds_step and step != "auto":
                 raise ValueError(
-                    f"{name}_step={step!r} is not for {name}_method={method!r}, which "
-                    "finds the lengths of its steps itself: set it to 'auto'."
+                    f"{name}_step must be 'auto' for {name}_method={method!r}, which "
+                    f"finds its own step lengths, got {name}_step={step!r}; set it to "
+                    "'auto'."
                 )
             n_steps = getattr(self, f"n_{name}_steps")
             length = None if step == "auto" else float(step)
@@ -424,7 +430,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return history
 
     def _run(self, alternation, data, resumed, rng, progress):
-        """Learn; return the history, and the losses of bits if there are any."""
+        """Train; return the history, and the losses of binary codes if any."""
         n_iter = 1 if progress is None else self.max_iter
         stopping = Stopping(n_iter, self.tol, PATIENCE)
         model, unit = alternation.model, data.unit
@@ -468,12 +474,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         largest = largest_exact_step(objective)
         if step > largest:
             raise ValueError(
-                f"encoder_step={step} is too long for prox='exact', whose fixed point "
-                f"is found up to {largest:.3g} on these rows: set it to 'auto'."
+                f"encoder_step={step} is too long for prox='exact', which converges up "
+                f"to {largest:.3g} on these rows; lower it or set it to 'auto'."
             )
 
     def _shifted(self, parameters, model, shift):
-        """Return parameters with a number added to all biases of the encoder."""
+        """Return parameters with ``shift`` added to all biases of the encoder."""
         W, b = split_block(parameters.encoder, model.shape)
         return parameters._replace(encoder=join_block(W, b + b.dtype.type(shift)))
 
@@ -485,7 +491,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return rescale_parameters(model, parameters, 1 / unit)
 
     def _learnt(self, model, parameters, unit):
-        """Return the fitted attributes that hold parameters for rows over ``unit``."""
+        """Return the fitted attributes for parameters of rows divided by ``unit``."""
         parameters = rescale_parameters(model, parameters, unit)
         parameters = self._shifted(parameters, model, -self._middle())
         W, b = split_block(parameters.encoder, model.shape)

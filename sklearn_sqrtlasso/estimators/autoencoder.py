@@ -1,4 +1,4 @@
-"""What both autoencoders share: training, held-out rows, curves, noise levels."""
+"""Base of both autoencoders: training, held-out rows, curves, noise levels."""
 
 import numpy as np
 
@@ -10,28 +10,28 @@ from sklearn_sqrtlasso.rows.linalg import dense_rows, row_norms
 
 
 class AutoencoderMixin:
-    """Learn by iterations of a loss, and measure noise by the reconstruction error.
+    """Train iteratively, and estimate noise by the reconstruction error.
 
-    A subclass writes ``_train(data, resumed, rng, progress)``, which sets the fitted
-    attributes and returns the history, and ``_parameters()``, which returns those that
-    hold the learnt parameters, by name.
+    A subclass implements ``_train(data, resumed, rng, progress)``, which sets the
+    fitted attributes and returns the history, and ``_parameters()``, which returns a
+    dict of those that hold learnt parameters.
     """
 
     def _learn_all(self, data):
-        """Learn for ``max_iter`` iterations, or resume to do so."""
+        """Train for ``max_iter`` iterations, from the start or resumed."""
         progress = Progress(self, data.X, self.max_iter)
         self._learn_from(data, resumes(self, warm=self.warm_start), progress)
         progress.end(self._parameters)
 
     def _learn_from(self, data, resumed, progress=None):
-        """Learn, and set the attributes; without ``progress``, for one iteration."""
+        """Train and set the attributes; without ``progress``, for one iteration."""
         rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
         history = self._train(data, resumed, rng, progress)
         if history.diverged:
             raise DivergedError(self._divergence_message(len(history.losses), resumed))
 
     def _refuse_divergence(self, history, resumed):
-        """Raise where learning diverged before there was anything to keep."""
+        """Raise if learning diverged before any parameters could be kept."""
         if history.diverged and not history.losses and not resumed:
             raise FloatingPointError(self._divergence_message(0, resumed))
 
@@ -45,14 +45,14 @@ class AutoencoderMixin:
         )
 
     def _hold_out(self, data, rng):
-        """Return the rows to learn from, and a batch of those to validate with."""
+        """Return the training data without held-out rows, and those as a batch."""
         n_samples = data.groups.n_rows
         n_held_out = round(self.validation_fraction * n_samples)
         if not 0 < n_held_out < n_samples:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} of the rows, "
-                f"n_samples={n_samples}, leaves nothing to learn from or to validate "
-                "with."
+                "validation_fraction must leave rows for training and for validation, "
+                f"got validation_fraction={self.validation_fraction} with n_samples="
+                f"{n_samples}."
             )
         kept, held_out = split_groups(data.groups, n_held_out, rng)
         batch = gather_batch(data, held_out.order, held_out.starts, rng)

@@ -1,4 +1,4 @@
-"""What all encoders of rows share: validation, codes, names and tags."""
+"""Base of all encoders: validation, coding, feature names and tags."""
 
 from abc import ABC, abstractmethod
 
@@ -35,14 +35,14 @@ class BaseEncoder(
     BaseEstimator,
     ABC,
 ):
-    """Code rows, and decode them.
+    """Code and decode rows.
 
-    A subclass writes ``_learn(X, groups)``, which sets the fitted attributes, and two
-    methods that use them, ``_encoder(dtype)`` and ``_noise_scale(X, groups)``. All
-    receive validated rows; nothing below this class checks its input again.
+    A subclass implements ``_learn(X, groups)``, which sets the fitted attributes, and
+    two methods that use them, ``_encoder(dtype)`` and ``_noise_scale(X, groups)``. They
+    receive validated rows and do not check them again.
     """
 
-    sparse_output = False  # a parameter of those that offer it
+    sparse_output = False  # a parameter of subclasses that can return sparse codes
 
     @abstractmethod
     def _learn(self, X, groups):
@@ -50,7 +50,7 @@ class BaseEncoder(
 
     @abstractmethod
     def _encoder(self, dtype):
-        """Return the map of rows to codes, as ``rows.encode`` wants it."""
+        """Return the map of rows to codes, as ``rows.encode`` expects it."""
 
     @abstractmethod
     def _noise_scale(self, X, groups):
@@ -60,14 +60,14 @@ class BaseEncoder(
     @restore_on_error
     @with_callbacks
     def fit(self, X, y=None):
-        """Learn from the rows of X.
+        """Fit to the rows of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from.
+            Training data.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class BaseEncoder(
         Raises
         ------
         ValueError
-            If a parameter or X is not valid; the estimator stays as it was.
+            If a parameter or X is not valid; the estimator is left unchanged.
         """
         X = self._validate(X, reset=True)
         self._learn(X, ungrouped(X.shape[0]))
@@ -99,14 +99,14 @@ class BaseEncoder(
         return self._transform(*self._fitted_rows(X))
 
     def fit_transform(self, X, y=None):
-        """Learn from the rows of X, and code them.
+        """Fit to the rows of X and return their codes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from and to code.
+            Training data, which is also coded.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
 
         Returns
         -------
@@ -126,19 +126,19 @@ class BaseEncoder(
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Reconstructed rows, in the dtype of Z.
+            Decoded rows, in the dtype of Z.
         """
         check_is_fitted(self)
         Z = check_array(Z, accept_sparse="csr", dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Z must have {self._n_features_out} columns, one for each component "
-                f"of {type(self).__name__}, got {Z.shape[1]}."
+                f"Z must have {self._n_features_out} columns, one per component of "
+                f"{type(self).__name__}, got {Z.shape[1]}."
             )
         return self._decode(Z)
 
     def reconstruct(self, X):
-        """Code the rows of X and decode them, without holding the codes.
+        """Code and decode the rows of X without storing all codes.
 
         Parameters
         ----------
@@ -170,15 +170,15 @@ class BaseEncoder(
     def score(self, X, y=None):
         """Return the explained variance of the reconstruction, at most 1.
 
-        That is one minus the ratio of the energy of ``X - reconstruct(X)`` to the
-        energy of X about its column means; higher is better.
+        It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
+        of X about its column means; higher is better.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
 
         Returns
         -------
@@ -189,7 +189,7 @@ class BaseEncoder(
         return self._score(*self._fitted_rows(X))
 
     def report(self, X):
-        """Report how the components are used on the rows of X.
+        """Report the use of the components in the codes of X.
 
         Parameters
         ----------
@@ -199,8 +199,8 @@ class BaseEncoder(
         Returns
         -------
         report : CodeReport
-            Number of components, share of dead ones, mean number of active ones,
-            explained variance.
+            Number of components, share of dead components, mean number of active
+            components per row, explained variance.
         """
         return self._report(*self._fitted_rows(X))
 
@@ -216,7 +216,7 @@ class BaseEncoder(
         return X, resolve_groups(groups, X.shape[0])
 
     def _map_encoded(self, function, X, groups, encoder=None):
-        """Return the function's result for each block of encoded rows."""
+        """Apply a function to each encoded row block and return the results."""
         encoder = self._encoder(X.dtype) if encoder is None else encoder
 
         def with_gap(block):
@@ -228,7 +228,7 @@ class BaseEncoder(
         return [result for result, _ in blocks]
 
     def _check_gap(self, gap):
-        """Warn of rows that an iterative encoder did not solve."""
+        """Warn about rows that an iterative encoder did not solve."""
 
     def _transform(self, X, groups):
         if self.sparse_output:

@@ -1,4 +1,4 @@
-"""The only door to names that scikit-learn keeps private, may move or adds late."""
+"""Names of scikit-learn that are private, may move or depend on its version."""
 
 import scipy.sparse as sp
 from sklearn import get_config
@@ -13,10 +13,10 @@ try:  # scikit-learn >= 1.9
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stand-in for scikit-learn < 1.9, which knows no callbacks."""
+        """Stand-in for scikit-learn < 1.9, which has no callbacks."""
 
     def with_callbacks(method):
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def csr_container():
-    """Return the CSR class that scikit-learn is configured to hand out.
+    """Return the CSR class that scikit-learn is configured to return.
 
     Returns
     -------

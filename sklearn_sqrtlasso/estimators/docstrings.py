@@ -1,4 +1,4 @@
-"""Lists in docstrings that are made from tables, so that they cannot differ."""
+"""Lists in docstrings, generated from the tables that define the choices."""
 
 import re
 import textwrap
@@ -7,20 +7,20 @@ WIDTH = 88
 
 
 def list_choices(tables):
-    """Write the rows of tables into the docstring of a class.
+    """Insert lists of choices, generated from tables, into the docstring of a class.
 
-    A line ``<choices of NAME>.`` becomes a list of the names of a table, each with the
-    summary of its row.
+    A line ``<choices of NAME>.`` is replaced by a list of the names in a table, each
+    with the summary of its record.
 
     Parameters
     ----------
     tables : dict of str to mapping of str to record
-        Tables by the name that the docstring uses; the records have a ``summary``.
+        Tables, keyed by NAME; their records have a ``summary``.
 
     Returns
     -------
     decorator : callable, (class) -> class
-        Changes the docstring, if there is one.
+        Class decorator that modifies the docstring, if there is one.
     """
 
     def decorate(cls):

@@ -1,4 +1,4 @@
-"""Encoders whose rows may share a noise level: their methods take ``groups``."""
+"""Base of encoders for groups of rows that share a noise level."""
 
 from sklearn.utils.metaestimators import available_if
 
@@ -8,27 +8,27 @@ from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_e
 
 
 class GroupedEncoder(BaseEncoder):
-    """Code rows that may share a noise level, and decode them.
+    """Code and decode rows, where rows of a group share a noise level.
 
-    Every method that codes rows takes ``groups``. A subclass writes the same methods as
-    of ``BaseEncoder``.
+    Every method that codes rows takes ``groups``. A subclass implements the same
+    methods as for ``BaseEncoder``.
     """
 
     @fit_context(prefer_skip_nested_validation=True)
     @restore_on_error
     @with_callbacks
     def fit(self, X, y=None, *, groups=None):
-        """Learn from the rows of X.
+        """Fit to the rows of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from.
+            Training data.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group: the rows of a group share one noise level. None
-            lets every row stand alone, "all" puts all rows into one group.
+            Group label of each row; rows of a group share a noise level. "all" puts all
+            rows into one group, None puts each row into its own.
 
         Returns
         -------
@@ -38,7 +38,8 @@ class GroupedEncoder(BaseEncoder):
         Raises
         ------
         ValueError
-            If a parameter, X or ``groups`` is not valid; the estimator stays as it was.
+            If a parameter, X or ``groups`` is not valid; the estimator is left
+            unchanged.
         """
         X = self._validate(X, reset=True)
         self._learn(X, resolve_groups(groups, X.shape[0]))
@@ -52,8 +53,8 @@ class GroupedEncoder(BaseEncoder):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to code.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group: the rows of a group share one noise level. None
-            lets every row stand alone, "all" puts all rows into one group.
+            Group label of each row; rows of a group share a noise level. "all" puts all
+            rows into one group, None puts each row into its own.
 
         Returns
         -------
@@ -63,14 +64,14 @@ class GroupedEncoder(BaseEncoder):
         return self._transform(*self._fitted_rows(X, groups))
 
     def fit_transform(self, X, y=None, *, groups=None):
-        """Learn from the rows of X, and code them.
+        """Fit to the rows of X and return their codes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from and to code.
+            Training data, which is also coded.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
         groups : array-like of shape (n_samples,) or "all", default=None
             As in ``fit`` and ``transform``.
 
@@ -82,14 +83,14 @@ class GroupedEncoder(BaseEncoder):
         return self.fit(X, y, groups=groups).transform(X, groups=groups)
 
     def reconstruct(self, X, *, groups=None):
-        """Code the rows of X and decode them, without holding the codes.
+        """Code and decode the rows of X without storing all codes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to restore.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
+            Group label of each row, as in ``transform``.
 
         Returns
         -------
@@ -106,7 +107,7 @@ class GroupedEncoder(BaseEncoder):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``; rows of a group get one
+            Group label of each row, as in ``transform``; rows of a group get one
             estimate.
 
         Returns
@@ -119,17 +120,17 @@ class GroupedEncoder(BaseEncoder):
     def score(self, X, y=None, *, groups=None):
         """Return the explained variance of the reconstruction, at most 1.
 
-        That is one minus the ratio of the energy of ``X - reconstruct(X)`` to the
-        energy of X about its column means; higher is better.
+        It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
+        of X about its column means; higher is better.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
+            Group label of each row, as in ``transform``.
 
         Returns
         -------
@@ -140,44 +141,45 @@ class GroupedEncoder(BaseEncoder):
         return self._score(*self._fitted_rows(X, groups))
 
     def report(self, X, *, groups=None):
-        """Report how the components are used on the rows of X.
+        """Report the use of the components in the codes of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``.
+            Group label of each row, as in ``transform``.
 
         Returns
         -------
         report : CodeReport
-            Number of components, share of dead ones, mean number of active ones,
-            explained variance.
+            Number of components, share of dead components, mean number of active
+            components per row, explained variance.
         """
         return self._report(*self._fitted_rows(X, groups))
 
     @available_if(lambda self: self._is_certified())
     def duality_gap(self, X, *, groups=None):
-        """Return how far the code of each row is from minimising its objective.
+        """Return a bound on the suboptimality of the code of each row.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``transform``; rows of a group get one gap.
+            Group label of each row, as in ``transform``; rows of a group get one gap.
 
         Returns
         -------
         gap : ndarray of shape (n_samples,)
             Relative duality gaps, pure numbers: the objective exceeds its minimum by at
-            most ``gap`` times the norm of what was shrunk. Up to rounding they are 0.
+            most ``gap`` times the norm of the coefficients that are shrunk. They are 0
+            up to rounding.
 
         Raises
         ------
         AttributeError
-            If codes do not minimise an objective, or not one with a certificate.
+            If codes do not minimise an objective with a duality gap.
         """
         return self._duality_gap(*self._fitted_rows(X, groups))
 

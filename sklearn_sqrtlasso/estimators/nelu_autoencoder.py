@@ -1,4 +1,4 @@
-"""An autoencoder whose one set of weights serves every noise level."""
+"""Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
 from numbers import Integral, Real
 
@@ -40,122 +40,126 @@ from sklearn_sqrtlasso.rows.linalg import root_mean_square
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
-HEAD_START = 0.5  # of "pivotal", if learnt: at all of it, units begin as dead ones
+HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
 @list_choices({"activation": ACTIVATIONS, "decoder": DECODERS})
 class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
-    r"""Learn to restore rows through sparse codes that follow each row's own noise.
+    r"""Sparse autoencoder whose thresholds follow the noise level of each row.
 
-    An encoder :math:`W` (``components_``), the exact square-root-lasso shrinkage, and a
-    decoder :math:`V` (``decoder_``),
+    The model has an encoder :math:`W` (``components_``), the exact square-root-lasso
+    shrinkage, and a decoder :math:`V` (``decoder_``),
 
     .. math::
         z(x) = \arg\min_z \; \|W x - z\|_2 + \sum_i \alpha_i |z_i|,
         \qquad \hat x = V^\top z(x),
 
-    trained end to end: ``fit`` minimises
+    and is trained end to end: ``fit`` minimises
 
     .. math::
         \frac{1}{N n} \sum_b \omega_b \, \|\hat x(x_b + \sigma_b g_b) - x_b\|_2^2
 
     over W, V and :math:`\alpha` by Adam, with :math:`N` rows of :math:`n` features,
-    Gaussian noise :math:`g_b` that is drawn anew in every epoch, and
-    :math:`\omega_b \propto 1/\sigma_b`. Scaling a row scales its restoration,
-    so one network serves every noise level; no bias stands in the way of that.
+    Gaussian noise :math:`g_b` that is drawn anew in every epoch, and :math:`\omega_b
+    \propto \sigma_b^{-0.7}`. The layers have no bias: scaling a row scales its
+    reconstruction, so one network suits all noise levels.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None takes the number of features, or of columns of
-        ``Z``.
+        Number of units, at least 1. None uses the number of features, or of columns of
+        ``Z`` if it is given to ``fit``.
     alpha : float or "pivotal", default="pivotal"
-        Penalty, or its first value if it is learnt. For "nelu", "nelu_adaptive",
-        "nelu_helu" and "topk" a pure number: at most :math:`1/\alpha^2` entries of a
-        row's code are nonzero ("topk": exactly its integer part). "pivotal" is the
-        value that codes 19 of 20 rows of pure noise by zero at the first weights; half
-        of it, if it is learnt, so that all units have something to learn from. Learnt,
-        it stays in (0, 1). For the others a number that is subtracted from :math:`Wx`,
-        the part of a bias: a threshold in units of X ("soft", "relu", "helu",
+        Penalty, or its initial value if it is learnt. For "nelu", "nelu_adaptive",
+        "nelu_helu" and "topk", a pure number of at least 0, in (0, 1) if learnt: at
+        most :math:`1/\alpha^2` entries of a code are nonzero ("topk": exactly the
+        integer part). "pivotal" is the value at which 19 of 20 rows of pure noise get
+        a zero code with the initial weights, or half of it if it is learnt, so that
+        units do not start dead. For the other activations, an offset that is subtracted
+        from :math:`Wx`, like a bias: a threshold in units of X ("soft", "relu", "helu",
         "identity") or a pure number ("sigmoid", "tanh", "sign"); never "pivotal".
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
-        Whether each unit learns a penalty of its own, all share one, or it is held
-        (False). True is "per_unit".
+        Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
+        ("shared"), or none (False: ``alpha`` is fixed).
     activation : str, default="nelu"
         Map from :math:`Wx` to the code:
 
         <choices of activation>.
 
-        The pointwise ones, from "relu" on, are functions of :math:`v = Wx - \alpha`.
-        "topk" keeps as many entries as "nelu" can keep at the same penalty.
+        The pointwise activations, from "relu" on, are functions of
+        :math:`v = Wx - \alpha`. "topk" keeps as many entries as "nelu" can keep at the
+        same penalty.
     positive : bool, default=False
-        Whether codes are nonnegative; "relu" and the other pointwise activations decide
-        that themselves.
+        Whether to constrain codes to be nonnegative. The pointwise activations, from
+        "relu" on, ignore it.
     decoder : {"free", "tied", "pinv"}, default="free"
         Where the decoder V comes from.
 
         <choices of decoder>.
     unit_rows : bool, default=False
-        Whether rows of W are kept at unit norm, where the theory of "pivotal" holds.
+        Whether to keep rows of W at unit norm, as the theory of "pivotal" assumes.
     n_unrolled : int, default=None
-        Number of proximal steps that replace the exact shrinkage of "nelu", with a
-        learnt step and momentum; None is exact. Steps of a fixed length do not scale
-        with the row. A group of rows is then held in memory as a whole.
+        Number of proximal steps, at least 1, that replace the exact shrinkage of
+        "nelu"; their length and momentum are learnt. None is exact. With steps of a
+        fixed length, codes do not scale with the row. Each group is held in memory as
+        a whole.
     noise_std : float or pair of float, default=0.0
-        Standard deviation of the noise added to the rows while learning, in units of X;
-        a pair ``(low, high)`` is drawn from log-uniformly for each row, or for up to 64
-        rows of a group at once. Noise stays in the span of the rows of X: rows that
-        have had their mean removed remain without.
+        Standard deviation of the Gaussian noise added during training, at least 0, in
+        units of X. For a pair ``(low, high)`` above 0, it is drawn log-uniformly for
+        each row, or for up to 64 rows of a group at once. Noise is projected on the
+        span of the rows of X: centered rows stay centered.
     learning_rate : float, default=3e-3
-        Largest length of a step of Adam. It rises for 100 steps, at most a tenth of
-        all, and falls by half a cosine to zero at the end of ``max_iter``.
+        Largest step length of Adam, above 0. It rises during the first 100 steps, at
+        most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
     batch_size : int, default=256
-        Number of rows of a step.
+        Number of rows of a batch, at least 1.
     max_iter : int, default=200
-        Number of epochs.
+        Largest number of epochs, at least 1.
     tol : float, default=0.0
-        Relative fall of the loss that must be seen within ``n_iter_no_change`` epochs,
-        in [0, 1); 0 runs all epochs, whose last ones are the ones that polish.
+        Learning stops if the loss has not decreased by this share within
+        ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
+        rate reaches zero.
     n_iter_no_change : int, default=10
-        Number of epochs without such a fall after which learning stops.
+        Number of epochs without such a decrease after which learning stops, at least 1.
     early_stopping : bool, default=False
-        Whether rows are held out, and the parameters of the epoch that does best on
-        them are kept.
+        Whether to hold out rows and keep the parameters of the epoch with the smallest
+        loss on them.
     validation_fraction : float, default=0.1
-        Share of the rows that is held out, in (0, 1).
+        Share of the rows to hold out with ``early_stopping``, in (0, 1).
     warm_start : bool, default=False
-        Whether ``fit`` resumes from the parameters of the fit before.
+        Whether ``fit`` resumes from the parameters of the previous fit.
     n_jobs : int, default=None
-        Threads, in the sense of joblib; results do not depend on it.
+        Number of threads, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, the order of the rows and the noise.
+        Seed of the initial weights, the order of the rows and the noise.
     verbose : int, default=0
-        Whether to print a line for each epoch.
+        Whether to print a line after each epoch.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The encoder W.
+        Encoder W.
     decoder_ : ndarray of shape (n_components, n_features)
-        The decoder V, rows are atoms. With ``Z`` and a free decoder: that which
-        restores the rows of X from ``Z`` with least squared error.
+        Decoder V, one atom per row. If ``Z`` was given and ``decoder="free"``, the
+        least-squares map from ``Z`` to X.
     alpha_ : float or ndarray of shape (n_components,)
-        The penalty in use; an array if each unit has its own.
+        Fitted penalty or offset, one per unit if ``learn_alpha="per_unit"``.
     kappa_ : float or ndarray of shape (n_components,)
-        Factors of the threshold, of "nelu_adaptive" only.
+        Factor :math:`\kappa_i` of the threshold; only for "nelu_adaptive".
     step_, momentum_ : float
-        Pace of the steps, with ``n_unrolled`` only; ``step_`` is in units of X.
+        Length, in units of X, and momentum of the steps; only with ``n_unrolled``.
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        Mean loss of each epoch, as a share of the mean square of what is wanted: 1 is
-        what zero would give.
+        Mean loss of each epoch, divided by the mean square of the target: an output of
+        zero has loss 1.
     validation_curve_ : ndarray of shape (`n_iter_`,) or (0,)
         The same on the held-out rows after each epoch, with ``early_stopping``.
     n_iter_ : int
-        Number of epochs, those before a ``warm_start`` or ``partial_fit`` included.
+        Number of epochs, including those before resuming.
     unit_ : float
-        Power of two near the size of the entries of X, that learning divides by.
+        Unit of scaling that X is divided by in training: a power of two near the root
+        mean square of its entries.
     optimizer_state_ : dict
-        Running moments of the gradient and their number of steps, to resume from.
+        Running moments of the gradient and their number of steps, used to resume.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -163,18 +167,18 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     See Also
     --------
-    SqrtLassoTransform : The same codes by a tight frame, learnt without noise.
+    SqrtLassoTransform : The same codes in a tight frame, learnt without noise.
     sklearn.neural_network.MLPRegressor : Networks of relu or sigmoid units.
 
     Notes
     -----
-    Defaults were chosen on parts of photographs that no figure is reported on: a free
-    decoder, one penalty a unit and free rows of W restored as well as their
-    alternatives or better, by up to 0.4 dB, and "pivotal" is as good a first penalty as
-    one tuned by hand.
+    Defaults were chosen on parts of photographs that no reported result uses: a free
+    decoder, one penalty per unit and rows of W of any norm restored as well as their
+    alternatives or better, by up to 0.4 dB, and "pivotal" is as good an initial penalty
+    as one tuned by hand.
 
-    A single row says little about its own noise. Where rows share a noise level, as the
-    patches of an image do, pass ``groups``, in ``fit`` and afterwards.
+    The noise level of a single row is hard to estimate. If rows share a noise level, as
+    the patches of an image do, pass ``groups`` to ``fit`` and to the other methods.
 
     References
     ----------
@@ -185,8 +189,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     Examples
     --------
-    Rows near a plane; a network trained at noise 0.1 to 1 restores rows a thousand
-    times as large, and as noisy:
+    The rows lie near a plane. A network trained at noise levels from 0.1 to 1 also
+    restores rows, and their noise, scaled by a thousand:
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso import NeLUAutoencoder
@@ -274,23 +278,23 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     @restore_on_error
     @with_callbacks
     def fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
-        """Learn to restore the rows of X, or to code them.
+        """Fit the autoencoder to restore the rows of X, or to predict their codes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from.
+            Training data.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
         X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), \
                 default=None
-            What the rows of X should become; None: themselves.
+            Target of the reconstruction; None uses X.
         Z : array-like of shape (n_samples, n_components), default=None
-            Codes that the rows of X should get; learning begins at the linear map that
-            comes closest. A free decoder is the one that restores X from Z best.
+            Target codes. The initial encoder is then the least-squares map from X to Z,
+            and a free decoder the least-squares map from Z to X.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group: the rows of a group share one noise level. "all"
-            says that any rows may share one. None lets every row stand alone.
+            Group label of each row; rows of a group share a noise level. "all" puts all
+            rows into one group, None puts each row into its own.
 
         Returns
         -------
@@ -300,10 +304,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not valid; the estimator stays as it was.
+            If a parameter or an argument is not valid; the estimator is left unchanged.
         DivergedError
-            If the loss leaves the finite numbers; the last good parameters are kept.
-            A ``FloatingPointError`` that keeps nothing if there are none.
+            If the loss is no longer finite; the last finite parameters are kept. If
+            there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
         X = self._validate(X, reset=not resumes(self, warm=self.warm_start))
         self._learn(X, resolve_groups(groups, X.shape[0]), X_clean, Z)
@@ -312,7 +316,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     @fit_context(prefer_skip_nested_validation=True)
     @restore_on_error
     def partial_fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
-        """Learn from a batch of rows for one epoch, at a constant learning rate.
+        """Train on a batch of rows for one epoch, at a constant learning rate.
 
         Parameters
         ----------
@@ -322,7 +326,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Returns
         -------
         self : object
-            The autoencoder, one epoch further.
+            The updated autoencoder.
         """
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
@@ -331,7 +335,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return self
 
     def fit_transform(self, X, y=None, *, X_clean=None, Z=None, groups=None):
-        """Learn from the rows of X, and code them.
+        """Fit to the rows of X and return their codes.
 
         Parameters
         ----------
@@ -350,10 +354,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self._learn_all(self._training_data(X, X_clean, Z, groups))
 
     def _training_data(self, X, X_clean, Z, groups):
-        """Return valid rows and what they should become, without a unit or noise."""
+        """Return validated rows and targets, without unit of scaling or noise."""
         if X_clean is not None and Z is not None:
             raise ValueError(
-                "Give X_clean or Z, not both: the loss is about one of them."
+                "X_clean and Z were both given: pass one of them, not both."
             )
         if X_clean is not None:
             X_clean = check_array(
@@ -387,7 +391,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return activation.unrolled(self.n_unrolled)
 
     def _model(self, shape, coded):
-        """Return the model; if it learns codes, the decoder has no part in it."""
+        """Return the model; with target codes, the decoder is not trained."""
         activation = self._activation()
         size = {"per_unit": shape[0], "shared": 1, True: shape[0], False: 0}
         sizes = {}
@@ -398,22 +402,22 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return TwoLayer(shape, activation, decoder, bool(self.positive), sizes)
 
     def _first_alpha(self, model, unit):
-        """Return the first penalty, or offset in units of ``unit``, given weights."""
+        """Return a function from weights to the initial penalty, or offset / unit."""
         alpha, activation = self.alpha, model.activation
         learnt = model.sizes["alpha"] > 0
         penalty = activation.role_of_alpha == "penalty"
         if isinstance(alpha, str) and alpha != activation.default_alpha:
             raise ValueError(
-                f"alpha={alpha!r} is a penalty of activations that scale with the row. "
-                f"With activation={self.activation!r}, alpha is an offset that is "
-                f"subtracted: give a number, for instance {activation.default_alpha}."
+                f"alpha={alpha!r} is not available for activation={self.activation!r}, "
+                "where alpha is an offset that is subtracted: pass a number, for "
+                f"instance {activation.default_alpha}."
             )
         if isinstance(alpha, str):
             return lambda W: _pivotal_alpha(W) * (HEAD_START if learnt else 1.0)
         if penalty and (alpha < 0 or (learnt and not 0 < alpha < 1)):
             raise ValueError(
-                "alpha must be 'pivotal' or a number of at least 0, below 1 and above "
-                f"0 if learn_alpha is not False, got {alpha!r}."
+                "alpha must be 'pivotal' or a number of at least 0, and above 0 and "
+                f"below 1 if learn_alpha is not False, got {alpha!r}."
             )
         if not np.isfinite(alpha) or alpha < activation.least_alpha:
             raise ValueError(
@@ -423,7 +427,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return lambda W: alpha / unit if activation.alpha_has_unit else alpha
 
     def _corruption(self, X, unit):
-        """Return the noise that ``noise_std`` asks for, None if it is zero."""
+        """Return the noise specified by ``noise_std``, None if it is zero."""
         bounds = np.atleast_1d(np.asarray(self.noise_std, dtype=np.float64))
         if bounds.shape == (1,) and bounds[0] == 0:
             return None
@@ -495,7 +499,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return run_adam(adam, data, held_out, schedule, stopping, rng, report)
 
     def _learnt(self, adam, data):
-        """Return the fitted attributes that hold the present parameters."""
+        """Return the fitted attributes that hold the current parameters."""
         activation = adam.model.activation
         W, V, p = rescale_layers(adam.layers(), activation, data.unit)
         if data.coded:
@@ -530,7 +534,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return f"Lower learning_rate={self.learning_rate}."
 
     def _layers(self, activation, dtype):
-        """Return the fitted layers, for rows as they are."""
+        """Return the fitted layers, for rows that are not rescaled."""
         p, n_components = {}, len(self.components_)
         for name in activation.parameters:
             size = 1 if activation.parameter(name).shared else n_components
@@ -550,8 +554,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if not self._activation().certified:
             certified = [name for name, row in ACTIVATIONS.items() if row.certified]
             raise AttributeError(
-                f"activation={self.activation!r} minimises no objective that has a "
-                f"duality gap; activations with one are {certified}."
+                f"duality_gap is not available for activation={self.activation!r}; "
+                f"activations with a duality gap are {certified}."
             )
         return True
 
@@ -560,7 +564,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
 
 def _pivotal_alpha(W):
-    """Return the penalty that codes noise by zero, at some weights."""
+    """Return the pivotal penalty for given weights."""
     n_components, n_features = W.shape
     if n_components < n_features:
         return pivotal_alpha(n_components, n_components)

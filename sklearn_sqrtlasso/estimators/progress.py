@@ -1,20 +1,20 @@
-"""Report the progress of a fit: to scikit-learn's callbacks, or as printed lines."""
+"""Report the progress of a fit to scikit-learn's callbacks or as printed lines."""
 
 
 class Progress:
     """Report the steps of one fit.
 
-    Callbacks (scikit-learn 1.9 and later) receive the training rows as ``y`` too: the
-    target of a reconstruction is the data itself.
+    Callbacks (scikit-learn 1.9 and later) also receive the training data as ``y``, the
+    target of the reconstruction.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator that is being fitted.
+        Estimator that is being fitted.
     X : array or sparse matrix
-        Its training rows.
+        Training data.
     max_iter : int
-        Number of steps to expect.
+        Largest number of steps.
     """
 
     def __init__(self, estimator, X, max_iter):
@@ -25,16 +25,16 @@ class Progress:
             self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=X)
 
     def step(self, n_iter, objective, attributes):
-        """Report one step; return whether a callback asks to stop.
+        """Report one step; return whether a callback requests to stop.
 
         Parameters
         ----------
         n_iter : int
-            Number of the step, from 1.
+            Number of the step, starting at 1.
         objective : float
             Mean objective per row.
         attributes : callable, () -> dict
-            Gives the fitted attributes as if the fit ended here.
+            Returns the fitted attributes as if the fit ended with this step.
 
         Returns
         -------
@@ -57,7 +57,7 @@ class Progress:
         Parameters
         ----------
         attributes : callable, () -> dict
-            Gives the fitted attributes.
+            Returns the fitted attributes.
         """
         if self.context is not None:
             self.context.call_on_fit_task_end(

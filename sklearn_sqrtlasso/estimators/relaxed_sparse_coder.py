@@ -1,4 +1,4 @@
-"""Sparse codes without shrinkage: select atoms, then refit their weights."""
+"""Sparse coding without shrinkage: select atoms, then refit their weights."""
 
 from numbers import Integral, Real
 
@@ -50,96 +50,98 @@ def _is_certified(estimator):
     certified = [name for name, row in SELECTORS.items() if row.certified]
     if estimator.selector not in certified:
         raise AttributeError(
-            f"selector={estimator.selector!r} minimises no objective that has a "
-            f"duality gap; selectors with one are {certified}."
+            f"duality_gap is not available for selector={estimator.selector!r}; "
+            f"selectors with a duality gap are {certified}."
         )
     return True
 
 
 @list_choices({"selector": SELECTORS, "learner": LEARNERS})
 class RelaxedSparseCoder(BaseEncoder):
-    r"""Code rows by few atoms, with weights that are not shrunk.
+    r"""Sparse coding in a dictionary, with a refit that removes shrinkage.
 
-    Two stages. A selector codes the row :math:`x` by the atoms :math:`D`
-    (``components_``), and its support S is kept; then the weights are refitted on S,
+    Coding has two stages. A selector codes the row :math:`x` by the atoms :math:`D`
+    (``components_``), and the support S of its code is kept. The weights are then
+    refitted on S,
 
     .. math::
         z = \arg\min_{z \text{ on } S} \;
             \tfrac12 \|x - z D\|_2^2 + \phi \mu \|z\|_1,
 
     with :math:`\mu` the penalty of the selector: ``phi=0`` is least squares, ``phi=1``
-    the code of the selector, in between is the relaxed lasso. All of it is exact.
+    the code of the selector, and values in between are the relaxed lasso. All solutions
+    are exact.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of atoms to learn, at least 1; None takes the number of features, or of
+        Number of atoms to learn, at least 1; None uses the number of features, or of
         rows of ``dictionary``.
     dictionary : array-like of shape (n_components, n_features), default=None
-        Atoms to use as they are; None learns them.
+        Fixed atoms, used without normalisation; None learns atoms.
     selector : str, default="sqrt_lasso"
-        What chooses the support.
+        Method that selects the support.
 
         <choices of selector>.
     alpha : float or "pivotal", default="pivotal"
-        What the selector calls :math:`\alpha`, at least 0. A pure number for
-        "sqrt_lasso" and atoms of unit norm; "pivotal", for "sqrt_lasso" only, codes 19
-        of 20 rows of pure noise by zero. In units of :math:`xD^\top` for "lasso" and
-        "threshold", of X for "omp" and "ols". Not used by the others, nor where
-        ``n_nonzero_coefs`` decides; leave it at its default there.
+        Parameter :math:`\alpha` of the selector, at least 0. For "sqrt_lasso" a pure
+        number if atoms have unit norm; "pivotal", for "sqrt_lasso" only, gives 19 of 20
+        rows of pure noise a zero code. In units of :math:`xD^\top` for "lasso" and
+        "threshold", of X for "omp" and "ols". Other selectors, and those given
+        ``n_nonzero_coefs``, do not use it; leave it at its default then.
     n_nonzero_coefs : int, default=None
-        Largest number of atoms of a code, at least 1; only for "omp", "ols", "topk" and
-        "iti".
+        Largest number of nonzero entries of a code, at least 1; only for "omp", "ols",
+        "topk" and "iti".
     phi : float, default=0.0
-        Share of the shrinkage that is kept, in [0, 1].
+        Share of the shrinkage that is kept by the refit, in [0, 1].
     positive : bool, default=False
-        Whether codes are nonnegative.
+        Whether to constrain codes to be nonnegative.
     learner : {"ksvd", "aksvd", "mod", "online"}, default="ksvd"
-        How atoms of unit norm are learnt from codes.
+        Method that learns atoms, of unit norm, from codes.
 
         <choices of learner>.
     max_iter : int, default=30
         Largest number of sweeps over the rows, at least 1.
     tol : float, default=1e-4
-        Relative decrease of the residual in a sweep at which learning stops, at least
-        0; 0 makes all sweeps.
+        Learning stops if a sweep lowers the residual by this share or less, at least 0;
+        0 runs all sweeps.
     transform_max_iter : int, default=1000
-        Most active sets that are tried for a row that cannot be solved by its path, and
-        most supports that "iti" tries, at least 1.
+        Largest number of active sets tried for a row that its path does not solve, and
+        of supports tried by "iti", at least 1.
     transform_tol : float, default=1e-8
         Relative duality gap up to which a row counts as solved, above 0. Penalties
-        below 1e-10 of the one from which a code is zero are certified at that, and
+        below 1e-10 of the smallest one with a zero code are certified at that value;
         products of an atom with a dual point are known to 1e-15 of their factors.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None
-        Threads over rows, in the sense of joblib; results do not depend on it.
+        Number of threads over rows, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first atoms, which are rows of X, and of the order of updates.
+        Seed of the initial atoms, which are rows of X, and of the order of updates.
     verbose : int, default=0
-        Whether to print a line for each sweep.
+        Whether to print a line after each sweep.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Atoms D, one a row.
+        Atoms D, one per row.
     alpha_ : float
-        The penalty in use; 0 where ``n_nonzero_coefs`` decides.
+        Penalty of the selector; 0 if it uses ``n_nonzero_coefs`` instead.
     n_iter_ : int
-        Number of sweeps, 1 with a given dictionary; after ``partial_fit``, number of
+        Number of sweeps, 1 for a fixed dictionary; after ``partial_fit``, number of
         its calls.
     objective_curve_ : ndarray of shape (n_sweeps,)
         Root mean square norm of the residuals before each sweep, in units of X.
     code_gram_ : ndarray of shape (n_components, n_components)
-        Sum of :math:`z^\top z`, from which ``partial_fit`` resumes, of rows divided by
-        ``unit_``. This and the next three only where atoms are learnt.
+        Sum of :math:`z^\top z` over rows divided by ``unit_``, from which
+        ``partial_fit`` resumes. Like the next three, only set if atoms are learnt.
     code_moment_ : ndarray of shape (n_components, n_features)
         Sum of :math:`z^\top x`, in the same units.
     unit_ : float
-        Power of two near the largest entry of the first rows, that learning divides
-        rows by.
+        Unit of scaling that rows are divided by in training: a power of two near the
+        largest entry of the first training data.
     n_samples_seen_ : int
-        Number of rows learnt from.
+        Number of training rows so far.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -147,18 +149,18 @@ class RelaxedSparseCoder(BaseEncoder):
 
     See Also
     --------
-    SqrtLassoTransform : A learnt transform: coding is one product and a threshold.
-    sklearn.decomposition.SparseCoder : Codes in given atoms, shrunk.
-    sklearn.decomposition.DictionaryLearning : Atoms for the lasso.
+    SqrtLassoTransform : Learnt tight frame; coding is a product and a threshold.
+    sklearn.decomposition.SparseCoder : Sparse coding with shrinkage, in fixed atoms.
+    sklearn.decomposition.DictionaryLearning : Dictionary learning with the lasso.
 
     Notes
     -----
-    Rows are coded on their own. Codes are computed in double precision and returned in
-    the dtype of X. Each call makes the Gram matrix of the atoms: hand many rows to one
-    call.
+    Each row is coded independently. Codes are computed in double precision and returned
+    in the dtype of X. Each call computes the Gram matrix of the atoms, so pass many
+    rows per call.
 
-    Do not use it to rank atoms that are nearly alike: which of them is selected is
-    exact, and arbitrary.
+    Do not use the coder to rank nearly identical atoms: the selection among them is
+    exact but arbitrary.
 
     References
     ----------
@@ -249,7 +251,7 @@ class RelaxedSparseCoder(BaseEncoder):
         rng = check_random_state(self.random_state)
         X, dtype = dense_rows(X, np.float64), X.dtype
         unit = unit_near(largest_entry(X))
-        X = X / unit  # exact: no square overflows, and alpha moves along
+        X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
         D = first_atoms(X, self.n_components or X.shape[1], rng)
         alpha = self._penalty_of_shape(D.shape)
         task = DictionaryTask(X, D, self._options(alpha, unit), rng, self.n_jobs)
@@ -271,34 +273,34 @@ class RelaxedSparseCoder(BaseEncoder):
     @fit_context(prefer_skip_nested_validation=True)
     @restore_on_error
     def partial_fit(self, X, y=None):
-        """Take one online learning step with a batch of rows, whatever the learner.
+        """Take one online learning step with a batch of rows, for any ``learner``.
 
-        Rows seen earlier are forgotten in proportion. The first call, on an unfitted
-        estimator, begins with rows of the batch as atoms.
+        The weight of earlier rows decays with the number of rows seen. The first call,
+        on an unfitted estimator, uses rows of the batch as initial atoms.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Batch of rows.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
 
         Returns
         -------
         self : object
-            The coder, one step further.
+            The updated coder.
 
         Raises
         ------
         ValueError
             If a parameter or X is not valid, or ``dictionary`` is given; the estimator
-            stays as it was.
+            is left unchanged.
         """
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         if self.dictionary is not None:
             raise ValueError(
-                "partial_fit learns atoms, but dictionary gives them; pass "
-                "dictionary=None, or call fit."
+                "partial_fit learns atoms, but dictionary gives them; set "
+                "dictionary=None or call fit."
             )
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
@@ -327,9 +329,9 @@ class RelaxedSparseCoder(BaseEncoder):
 
     @available_if(_is_certified)
     def duality_gap(self, X):
-        """Return how far the code of each row is from minimising its objective.
+        """Return a bound on the suboptimality of the code of each row.
 
-        That is the code of the selector, before it is refitted.
+        The bound is for the code of the selector, before the refit.
 
         Parameters
         ----------
@@ -340,12 +342,12 @@ class RelaxedSparseCoder(BaseEncoder):
         -------
         gap : ndarray of shape (n_samples,)
             Relative duality gaps, pure numbers: the objective exceeds its minimum by at
-            most ``gap`` times that of a zero code.
+            most ``gap`` times its value at a zero code.
 
         Raises
         ------
         AttributeError
-            If ``selector`` does not minimise an objective that has a duality gap.
+            If ``selector`` does not minimise an objective with a duality gap.
         """
         X, groups = self._fitted_rows(X)
         return encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)[1]
@@ -363,11 +365,11 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _penalty_of_shape(self, shape):
         if self.alpha == "pivotal" and SELECTORS[self.selector].pivotal:
-            return pivotal_alpha(*shape)  # atoms of unit norm, not known yet
+            return pivotal_alpha(*shape)  # for atoms of unit norm, not learnt yet
         return self._penalty(None)
 
     def _options(self, alpha, unit=1.0, phi=None):
-        """Return how rows that are divided by a unit are coded."""
+        """Return coding options for rows divided by ``unit``."""
         pure = SELECTORS[self.selector].alpha_unit == "pure"
         return CodingOptions(
             self.selector,
@@ -399,7 +401,7 @@ class RelaxedSparseCoder(BaseEncoder):
         return sigma
 
     def shrinkage_report(self, X):
-        """Report how much the codes of the selector are shrunk.
+        """Report the shrinkage of the codes of the selector.
 
         Parameters
         ----------
@@ -409,8 +411,8 @@ class RelaxedSparseCoder(BaseEncoder):
         Returns
         -------
         report : CodeReport
-            See :func:`sklearn_sqrtlasso.metrics.shrinkage_report`; here of the codes
-            with ``phi=1``, whatever ``phi`` is.
+            As of :func:`sklearn_sqrtlasso.metrics.shrinkage_report`, for the codes with
+            ``phi=1``, regardless of ``phi``.
         """
         check_is_fitted(self)
         X = dense_rows(self._validate(X, reset=False), np.float64)

@@ -1,9 +1,9 @@
-"""How learning resumes: what is carried over from earlier fits, what is refused.
+"""Resuming training: the state that is carried over, and checks that it fits.
 
-``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume; everything
-else begins anew. What is carried over are the fitted attributes: components and other
-parameters, the unit of scaling, the state of the optimizer and the curves, which grow.
-The random numbers go on too: they depend on the number of iterations so far.
+``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume; all other
+calls start from scratch. The fitted attributes are carried over: components and other
+parameters, the unit of scaling, the state of the optimizer and the curves, which are
+extended. Random numbers depend on the number of iterations so far.
 """
 
 import numpy as np
@@ -25,80 +25,80 @@ def resumes(estimator, *, warm, attribute="components_"):
     Returns
     -------
     resumes : bool
-        Whether there is something to resume, and it is to be resumed.
+        Whether ``warm`` is set and the estimator is fitted.
     """
     return bool(warm) and hasattr(estimator, attribute)
 
 
 def check_resumed_shape(estimator, shape):
-    """Refuse to resume learning with weights of another shape than the fitted ones.
+    """Raise an error if the weights to train differ in shape from the fitted ones.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted one.
+        Fitted estimator.
     shape : tuple of int
-        (n_components, n_features) that the parameters ask for.
+        (n_components, n_features) according to the parameters and the data.
     """
     fitted = estimator.components_.shape
     if fitted != shape:
         raise ValueError(
-            f"n_components={shape[0]} and the {shape[0]} x {shape[1]} weights asked "
-            f"for do not fit the learnt ones of shape {fitted}; set warm_start=False "
-            "to begin anew."
+            f"n_components={shape[0]} needs {shape[0]} x {shape[1]} weights, but the "
+            f"fitted ones have shape {fitted}; set warm_start=False to start from "
+            "scratch."
         )
 
 
 def check_resumed_moments(moments, shapes):
-    """Refuse to resume Adam on another set of parameters than it has moments of.
+    """Raise an error if moments of Adam do not fit the parameters to train.
 
     Parameters
     ----------
     moments : Moments
-        Those of the fits before.
+        Moments of earlier fits.
     shapes : dict of str to tuple of int
-        The learnt parameters now.
+        Shapes of the parameters to train.
     """
     n_parameters = sum(int(np.prod(shape)) for shape in shapes.values())
     if len(moments.mean) != n_parameters:
         raise ValueError(
-            f"the parameters to learn are now {sorted(shapes)}, {n_parameters} numbers,"
-            f" and learning before had {len(moments.mean)}: decoder, learn_alpha, "
-            "activation, n_unrolled or the use of Z have changed. Change them back, or "
-            "set warm_start=False and call fit to begin anew."
+            f"the parameters to train, {sorted(shapes)}, are {n_parameters} numbers, "
+            f"but were {len(moments.mean)} in the previous fit: decoder, learn_alpha, "
+            "activation, n_unrolled or the use of Z has changed. Change it back, or "
+            "set warm_start=False and call fit to start from scratch."
         )
 
 
 def resumed_rng(random_state, n_iter):
-    """Return the source of random numbers after some iterations.
+    """Return the random generator after a number of iterations.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        As the estimator has it.
+        Parameter of the estimator.
     n_iter : int
-        Number of iterations before.
+        Number of iterations so far.
 
     Returns
     -------
     rng : numpy.random.Generator
-        New numbers for each ``n_iter``, the same for the same seed.
+        Generator seeded by ``random_state`` and ``n_iter``.
     """
     seeds = check_random_state(random_state).randint(2**31, size=2)
     return np.random.default_rng([*seeds, n_iter])
 
 
 def extend_curves(estimator, resumed, curves):
-    """Set the curves of an estimator, behind those of the fits before if it resumes.
+    """Set the curves of an estimator, or extend them if training resumed.
 
     Parameters
     ----------
     estimator : estimator
-        Its attributes are set.
+        Estimator whose attributes are set.
     resumed : bool
-        Whether learning has resumed.
+        Whether training resumed.
     curves : dict of str to array-like
-        New values by attribute.
+        New values, keyed by attribute.
     """
     for name, values in curves.items():
         before = getattr(estimator, name) if resumed else []

@@ -1,4 +1,4 @@
-"""What sparse linear regressors share: fitting, prediction, sparse coefficients."""
+"""Base of sparse linear regressors: fitting, prediction, sparse coefficients."""
 
 from abc import abstractmethod
 
@@ -17,9 +17,9 @@ from sklearn_sqrtlasso.estimators.validation import DTYPES, restore_on_error
 
 
 class SparseRegressor(RegressorMixin, LinearModel):
-    """A linear model with few nonzero coefficients.
+    """Linear model with few nonzero coefficients.
 
-    A subclass writes ``_fit(X, y, sample_weight)``.
+    A subclass implements ``_fit(X, y, sample_weight)``.
     """
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -30,12 +30,12 @@ class SparseRegressor(RegressorMixin, LinearModel):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features, in any memory order; CSC is the native sparse format.
+            Training data, in any memory order; sparse X is converted to CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Target; cross-validation takes one only.
+            Targets; cross-validation takes a single target.
         sample_weight : float or array-like of shape (n_samples,), default=None
-            Weights of the rows, nonnegative, in the fit and in all errors; None is one
-            each.
+            Nonnegative weights of the rows, used in the fit and in all errors; None
+            gives all rows weight 1.
 
         Returns
         -------
@@ -45,14 +45,14 @@ class SparseRegressor(RegressorMixin, LinearModel):
         Raises
         ------
         ValueError
-            If a parameter, X, y or ``sample_weight`` is not valid; the estimator stays
-            as it was.
+            If a parameter, X, y or ``sample_weight`` is not valid; the estimator is
+            left unchanged.
         """
         return self._fit(X, y, sample_weight)
 
     @abstractmethod
     def _fit(self, X, y, sample_weight):
-        """Fit to input that is not yet validated."""
+        """Validate the input and fit to it."""
 
     def predict(self, X):
         """Predict the targets of the rows of X.
@@ -83,9 +83,9 @@ class SparseRegressor(RegressorMixin, LinearModel):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets.
+            Targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; None is one each.
+            Weights of the rows; None gives all rows weight 1.
 
         Returns
         -------
@@ -96,12 +96,12 @@ class SparseRegressor(RegressorMixin, LinearModel):
         return super().score(X, y, sample_weight)
 
     def sparsify(self):
-        """Store the coefficients as a CSR matrix, which predicts the same.
+        """Store the coefficients as a CSR matrix; predictions do not change.
 
         Returns
         -------
         self : object
-            The regressor, with ``coef_`` of shape (n_targets, n_features).
+            Regressor, with sparse ``coef_`` of shape (n_targets, n_features).
         """
         check_is_fitted(self)
         if not sp.issparse(self.coef_):
@@ -109,12 +109,12 @@ class SparseRegressor(RegressorMixin, LinearModel):
         return self
 
     def densify(self):
-        """Store the coefficients as an array again.
+        """Store the coefficients as a dense array.
 
         Returns
         -------
         self : object
-            The regressor, with ``coef_`` as ``fit`` left it.
+            Regressor, with ``coef_`` as set by ``fit``.
         """
         check_is_fitted(self)
         if sp.issparse(self.coef_):

@@ -1,4 +1,4 @@
-"""A regression whose penalty need not follow the noise."""
+"""Square-root lasso: sparse regression with one penalty for all noise levels."""
 
 from numbers import Integral, Real
 
@@ -19,47 +19,47 @@ from sklearn_sqrtlasso.regression.pivotal_penalty import (
 )
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
 
-CONFIDENCE = 0.95  # that coefficients of pure noise are all zero
+CONFIDENCE = 0.95  # probability that all coefficients of pure noise are zero
 
 
 class SqrtLasso(MultiOutputMixin, SparseRegressor):
-    r"""Sparse linear regression whose one penalty serves every noise level.
+    r"""Sparse linear regression whose penalty does not depend on the noise level.
 
     .. math::
         \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
 
-    The norm is not squared: :math:`\alpha` has the unit of X, not of y, and the right
-    one does not depend on the noise. The solution is that of
+    The norm is not squared: :math:`\alpha` has the unit of X, not of y, and a suitable
+    value does not depend on the noise level. The solution is that of
     :class:`~sklearn.linear_model.Lasso` with penalty :math:`\alpha \hat\sigma`, where
-    :math:`\hat\sigma = \|y - Xw - b\|_2 / \sqrt n` is found on the way (``sigma_``).
-    Several targets are fitted one by one, each with its own noise.
+    :math:`\hat\sigma = \|y - Xw - b\|_2 / \sqrt n` is estimated jointly (``sigma_``).
+    Several targets are fitted independently, each with its own noise level.
 
     Parameters
     ----------
     alpha : float or {"pivotal", "asymptotic"}, default="pivotal"
-        Penalty in units of X, in [0, inf). "pivotal" is the smallest at which pure
-        Gaussian noise, of any level, gets no coefficient with probability .95, found
-        by simulation for this very X. "asymptotic" is the closed form
-        :math:`1.1\, \Phi^{-1}(1 - .05/(2p)) / \sqrt n` for columns of root mean square
-        one, times the largest root mean square of a column; it is larger. 0 stands for
-        the limit of small penalties: of all least-squares fits the one of smallest
-        :math:`\ell_1` norm.
+        Penalty in units of X, in [0, inf). "pivotal" is the smallest penalty at which
+        all coefficients of pure Gaussian noise, of any level, are zero with
+        probability .95; it is simulated for the given X. "asymptotic" is the closed
+        form :math:`1.1\, \Phi^{-1}(1 - .05/(2p)) / \sqrt n` for columns of root mean
+        square one, times the largest root mean square of a column; it is larger. 0 is
+        the limit of small penalties: the least-squares fit of smallest :math:`\ell_1`
+        norm.
     fit_intercept : bool, default=True
-        Whether to fit b. Sparse X is centred without becoming dense.
+        Whether to fit b. Sparse X is centred without being made dense.
     positive : bool, default=False
-        Whether coefficients are nonnegative.
+        Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds. A round solves the problem on some of the features
-        and looks at all of them; 3 to 20 are usual.
+        Largest number of rounds, at least 1. A round solves the problem on a subset of
+        the features and checks all of them; 3 to 20 are usual.
     tol : float, default=1e-6
-        Relative duality gap at which rounds end, in [0, inf): the objective exceeds its
-        minimum by at most ``tol`` times its value at w = 0. Below about 1e-12 rounding
-        may get in the way.
+        Relative duality gap at which the solver stops, in [0, inf): the objective
+        exceeds its minimum by at most ``tol`` times its value at w = 0. Values below
+        about 1e-12 may not be reached because of rounding.
     warm_start : bool, default=False
-        Whether ``fit`` starts at the coefficients of the fit before.
+        Whether ``fit`` starts from the coefficients of the previous fit.
     random_state : int, RandomState instance or None, default=None
-        Seed of the simulation of "pivotal"; None is a seed of its own, so that a fit
-        can be repeated.
+        Seed of the simulation for "pivotal". None uses a fixed seed: fits are
+        repeatable.
 
     Attributes
     ----------
@@ -69,12 +69,13 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         Intercept b, in units of y; 0 if not fitted.
     sigma_ : float or ndarray of shape (n_targets,)
         Root mean square of the residuals, in units of y: an estimate of the noise
-        standard deviation where n is large compared with the number of coefficients.
+        standard deviation if n is large compared with the number of nonzero
+        coefficients.
     alpha_ : float
-        The penalty in use.
+        Fitted penalty, in units of X.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Relative duality gap, a pure number. A penalty below 1e-8 of the one from which
-        coefficients are zero is solved, and certified, as if it were that.
+        Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
+        with zero coefficients are solved, and certified, at that value.
     n_iter_ : int or ndarray of shape (n_targets,)
         Number of rounds.
     n_features_in_ : int
@@ -84,22 +85,22 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     See Also
     --------
-    SqrtLassoCV : Choose the penalty by cross-validation.
+    SqrtLassoCV : Square-root lasso with the penalty chosen by cross-validation.
     sqrt_lasso_path : Solutions for many penalties.
-    sklearn.linear_model.Lasso : The norm squared: the penalty must follow the noise.
+    sklearn.linear_model.Lasso : Squared norm; the penalty depends on the noise level.
 
     Notes
     -----
-    One ``alpha`` weighs all coefficients alike: bring features to one scale first
+    All coefficients have the same penalty: scale the features first
     (:class:`~sklearn.preprocessing.StandardScaler`).
 
-    ``sample_weight`` counts rows: a row of weight 2 is the same as that row twice, also
-    for "pivotal" and "asymptotic". Weights that are not counts should sum to the number
-    of rows.
+    ``sample_weight`` counts rows: a row of weight 2 is equivalent to that row twice,
+    also for "pivotal" and "asymptotic". Weights that are not counts should sum to the
+    number of rows.
 
-    Below some penalty the residual of a design with more features than rows is zero,
-    and the solution is the interpolation of smallest :math:`\ell_1` norm. It is found
-    and certified like any other.
+    With more features than rows, the residual is zero below some penalty, and the
+    solution is the interpolation of smallest :math:`\ell_1` norm. It is computed and
+    certified like any other solution.
 
     Solutions are computed in double precision; ``coef_`` has the dtype of X.
 
@@ -155,7 +156,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         self.random_state = random_state
 
     def _fit(self, X, y, sample_weight):
-        # Where no simulation comes first, the first product shows what is not finite.
+        # Without a simulation, the first product detects values that are not finite.
         simulated = isinstance(self.alpha, str)
         X, y = self._validate(X, y, multi_output=True, finite=simulated)
         weights = check_weights(sample_weight, X)

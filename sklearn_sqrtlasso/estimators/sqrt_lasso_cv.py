@@ -20,33 +20,34 @@ class SqrtLassoCV(SparseRegressor):
     .. math::
         \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
 
-    Each fold solves a path of penalties; the one with the smallest mean squared error
-    of held-out rows is fitted to all rows.
+    A path of penalties is solved for each fold. The penalty with the smallest mean
+    squared error on held-out rows is then fitted to all rows.
 
     Parameters
     ----------
     eps : float, default=1e-3
-        Smallest penalty over largest, in (0, 1], where ``alphas`` is a number.
+        Ratio of the smallest to the largest penalty, in (0, 1], if ``alphas`` is a
+        number.
     alphas : int or array-like of shape (n_alphas,), default=100
-        Penalties in units of X, or their number: then they fall geometrically from the
-        one at which the first coefficient appears.
+        Penalties in units of X, or their number, at least 1: then they decrease
+        geometrically from the smallest one with zero coefficients.
     fit_intercept : bool, default=True
         Whether to fit b.
     positive : bool, default=False
-        Whether coefficients are nonnegative.
+        Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds of a penalty.
+        Largest number of rounds for each penalty, at least 1.
     tol : float, default=1e-6
-        Relative duality gap at which rounds end, in [0, inf).
+        Relative duality gap at which the solver stops, in [0, inf).
     cv : int, cross-validation generator or iterable, default=None
-        Folds, in the sense of :func:`~sklearn.model_selection.check_cv`; None is five.
+        Folds, as in :func:`~sklearn.model_selection.check_cv`; None is five folds.
     n_jobs : int, default=None
-        Threads over folds, in the sense of joblib; results do not depend on it.
+        Number of threads over folds, as in joblib; results do not depend on it.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty chosen.
+        Chosen penalty, in units of X.
     coef_ : ndarray of shape (n_features,)
         Coefficients w, in units of y over units of X.
     intercept_ : float
@@ -54,12 +55,12 @@ class SqrtLassoCV(SparseRegressor):
     sigma_ : float
         Root mean square of the residuals, in units of y.
     dual_gap_ : float
-        Relative duality gap, a pure number. A penalty below 1e-8 of the one from which
-        coefficients are zero is solved, and certified, as if it were that.
+        Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
+        with zero coefficients are solved, and certified, at that value.
     n_iter_ : int
-        Number of rounds of the last fit.
+        Number of rounds of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
-        Penalties, the largest first.
+        Penalties in decreasing order, in units of X.
     mse_path_ : ndarray of shape (n_alphas, n_folds)
         Mean squared error of the held-out rows of each fold, in squared units of y.
     n_features_in_ : int
@@ -69,15 +70,15 @@ class SqrtLassoCV(SparseRegressor):
 
     See Also
     --------
-    SqrtLasso : With "pivotal" it needs no cross-validation.
-    sklearn.linear_model.LassoCV : The same for the lasso.
+    SqrtLasso : Pivotal penalty, without cross-validation.
+    sklearn.linear_model.LassoCV : Lasso with the penalty chosen by cross-validation.
 
     Notes
     -----
-    Cross-validation chooses for prediction, and keeps more features than "pivotal",
-    which chooses for support. Over all penalties, square-root lasso and lasso have the
-    same solutions: what differs is which solutions of two folds are compared. Those of
-    the square-root lasso keep their penalty where the noise of a fold is larger.
+    Cross-validation optimises prediction and keeps more features than "pivotal", which
+    aims at the support. Over all penalties, square-root lasso and lasso have the same
+    solutions, but cross-validation compares different solutions across folds: for the
+    square-root lasso, the same penalty suits folds of different noise levels.
 
     Examples
     --------
@@ -149,12 +150,12 @@ class SqrtLassoCV(SparseRegressor):
         return design_of(X, weights / weights.sum(), bool(self.fit_intercept))
 
     def _errors(self, X, y, weights, alphas, fold):
-        """Return mean squared errors and gaps of a path, and the weight of a fold."""
+        """Return errors and gaps of the path of a fold, and the weight of the fold."""
         train, test = fold
         if not weights[train].any() or not weights[test].any():
             raise ValueError(
-                "sample_weight must leave each fold of cv a row to learn from and a "
-                "row to predict; all weights of one are zero."
+                "sample_weight must leave each fold of cv a training row and a test "
+                "row of positive weight, got only zeros in one of them."
             )
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
         design = self._design(X[train], weights[train])

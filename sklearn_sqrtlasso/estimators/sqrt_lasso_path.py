@@ -17,9 +17,9 @@ class SqrtLassoPath(NamedTuple):
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
-        Penalties, in units of X, the largest first.
+        Penalties in decreasing order, in units of X.
     coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
-        Coefficients.
+        Coefficients, in units of y over units of X.
     gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
         Relative duality gaps, pure numbers; as ``dual_gap_`` of :class:`SqrtLasso`.
     sigmas : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
@@ -33,21 +33,21 @@ class SqrtLassoPath(NamedTuple):
 
 
 def penalty_grid(alphas, eps, largest):
-    """Return penalties, the largest first.
+    """Return penalties in decreasing order.
 
     Parameters
     ----------
     alphas : int or array-like
-        Their number, or the penalties themselves.
+        Number of penalties, or the penalties.
     eps : float
-        Smallest over largest, if a number is given.
+        Ratio of the smallest to the largest penalty, if ``alphas`` is a number.
     largest : float
-        The penalty from which on all coefficients are zero.
+        Smallest penalty at which all coefficients are zero.
 
     Returns
     -------
     alphas : ndarray of shape (n_alphas,)
-        The penalties.
+        Penalties.
     """
     if isinstance(alphas, Integral):
         if alphas < 1:
@@ -72,7 +72,7 @@ def sqrt_lasso_path(
     max_iter=100,
     tol=1e-6,
 ):
-    r"""Solve the square-root lasso for many penalties, each from the one before.
+    r"""Solve the square-root lasso for a decreasing sequence of penalties.
 
     .. math::
         \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
@@ -84,19 +84,20 @@ def sqrt_lasso_path(
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Targets.
     alphas : int or array-like of shape (n_alphas,), default=100
-        Penalties in units of X, or their number: then they fall geometrically from the
-        one at which the first coefficient appears.
+        Penalties in units of X, or their number, at least 1: then they decrease
+        geometrically from the smallest one with zero coefficients.
     eps : float, default=1e-3
-        Smallest penalty over largest, in (0, 1], where ``alphas`` is a number.
+        Ratio of the smallest to the largest penalty, in (0, 1], if ``alphas`` is a
+        number.
     fit_intercept : bool, default=False
-        Whether an intercept b is fitted; it is not returned. False is the convention of
+        Whether to fit an intercept b; it is not returned. The default is that of
         :func:`~sklearn.linear_model.lasso_path`.
     positive : bool, default=False
-        Whether coefficients are nonnegative.
+        Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds of a penalty.
+        Largest number of rounds for each penalty, at least 1.
     tol : float, default=1e-6
-        Relative duality gap at which rounds end.
+        Relative duality gap at which the solver stops, in [0, inf).
 
     Returns
     -------
@@ -110,8 +111,8 @@ def sqrt_lasso_path(
 
     See Also
     --------
-    SqrtLasso : One penalty.
-    SqrtLassoCV : The best penalty of a path, by cross-validation.
+    SqrtLasso : Solution for one penalty.
+    SqrtLassoCV : Square-root lasso with the penalty chosen by cross-validation.
 
     Examples
     --------
@@ -130,7 +131,7 @@ def sqrt_lasso_path(
     if not tol >= 0 or not max_iter >= 1:
         raise ValueError(
             "tol must be at least 0 and max_iter at least 1, "
-            f"got {tol!r} and {max_iter!r}."
+            f"got tol={tol!r} and max_iter={max_iter!r}."
         )
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
     targets = np.atleast_2d(y.T)

@@ -1,4 +1,4 @@
-"""A learnt transform whose one penalty serves every noise level."""
+"""Learnt sparsifying transform: one penalty for all noise levels."""
 
 import warnings
 from numbers import Integral, Real
@@ -27,12 +27,12 @@ from sklearn_sqrtlasso.models.tight_frame import (
 )
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
-CODES_NOTHING = 1e9  # a penalty at which all codes are zero, whatever the groups
+CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
 
 
 @list_choices({"init": INITS})
 class SqrtLassoTransform(GroupedEncoder):
-    r"""Learn a tight frame in which rows are sparse, and code rows by it.
+    r"""Learn a tight frame in which rows have sparse codes.
 
     The code of a row :math:`x` by the transform :math:`W` (``components_``) is
 
@@ -40,61 +40,61 @@ class SqrtLassoTransform(GroupedEncoder):
         z(x) = \arg\min_z \; \sqrt{\|W x - z\|_2^2 + \rho(x)^2} + \alpha \|z\|_1,
         \qquad \hat x = W^\top z,
 
-    which is soft-thresholding of :math:`Wx` at a level that follows the row's own
-    residual. Scaling a row scales its code, so one ``alpha`` serves every noise level.
-    ``fit`` minimises the sum of this objective over the rows and over all W with
-    :math:`W^\top W = I`, or :math:`W W^\top = I` where there are fewer components than
-    features; :math:`\rho(x) = \|x - W^\top W x\|_2`, zero in the former case.
+    which is soft-thresholding of :math:`Wx` at a threshold proportional to the residual
+    of the row. Scaling a row scales its code, so one ``alpha`` suits all noise
+    levels. ``fit`` minimises the sum of this objective over the rows, over all W with
+    :math:`W^\top W = I`, or :math:`W W^\top = I` if there are fewer components than
+    features; :math:`\rho(x) = \|x - W^\top W x\|_2`, which is zero in the former case.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None takes the number of features, or of rows of an
-        ``init`` that is an array.
+        Number of units, at least 1; None uses the number of features, or of rows of
+        ``init`` if that is an array.
     alpha : float or "pivotal", default="pivotal"
         Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
-        are nonzero, and from 1 on every code of a row on its own is zero. The norm is
-        not divided by :math:`\sqrt{n}`. "pivotal" codes at least 19 of 20 rows of pure
-        noise by zero, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
+        are nonzero, and from 1 on all codes of ungrouped rows are zero. The norm is not
+        divided by :math:`\sqrt{n}`. "pivotal" gives at least 19 of 20 rows of pure
+        noise a zero code, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
         smaller values keep more signal and more noise.
     positive : bool, default=False
-        Whether codes are nonnegative.
+        Whether to constrain codes to be nonnegative.
     init : str or array-like of shape (n_components, n_features), default="pca"
-        Where learning begins; directions are projected on the constraint.
+        Initial directions, which are projected on the constraint.
 
         <choices of init>.
     max_iter : int, default=100
-        Largest number of learning steps of ``fit``; 0 keeps the init.
+        Largest number of learning steps of ``fit``, at least 0; 0 keeps ``init``.
     tol : float, default=1e-4
-        Relative decrease of the objective below which ``fit`` stops, at least 0.
+        Relative decrease of the objective at which ``fit`` stops, at least 0.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None
-        Threads over rows, in the sense of joblib; results do not depend on it.
+        Number of threads over rows, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``init``: of "random", of "pca" beyond n_features components, and of the
-        sampled "pca" of very wide data.
+        Seed of ``init``: for "random", for "pca" with more components than features,
+        and for the randomized SVD that "pca" uses on very wide data.
     verbose : int, default=0
-        Whether to print a line for each learning step.
+        Whether to print a line after each learning step.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The transform W, rows are units.
+        Transform W, one unit per row.
     alpha_ : float
-        The penalty in use.
+        Fitted penalty.
     n_iter_ : int
         Number of learning steps; after ``partial_fit``, number of its calls.
     objective_curve_ : ndarray of shape (n_steps + 1,)
         Mean objective per row before the first step and after each, in units of X;
-        never rises. After ``partial_fit``, the mean objective of each batch before its
+        never increases. After ``partial_fit``, mean objective of each batch before its
         step.
     noise_scale_ : float
-        Median over the training rows of their noise standard deviation, in units of X.
+        Median noise standard deviation of the training rows, in units of X.
     moment_ : ndarray of shape (n_components, n_features)
-        Sum :math:`\sum_i z_i x_i^\top / t_i`, from which ``partial_fit`` goes on.
+        Sum :math:`\sum_i z_i x_i^\top / t_i`, from which ``partial_fit`` resumes.
     n_samples_seen_ : int
-        Number of rows that ``moment_`` has seen.
+        Number of rows that contributed to ``moment_``.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -102,24 +102,24 @@ class SqrtLassoTransform(GroupedEncoder):
 
     See Also
     --------
-    sklearn.decomposition.SparseCoder : Codes by the lasso, whose penalty must follow
-        the noise.
+    sklearn.decomposition.SparseCoder : Sparse coding by the lasso, whose penalty
+        depends on the noise level.
     sklearn.decomposition.PCA : Orthonormal components of largest variance, dense codes.
 
     Notes
     -----
-    With more components than features the constraint lets rows of W vanish, and the
-    objective makes use of it: learnt frames end up close to an orthonormal basis, with
-    the rest of the rows small. Keep an overcomplete frame as it is by ``max_iter=0``.
+    With more components than features, the constraint allows rows of W to vanish, and
+    minimisation leads there: learnt frames end up close to an orthonormal basis, with
+    the other rows small. Use ``max_iter=0`` to keep an overcomplete frame.
 
     With at least as many components as features, and up to
-    :math:`\alpha = 1/\sqrt{\text{n\_components}}`, all rows are kept whole and ``fit``
-    has nothing to learn from.
+    :math:`\alpha = 1/\sqrt{\text{n\_components}}`, codes are not shrunk and ``fit``
+    cannot learn.
 
     No mean is subtracted: center the columns first if their means are not sparse
-    themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features a
-    single row says little about its own noise, and "pivotal" shrinks almost everything:
-    pass ``groups``, or choose ``alpha`` by
+    themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features, the
+    noise level of a single row is hard to estimate and "pivotal" shrinks almost all
+    entries: pass ``groups``, or choose ``alpha`` by
     :func:`~sklearn_sqrtlasso.metrics.denoising_scorer`.
 
     References
@@ -131,7 +131,7 @@ class SqrtLassoTransform(GroupedEncoder):
 
     Examples
     --------
-    One large entry among noise, at two noise levels:
+    A row with one large entry, at two scales:
 
     >>> from sklearn_sqrtlasso import SqrtLassoTransform
     >>> X = [[9.0, 1.0, -1.0, 1.0], [900.0, 100.0, -100.0, 100.0]]
@@ -205,29 +205,30 @@ class SqrtLassoTransform(GroupedEncoder):
     def partial_fit(self, X, y=None, *, groups=None):
         """Take one learning step with a batch of rows.
 
-        The statistics of the batch, exact for the present transform, are added to those
-        of the rows before, which are forgotten in proportion: a row that was the n-th
-        weighs n/N when N rows have been seen, however they were split into batches. The
-        first call, on an unfitted estimator, is one step of ``fit`` on the batch.
+        The statistics of the batch, exact for the current transform, are added to those
+        of earlier rows, whose weight decays: the n-th row has weight n/N when N rows
+        have been seen, regardless of batches. The first call, on an unfitted estimator,
+        is one step of ``fit`` on the batch.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Batch of rows.
         y : Ignored
-            Present by convention.
+            Not used, present by convention.
         groups : array-like of shape (n_samples,) or "all", default=None
-            Label of each row's group, as in ``fit``.
+            Group label of each row, as in ``fit``.
 
         Returns
         -------
         self : object
-            The encoder, one step further.
+            The updated encoder.
 
         Raises
         ------
         ValueError
-            If a parameter, X or ``groups`` is not valid; the estimator stays as it was.
+            If a parameter, X or ``groups`` is not valid; the estimator is left
+            unchanged.
         """
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
@@ -259,8 +260,9 @@ class SqrtLassoTransform(GroupedEncoder):
         decrease = (curve[-2] - curve[-1]) / curve[-2] if curve[-2] else 0.0
         if decrease > self.tol:
             warnings.warn(
-                f"Learning stopped at max_iter={self.max_iter}; the last step lowered "
-                f"the objective by {decrease:.1e}, more than tol={self.tol:.1e}.",
+                f"Learning stopped at max_iter={self.max_iter}: the last step lowered "
+                f"the objective by a share of {decrease:.1e}, more than tol="
+                f"{self.tol:.1e}. Raise max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -286,7 +288,7 @@ class SqrtLassoTransform(GroupedEncoder):
         return nearest_tight_frame(W).astype(X.dtype)
 
     def _penalty(self, W, *, kept):
-        # The pivot of a frame that is kept is simulated, any other has a bound.
+        # For a fixed frame the pivotal penalty is simulated, else a bound is used.
         if self.alpha != "pivotal":
             return float(self.alpha)
         return pivotal_alpha(*W.shape, components=W if kept else None)

@@ -1,4 +1,4 @@
-"""Checks of arguments, groups and parameters, and warnings about rows not solved."""
+"""Checks of arguments, groups and parameters, and convergence warnings."""
 
 import warnings
 from functools import wraps
@@ -12,11 +12,11 @@ from sklearn_sqrtlasso.rows.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
-SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms whose inner products have digits
+SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms: their products stay in range
 
 
 def restore_on_error(method):
-    """Let a method leave the estimator as it was if it raises.
+    """Make a method restore the attributes of its estimator if it raises.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def restore_on_error(method):
     Returns
     -------
     attempt : callable
-        The method, which undoes what it did to the attributes if it raises.
+        Method that restores the attributes if it raises.
     """
 
     @wraps(method)
@@ -34,7 +34,7 @@ def restore_on_error(method):
         before = dict(vars(self))
         try:
             return method(self, *args, **kwargs)
-        except DivergedError:  # on purpose: the last good parameters are kept
+        except DivergedError:  # keeps the last finite parameters
             raise
         except BaseException:
             vars(self).clear()
@@ -45,7 +45,7 @@ def restore_on_error(method):
 
 
 def is_missing(labels):
-    """Tell which labels are None, NaN or another value that differs from itself.
+    """Return which labels are None, NaN or another value not equal to itself.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def resolve_groups(groups, n_samples):
     Parameters
     ----------
     groups : None, "all" or array-like of shape (n_samples,)
-        Label of each row's group; None lets every row stand alone.
+        Group label of each row; None puts each row into its own group.
     n_samples : int
         Number of rows.
 
@@ -103,19 +103,20 @@ def resolve_groups(groups, n_samples):
         return groups_of_labels(labels)
     except TypeError as error:
         raise TypeError(
-            "groups must be labels of one type that can be sorted."
+            "groups must be labels of one sortable type, got labels that cannot be "
+            "compared."
         ) from error
 
 
 def check_weights(sample_weight, X):
-    """Return valid weights of the rows, as they were given.
+    """Return validated weights of the rows, not normalised.
 
     Parameters
     ----------
     sample_weight : None, float or array-like of shape (n_samples,)
-        Weights; None is one each.
+        Weights; None gives all rows weight 1.
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        The rows.
+        Rows.
 
     Returns
     -------
@@ -134,14 +135,14 @@ def check_weights(sample_weight, X):
 
 
 def check_selector(selector, n_nonzero_coefs, alpha):
-    """Raise an error that says what to use where parameters contradict each other.
+    """Raise an error if the parameters of a selector contradict each other.
 
     Parameters
     ----------
     selector : str
         Name in ``SELECTORS``.
     n_nonzero_coefs : int or None
-        Number of atoms.
+        Largest number of nonzero entries of a code.
     alpha : float or "pivotal"
         Penalty.
     """
@@ -149,13 +150,15 @@ def check_selector(selector, n_nonzero_coefs, alpha):
     if count is not None and row.takes_count == "never":
         counting = [name for name, of in SELECTORS.items() if of.takes_count != "never"]
         raise ValueError(
-            f"n_nonzero_coefs={count} is not used by selector={selector!r}; use one "
-            f"of {counting}, or n_nonzero_coefs=None and alpha."
+            f"n_nonzero_coefs={count} is not used by selector={selector!r}; set "
+            f"n_nonzero_coefs=None, or use a selector among {counting}."
         )
     if count is not None or (row.alpha_unit is None and row.takes_count == "optional"):
         return
     if row.takes_count == "required":
-        raise ValueError(f"selector={selector!r} needs n_nonzero_coefs, got None.")
+        raise ValueError(
+            f"selector={selector!r} needs n_nonzero_coefs of at least 1, got None."
+        )
     if isinstance(alpha, str) and not row.pivotal:
         other = "" if row.takes_count == "never" else " or n_nonzero_coefs"
         pivotal = [name for name, of in SELECTORS.items() if of.pivotal]
@@ -166,21 +169,21 @@ def check_selector(selector, n_nonzero_coefs, alpha):
 
 
 def check_dictionary(dictionary, n_components, n_features):
-    """Return given atoms as an array, or raise an error.
+    """Return the validated atoms of a fixed dictionary.
 
     Parameters
     ----------
     dictionary : array-like of shape (n_components, n_features)
         Atoms.
     n_components : int or None
-        Number of atoms that is asked for.
+        Expected number of atoms; None accepts any.
     n_features : int
         Number of features of the rows.
 
     Returns
     -------
     D : ndarray of shape (n_components, n_features)
-        The atoms, in double precision.
+        Atoms, in double precision.
     """
     D = np.asarray(dictionary, dtype=np.float64)
     shape = (n_components or len(np.atleast_1d(D)), n_features)
@@ -192,21 +195,21 @@ def check_dictionary(dictionary, n_components, n_features):
     largest = np.abs(D).max()
     if not (largest == 0 or SMALLEST < largest < LARGEST):
         raise ValueError(
-            f"the largest entry of dictionary must be in [{SMALLEST}, {LARGEST}], got "
+            f"dictionary must have a largest entry in ({SMALLEST}, {LARGEST}), got "
             f"{largest:.3g}; use another unit."
         )
     return D
 
 
 def check_group_mode(groups, modes):
-    """Refuse ``groups`` that is not one of a few words, or None.
+    """Raise an error if ``groups`` is neither None nor one of the given strings.
 
     Parameters
     ----------
     groups : None or str
-        What was given.
+        Argument to check.
     modes : tuple of str
-        Allowed words.
+        Allowed strings.
     """
     if groups is None or (isinstance(groups, str) and groups in modes):
         return
@@ -215,17 +218,17 @@ def check_group_mode(groups, modes):
 
 
 def warn_unsolved_rows(gap, tol, max_iter):
-    """Warn once of the rows that were not solved, if there are any.
+    """Emit one warning about all rows that were not solved, if any.
 
     Parameters
     ----------
     gap : ndarray of shape (n_samples,)
-        Relative duality gap of each row; infinite where a selector without a
-        certificate did not come to its end.
+        Relative duality gap of each row; infinite if a selector without a certificate
+        did not converge.
     tol : float
-        Gap up to which a row is solved.
+        Gap up to which a row counts as solved.
     max_iter : int
-        Most active sets that were tried for a row.
+        Largest number of active sets tried for a row.
     """
     unsolved = ~(gap <= tol)
     if unsolved.any():
@@ -237,30 +240,30 @@ def warn_unsolved_rows(gap, tol, max_iter):
         if gap[worst] < np.inf:
             message += (
                 f"; the worst is row {worst} with a relative duality gap of "
-                f"{gap[worst]:.1e}. Atoms that are nearly alike, or an alpha close to "
-                "0, make this likely: remove such atoms, or raise alpha, "
+                f"{gap[worst]:.1e}. Likely causes are nearly identical atoms or an "
+                "alpha close to 0: remove such atoms, or raise alpha, "
                 "transform_max_iter or transform_tol. duality_gap(X) returns the gap of"
                 " each row."
             )
         else:
             message += (
-                f", row {worst} among them: its support still changed. Raise "
+                f", among them row {worst}, whose support was still changing. Raise "
                 "transform_max_iter, or use another selector."
             )
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def warn_unsolved_fits(gaps, tol, max_iter):
-    """Warn once of the regressions that were not solved, if there are any.
+    """Emit one warning about all regressions that were not solved, if any.
 
     Parameters
     ----------
     gaps : ndarray
         Relative duality gaps.
     tol : float
-        Gap up to which a regression is solved.
+        Gap up to which a regression counts as solved.
     max_iter : int
-        Rounds that were allowed.
+        Largest number of rounds.
     """
     n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
     if n_unsolved:

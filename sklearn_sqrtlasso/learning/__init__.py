@@ -1,1 +1,1 @@
-"""How parameters are learnt from data."""
+"""Algorithms that learn the parameters of the models from training data."""

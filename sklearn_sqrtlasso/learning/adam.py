@@ -1,4 +1,4 @@
-"""Adam: learn weights and penalties of a two-layer model by stochastic gradients."""
+"""Training of two-layer models by Adam."""
 
 import math
 from typing import NamedTuple
@@ -19,28 +19,28 @@ from sklearn_sqrtlasso.models.two_layer import (
 )
 from sklearn_sqrtlasso.rows.linalg import root_mean_square
 
-WARM_UP = 100  # steps until the full rate, at most a tenth of all
+WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
 DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
-FASTER = 3.0  # rate of the activation's parameters, in rates of the weights
-LARGEST = 1.0  # norm of a gradient, in units where rows have entries near 1
+FASTER = 3.0  # learning rate of the activation's parameters over that of the weights
+LARGEST = 1.0  # norm at which gradients are clipped, for rows with entries near 1
 
 
 class Schedule(NamedTuple):
-    """Lengths of the steps: a linear warm-up, then half a cosine down to zero.
+    """Learning rate: a linear warm-up, then half a cosine down to zero.
 
     Attributes
     ----------
     rate : float
-        Largest length of a step.
+        Largest learning rate.
     n_steps : int or None
-        Number of all steps; None: the rate stays after the warm-up.
+        Total number of steps; None keeps the rate constant after the warm-up.
     """
 
     rate: float
     n_steps: int | None = None
 
     def at(self, n):
-        """Return the length of step ``n``, from 1."""
+        """Return the learning rate of step ``n``, starting at 1."""
         if self.n_steps is None:
             return self.rate * min(1.0, n / WARM_UP)
         warm_up = max(1, min(WARM_UP, self.n_steps // 10))
@@ -54,9 +54,9 @@ class Moments(NamedTuple):
     Attributes
     ----------
     mean, square : ndarray of shape (n_parameters,)
-        Running moments of the gradient.
+        Running means of the gradient and of its square.
     n_steps : int
-        Number of steps they have seen.
+        Number of steps so far.
     """
 
     mean: np.ndarray
@@ -65,16 +65,16 @@ class Moments(NamedTuple):
 
 
 class Adam:
-    """The parameters of a two-layer model, and the moments of their gradient.
+    """Optimise the parameters of a two-layer model by Adam.
 
     Parameters
     ----------
     model : TwoLayer
         The model.
     layers : Layers
-        Where to begin; what is not learnt stays as it is here.
+        Initial values of all parameters, and values of those that are not learnt.
     moments : Moments or None
-        Those of earlier learning, to go on with.
+        Moments to resume from.
     batch_size : int
         Largest number of rows of a batch.
     unit_rows : bool
@@ -95,7 +95,7 @@ class Adam:
         self.n_weights = sum(math.prod(shape) for shape in weights)
 
     def epoch(self, data: TrainingData, schedule: Schedule, rng):
-        """Take one step for each batch; return the mean loss, NaN if it diverged."""
+        """Take one step per batch; return the mean loss, NaN on divergence."""
         total, n_rows = 0.0, 0
         for batch in batches(data, self.batch_size, rng):
             total += self.step(batch, schedule) * len(batch.X)
@@ -103,7 +103,7 @@ class Adam:
         return total / n_rows if np.isfinite(self.flat).all() else math.nan
 
     def step(self, batch: Batch, schedule: Schedule):
-        """Take one step; return the loss before it, NaN if it could not be taken."""
+        """Take one step; return the loss before it, NaN if the gradient diverged."""
         loss, gradient = loss_and_gradient(
             self.model, self.flat, self.held, batch, self.pmap
         )
@@ -120,27 +120,27 @@ class Adam:
         return loss if norm < np.inf else math.nan
 
     def loss(self, batch: Batch):
-        """Return the mean loss of a batch at the present parameters."""
+        """Return the mean loss of a batch for the current parameters."""
         return loss_and_gradient(self.model, self.flat, self.held, batch, self.pmap)[0]
 
     def layers(self) -> Layers:
-        """Return the present values of all parameters, in arrays of their own."""
+        """Return a copy of the current values of all parameters."""
         return unflatten(self.model, self.flat.copy(), self.held)
 
     def state(self):
-        """Return a copy of all that a step changes."""
+        """Return a copy of everything that a step changes."""
         moments = Moments(self.mean.copy(), self.square.copy(), self.n_steps)
         return self.flat.copy(), moments
 
     def restore(self, state):
-        """Go back to what ``state`` returned."""
+        """Restore a copy returned by ``state``."""
         flat, moments = state
         self.flat[:] = flat
         self.mean[:], self.square[:], self.n_steps = moments
 
 
 def n_batches(data: TrainingData, batch_size):
-    """Return about how many batches an epoch has.
+    """Return the approximate number of batches of an epoch.
 
     Parameters
     ----------
@@ -152,35 +152,35 @@ def n_batches(data: TrainingData, batch_size):
     Returns
     -------
     n : int
-        At least 1.
+        Number of batches, at least 1.
     """
     return max(1, math.ceil(data.groups.n_rows / batch_size))
 
 
 def run_adam(adam: Adam, data: TrainingData, held_out, schedule, stopping, rng, report):
-    """Run epochs of Adam; losses are shares of the mean square of what is wanted.
+    """Run epochs of Adam; losses are divided by the mean square of the target.
 
     Parameters
     ----------
     adam : Adam
-        Where to begin; changed.
+        Optimiser with the initial parameters; updated.
     data : TrainingData
-        Rows to learn from.
+        Training data.
     held_out : Batch or None
-        Rows to validate with, if there are any.
+        Rows for validation, if any.
     schedule : Schedule
-        Lengths of the steps.
+        Learning rates.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     rng : numpy.random.Generator
-        Draws the order of rows and noise.
+        Source of the order of rows and of noise.
     report : callable, (n_iter, loss) -> bool
-        Called after each epoch; True stops.
+        Called after each epoch; learning stops if it returns True.
 
     Returns
     -------
     history : History
-        What happened.
+        Losses of the epochs.
     """
     size, unit = root_mean_square(data.X if data.target is None else data.target)
     energy = (size * unit / data.unit) ** 2 or 1.0

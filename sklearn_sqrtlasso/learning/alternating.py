@@ -1,9 +1,8 @@
-"""Nested alternating minimisation: each block in turn, by a method of its own.
+"""Nested alternating minimisation: each block in turn, by its own inner method.
 
-To add an solver method, write a function ``(search, solver)`` that evaluates
-``search.block`` where it likes and tells ``search.see`` of each place, and name it in a
-row of ``METHODS``; constraints, error messages, tests and documentation are made from
-the row.
+To add an inner method, write a function ``(search, solver)`` that evaluates
+``search.block`` and passes each point to ``search.see``, and add a record with it to
+``METHODS``. Constraints, error messages, tests and documentation use the record.
 """
 
 from collections.abc import Callable
@@ -25,26 +24,26 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
 from sklearn_sqrtlasso.models.block import BlockFunction
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
 
-LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step that did well, or badly
-CAREFUL = 0.125  # share of the longest step that falls, to begin: sigmoids saturate
-LEAST = 1e-4  # share of the first step; shorter ones try it again: slopes may be lent
+LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step after success or failure
+CAREFUL = 0.125  # initial share of the longest decreasing step: sigmoids saturate
+LEAST = 1e-4  # share of the first step, below which it is reset: for surrogate slopes
 DECAY_SQUARE = 0.999  # of mean squares in Adam
-N_TRIALS = 60  # powers of four in which a first step is looked for
+N_TRIALS = 60  # powers of four tried in the search for a first step
 
 
 class InnerSolver(NamedTuple):
-    """How one block is minimised.
+    """Inner method of one parameter block, and its options.
 
     Attributes
     ----------
     method : str
         Name in ``METHODS``.
     n_steps : int
-        Steps in an outer iteration.
+        Number of steps in an outer iteration.
     step : float or None
-        Their length; None: automatic.
+        Step length; None is automatic.
     first : float
-        Where an automatic step of Adam begins.
+        Initial value of an automatic step length of Adam.
     """
 
     method: str
@@ -54,16 +53,16 @@ class InnerSolver(NamedTuple):
 
 
 class Search:
-    """The state of an inner method: best place seen, and memory of earlier turns.
+    """State of an inner method: best point, and memory of earlier outer iterations.
 
     Parameters
     ----------
     block : BlockFunction
-        The function.
+        Function to minimise.
     theta : ndarray
-        Where to begin.
+        Starting point.
     memory : dict
-        What the method remembers of earlier outer iterations, "step" among it.
+        State of the method from earlier outer iterations, such as "step".
     """
 
     def __init__(self, block: BlockFunction, theta, memory):
@@ -71,20 +70,20 @@ class Search:
         self.theta, self.best = theta, np.inf
 
     def see(self, theta, value):
-        """Note a place; return whether it is the best so far."""
+        """Record a point and its value; return whether it is the best so far."""
         if not value < self.best:
             return False
         self.theta, self.best = theta, value
         return True
 
     def move(self, y, gradient, step):
-        """Return where a proximal gradient step from y leads."""
+        """Return the point after a proximal gradient step from y."""
         step = y.dtype.type(step)
         moved = y - step * gradient
         return moved if self.block.prox is None else self.block.prox(moved, step)
 
     def first_step(self, gradient):
-        """Return a step at which curvature is covered, within a factor of four."""
+        """Return the longest step of sufficient decrease, within a factor of four."""
         step = 1.0
         falls = self._falls(gradient, step)
         factor = 4.0 if falls else 0.25
@@ -102,20 +101,20 @@ class Search:
 
 
 class Iterate(NamedTuple):
-    """A point of an accelerated method.
+    """Iterate of an accelerated method.
 
     Attributes
     ----------
     y : ndarray
-        Where the next step starts.
+        Starting point of the next step.
     gradient : ndarray
         Gradient at y.
     x : ndarray
-        Where the step before has led, without momentum.
+        Result of the previous step, without momentum.
     s : float
-        Nesterov's sequence: 1 without momentum.
+        Nesterov's sequence; 1 without momentum.
     fresh : bool
-        Whether momentum has just restarted.
+        Whether momentum was just restarted.
     """
 
     y: np.ndarray
@@ -126,17 +125,17 @@ class Iterate(NamedTuple):
 
 
 def _accelerated(search, solver, momentum=True):
-    """Take accelerated proximal gradient steps that restart when they should.
+    """Take accelerated proximal gradient steps with adaptive restart.
 
-    An automatic step costs no more evaluations than a fixed one: a place that is worse
-    than the start sends the search back to the best one, first without momentum, then
-    with a shorter step. To ask for a fall each time would be to forbid momentum.
+    An automatic step costs no more evaluations than a fixed one: after a point worse
+    than the start, the search returns to the best one, first without momentum, then
+    with a shorter step. A decrease in every step would not be compatible with momentum.
     """
     step, start, automatic = solver.step, search.theta, solver.step is None
     worst, gradient = search.block.evaluate(start)
     search.see(start, worst)
     if automatic:
-        if not np.any(gradient):  # says nothing about steps to come
+        if not np.any(gradient):  # no information about the step length
             return
         step = search.memory.get("step") or CAREFUL * search.first_step(gradient)
         first = search.memory.setdefault("first", step)
@@ -170,7 +169,7 @@ def _gradient(search, solver):
 
 
 def _adam(search, solver):
-    """Take steps of Adam, whose moments last over the outer iterations."""
+    """Take steps of Adam, whose moments are kept over outer iterations."""
     memory, theta = search.memory, search.theta
     automatic = solver.step is None
     rate = memory.get("step", solver.first) if automatic else solver.step
@@ -182,7 +181,7 @@ def _adam(search, solver):
         start = value if start is None else start
         search.see(theta, value)
         count = memory["count"] = memory.get("count", 0) + 1
-        theta = theta.copy()  # the place before may be the best
+        theta = theta.copy()  # the previous point may be the best
         adam_step(
             theta, gradient, mean, square, count, rate, DECAY_SQUARE, theta.size, 1.0,
             np.inf,
@@ -195,7 +194,7 @@ def _adam(search, solver):
 
 
 def _lbfgs(search, solver):
-    """Take steps of a quasi-Newton method, which finds their lengths itself."""
+    """Take steps of a quasi-Newton method with its own line search."""
     start = search.theta
 
     def evaluate(theta):
@@ -215,21 +214,21 @@ def _lbfgs(search, solver):
 
 
 class Method(NamedTuple):
-    """A method for one block, and its facts.
+    """Inner method for one parameter block, and its properties.
 
     Attributes
     ----------
     run : callable, (search, solver) -> None
-        Searches the block, and tells ``search.see`` of the places it evaluates.
+        Minimises the block, and passes the points it evaluates to ``search.see``.
     summary : str
-        What it is, for the documentation.
+        Description for the documentation.
     takes_prox : bool
-        Whether it can take proximal steps.
+        Whether it supports proximal steps.
     finds_step : bool
-        Whether it finds the lengths of its steps itself, so that none can be given.
+        Whether it has its own line search, so that no step length can be given.
     first_steps : tuple of float
-        Where an automatic length begins, for the encoder and the decoder; only of a
-        method that does not search for it.
+        Initial automatic step lengths for the encoder and the decoder, for methods that
+        do not search for one.
     """
 
     run: Callable
@@ -244,23 +243,23 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
         "gradient": Method(_gradient, "proximal gradient steps", takes_prox=True),
         "fista": Method(
             _accelerated,
-            "accelerated proximal gradient steps, with momentum that restarts where it "
-            "leads astray",
+            "accelerated proximal gradient steps, with adaptive restart of the "
+            "momentum",
             takes_prox=True,
         ),
         "accelerated": Method(
             _accelerated,
-            'the same as "fista", under the name that it has without a proximal map',
+            'the same as "fista", by its usual name without a proximal map',
             takes_prox=True,
         ),
         "adam": Method(
             _adam,
-            "steps of Adam, whose moments last over the outer iterations",
-            first_steps=(0.01, 0.1),  # a decoder is convex but for its sigmoid
+            "steps of Adam, whose moments are kept over outer iterations",
+            first_steps=(0.01, 0.1),  # the decoder is convex except for its sigmoid
         ),
         "lbfgs": Method(
             _lbfgs,
-            "a quasi-Newton method, which finds the lengths of its steps itself",
+            "quasi-Newton steps (L-BFGS) with their own line search",
             finds_step=True,
         ),
     }
@@ -268,25 +267,25 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
 
 
 def minimise_block(block: BlockFunction, theta, solver: InnerSolver, memory):
-    """Minimise a block for some steps; the value never rises.
+    """Minimise a parameter block by a number of steps; its value never increases.
 
     Parameters
     ----------
     block : BlockFunction
-        The function.
+        Function to minimise.
     theta : ndarray
-        Where to begin.
+        Starting point.
     solver : InnerSolver
-        How.
+        Inner method and its options.
     memory : dict
-        What the method remembers; changed.
+        State of the method; updated.
 
     Returns
     -------
     theta : ndarray
-        The best place seen.
+        Best point evaluated.
     value : float
-        The value there; NaN if it is nowhere finite.
+        Its value; NaN if no value was finite.
     """
     if memory.get("method") != solver.method:
         memory.clear()
@@ -297,20 +296,20 @@ def minimise_block(block: BlockFunction, theta, solver: InnerSolver, memory):
 
 
 class Alternation:
-    """Minimise over encoder and decoder in turns.
+    """Minimise over encoder and decoder in turn.
 
     Parameters
     ----------
     model : BiasedAutoencoder
         The model.
     parameters : Parameters
-        Where to begin.
+        Initial parameters.
     encoder, decoder : InnerSolver
-        How each block is minimised.
+        Inner method of each block.
     memory : dict of dict
-        What the methods of "encoder" and "decoder" remember of earlier learning.
+        State of the inner methods of "encoder" and "decoder" to resume from.
     exact : bool
-        Whether the penalty has its exact proximal map, else its gradient.
+        Whether to use the exact proximal map of the penalty instead of its gradient.
     pmap : callable, (function, items) -> iterable of results
         ``map``, or ``thread_map``.
     """
@@ -332,12 +331,12 @@ class Alternation:
         self.begin = perf_counter()
 
     def iterate(self, objectives):
-        """Improve both blocks on each batch of rows; return the mean loss after it.
+        """Minimise both blocks on each batch; return the mean loss afterwards.
 
         Parameters
         ----------
         objectives : iterable of Objective
-            All rows, or batch after batch.
+            Objective of all rows, or of each batch.
 
         Returns
         -------
@@ -352,7 +351,7 @@ class Alternation:
         return self.curves["decoder"][-1]
 
     def record(self, by_encoder, by_decoder):
-        """Append the losses of an iteration after each block, and the time."""
+        """Append the loss of an iteration after each block, and the time."""
         self.curves["encoder"].append(by_encoder)
         self.curves["decoder"].append(by_decoder)
         self.curves["time"].append(perf_counter() - self.begin)
@@ -374,12 +373,12 @@ class Alternation:
         return by_encoder, by_decoder
 
     def state(self):
-        """Return a copy of all that an iteration changes."""
+        """Return a copy of everything that an iteration changes."""
         memory = {name: dict(of) for name, of in self.memory.items()}
         return self.parameters, memory
 
     def restore(self, state):
-        """Go back to what ``state`` returned."""
+        """Restore a copy returned by ``state``."""
         self.parameters, self.memory = state
 
 
@@ -395,16 +394,16 @@ def make_objectives(
     data : TrainingData
         Rows.
     batch_size : int or None
-        Rows of a batch; None: all rows at once, without a copy of them.
+        Number of rows of a batch; None uses all rows at once, without a copy.
     rng : numpy.random.Generator
-        Draws the batches.
+        Source of random batches.
     pmap : callable, (function, items) -> iterable of results
-        Runs the blocks of rows.
+        ``map``, or ``thread_map``, applied to row blocks.
 
     Returns
     -------
     objectives : callable, () -> iterable of Objective
-        Those of the next iteration.
+        Returns the objectives of the next iteration.
     """
     if batch_size is None:
         rows = data.X
@@ -434,24 +433,24 @@ def run_alternation(
     Parameters
     ----------
     alternation : Alternation
-        Where to begin; changed.
+        Initial parameters and inner methods; updated.
     data : TrainingData
-        Rows to learn from.
+        Training data.
     held_out : Batch or None
-        Rows to validate with, if there are any.
+        Rows for validation, if any.
     batch_size : int or None
-        Rows of a batch; None takes all at once.
+        Number of rows of a batch; None uses all rows at once.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     rng : numpy.random.Generator
-        Draws the batches.
+        Source of random batches.
     report : callable, (n_iter, loss) -> bool
-        Called after each iteration; True stops.
+        Called after each iteration; learning stops if it returns True.
 
     Returns
     -------
     history : History
-        What happened.
+        Losses of the outer iterations.
     """
     model, pmap = alternation.model, alternation.pmap
     objectives = make_objectives(model, data, batch_size, rng, pmap)

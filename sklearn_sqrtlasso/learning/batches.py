@@ -1,4 +1,4 @@
-"""Batches of rows, in a new order and with new noise in every epoch."""
+"""Training data, and its batches in random order and with noise."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,8 @@ from sklearn_sqrtlasso.models.two_layer import Batch
 from sklearn_sqrtlasso.rows.blocks import RowGroups
 from sklearn_sqrtlasso.rows.linalg import dense_rows
 
-CHUNK_ROWS = 64  # rows of one group that come together in a batch
-WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level drowns the others
+CHUNK_ROWS = 64  # rows of one group that stay together in a batch
+WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level dominates
 
 
 class Corruption(NamedTuple):
@@ -20,7 +20,7 @@ class Corruption(NamedTuple):
     low, high : float
         Bounds of the standard deviation, in units of the rows.
     span : ndarray of shape (n_features, n_features) or None
-        Projector on the span of the rows, if they do not fill the space.
+        Projector on the span of the rows, None if it is the whole space.
     """
 
     low: float
@@ -29,20 +29,20 @@ class Corruption(NamedTuple):
 
 
 class TrainingData(NamedTuple):
-    """Rows to learn from, and what they should become.
+    """Training data.
 
     Attributes
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Input rows.
     target : ndarray or sparse matrix, or None
-        What they should become; None: themselves.
+        Target of each row; None is the row.
     coded : bool
         Whether ``target`` holds codes.
     groups : RowGroups
         Rows that share a noise level.
     unit : float
-        Rows are divided by it.
+        Unit of scaling that rows are divided by.
     corruption : Corruption or None
         Noise added to the input.
     """
@@ -56,24 +56,24 @@ class TrainingData(NamedTuple):
 
 
 def batches(data: TrainingData, batch_size, rng):
-    """Yield all rows once, in a random order, as batches.
+    """Yield all rows once, in random order, as batches.
 
-    Rows of a group come in chunks of at most ``CHUNK_ROWS``; a batch is made of whole
-    chunks, and has at most ``batch_size`` rows unless one chunk alone has more.
+    Rows of a group stay together in chunks of at most ``CHUNK_ROWS``. A batch consists
+    of whole chunks, of at most ``batch_size`` rows in total.
 
     Parameters
     ----------
     data : TrainingData
-        The rows.
+        Training data.
     batch_size : int
         Largest number of rows of a batch.
     rng : numpy.random.Generator
-        Draws order and noise.
+        Source of the order and of noise.
 
     Yields
     ------
     batch : Batch
-        The next rows, in arrays of its own.
+        Next rows, in new arrays.
     """
     places, lengths = shuffle_chunks(data.groups, min(CHUNK_ROWS, batch_size), rng)
     ends = np.cumsum(lengths)
@@ -87,21 +87,21 @@ def batches(data: TrainingData, batch_size, rng):
 
 
 def shuffle_chunks(groups: RowGroups, most_rows, rng):
-    """Cut groups into chunks of random rows, and put the chunks in a random order.
+    """Split groups into chunks of random rows, and shuffle the chunks.
 
     Parameters
     ----------
     groups : RowGroups
-        The groups.
+        Groups of all rows.
     most_rows : int
         Largest number of rows of a chunk.
     rng : numpy.random.Generator
-        Draws the order.
+        Source of the order.
 
     Returns
     -------
     places : ndarray of shape (n_samples,)
-        Rows, chunk by chunk.
+        Indices of the rows, chunk by chunk.
     lengths : ndarray of shape (n_chunks,)
         Number of rows of each chunk.
     """
@@ -126,21 +126,21 @@ def _rows_at(groups, places):
 
 
 def split_groups(groups: RowGroups, n_held_out, rng):
-    """Split rows at random; rows of a group stay one group in each part.
+    """Split rows at random; rows of a group remain one group in each part.
 
     Parameters
     ----------
     groups : RowGroups
-        The groups.
+        Groups of all rows.
     n_held_out : int
         Number of rows of the second part.
     rng : numpy.random.Generator
-        Draws the rows.
+        Source of the split.
 
     Returns
     -------
     kept, held_out : RowGroups
-        Groups of either part, in terms of the rows of the whole.
+        Groups of each part, as indices of all rows.
     """
     chosen = np.zeros(groups.n_rows, bool)
     chosen[rng.permutation(groups.n_rows)[:n_held_out]] = True
@@ -155,23 +155,23 @@ def split_groups(groups: RowGroups, n_held_out, rng):
 
 
 def gather_batch(data: TrainingData, rows, bounds, rng):
-    """Return the rows at ``rows`` as a batch, with new noise.
+    """Return the rows at given indices as a batch, with new noise.
 
     Parameters
     ----------
     data : TrainingData
-        The rows.
+        Training data.
     rows : ndarray of shape (n_rows,)
-        Places in ``data.X``.
+        Indices of rows of ``data.X``.
     bounds : ndarray of shape (n_groups + 1,)
         Bounds of the groups.
     rng : numpy.random.Generator
-        Draws the noise.
+        Source of noise.
 
     Returns
     -------
     batch : Batch
-        Arrays of its own.
+        Batch in new arrays.
     """
     x = _scaled_rows(data.X, rows, data.unit)
     weight = np.ones(len(rows), x.dtype)
@@ -182,13 +182,13 @@ def gather_batch(data: TrainingData, rows, bounds, rng):
 
 
 def _scaled_rows(X, rows, unit):
-    x = dense_rows(X[rows])  # a copy, as the rows are picked by their places
+    x = dense_rows(X[rows])  # a copy, as rows are an array of indices
     x /= X.dtype.type(unit)
     return x
 
 
 def _corrupt(x, corruption, lengths, rng):
-    """Return noisy rows, and weights; levels are spread evenly over the chunks."""
+    """Return noisy rows and weights; noise levels are stratified over the chunks."""
     low, high, span = corruption
     strata = (rng.permutation(len(lengths)) + rng.random(len(lengths))) / len(lengths)
     sigma = low * (high / low) ** strata

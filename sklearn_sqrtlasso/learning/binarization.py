@@ -1,7 +1,7 @@
-"""Train binary encoders by three schemes, and refit both layers to their bits.
+"""Binarisation schemes: training of binary encoders, and refits to their bits.
 
-To add a scheme, name it in a row of ``SCHEMES``: what stands for the step while
-learning, and whether codes are learnt first.
+To add a scheme, add a record to ``SCHEMES`` with the activation that replaces the step
+in training, and whether codes are learnt first.
 """
 
 from collections.abc import Callable
@@ -24,31 +24,31 @@ from sklearn_sqrtlasso.models.block import BlockFunction, join_block, split_bloc
 from sklearn_sqrtlasso.models.pointwise import BITS, Pointwise, smoothstep
 
 REFIT = InnerSolver("lbfgs", 100)  # of the decoder, for given bits
-ROUNDS = 10  # of single bits that change their mind, and a decoder that follows
-FOLLOW = InnerSolver("lbfgs", 15)
+ROUNDS = 10  # of flipping single bits and refitting the decoder
+FOLLOW = InnerSolver("lbfgs", 15)  # of the decoder, after each round
 REGRESSION = InnerSolver("lbfgs", 200)  # of the encoder, on given bits
 RIDGE = 1e-3  # of that regression: separable bits have no finite optimum
-DRAWN_RATE = 0.02  # of Adam on both layers, with bits that are drawn
-DRAWN_ROWS = 100  # of one of its steps
-MOST_DRAWN, MOST_PASSES = 3000, 300  # steps, and passes over the rows, of it
+DRAWN_RATE = 0.02  # learning rate of Adam on both layers, with random bits
+DRAWN_ROWS = 100  # rows of each of its batches
+MOST_DRAWN, MOST_PASSES = 3000, 300  # its largest numbers of steps and of epochs
 
 
 class Scheme(NamedTuple):
-    """A binarisation scheme, and its facts.
+    """Binarisation scheme, and its properties.
 
     Attributes
     ----------
     activation : callable, (width) -> Pointwise
-        What stands for the step while learning.
+        Activation that replaces the step in training.
     summary : str
-        What it does, for the documentation.
+        Description for the documentation.
     middle : float
-        Where the activation is one half, in widths.
+        Argument at which the activation is one half, in widths.
     free_codes : bool
-        Whether a code for each row is learnt first, by proximal steps on all rows at
-        once, and the encoder from the codes.
+        Whether the codes of all rows are learnt first, by proximal steps, and then the
+        encoder from the codes.
     default_width : float
-        The width unless it is given.
+        Default width.
     """
 
     activation: Callable[[float], Pointwise]
@@ -62,19 +62,19 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
     {
         "subgradient": Scheme(
             lambda width: BITS,
-            "the step itself, that learns by the slope of the sigmoid",
+            "the step itself, with the gradient of the sigmoid",
         ),
         "smoothstep": Scheme(
             smoothstep,
             r":math:`3 q^2 - 2 q^3` with "
-            r":math:`q = \mathrm{clip}(v / \text{width}, 0, 1)` while learning",
+            r":math:`q = \mathrm{clip}(v / \text{width}, 0, 1)` in training",
             middle=0.5,
         ),
         "relaxed": Scheme(
             lambda width: BITS,
-            "a code in :math:`[0, 1]` for each row and a decoder are learnt first, as "
-            "long as they do better once binarised at one half; then bits, decoder and "
-            "encoder are fitted to each other",
+            "free codes in :math:`[0, 1]` and a decoder are learnt first, until the "
+            "loss of the codes binarised at one half stops decreasing; then bits, "
+            "decoder and encoder are fitted to each other",
             free_codes=True,
         ),
     }
@@ -82,23 +82,23 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
 
 
 class FreeCodes:
-    """Minimise over free codes in [0, 1] and a decoder in turns.
+    """Minimise over free codes in [0, 1] and a decoder in turn.
 
     Parameters
     ----------
     alternation : Alternation
-        Of encoder and decoder; its decoder, methods, memory and curves are used.
+        Source of the decoder, inner methods, memory and curves.
     objective : Objective
-        All rows.
+        Objective of all rows.
     codes : ndarray of shape (n_samples, n_components)
-        Where to begin.
+        Initial codes.
     """
 
     def __init__(self, alternation, objective, codes):
         self.alternation, self.objective, self.codes = alternation, objective, codes
 
     def iterate(self):
-        """Improve codes, then decoder; return the mean loss."""
+        """Minimise over codes, then over the decoder; return the mean loss."""
         alternation, decoder = self.alternation, self.alternation.parameters.decoder
         block = self.objective.codes_block(decoder)
         solver = alternation.encoder
@@ -114,7 +114,7 @@ class FreeCodes:
         return second
 
     def run(self, stopping, report):
-        """Minimise until the codes do no better as bits; return the history."""
+        """Minimise until the binarised loss stops decreasing; return the history."""
         return learn(
             lambda n_iter: self.iterate(),
             self.state,
@@ -125,16 +125,16 @@ class FreeCodes:
         )
 
     def binarised(self):
-        """Return the mean loss that the codes would have as bits."""
+        """Return the mean loss of the binarised codes."""
         block = self.objective.decoder_block(binarise(self.codes))
         return block.value(self.alternation.parameters.decoder)
 
     def state(self):
-        """Return a copy of all that an iteration changes."""
+        """Return a copy of everything that an iteration changes."""
         return self.alternation.state(), self.codes
 
     def restore(self, state):
-        """Go back to what ``state`` returned."""
+        """Restore a copy returned by ``state``."""
         self.alternation.restore(state[0])
         self.codes = state[1]
 
@@ -145,7 +145,7 @@ def binarise(codes):
 
 
 def regress_bits(model: BiasedAutoencoder, objective: Objective, bits, encoder):
-    r"""Return the encoder that tells given bits from rows: logistic, one for each bit.
+    r"""Return an encoder that predicts bits by one logistic regression per bit.
 
     .. math::
         \min_{W, b} \frac1N \sum_{b, i}
@@ -154,13 +154,13 @@ def regress_bits(model: BiasedAutoencoder, objective: Objective, bits, encoder):
     Parameters
     ----------
     model : BiasedAutoencoder
-        Gives the shape.
+        Model of the given shape.
     objective : Objective
-        Holds the rows.
+        Objective with the rows.
     bits : ndarray of shape (n_samples, n_components)
         Zeros and ones.
     encoder : ndarray
-        Where to begin.
+        Starting point.
 
     Returns
     -------
@@ -190,12 +190,12 @@ def regress_bits(model: BiasedAutoencoder, objective: Objective, bits, encoder):
 
 
 def flip_bits(objective: Objective, bits, decoder):
-    """Change each bit of each row, one after the other, where that lowers the loss.
+    """Flip the bits of each row, one after the other, where that lowers the loss.
 
     Parameters
     ----------
     objective : Objective
-        Holds rows and model.
+        Objective with the rows and the model.
     bits : ndarray of shape (n_samples, n_components)
         Zeros and ones.
     decoder : ndarray
@@ -204,7 +204,7 @@ def flip_bits(objective: Objective, bits, decoder):
     Returns
     -------
     bits : ndarray of shape (n_samples, n_components)
-        Of a loss that is no larger.
+        Bits whose loss is not larger.
     """
     model = objective.model
     (V, c), penalty = split_block(decoder, model.shape), model.penalty
@@ -231,21 +231,21 @@ def flip_bits(objective: Objective, bits, decoder):
 
 
 def refit(objective: Objective, Z, decoder):
-    """Return the decoder of least loss on given codes, and that loss.
+    """Refit the decoder to given codes; return it and its loss.
 
     Parameters
     ----------
     objective : Objective
-        Holds the rows.
+        Objective with the rows.
     Z : ndarray of shape (n_samples, n_components)
         Codes.
     decoder : ndarray
-        Where to begin.
+        Starting point.
 
     Returns
     -------
     decoder : ndarray
-        The best seen.
+        Best decoder evaluated.
     loss : float
         Mean loss.
     """
@@ -253,25 +253,25 @@ def refit(objective: Objective, Z, decoder):
 
 
 def draw_bits(objective: Objective, parameters: Parameters, rng):
-    """Learn both layers while bits are drawn: 1 with the probability of a sigmoid.
+    """Train both layers with random bits, 1 with the probability of a sigmoid.
 
-    Chance tells what another bit would have done, and the slope of the sigmoid passes
-    it on to the encoder: Bengio, Léonard and Courville, "Estimating or propagating
-    gradients through stochastic neurons", 2013.
+    The gradient of the encoder is that of the sigmoid (straight-through estimator):
+    Bengio, Léonard and Courville, "Estimating or propagating gradients through
+    stochastic neurons", 2013.
 
     Parameters
     ----------
     objective : Objective
-        Holds rows and model.
+        Objective with the rows and the model.
     parameters : Parameters
-        Where to begin.
+        Initial parameters.
     rng : numpy.random.Generator
-        Draws rows and bits.
+        Source of rows and bits.
 
     Returns
     -------
     parameters : Parameters
-        After some steps of Adam on ``DRAWN_ROWS`` rows each.
+        Parameters after steps of Adam on ``DRAWN_ROWS`` rows each.
     """
     n_batches = -(-objective.n_rows // DRAWN_ROWS)
     n_steps = min(MOST_DRAWN, MOST_PASSES * n_batches)
@@ -307,27 +307,28 @@ def draw_bits(objective: Objective, parameters: Parameters, rng):
 
 
 def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
-    """Make bits of codes, and fit both layers to them.
+    """Binarise codes, and refit both layers to the bits.
 
     Parameters
     ----------
     objective : Objective
-        Of the model whose encoder gives bits; holds the rows.
+        Objective with the rows, of the model with a binary encoder.
     parameters : Parameters
-        Of that model.
+        Parameters of that model.
     codes : ndarray of shape (n_samples, n_components) or None
-        Free codes, that the encoder is regressed on; None: its own bits are taken.
+        Free codes, which the encoder is regressed on; None uses the bits of the
+        encoder.
     rng : numpy.random.Generator
-        Draws bits.
+        Source of random bits.
 
     Returns
     -------
     parameters : Parameters
-        The decoder fits the bits that the encoder gives.
+        Parameters with the decoder refitted to the bits of the encoder.
     losses : dict of str to float
-        Mean loss after each step: "continuous" codes, "binarised", decoder "refitted",
-        bits "flipped" one by one, bits given by an encoder that was "regressed" on
-        them, and at the end, "encoded".
+        Mean loss after each stage: "continuous" codes, "binarised" codes, decoder
+        "refitted" to the bits, bits "flipped" one by one, encoder "regressed" on them,
+        and final "encoded" bits.
     """
     encoder, decoder = parameters
     if codes is None:
@@ -347,7 +348,7 @@ def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
 
 
 def _free_bits(objective, codes, decoder):
-    """Improve bits and decoder in turns; return both, and the losses on the way."""
+    """Minimise over bits and decoder in turn; return both and the losses."""
     bits = binarise(codes)
     losses = {
         "continuous": objective.decoder_block(codes).value(decoder),

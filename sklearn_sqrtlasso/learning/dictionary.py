@@ -1,7 +1,7 @@
-"""Learn dictionaries: k-SVD, approximate k-SVD, optimal directions, and online.
+"""Dictionary learning: k-SVD, approximate k-SVD, optimal directions, and online.
 
-To add a learner that works in sweeps over all rows, write an update of the atoms and
-name it in a row of ``LEARNERS``; constraints, tests and documentation are made from it.
+To add a learner that sweeps over all rows, write an update of the atoms and add a
+record with it to ``LEARNERS``. Constraints, tests and documentation use the record.
 """
 
 from collections.abc import Callable
@@ -20,22 +20,22 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dicti
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 
 POWER_STEPS, POWER_TOL = 30, 1e-8  # of the first singular pair in k-SVD
-ALIKE = 0.99  # correlation from which one of two atoms is replaced
-FEW_USERS = 3  # users up to which an atom is replaced, if there are rows enough
-ROWS_PER_ATOM = 10  # rows for each atom from which few users are a sign of a bad atom
-BATCH = 512  # rows of a step of the online learner
-FORGETTING = 5.0  # how fast it forgets: rows of the first half weigh 1/32 of the last
+ALIKE = 0.99  # correlation above which one of two atoms is replaced
+FEW_USERS = 3  # users up to which an atom is replaced, if there are enough rows
+ROWS_PER_ATOM = 10  # rows per atom that are enough for that
+BATCH = 512  # rows of a batch of the online learner
+FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
 
 class CodedRows(NamedTuple):
-    """Codes of all rows, atom by atom, and their residuals.
+    """Codes of all rows, sorted by atom, and their residuals.
 
     Attributes
     ----------
     users : ndarray of shape (n_nonzero,)
-        Rows that use each atom.
+        Indices of the rows that use each atom.
     starts : ndarray of shape (n_components + 1,)
-        Users of atom j stand from ``starts[j]`` to ``starts[j + 1]``.
+        Users of atom j are at ``starts[j]`` to ``starts[j + 1]``.
     values : ndarray of shape (n_nonzero,)
         Entries of the codes.
     residual : ndarray of shape (n_samples, n_features)
@@ -49,7 +49,7 @@ class CodedRows(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Sums over rows from which atoms are learnt; they add over disjoint rows.
+    """Sums over rows from which atoms are learnt; they add up over disjoint rows.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Statistics(NamedTuple):
 
 
 class DictionaryTask(NamedTuple):
-    """What a learner of atoms works on.
+    """Data, atoms and options of a learner.
 
     Attributes
     ----------
@@ -73,11 +73,11 @@ class DictionaryTask(NamedTuple):
     D : ndarray of shape (n_components, n_features)
         Atoms of unit norm; updated in place.
     options : CodingOptions
-        How rows are coded.
+        Options of the coding step.
     rng : RandomState
-        Orders rows and atoms.
+        Source of the order of rows and atoms.
     n_jobs : int or None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
     """
 
     X: np.ndarray
@@ -87,14 +87,14 @@ class DictionaryTask(NamedTuple):
     n_jobs: int | None = None
 
     def encode(self, function, X):
-        """Return the function's result for each block of coded rows of X."""
+        """Apply a function to each coded row block of X and return the results."""
         encoder = DictionaryEncoder(make_dictionary(self.D), self.options)
         groups = ungrouped(len(X))
         return map_encoded(function, X, encoder, groups, n_jobs=self.n_jobs)
 
 
 def code_by_atom(task: DictionaryTask):
-    """Code all rows, and sort the codes by atoms.
+    """Code all rows, and sort the codes by atom.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def code_by_atom(task: DictionaryTask):
     Returns
     -------
     coded : CodedRows
-        The codes.
+        Codes and residuals.
     """
     X, D = task.X, task.D
     residual = np.empty(X.shape)
@@ -132,17 +132,17 @@ def _singular_pairs(task, coded, n_steps):
 
 
 def update_by_ksvd(task, coded):
-    """Fit each atom with its entries by a singular pair, in random order (k-SVD)."""
+    """Fit each atom and its entries by a singular pair, in random order: k-SVD."""
     _singular_pairs(task, coded, POWER_STEPS)
 
 
 def update_by_aksvd(task, coded):
-    """Fit each atom, then its entries, once: the approximate k-SVD."""
+    """Fit each atom, then its entries, once: approximate k-SVD."""
     _singular_pairs(task, coded, 1)
 
 
 def update_by_mod(task, coded):
-    """Fit all atoms at once by least squares: the method of optimal directions."""
+    """Fit all atoms jointly by least squares: the method of optimal directions."""
     used = np.flatnonzero(np.diff(coded.starts))
     gram, moment = _statistics_of(task, coded)
     fit = lstsq(gram[np.ix_(used, used)], moment[used])[0]
@@ -151,7 +151,7 @@ def update_by_mod(task, coded):
 
 
 def first_atoms(X, n_components, rng):
-    """Return rows of X at random, as atoms of unit norm, with noise where they lack."""
+    """Return random rows of X as unit-norm atoms, and noise if there are too few."""
     size = np.abs(X).max(axis=1, keepdims=True)
     rows = X[size[:, 0] > 0] / size[size[:, 0] > 0]
     picked = rows[rng.permutation(len(rows))[:n_components]]
@@ -161,7 +161,7 @@ def first_atoms(X, n_components, rng):
 
 
 def replace_atoms(X, D, n_users, residual):
-    """Put the worst represented rows in the place of dead, rare and double atoms.
+    """Replace dead, rare and duplicate atoms by the rows of largest residual.
 
     Parameters
     ----------
@@ -199,13 +199,13 @@ def online_step(task: DictionaryTask, X, statistics, past_weight):
     Parameters
     ----------
     task : DictionaryTask
-        Its atoms are updated; its rows are not used.
+        Task whose atoms are updated; its rows are not used.
     X : ndarray of shape (n_rows, n_features)
-        Batch.
+        Batch of rows.
     statistics : Statistics
-        Sums over the rows before; updated.
+        Sums over earlier rows; updated.
     past_weight : float
-        Weight of the rows before, in [0, 1].
+        Weight of earlier rows, in [0, 1].
 
     Returns
     -------
@@ -229,34 +229,34 @@ def online_step(task: DictionaryTask, X, statistics, past_weight):
 
 
 def past_weight(n_rows, n_seen):
-    """Return the weight of earlier rows beside ``n_rows`` new ones.
+    """Return the weight of earlier rows relative to a batch.
 
-    Codes by early atoms are soon forgotten.
+    It decays fast, as codes in early atoms are poor.
 
     Parameters
     ----------
     n_rows : int
-        Rows of a batch.
+        Number of rows of the batch.
     n_seen : int
-        All rows seen so far, the batch included.
+        Number of rows so far, including the batch.
 
     Returns
     -------
     weight : float
-        In [0, 1).
+        Weight in [0, 1).
     """
     return (1 - n_rows / n_seen) ** FORGETTING
 
 
 class SweepLearner:
-    """Learn atoms by sweeps over all rows: codes, atoms, codes, atoms.
+    """Learn atoms by sweeps that alternate coding of all rows and atom updates.
 
     Parameters
     ----------
     task : DictionaryTask
         Rows and atoms.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     update : callable, (task, coded) -> None
         Updates the atoms of the task from codes.
     """
@@ -267,7 +267,7 @@ class SweepLearner:
         self.coded = None
 
     def epoch(self, n_iter):
-        """Code, update the atoms and replace bad ones; return the loss of the codes."""
+        """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         X, D = self.task.X, self.task.D
         self.coded = code_by_atom(self.task)
         residual = self.coded.residual
@@ -287,14 +287,14 @@ class SweepLearner:
 
 
 class OnlineLearner:
-    """Learn atoms by passes over batches (Mairal, Bach, Ponce and Sapiro 2010).
+    """Learn atoms online from batches (Mairal, Bach, Ponce and Sapiro 2010).
 
     Parameters
     ----------
     task : DictionaryTask
         Rows and atoms.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     """
 
     def __init__(self, task, stopping):
@@ -304,7 +304,7 @@ class OnlineLearner:
         self.losses, self.converged, self.n_seen = [], False, 0
 
     def epoch(self, n_iter):
-        """Pass once over all rows in batches; return the loss of their codes."""
+        """Process all rows once in batches; return the loss of their codes."""
         X, D = self.task.X, self.task.D
         order, energy = self.task.rng.permutation(len(X)), 0.0
         n_users = np.zeros(len(D), np.int64)
@@ -347,18 +347,18 @@ def _statistics_of(task, coded):
 
 
 def _converged(losses, tol, n_replaced):
-    """Return whether the last sweep lowered the loss by a small share."""
+    """Return whether the last sweep lowered the loss by at most a share of ``tol``."""
     small = len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[-2]
     return losses[-1] == 0 or (tol > 0 and small and not n_replaced)
 
 
 class Learner(NamedTuple):
-    """A way to learn atoms, and its facts.
+    """Dictionary learning algorithm, and its properties.
 
     Attributes
     ----------
     make : callable, (task, stopping) -> learner
-        The learner has ``run(report) -> (losses, statistics)``.
+        Returns a learner with ``run(report) -> (losses, statistics)``.
     summary : str
         What it is, for the documentation.
     """
@@ -391,15 +391,15 @@ def learn_dictionary(task: DictionaryTask, learner, stopping: Stopping, report):
     learner : str
         Name in ``LEARNERS``.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     report : callable, (n_iter, loss) -> bool
-        Called after each sweep; True stops.
+        Called after each sweep; learning stops if it returns True.
 
     Returns
     -------
     losses : list of float
         Root mean square norm of the residuals before each sweep.
     statistics : Statistics
-        Of the codes of the last sweep, or of all rows seen online.
+        Statistics of the codes of the last sweep, or of all rows if online.
     """
     return LEARNERS[learner].make(task, stopping).run(report)

@@ -1,4 +1,4 @@
-"""Initial parameters of the networks, and the unit of the data that they are for."""
+"""Initial parameters of the autoencoders."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -12,27 +12,27 @@ from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
 from sklearn_sqrtlasso.rows.linalg import dense_rows, largest_entry
 
 BLOCK_ROWS = 4096
-MOST_FEATURES = 1024  # beyond it, the span of the rows is not looked for
-MOST_BLOCKS = 5  # that the span is looked for in, spread evenly
+MOST_FEATURES = 1024  # above it, the span of the rows is not computed
+MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
-WEIGHT_SCALE = 1.0  # of what first weights make of rows with entries near 1
-NEAREST = 0.01  # to the bounds of a sigmoid that the mean row is taken
+WEIGHT_SCALE = 1.0  # of the output of initial weights for rows with entries near 1
+NEAREST = 0.01  # smallest distance of the mean row to the bounds of a sigmoid
 
 
 def mean_row(X, unit):
-    """Return the mean of the rows, to the bit the same for dense and sparse ones.
+    """Return the mean of the rows, bitwise equal for dense and sparse input.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     unit : float
-        They are divided by it.
+        Unit of scaling that rows are divided by.
 
     Returns
     -------
     mean : ndarray of shape (n_features,)
-        In double precision.
+        Mean in double precision.
     """
     total = np.zeros(X.shape[1])
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):
@@ -41,7 +41,7 @@ def mean_row(X, unit):
 
 
 def span_of(X):
-    """Return the projector on the span of the rows, None where they fill the space.
+    """Return the projector on the span of the rows, None if it is the whole space.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def span_of(X):
     Returns
     -------
     span : ndarray of shape (n_features, n_features) or None
-        In the dtype of X.
+        Projector in the dtype of X.
     """
     n_samples, n_features = X.shape
     largest = largest_entry(X)
@@ -75,9 +75,9 @@ def span_of(X):
 
 
 def first_weights(shape, span, rng, dtype):
-    """Return random rotations of the space that the data fill, one below the other.
+    """Return stacked random rotations of the span of the data.
 
-    Their pseudo-inverse is harmless, which that of random directions is not where there
+    Their pseudo-inverse is well conditioned. That of random directions is not if there
     are about as many units as features.
 
     Parameters
@@ -87,14 +87,14 @@ def first_weights(shape, span, rng, dtype):
     span : ndarray or None
         As ``span_of`` returns it.
     rng : numpy.random.Generator
-        Draws them.
+        Source of random numbers.
     dtype : dtype
-        Of the result.
+        Dtype of the result.
 
     Returns
     -------
     W : ndarray
-        Rows of unit norm, of the shape and dtype asked for.
+        Rows of unit norm, of the given shape and dtype.
     """
     W, rank = rng.standard_normal(shape), shape[1]
     if span is not None:
@@ -106,26 +106,26 @@ def first_weights(shape, span, rng, dtype):
 
 
 def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
-    """Return random layers, or those of the best linear map to given codes.
+    """Return random layers, or the least-squares map to target codes.
 
     Parameters
     ----------
     model : TwoLayer
         The model.
     data : TrainingData
-        Rows, what they should become, and their unit.
+        Rows, targets and unit of scaling.
     alpha : callable, (W) -> float
-        First penalty, or offset for rows divided by the unit, given the weights.
+        Initial penalty, or offset for rows divided by the unit, given the weights.
     rng : numpy.random.Generator
-        Draws the weights.
+        Source of random numbers.
 
     Returns
     -------
     layers : Layers
-        For rows divided by the unit.
+        Layers for rows divided by the unit of scaling.
     """
     X, n_components = data.X, model.shape[0]
-    if data.coded:  # from random ones, some units end up with another's code
+    if data.coded:  # from random weights, some units learn the code of another unit
         W = least_squares_atoms(X, data.target, data.unit).T.astype(X.dtype)
     else:
         W = first_weights(model.shape, span_of(X), rng, X.dtype)
@@ -138,25 +138,25 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
 
 
 def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
-    """Return random weights, with biases that restore about the mean row, or zero.
+    """Return random weights, and biases that are zero or restore about the mean row.
 
     Parameters
     ----------
     model : BiasedAutoencoder
-        The model of the rows as they are.
+        Model of rows that are not rescaled.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     unit : float
-        Their unit.
+        Unit of scaling of the rows.
     init : {"mean", "random"}
-        Whether the mean row is restored.
+        Whether biases restore about the mean row, or are zero.
     rng : numpy.random.Generator
-        Draws the weights.
+        Source of random numbers.
 
     Returns
     -------
     parameters : Parameters
-        For rows divided by ``unit``, in the dtype of X.
+        Parameters for rows divided by ``unit``, in the dtype of X.
     """
     n_components, n_features = model.shape
     W, V = rng.standard_normal((2, *model.shape))

@@ -1,4 +1,4 @@
-"""The outer loop of all learners: epochs, history, best parameters, stopping."""
+"""Outer loop of all learning algorithms: history, best parameters, stopping."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class DivergedError(FloatingPointError):
-    """Learning left the finite numbers; the last good parameters are kept."""
+    """The loss is not finite; the last finite parameters are kept."""
 
 
 class History(NamedTuple):
-    """What happened.
+    """Losses of the epochs, and why learning stopped.
 
     Attributes
     ----------
@@ -20,9 +20,9 @@ class History(NamedTuple):
     validation : list of float
         Loss on the held-out rows after each epoch; empty if none are held out.
     converged : bool
-        Whether learning ended because the loss fell no more.
+        Whether learning stopped because the loss no longer decreased.
     diverged : bool
-        Whether learning ended because a loss was not finite.
+        Whether learning stopped because a loss was not finite.
     """
 
     losses: list[float]
@@ -32,17 +32,16 @@ class History(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """When to stop.
+    """Stopping criterion.
 
     Attributes
     ----------
     max_iter : int
         Largest number of epochs.
     tol : float
-        Share of the loss by which an epoch must fall below the best to count; 0 runs
-        all epochs.
+        Share by which the loss must fall below the best one so far; 0 runs all epochs.
     patience : int, default=1
-        Number of epochs without such a fall after which learning ends.
+        Number of epochs without such a decrease after which learning stops.
     """
 
     max_iter: int
@@ -60,32 +59,33 @@ def learn(
     validate: Callable | None = None,
     converged: Callable | None = None,
 ):
-    """Run epochs until ``max_iter``, convergence, or a callback says so.
+    """Run epochs until ``max_iter``, convergence, or a request of ``report`` to stop.
 
-    With ``validate``, the parameters of the epoch of least held-out loss are restored
-    in the end. If a loss is not finite, those before its epoch are.
+    With ``validate``, the parameters of the epoch with the smallest held-out loss are
+    restored at the end. If a loss is not finite and there are no such parameters, those
+    before its epoch are restored.
 
     Parameters
     ----------
     epoch : callable, (n_iter) -> float
-        Learns for one epoch and returns its mean loss.
+        Runs one epoch and returns its mean loss.
     state : callable, () -> object
-        Returns a copy of all that an epoch changes.
+        Returns a copy of everything that an epoch changes.
     restore : callable, (state) -> None
-        Returns to it.
+        Restores that copy.
     stopping : Stopping
-        When to stop.
+        Stopping criterion.
     report : callable, (n_iter, loss) -> bool
-        Called after each epoch; True stops.
+        Called after each epoch; learning stops if it returns True.
     validate : callable, () -> float, default=None
         Returns the loss on held-out rows.
     converged : callable, () -> bool, default=None
-        Says after each epoch whether to stop; None: ``tol`` and ``patience`` do.
+        Returns after each epoch whether to stop; None uses ``tol`` and ``patience``.
 
     Returns
     -------
     history : History
-        What happened.
+        Losses of the epochs.
     """
     losses: list[float] = []
     validation: list[float] = []

@@ -1,4 +1,4 @@
-"""Learn a tight frame in which rows are sparse, and choose where learning begins."""
+"""Learning of tight frames in which rows have sparse codes, and initial frames."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,13 +21,13 @@ from sklearn_sqrtlasso.rows.linalg import (
     unit_near,
 )
 
-WIDE = 2000  # features from which a few principal directions are found by sampling
-INERTIA = 1e-10  # weight of the present frame in directions unseen in the data
-SHARPEST = 1e-3  # residual, relative to a row's penalty, that still sharpens its weight
+WIDE = 2000  # features above which few principal directions use a randomized SVD
+INERTIA = 1e-10  # weight of the current frame in directions absent from the data
+SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 
 
 class FrameStatistics(NamedTuple):
-    """Sums over rows that a step of learning needs; they add over disjoint rows.
+    """Sums over rows for a learning step; they add up over disjoint rows.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
     X : array or sparse matrix of shape (n_samples, n_features)
         Rows, in the dtype of ``frame``.
     frame : TightFrame
-        The present frame.
+        Current frame.
     groups : RowGroups
         Rows that share a residual scale.
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -79,19 +79,19 @@ def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
 def procrustes_frame(moment, components):
     """Return the tight frame W that maximises ``tr(W' moment)``: its polar factor.
 
-    Directions of which ``moment`` says nothing stay as they are in ``components``.
+    In directions where ``moment`` is zero, ``components`` are kept.
 
     Parameters
     ----------
     moment : ndarray of shape (n_components, n_features)
         As in ``FrameStatistics``.
     components : ndarray of shape (n_components, n_features)
-        The present frame.
+        Current frame.
 
     Returns
     -------
     components : ndarray of shape (n_components, n_features)
-        The next frame, in double precision.
+        Next frame, in double precision.
     """
     largest = np.abs(moment).max()
     if largest == 0:
@@ -105,23 +105,24 @@ class FrameLearner:
     .. math::
         \min_{W, Z} \sum_i \sqrt{\|W x_i - z_i\|^2 + \rho_i^2} + \alpha\|z_i\|_1
 
-    Codes are exact. The root is majorised by :math:`\sqrt a \le a/(2t) + t/2`, which
-    leaves a polar factor for W. The objective never rises: a step that would raise it
-    by rounding, or by the bound on the weight of exactly coded rows, is not taken.
+    Codes are exact. The root is majorised by :math:`\sqrt a \le a/(2t) + t/2`, so that
+    the next W is a polar factor. The objective never increases: steps that would
+    increase it, by rounding or by the bound on the weight of exactly coded rows, are
+    rejected.
 
     Parameters
     ----------
     X, groups, n_jobs
         As for ``frame_statistics``.
     frame : TightFrame
-        Where learning begins.
+        Initial frame.
 
     Attributes
     ----------
     frame : TightFrame
-        The present frame.
+        Current frame.
     statistics : FrameStatistics
-        Statistics of the rows at the present frame.
+        Statistics of the rows for the current frame.
     """
 
     def __init__(self, X, frame, groups, n_jobs=None):
@@ -134,7 +135,7 @@ class FrameLearner:
 
     @property
     def objective(self):
-        """Mean objective per row at the present frame."""
+        """Mean objective per row for the current frame."""
         return self.statistics.objective / self.statistics.n_rows
 
     def step(self, n_iter):
@@ -150,16 +151,16 @@ class FrameLearner:
         return self.objective
 
     def run(self, max_iter, tol, report):
-        """Take steps until the objective falls by a share of ``tol`` or less.
+        """Take steps until the relative decrease of the objective is at most ``tol``.
 
         Parameters
         ----------
         max_iter : int
             Largest number of steps, at least 0.
         tol : float
-            Relative fall of the objective at which learning stops.
+            Relative decrease of the objective at which learning stops.
         report : callable, (n_iter, objective) -> bool
-            Called after each step; True stops.
+            Called after each step; learning stops if it returns True.
 
         Returns
         -------
@@ -178,14 +179,14 @@ class FrameLearner:
         return [first, *history.losses]
 
     def restore(self, state):
-        """Return to an earlier frame and its statistics."""
+        """Restore an earlier frame and its statistics."""
         self.frame, self.statistics = state
 
 
 def pca_frame(X, n_components, rng):
-    """Return principal directions of the rows about the origin, strongest first.
+    """Return principal directions of the uncentered rows, largest moment first.
 
-    Beyond ``n_features`` units, random rotations of the same directions are stacked.
+    For more than ``n_features`` units, random rotations of these are appended.
     """
     n_features = X.shape[1]
     if n_features > WIDE and 4 * n_components < min(X.shape):
@@ -200,7 +201,7 @@ def pca_frame(X, n_components, rng):
 
 
 def dct_frame(X, n_components, rng):
-    """Return cosines, lowest frequencies first; separable if features form a square."""
+    """Return cosines, lowest frequencies first; separable for square patches."""
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
     if side * side != n_features:
@@ -223,14 +224,14 @@ def random_frame(X, n_components, rng):
 
 
 class Init(NamedTuple):
-    """Where a tight frame begins.
+    """Initialisation of a tight frame.
 
     Attributes
     ----------
     directions : callable, (X, n_components, rng) -> ndarray
-        Rows of the matrix that is projected on tight frames.
+        Returns the matrix that is projected on tight frames.
     summary : str
-        What the directions are, for the documentation.
+        Description for the documentation.
     """
 
     directions: Callable
@@ -239,11 +240,11 @@ class Init(NamedTuple):
 
 INITS = MappingProxyType(
     {
-        "pca": Init(pca_frame, "principal directions about the origin"),
+        "pca": Init(pca_frame, "principal directions of X, not centered"),
         "dct": Init(
             dct_frame,
-            "cosines (separable in two dimensions if the number of features is a "
-            "square, as that of square patches is)",
+            "cosines, separable in two dimensions if the number of features is a "
+            "square, as for square patches",
         ),
         "random": Init(random_frame, "Gaussian directions"),
     }

@@ -1,1 +1,1 @@
-"""Parametric maps of rows: parameters, codes, and the gradient of a loss."""
+"""Models with parameters: maps from rows to codes, losses and their gradients."""

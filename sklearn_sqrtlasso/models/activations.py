@@ -1,8 +1,8 @@
 """Activations of an encoder without bias: a map of rows, and its pull-back.
 
-To add one, write the two functions and name them in a row of ``ACTIVATIONS`` that says
-what else is true of it; constraints, error messages, documentation and the
-finite-difference tests are made from the row.
+To add one, write the two functions and add a record with them and their properties to
+``ACTIVATIONS``. Constraints, error messages, documentation and the finite-difference
+tests use the record.
 """
 
 from collections.abc import Callable
@@ -27,21 +27,21 @@ from sklearn_sqrtlasso.kernels.unrolled_shrinkage import (
 from sklearn_sqrtlasso.models.parameters import OFFSET, PARAMETERS, PENALTY, Parameter
 from sklearn_sqrtlasso.models.pointwise import HELU_WIDTH, POINTWISE
 
-MIN_SLACK = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs: they are steep near 0
+MIN_SLACK = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs, which diverge at 0
 
 
 class ProjectedRows(NamedTuple):
-    """What an activation is applied to.
+    """Input of an activation.
 
     Attributes
     ----------
     U : ndarray of shape (n_samples, d)
         Rows, C-contiguous.
     groups : ndarray of shape (n_groups + 1,)
-        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``; they share a noise
-        level.
+        Group g consists of the rows from ``groups[g]`` to ``groups[g + 1]``; they share
+        a noise level.
     positive : bool
-        Whether codes are nonnegative, where the activation offers both.
+        Whether codes are nonnegative, if the activation supports both.
     """
 
     U: np.ndarray
@@ -50,40 +50,40 @@ class ProjectedRows(NamedTuple):
 
 
 class Activation(NamedTuple):
-    """A map of rows, its transposed derivative, and its facts.
+    """A map of rows, its pull-back, and its properties.
 
     Attributes
     ----------
     value : callable, (rows, p) -> (Z, memory)
-        Codes, and what the pull-back needs; ``p`` names the parameters. The memory of
-        an activation that pools groups is the residual scale of each row.
+        Codes, and values that the pull-back needs; ``p`` maps names to parameters. If
+        ``pools_groups``, the memory is the residual scale of each row.
     pull_back : callable, (rows, p, Z, memory, G) -> (H, {name: gradient})
         Gradients with respect to U and the parameters, given that with respect to Z.
     summary : str
-        What it computes, in reStructuredText.
+        Description in reStructuredText.
     role_of_alpha : {"penalty", "offset"}
         Whether ``alpha`` is a penalty, a pure number, or an offset that is subtracted
         from u.
     at_scale : callable, (rows, p, t) -> Z, or None
-        Codes of a part of a group whose residual scale t is known.
+        Codes of part of a group with known residual scale t.
     parameters : tuple of str
         Names of the parameters, keys of ``PARAMETERS``.
     scales : bool
-        Whether codes have the unit of the data, else they are pure numbers.
+        Whether codes have the unit of the data; otherwise they are pure numbers.
     least_alpha : float
         Smallest allowed value of ``alpha``.
     offers_positive : bool
-        Whether ``positive`` makes a difference.
+        Whether ``positive`` has an effect.
     pools_groups : bool
         Whether the rows of a group share a residual scale.
     whole_groups : bool
-        Whether a group is encoded at once, however many rows it has.
+        Whether a group of any number of rows is encoded at once.
     surrogate : bool
-        Whether the pull-back is not the derivative.
+        Whether the pull-back uses a surrogate of the derivative.
     certified : bool
-        Whether codes are to minimise the square-root lasso, so that they have a gap.
+        Whether codes minimise the square-root lasso and so have a duality gap.
     unrolled : callable, (n_steps) -> Activation, or None
-        The same by a fixed number of proximal steps.
+        The activation computed by a fixed number of proximal steps.
     """
 
     value: Callable
@@ -108,11 +108,11 @@ class Activation(NamedTuple):
 
     @property
     def default_alpha(self):
-        """A value that makes sense without knowing the data."""
+        """Default value of ``alpha``, which does not depend on the data."""
         return "pivotal" if self.role_of_alpha == "penalty" else 0.0
 
     def parameter(self, name) -> Parameter:
-        """Return how one of the parameters is learnt."""
+        """Return the record of a parameter."""
         if name == "alpha":
             return PENALTY if self.role_of_alpha == "penalty" else OFFSET
         return PARAMETERS[name]
@@ -188,7 +188,7 @@ def _adaptive_pull_back(rows, p, Z, scale, G):
 
 
 def unrolled(n_steps):
-    """Return NeLU by ``n_steps`` published steps, whose pace is learnt, as activation.
+    """Return NeLU computed by ``n_steps`` published steps of learnt length.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def unrolled(n_steps):
     Returns
     -------
     activation : Activation
-        With the parameters "alpha", "step" (in units of the data) and "momentum".
+        Its parameters are "alpha", "step" (in units of the data) and "momentum".
     """
 
     def value(rows, p):
@@ -220,7 +220,7 @@ def unrolled(n_steps):
     return Activation(
         value,
         pull_back,
-        f"{n_steps} proximal steps of a learnt length and momentum",
+        f"{n_steps} proximal steps of learnt length and momentum",
         "penalty",
         parameters=("alpha", "step", "momentum"),
         pools_groups=True,
@@ -240,7 +240,7 @@ def _soft_pull_back(rows, p, Z, memory, G):
 
 
 def _topk(rows, p):
-    # Entries that tie with the last one kept are kept too: a rule without an order.
+    # Ties with the smallest entry kept are kept too, independently of their order.
     U, Z = rows.U, np.zeros_like(rows.U)
     k = n_kept(p["alpha"], U.shape[1])
     size = np.maximum(U, 0) if rows.positive else np.abs(U)
@@ -250,7 +250,7 @@ def _topk(rows, p):
 
 
 def n_kept(alpha, n_components):
-    """Return how many entries "topk" keeps: as many as NeLU with ``alpha`` may keep.
+    """Return the number of entries that "topk" keeps: the most that NeLU can keep.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def _topk_pull_back(rows, p, Z, memory, G):
 
 
 def _with_offset(name):
-    """Return a pointwise activation of ``u - alpha``."""
+    """Return an activation from a pointwise activation of ``u - alpha``."""
     function = POINTWISE[name]
 
     def value(rows, p):
@@ -300,7 +300,7 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
         "nelu": Activation(
             _nelu,
             _nelu_pull_back,
-            "the minimiser above",
+            "exact minimiser of the objective above",
             "penalty",
             at_scale=_nelu_at_scale,
             pools_groups=True,
@@ -312,8 +312,8 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             _adaptive_pull_back,
             "soft-thresholding at "
             r":math:`\kappa_i t^2 / \sqrt{\|Wx\|^2 + 0.05\, t^2}`, "
-            r"with t the residual scale of NeLU and learnt :math:`\kappa_i`: rows far "
-            "above the noise are shrunk less",
+            r"with t the residual scale of NeLU and learnt :math:`\kappa_i`: rows with "
+            "a high signal-to-noise ratio are shrunk less",
             "penalty",
             at_scale=_adaptive_at_scale,
             parameters=("alpha", "kappa"),
@@ -322,8 +322,8 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
         "nelu_helu": Activation(
             _nelu,
             _helu_of_nelu_pull_back,
-            'as "nelu", but units just below their threshold (within 5 % of it) learn '
-            "as if they were active, which revives dead ones",
+            'as "nelu", but units less than 5 % below their threshold have the '
+            "gradient of active ones, which revives dead units",
             "penalty",
             at_scale=_nelu_at_scale,
             pools_groups=True,
@@ -331,9 +331,12 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             certified=True,
         ),
         "soft": Activation(
-            _soft, _soft_pull_back, ":math:`\\operatorname{soft}(u, \\alpha)`", "offset"
+            _soft,
+            _soft_pull_back,
+            r":math:`\operatorname{soft}(Wx, \alpha)`",
+            "offset",
         ),
-        "topk": Activation(_topk, _topk_pull_back, "the largest entries", "penalty"),
+        "topk": Activation(_topk, _topk_pull_back, "largest entries", "penalty"),
         **{name: _with_offset(name) for name in POINTWISE},
     }
 )

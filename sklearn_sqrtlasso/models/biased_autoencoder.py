@@ -1,4 +1,4 @@
-"""The biased autoencoder: two layers, each a block with a loss and a gradient."""
+"""Autoencoder with biases: loss and gradient as functions of either layer."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ from sklearn_sqrtlasso.models.pointwise import Pointwise
 from sklearn_sqrtlasso.rows.blocks import N_PARTS, rows_per_block
 from sklearn_sqrtlasso.rows.linalg import dense_rows
 
-LARGEST_PENALTY = 1e30  # where rows are tiny beside it, all codes are zero anyway
+LARGEST_PENALTY = 1e30  # relative to the rows; all codes are zero well below it
 
 
 class BiasedAutoencoder(NamedTuple):
-    """What is fixed before learning.
+    """Fixed properties of the model.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class BiasedAutoencoder(NamedTuple):
     encoder, decoder : Pointwise
         Activations of the two layers.
     penalty : float
-        Of the sum of the sizes of a row's codes.
+        Penalty on the l1 norm of a code.
     gain : float
-        What the decoder's activation is multiplied by; 1 but for rows of another unit.
+        Factor of the decoder's activation; 1 unless rows are rescaled.
     """
 
     shape: tuple[int, int]
@@ -42,7 +42,7 @@ class BiasedAutoencoder(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """The two blocks; each is a matrix and, after it, a bias, in one flat array.
+    """The two parameter blocks; each is a matrix and then a bias, in one flat array.
 
     Attributes
     ----------
@@ -57,14 +57,14 @@ class Parameters(NamedTuple):
 
 
 class Objective:
-    r"""The mean loss of some rows, and its two blocks.
+    r"""Mean loss of given rows, as a function of each parameter block.
 
     .. math::
         \frac1N \sum_b \|g\,\rho(V^\top z_b + c) - x_b\|_2^2 + \lambda \|z_b\|_1 ,
         \qquad z_b = \sigma(W x_b + b)
 
-    It is summed over blocks of rows that stay in the cache, in a fixed order: it does
-    not depend on threads.
+    It is summed over row blocks that fit into the cache, in a fixed order, so that it
+    does not depend on the number of threads.
 
     Parameters
     ----------
@@ -73,15 +73,15 @@ class Objective:
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     pmap : callable, (function, items) -> iterable of results in order
-        ``map``, or that of a team of threads.
+        ``map``, or ``thread_map``.
     unit : float, default=1.0
-        Rows are divided by it.
+        Unit of scaling that rows are divided by.
     """
 
     def __init__(self, model: BiasedAutoencoder, X, pmap=map, unit=1.0):
         self.model, self.X, self.pmap, self.unit = model, X, pmap, X.dtype.type(unit)
         self.n_rows = X.shape[0]
-        n_components, n_features = model.shape  # with codes goes their gradient
+        n_components, n_features = model.shape  # twice: codes and their gradient
         size = rows_per_block(2 * n_components, n_features, X.dtype.itemsize)
         self.slices = list(gen_batches(self.n_rows, size))
         length = -(-len(self.slices) // N_PARTS)
@@ -95,7 +95,7 @@ class Objective:
         Parameters
         ----------
         parameters : Parameters
-            Both blocks.
+            Both parameter blocks.
 
         Returns
         -------
@@ -127,14 +127,14 @@ class Objective:
         Parameters
         ----------
         decoder : ndarray
-            The other block.
+            V and c.
         smooth : bool, default=True
-            Whether the gradient holds that of the penalty.
+            Whether the gradient includes that of the penalty.
 
         Returns
         -------
         block : BlockFunction
-            Without a prox.
+            The loss, without a proximal map.
         """
         V, c = split_block(decoder, self.model.shape)
         by_code = self.model.penalty / self.n_rows if smooth else 0.0
@@ -165,7 +165,7 @@ class Objective:
             return Z if coded is encoder else self.codes(encoder)
 
         Z = np.empty((self.n_rows, self.model.shape[0]), self.X.dtype)
-        coded = None  # the encoder whose codes are in Z: the last that had its value
+        coded = None  # the encoder whose codes are in Z: the last one evaluated
         block = self.block(share, value)
         return block._replace(value=total, codes=codes)
 
@@ -180,7 +180,7 @@ class Objective:
         Returns
         -------
         block : BlockFunction
-            Without a prox.
+            The loss, without a proximal map.
         """
 
         def share(decoder, rows):
@@ -194,25 +194,25 @@ class Objective:
             loss = self.residual(V, c, Z[rows], x, gradient=False)[0]
             return loss + sizes[rows.start]
 
-        # Added up as in the encoder's block: what does not rise, does not by rounding.
+        # Summed as in the encoder block: rounding does not increase the loss.
         sizes = {rows.start: self._size(Z[rows])[0] for rows in self.slices}
         return self.block(share, value)
 
     def codes_block(self, decoder):
         """Return the loss, times the number of rows, as a function of free codes.
 
-        Codes are in [0, 1], flat, where the penalty is linear; with it in the gradient,
-        a proximal step is ``clip(v - step * (slope + penalty), 0, 1)``.
+        Codes are one flat array in [0, 1], where the penalty is linear and part of the
+        gradient: a proximal step is ``clip(v - step * (slope + penalty), 0, 1)``.
 
         Parameters
         ----------
         decoder : ndarray
-            The other block.
+            V and c.
 
         Returns
         -------
         block : BlockFunction
-            The function, a sum over the rows.
+            The loss, as a sum over the rows.
         """
         V, c = split_block(decoder, self.model.shape)
         n_components, penalty = self.model.shape[0], self.model.penalty
@@ -234,23 +234,23 @@ class Objective:
         return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
 
     def rows(self, rows):
-        """Return some rows.
+        """Return a slice of the rows.
 
         Parameters
         ----------
         rows : slice
-            Which.
+            Indices of the rows.
 
         Returns
         -------
         x : ndarray of shape (n_rows, n_features)
-            Dense, divided by ``unit``.
+            Dense rows, divided by ``unit``.
         """
         x = dense_rows(self.X[rows])
         return x if self.unit == 1 else x / self.unit
 
     def code(self, W, b, x):
-        """Return the codes of rows, and what their pull-back wants.
+        """Return the codes of rows, and values that the pull-back needs.
 
         Parameters
         ----------
@@ -266,12 +266,12 @@ class Objective:
         z : ndarray of shape (n_rows, n_components)
             Codes.
         memory : object
-            What the activation remembers.
+            Argument of the pull-back of the activation.
         """
         return self.model.encoder.value(x @ W.T, b)
 
     def residual(self, V, c, z, x, gradient=True):
-        """Return what rows that are restored from codes add to the loss.
+        """Return the squared error of rows decoded from codes, and its gradient.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class Objective:
         x : ndarray of shape (n_rows, n_features)
             Rows.
         gradient : bool, default=True
-            Whether gradients are wanted.
+            Whether to compute gradients.
 
         Returns
         -------
@@ -305,31 +305,31 @@ class Objective:
         return loss, *self.model.decoder.pull_back(P, memory, residual)
 
     def _size(self, z):
-        """Return the penalty of codes, and their signs, 1 if all are positive."""
+        """Return the penalty of codes, and their signs; 1 if all are positive."""
         total, n_others = l1_norm(z)
-        sign = np.sign(z) if n_others else 1  # spares two passes of every sigmoid
+        sign = np.sign(z) if n_others else 1  # saves two passes for sigmoid codes
         return self.model.penalty / self.n_rows * total, sign
 
     def block(self, share, value):
-        """Return a sum over the blocks of rows as a function of one block.
+        """Return a sum over row blocks as a function of one parameter block.
 
         Parameters
         ----------
         share : callable, (theta, rows) -> (value, matrix, bias)
-            Part of a slice of the rows in value and gradient.
+            Contribution of a slice of the rows to value and gradient.
         value : callable, (theta, rows) -> float
-            Part of a slice in the value.
+            Contribution of a slice of the rows to the value.
 
         Returns
         -------
         block : BlockFunction
-            Without a prox.
+            The sum, without a proximal map.
         """
         return sum_over_rows(share, value, self.pmap, self.parts)
 
 
 def powers_of_unit(model: BiasedAutoencoder):
-    """Return by which powers of the unit of rows W, b, V and c grow.
+    """Return the powers of the unit of scaling with which W, b, V and c scale.
 
     Parameters
     ----------
@@ -339,28 +339,28 @@ def powers_of_unit(model: BiasedAutoencoder):
     Returns
     -------
     powers : tuple of int
-        Of W, b, V and c.
+        Powers of W, b, V and c.
     """
     inner, outer = int(model.encoder.scales), int(model.decoder.scales)
     return inner - 1, inner, outer - inner, outer
 
 
 def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
-    """Return parameters for rows of another unit: ``unit`` old units make a new one.
+    """Return parameters for rows multiplied by ``unit``.
 
     Parameters
     ----------
     model : BiasedAutoencoder
         The model.
     parameters : Parameters
-        They suit rows ``X``.
+        Parameters for rows ``X``.
     unit : float
-        Positive number.
+        Positive factor.
 
     Returns
     -------
     parameters : Parameters
-        They do the same to rows ``X * unit``, in units of them.
+        Equivalent parameters for rows ``X * unit``, in units of these rows.
     """
     W, b = split_block(parameters.encoder, model.shape)
     V, c = split_block(parameters.decoder, model.shape)
@@ -370,19 +370,19 @@ def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
 
 
 def rescale_model(model: BiasedAutoencoder, unit):
-    """Return the model of rows divided by ``unit``, of the same objective.
+    """Return the equivalent model for rows divided by ``unit``.
 
     Parameters
     ----------
     model : BiasedAutoencoder
-        Model of the rows as they are.
+        Model of rows that are not rescaled.
     unit : float
-        Positive number, at least 1 where the decoder gives pure numbers.
+        Positive divisor, at least 1 if the output of the decoder is a pure number.
 
     Returns
     -------
     model : BiasedAutoencoder
-        Its objective is that of ``model``, divided by ``unit`` squared.
+        Model whose objective is that of ``model``, divided by ``unit`` squared.
     """
     penalty = model.penalty / unit / (1.0 if model.encoder.scales else unit)
     gain = model.gain if model.decoder.scales else model.gain / unit

@@ -1,4 +1,4 @@
-"""A block of parameters, a matrix and its bias, and a function of it as a sum."""
+"""Parameter blocks of a matrix and a bias, and functions of one block."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,19 +7,19 @@ import numpy as np
 
 
 class BlockFunction(NamedTuple):
-    """A function of one block, the other held.
+    """Function of one parameter block, with the other one fixed.
 
     Attributes
     ----------
     evaluate : callable, (theta) -> (value, gradient)
         Value of the whole objective, gradient of its smooth part.
     value : callable, (theta) -> float
-        Value alone, which costs less.
+        Value only, which is cheaper.
     prox : callable, (theta, step) -> theta, or None
-        Proximal map of ``step`` times what is not in the gradient, if anything is.
+        Proximal map of ``step`` times the nonsmooth part, if there is one.
     codes : callable, (theta) -> Z, or None
-        Codes of all rows, of a block that makes them; free of cost where the value of
-        theta was the last that was asked for.
+        Codes of all rows, for an encoder block; cached if theta was the last argument
+        of ``value``.
     """
 
     evaluate: Callable
@@ -29,25 +29,25 @@ class BlockFunction(NamedTuple):
 
 
 def join_block(matrix, bias):
-    """Return a block: a matrix and, after it, a bias.
+    """Return a parameter block: a matrix followed by a bias.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_rows, n_columns)
-        W or V.
+        Weights W or V.
     bias : ndarray of shape (n_units,)
-        Of W or V: b or c.
+        Bias b or c.
 
     Returns
     -------
     block : ndarray
-        Flat, an array of its own.
+        New flat array.
     """
     return np.concatenate([matrix.ravel(), bias])
 
 
 def split_block(block, shape):
-    """Return matrix and bias of a block as views.
+    """Return matrix and bias of a parameter block as views.
 
     Parameters
     ----------
@@ -66,23 +66,23 @@ def split_block(block, shape):
 
 
 def sum_over_rows(share, value, pmap, parts):
-    """Return a sum over slices of the rows as a function of one block.
+    """Return a sum over slices of the rows as a function of one parameter block.
 
     Parameters
     ----------
     share : callable, (theta, rows) -> (value, matrix, bias)
-        Part of a slice in value and gradient, in arrays of its own.
+        Contribution of a slice to value and gradient, in new arrays.
     value : callable, (theta, rows) -> float
-        Part of a slice in the value.
+        Contribution of a slice to the value.
     pmap : callable, (function, items) -> iterable of results in order
-        ``map``, or that of a team of threads.
+        ``map``, or ``thread_map``.
     parts : list of list of slice
-        Slices that are added up one after the other.
+        Lists of slices that are summed sequentially.
 
     Returns
     -------
     block : BlockFunction
-        Without a prox.
+        The sum, without a proximal map.
     """
 
     def add(theta, slices):

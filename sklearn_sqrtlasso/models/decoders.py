@@ -1,4 +1,4 @@
-"""Decoders: where the atoms come from that codes are weighted sums of."""
+"""Decoders: the atoms of a reconstruction, learnt or computed from the encoder."""
 
 from collections.abc import Callable
 from types import MappingProxyType
@@ -9,22 +9,22 @@ from scipy.linalg import pinvh
 
 from sklearn_sqrtlasso.rows.linalg import dense_rows
 
-RANK_TOL = 1e-10  # squared singular values below this share of the largest are zero
+RANK_TOL = 1e-10  # squared singular values below this share of the largest count as 0
 
 
 class Decoder(NamedTuple):
-    """A matrix of atoms V, made from the encoder's W, or free.
+    """A matrix of atoms V, computed from the encoder's W, or free.
 
     Attributes
     ----------
     atoms : callable, (W) -> V
-        Both have shape (n_components, n_features). For a free decoder, where to begin.
+        Both have shape (n_components, n_features). For a free decoder, initial atoms.
     pull_back : callable, (W, V, G) -> H
         Gradient with respect to W, given the gradient G with respect to V.
     summary : str
         Where the atoms come from, for the documentation.
     free : bool
-        Whether V is learnt by itself.
+        Whether V is learnt as a parameter.
     """
 
     atoms: Callable
@@ -44,7 +44,7 @@ def _pinv(W):
 
 
 def _pinv_pull_back(W, V, G):
-    """Pull a gradient back through ``P = V'``, the pseudo-inverse, at constant rank.
+    """Pull a gradient back through the pseudo-inverse ``P = V'``, at constant rank.
 
     ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P``, after Golub and Pereyra,
     "The differentiation of pseudo-inverses", SIAM Journal on Numerical Analysis, 1973.
@@ -78,18 +78,18 @@ def least_squares_atoms(Z, X, unit=1.0, block_rows=4096):
     Parameters
     ----------
     Z : ndarray or sparse matrix of shape (n_samples, n_components)
-        Codes, or other rows that are mapped.
+        Codes, or other rows to map from.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
+        Rows to map to.
     unit : float, default=1.0
-        Size of the entries, so that their squares are finite.
+        Unit of scaling of the entries, which keeps their squares finite.
     block_rows : int, default=4096
-        Rows that are held dense at a time.
+        Number of rows held dense at a time.
 
     Returns
     -------
     V : ndarray of shape (n_components, n_features)
-        In double precision, in units of X per unit of Z.
+        Map in double precision, in units of X per unit of Z.
     """
     gram = np.zeros((Z.shape[1], Z.shape[1]))
     moment = np.zeros((Z.shape[1], X.shape[1]))

@@ -1,4 +1,4 @@
-"""Encoders of learnt layers, for coding rows block by block."""
+"""Encoders of learnt layers, which code rows in blocks."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,9 @@ class LayerEncoder(PoolingEncoder):
     positive : bool
         Whether codes are nonnegative.
     activation : Activation
-        The map of ``x W'``.
+        Map from ``x W'`` to codes.
     p : dict of str to ndarray
-        Its parameters.
+        Parameters of the activation.
     """
 
     components: np.ndarray
@@ -47,7 +47,7 @@ class LayerEncoder(PoolingEncoder):
         return self.activation.whole_groups
 
     def project(self, x, out=None):
-        """Return ``x W'``, and zeros: what is outside the span of W has no part."""
+        """Return ``x W'``, and zeros: the part outside the span of W is ignored."""
         U = project_rows(x, self.components, out)
         return U, np.zeros(len(U), U.dtype)
 
@@ -61,7 +61,7 @@ class LayerEncoder(PoolingEncoder):
         return memory, None
 
     def shrink_at_scale(self, U, outside, t, out):
-        """Write the codes of a part of a group whose residual scale is t."""
+        """Write the codes of part of a group with residual scale t."""
         rows = ProjectedRows(U, np.array([0, len(U)]), self.positive)
         out[:] = self.activation.at_scale(rows, self.p, t)
 
@@ -75,9 +75,9 @@ class BiasedEncoder(Encoder):
     components : ndarray of shape (n_components, n_features)
         W.
     bias : ndarray of shape (n_components,)
-        The bias b.
+        Bias b.
     activation : Pointwise
-        The function of an entry.
+        Pointwise activation.
     """
 
     components: np.ndarray
@@ -85,7 +85,7 @@ class BiasedEncoder(Encoder):
     activation: Pointwise
 
     def encode(self, x, groups, workspace, out):
-        """Write the codes of rows; return zeros: they share no residual scale."""
+        """Write the codes of rows; return zeros, as there is no residual scale."""
         U = project_rows(x, self.components, workspace)
         out[:] = self.activation.value(U, self.bias)[0]
         return np.zeros(len(U), U.dtype), None

@@ -1,6 +1,6 @@
-"""How the penalty of a unit, and other parameters of an activation, are learnt.
+"""Transforms by which the parameters of an activation are learnt.
 
-Each is learnt as a real number without bounds ("raw"), and mapped to allowed values.
+Each is learnt as an unbounded real number ("raw"), and mapped to allowed values.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from scipy.special import expit, logit
 
 
 class Parameter(NamedTuple):
-    """How a parameter is learnt.
+    """Transform of a parameter, and its properties.
 
     Attributes
     ----------
     from_raw : callable, (raw) -> value
-        From any real number to an allowed value.
+        Maps any real number to an allowed value.
     to_raw : callable, (value) -> raw
-        The inverse of ``from_raw``.
+        Inverse of ``from_raw``.
     slope : callable, (value) -> derivative of ``from_raw``
         Derivative, as a function of the value.
     start : float or None
-        First value; None is that of the penalty.
+        Initial value; None is that of the penalty.
     shared : bool
-        Whether all units share one, which is learnt wherever it exists.
+        Whether all units share one value, which is always learnt.
     has_unit : bool
         Whether it has the unit of the data.
     """
@@ -48,9 +48,9 @@ PENALTY = Parameter(
     lambda raw: _inside(expit(raw)), lambda x: logit(_inside(x)), lambda x: x * (1 - x)
 )
 OFFSET = Parameter(lambda raw: raw, lambda x: x, lambda x: 1.0, has_unit=True)
-FACTOR = Parameter(np.exp, np.log, lambda x: x)  # on noise alone: NeLU's threshold
+FACTOR = Parameter(np.exp, np.log, lambda x: x)  # starts as NeLU on noise alone
 STEP = FACTOR._replace(start=1.0, shared=True, has_unit=True)
 MOMENTUM = OFFSET._replace(start=0.5, shared=True, has_unit=False)
 
-# Beside "alpha", which is a penalty or an offset, as the activation says.
+# All but "alpha", which is a penalty or an offset, depending on the activation.
 PARAMETERS = MappingProxyType({"kappa": FACTOR, "step": STEP, "momentum": MOMENTUM})

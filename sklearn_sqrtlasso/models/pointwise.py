@@ -1,7 +1,7 @@
 """Pointwise activations of a layer with a bias: functions of ``u + b``.
 
-To add one, write its value and its slope and name them in a row of ``POINTWISE``.
-Constraints of both autoencoders, tests and documentation are made from the row.
+To add one, write its value and slope and add a record with them to ``POINTWISE``.
+Constraints of both autoencoders, tests and documentation use the record.
 """
 
 from collections.abc import Callable
@@ -13,37 +13,36 @@ from scipy.special import expit, logit
 
 from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid
 
-HELU_WIDTH = 0.05  # as published; below its threshold, a unit still learns this far
-SIGN_WIDTH = 0.1  # of the tanh that lends its slope to the sign
+HELU_WIDTH = 0.05  # as published: distance below its threshold where a unit learns
+SIGN_WIDTH = 0.1  # of the tanh whose slope is the surrogate gradient of the sign
 
 
 class Pointwise(NamedTuple):
-    """A function of ``u + b``, entry by entry, and its transposed derivative.
+    """Elementwise function of ``u + b``, and its pull-back.
 
     Attributes
     ----------
     value : callable, (U, b) -> (Z, memory)
-        Codes of rows with a bias, and what ``pull_back`` needs.
+        Codes of rows with a bias, and values that ``pull_back`` needs.
     pull_back : callable, (Z, memory, G) -> (H, by_b)
         Gradients with respect to U and b, given that with respect to Z.
     summary : str
-        What it computes, for the documentation.
+        Description for the documentation.
     scales : bool
-        Whether codes have the unit of U, else they are pure numbers.
+        Whether codes have the unit of U; otherwise they are pure numbers.
     surrogate : bool
-        Whether ``pull_back`` is not the derivative.
+        Whether ``pull_back`` uses a surrogate of the derivative.
     is_step : bool
-        Whether it is constant but for jumps: no layer before it can be fitted to rows.
+        Whether it is piecewise constant, and so not suitable for the decoder.
     inverse : callable, (z) -> u, or None
-        The inverse function, where there is one in closed form.
+        Inverse function, if it has a closed form.
     curvature : float
-        Bound of the second derivative of a function whose values are positive: the
-        penalty of its codes is smooth then, and has an exact proximal map. Infinite
-        where there is none.
+        Bound on the second derivative of a positive function, whose penalty is smooth
+        and has an exact proximal map; infinite for other functions.
     with_width : callable, (width) -> Pointwise, or None
-        The same with another width, where it has one.
+        Constructor for another width, if the function has a width.
     default_width : float or None
-        The width unless it is given.
+        Default width.
     """
 
     value: Callable
@@ -61,14 +60,14 @@ class Pointwise(NamedTuple):
 def pointwise(
     value, slope, summary, *, scales=True, surrogate=False, is_step=False, inverse=None
 ):
-    """Return a pointwise activation from plain functions of an array.
+    """Return a pointwise activation made from functions of one array.
 
     Parameters
     ----------
     value : callable, (V) -> Z
-        The function, of ``V = U + b``.
+        Function of ``V = U + b``.
     slope : callable, (V, Z) -> derivative
-        Its derivative, or what stands for it.
+        Its derivative, or a surrogate.
     summary, scales, surrogate, is_step, inverse
         Fields of ``Pointwise``.
 
@@ -106,22 +105,22 @@ def _relu(V):
 
 
 def helu(width):
-    """Return ``max(v, 0)`` that learns where ``v > -width``.
+    """Return ``max(v, 0)`` with the surrogate slope 1 where ``v > -width``.
 
     Parameters
     ----------
     width : float
-        In units of u, at least 0; 0.05 as published.
+        Width in units of u, at least 0; 0.05 as published.
 
     Returns
     -------
     activation : Pointwise
-        The codes are those of "relu".
+        Activation with the codes of "relu".
     """
     activation = pointwise(
         _relu,
         lambda V, Z: -width < V,
-        "relu that learns as if active down to a width below its threshold",
+        "relu with the gradient of an active unit down to a width below its threshold",
         surrogate=True,
     )
     return activation._replace(with_width=helu, default_width=HELU_WIDTH)
@@ -138,7 +137,7 @@ def smoothstep(width):
     Returns
     -------
     activation : Pointwise
-        Pure numbers in [0, 1]; one half at ``width / 2``.
+        Activation with values in [0, 1], pure numbers; one half at ``width / 2``.
     """
 
     def value(V):
@@ -162,7 +161,7 @@ def _slope_of_sigmoid(V, Z):
 
 
 def _sign(V):
-    return np.where(V >= 0, 1, -1).astype(V.dtype)  # a bit, so 0 has a sign too
+    return np.where(V >= 0, 1, -1).astype(V.dtype)  # two values: 1 at 0
 
 
 POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
@@ -189,7 +188,7 @@ POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
         "sign": pointwise(
             _sign,
             lambda V, Z: 1 - np.tanh(V / SIGN_WIDTH) ** 2,
-            ":math:`\\pm 1`, which learns by the slope of :math:`\\tanh(v/0.1)`",
+            ":math:`\\pm 1`, with the gradient of :math:`\\tanh(v/0.1)`",
             scales=False,
             surrogate=True,
             is_step=True,
@@ -200,7 +199,7 @@ POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
 BITS = pointwise(
     _bit,
     _slope_of_sigmoid,
-    "0 or 1, which learns by the slope of the sigmoid",
+    "0 or 1, with the gradient of the sigmoid",
     scales=False,
     surrogate=True,
     is_step=True,

@@ -1,4 +1,4 @@
-r"""The relative duality gap of codes by square-root-lasso shrinkage.
+r"""Relative duality gap of codes by square-root-lasso shrinkage.
 
 The shrinkage problem of a group of m rows ``u_b``, and its dual ::
 
@@ -7,10 +7,10 @@ The shrinkage problem of a group of m rows ``u_b``, and its dual ::
 
 over ``||(theta, theta_0)|| <= 1 / sqrt(m)`` and ``|theta_bi| <= alpha_i / m`` (only
 from above for nonnegative codes). Three dual points are scaled into that set, and the
-one that certifies most counts: the residual; ``alpha_i sign(z_bi)`` at the active
-entries, which optimality demands and which is exact where the residual is lost in
-rounding; and both, each where it is known best. All that is needed of a row is a few
-sums and maxima, so rows can be seen block by block and groups may be of any length.
+one of largest value is used: the residual; ``alpha_i sign(z_bi)`` at the active
+entries, which is the optimality condition and exact where the residual is lost in
+rounding; and a combination, each where it is more accurate. Only a few sums and maxima
+of each row are needed, so rows are processed in blocks and groups may have any length.
 """
 
 import numpy as np
@@ -19,23 +19,23 @@ from sklearn_sqrtlasso.rows.blocks import RowGroups, ungrouped
 from sklearn_sqrtlasso.rows.encode import map_encoded
 from sklearn_sqrtlasso.rows.linalg import unit_near
 
-# What is kept of a row, of order 0, 1 and 2 in the unit of the row.
+# Terms kept for each row, of order 0, 1 and 2 in the unit of scaling of the row.
 PURE = ("signs_signs", "signs_reach")
 LINEAR = ("penalty", "signs_u", "residual_reach", "inactive_reach")
 SQUARE = ("u_u", "outside", "residual", "inactive", "residual_u", "inactive_u")
 
 
 def row_terms(U, Z, alpha, outside, positive):
-    """Return the unit of each row, and its terms in that unit.
+    """Return the unit of scaling of each row, and its terms in that unit.
 
     Parameters
     ----------
     U, Z : ndarray of shape (n_rows, n_components)
-        What was shrunk, and its codes, in double precision.
+        Coefficients before shrinkage, and codes, in double precision.
     alpha : ndarray of shape (n_components,)
         Penalty of each unit.
     outside : ndarray of shape (n_rows,)
-        Norm outside the span, of each row.
+        Norm of each row outside the span.
     positive : bool
         Whether codes are nonnegative.
 
@@ -138,16 +138,16 @@ def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
     Parameters
     ----------
     U, Z : ndarray of shape (n_samples, n_components)
-        What was shrunk, and its codes.
+        Coefficients before shrinkage, and codes.
     alpha : float or ndarray of shape (n_components,)
-        Penalty, pure numbers.
+        Penalty, a pure number.
     outside : ndarray of shape (n_samples,), default=None
         Norm of each row outside the span, in units of ``U``; None is zero.
     positive : bool, default=False
         Whether codes are nonnegative.
     groups : RowGroups, default=None
         Rows that share a residual scale, as ``rows.blocks.groups_of_labels`` returns
-        them; None lets every row stand alone.
+        them; None puts each row into its own group.
 
     Returns
     -------
@@ -163,23 +163,23 @@ def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
 
 
 def gaps_of_rows(X, encoder, groups: RowGroups, *, n_jobs=None):
-    """Encode rows, and return the relative duality gap of each row's group.
+    """Encode rows, and return the relative duality gap of the group of each row.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     encoder : PoolingEncoder
-        One whose codes are to minimise the shrinkage problem.
+        Encoder whose codes should minimise the shrinkage problem.
     groups : RowGroups
         Rows that share a residual scale.
     n_jobs : int, default=None
-        Threads, in the sense of joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
     gap : ndarray of shape (n_samples,)
-        Equal in the rows of a group.
+        Gaps, equal within a group.
     """
     alpha = np.asarray(encoder.alpha, np.float64)
     unit, terms = np.empty(X.shape[0]), {}

@@ -1,4 +1,4 @@
-"""The proximal map of the penalty of sigmoid codes, as a function of the encoder."""
+"""Proximal map of the penalty of sigmoid codes, as a function of the encoder."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ MOST_PASSES = 160  # of that rate, down to a rounding
 
 
 def largest_exact_step(objective: Objective):
-    r"""Return the step up to which the fixed point is that of a contraction.
+    r"""Return the largest step for which the fixed-point iteration is a contraction.
 
     The slope of :math:`\sigma'` is at most :math:`1/(6\sqrt3)`, so that of
     :math:`\nabla g` is at most :math:`\|[X, 1]\|_2^2 / (6 \sqrt 3 N)`.
@@ -18,12 +18,12 @@ def largest_exact_step(objective: Objective):
     Parameters
     ----------
     objective : Objective
-        Holds rows and model.
+        Objective with the rows and the model.
 
     Returns
     -------
     step : float
-        Infinite without a penalty.
+        Step length; infinite if the penalty is zero.
     """
 
     def moment(rows):
@@ -49,14 +49,15 @@ def exact_prox(objective: Objective, largest):
     Parameters
     ----------
     objective : Objective
-        Holds rows and model.
+        Objective with the rows and the model.
     largest : float
         As ``largest_exact_step`` returns it.
 
     Returns
     -------
     prox : callable, (theta, step) -> theta
-        Exact up to rounding; a longer step leads to infinity, so that it is refused.
+        Proximal map, exact up to rounding; infinite for a longer step, which the inner
+        method then rejects.
     """
     model = objective.model
     by_code = model.penalty / objective.n_rows

@@ -1,4 +1,4 @@
-"""Tight frames: an encoder whose codes are exact, and the noise level it finds."""
+"""Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class TightFrame(PoolingEncoder):
     components : ndarray of shape (n_components, n_features)
         W, with ``W'W = I`` or, if it has fewer rows than columns, ``WW' = I``.
     alpha : ndarray of shape (n_components,)
-        Penalty of each unit, pure numbers, in the dtype of ``components``.
+        Penalty of each unit, a pure number, in the dtype of ``components``.
     positive : bool
         Whether codes are nonnegative.
     """
@@ -29,19 +29,19 @@ class TightFrame(PoolingEncoder):
     positive: bool
 
     def project(self, x, out=None):
-        """Return the coefficients of rows, and the norm outside the span of W.
+        """Return the coefficients of rows, and their norm outside the span of W.
 
         Parameters
         ----------
         x : ndarray or sparse matrix of shape (n_rows, n_features)
             Rows.
         out : ndarray of shape (n_rows, n_components), default=None
-            Where U may be written.
+            Buffer that may be used for U.
 
         Returns
         -------
         U : ndarray of shape (n_rows, n_components)
-            ``x W'``: what is shrunk.
+            Coefficients ``x W'``, not yet shrunk.
         outside : ndarray of shape (n_rows,)
             ``||x - W'W x||``; zero if W has at least as many rows as columns.
         """
@@ -52,24 +52,24 @@ class TightFrame(PoolingEncoder):
         return U, row_norms(np.asarray(x - U @ W))
 
     def encode(self, x, groups, workspace, out):
-        """Write the codes of whole groups; return the scale of each row's group."""
+        """Write the codes of whole groups; return the residual scale of each row."""
         U, outside = self.project(x, workspace)
         scale = np.empty(len(U), U.dtype)
         shrink_groups(U, outside, self.alpha, self.positive, groups, out, scale)
         return scale, None
 
     def shrink_at_scale(self, U, outside, t, out):
-        """Write the codes of a part of a group whose residual scale is t."""
+        """Write the codes of part of a group with residual scale t."""
         shrink_group(U, outside, self.alpha, self.positive, t, 1.0, 0, len(U), out)
 
 
 def nearest_tight_frame(A):
-    """Return the tight frame that is nearest to a matrix: its polar factor.
+    """Return the tight frame nearest to a matrix: its polar factor.
 
     Parameters
     ----------
     A : ndarray of shape (n_components, n_features)
-        A matrix with the singular value decomposition ``L S R'``.
+        Matrix with singular value decomposition ``L S R'``.
 
     Returns
     -------
@@ -88,12 +88,12 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     X, groups, n_jobs
         As for ``map_encoded``.
     frame : TightFrame
-        With one penalty for all units.
+        Frame with equal penalties of all units.
 
     Returns
     -------
     sigma : ndarray of shape (n_samples,)
-        Equal in the rows of a group, in units of X.
+        Standard deviations in units of X, equal within a group.
     """
     energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
     alpha = np.asarray(frame.alpha, dtype=np.float64)

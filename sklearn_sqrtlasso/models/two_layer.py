@@ -1,4 +1,4 @@
-"""The two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
+"""Two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
 
 import math
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ import numpy as np
 from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.decoders import Decoder
 
-SHARE_ROWS = 512  # of a batch go to a thread: sums must not depend on their number
-MIN_SHARE_ROWS = 64  # half of a batch, from which on it is cut in two
+SHARE_ROWS = 512  # rows of a share, for any number of threads: sums are the same
+MIN_SHARE_ROWS = 64  # a batch of at least twice as many rows is split
 
 
 class TwoLayer(NamedTuple):
-    """What is fixed before learning.
+    """Fixed properties of the model.
 
     Attributes
     ----------
@@ -25,12 +25,12 @@ class TwoLayer(NamedTuple):
     activation : Activation
         Map from ``X W'`` to codes.
     decoder : Decoder
-        Where the atoms come from.
+        Source of the atoms.
     positive : bool
         Whether codes are nonnegative.
     sizes : mapping
-        Name of each parameter of the activation -> 0 if it is held, 1 if there is one
-        for all units, else n_components.
+        Name of each parameter of the activation -> 0 if it is fixed, 1 if all units
+        share one value, else n_components.
     """
 
     shape: tuple[int, int]
@@ -41,7 +41,7 @@ class TwoLayer(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The values of all parameters.
+    """Values of all parameters.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Layers(NamedTuple):
     V : ndarray of shape (n_components, n_features)
         Atoms of the decoder.
     p : dict of str to ndarray
-        Parameters of the activation: (n_components,), or (1,) for those of a step.
+        Parameters of the activation, of shape (n_components,), or (1,) if shared.
     """
 
     W: np.ndarray
@@ -59,18 +59,18 @@ class Layers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows to learn from, and what they should become.
+    """A batch of training data.
 
     Attributes
     ----------
     X : ndarray of shape (n_rows, n_features)
         Input.
     target : ndarray of shape (n_rows, n_features) or (n_rows, n_components)
-        Wanted reconstructions, or wanted codes.
+        Target reconstructions, or target codes.
     groups : ndarray of shape (n_groups + 1,)
-        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+        Group g consists of the rows from ``groups[g]`` to ``groups[g + 1]``.
     weight : ndarray of shape (n_rows,)
-        Weight of each row's squared error.
+        Weight of the squared error of each row.
     coded : bool
         Whether ``target`` holds codes.
     """
@@ -83,7 +83,7 @@ class Batch(NamedTuple):
 
 
 def shapes(model: TwoLayer):
-    """Return the shapes of all learnt parameters, in their order in one flat array.
+    """Return the shapes of all learnt parameters, in their order in the flat array.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def shapes(model: TwoLayer):
     Returns
     -------
     shapes : dict of str to tuple of int
-        Shape by name.
+        Shapes, keyed by name.
     """
     weights = {"W": model.shape, "V": model.shape}
     if not model.decoder.free:
@@ -109,12 +109,12 @@ def views(model: TwoLayer, flat):
     model : TwoLayer
         The model.
     flat : ndarray
-        All of them, one after the other.
+        Learnt parameters, concatenated.
 
     Returns
     -------
     views : dict of str to ndarray
-        View by name.
+        Views, keyed by name.
     """
     found, start = {}, 0
     for name, shape in shapes(model).items():
@@ -137,7 +137,7 @@ def flatten(model: TwoLayer, layers: Layers):
     Returns
     -------
     flat : ndarray
-        Those that are learnt, in the dtype of ``layers.W``.
+        Learnt parameters, in the dtype of ``layers.W``.
     """
     values = {"W": layers.W, "V": layers.V}
     for name, size in model.sizes.items():
@@ -158,12 +158,12 @@ def unflatten(model: TwoLayer, flat, held: Layers):
     flat : ndarray
         As ``flatten`` returns it.
     held : Layers
-        Holds what is not learnt.
+        Values of the parameters that are not learnt.
 
     Returns
     -------
     layers : Layers
-        Weights are views of ``flat``.
+        Values of all parameters; weights are views of ``flat``.
     """
     found, p = views(model, flat), {}
     for name, value in held.p.items():
@@ -190,19 +190,19 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, pmap=ma
     flat : ndarray
         Learnt parameters, as ``flatten`` returns them.
     held : Layers
-        Holds the parameters that are not learnt.
+        Values of the parameters that are not learnt.
     batch : Batch
         Rows.
     pmap : callable, (function, items) -> iterable of results in order
-        Runs the shares of the batch: ``map``, or ``thread_map``. Neither
-        loss nor gradient depend on it.
+        ``map``, or ``thread_map``, applied to shares of the batch. Loss and gradient
+        do not depend on it.
 
     Returns
     -------
     loss : float
         Mean loss.
     gradient : ndarray
-        Of the shape of ``flat``.
+        Gradient, of the shape of ``flat``.
     """
     layers = unflatten(model, flat, held)
     parts = pmap(partial(_share_gradient, model, layers, len(batch.X)), _shares(batch))
@@ -222,7 +222,7 @@ def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, pmap=ma
 
 
 def _shares(batch):
-    """Cut a batch, between groups, into shares of about as many rows."""
+    """Split a batch between groups into shares of about equal numbers of rows."""
     starts, n_rows = batch.groups, len(batch.X)
     if n_rows < 2 * MIN_SHARE_ROWS:
         return [batch]
@@ -261,31 +261,31 @@ def _share_gradient(model, layers, n_rows, share):
 
 
 def _total(parts):
-    """Add numbers, arrays or dicts of arrays, in their order."""
+    """Sum numbers, arrays or dicts of arrays, in their order."""
     if isinstance(parts[0], dict):
         return {name: _total([part[name] for part in parts]) for name in parts[0]}
     return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
 
 
 def rescale_layers(layers: Layers, activation: Activation, unit):
-    """Return layers for rows of another unit: ``unit`` old units make a new one.
+    """Return layers for rows multiplied by ``unit``.
 
-    A map of rows that scales with them is made of pure numbers, but for thresholds and
-    steps in units of the data. Where codes are pure numbers, the weights carry units.
+    If codes scale with rows, parameters are pure numbers, except thresholds and steps
+    in units of the data. If codes are pure numbers, weights have units.
 
     Parameters
     ----------
     layers : Layers
-        Values that suit rows ``X``.
+        Parameters for rows ``X``.
     activation : Activation
-        The activation they belong to.
+        Activation of the layers.
     unit : float
-        Positive number.
+        Positive factor.
 
     Returns
     -------
     layers : Layers
-        Values that do the same to rows ``X * unit``, in units of them.
+        Equivalent parameters for rows ``X * unit``, in units of these rows.
     """
     W, V, p = layers
     if not activation.scales:
