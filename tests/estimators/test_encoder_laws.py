@@ -47,7 +47,6 @@ from tests.estimators.encoders import (
 
 PLAIN = (np.ndarray, int, float, bool, str, type(None))
 SECONDS = {"time_curve_"}  # the only attribute that is not repeated by a fit
-NAMES = [f"sensor{j}" for j in range(N_FEATURES)]
 
 
 def names_where(fact):
@@ -107,8 +106,7 @@ def assert_learnt_the_same(one, two):
 # Threads and seeds
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
+def use_small_blocks(monkeypatch):
     """Let the few rows of a test be many blocks."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 2**12)
     monkeypatch.setattr(atoms, "FEWEST_ROWS", 8)
@@ -116,8 +114,9 @@ def small_blocks(monkeypatch):
 
 
 @each_way
-def test_threads_change_no_bit(name, given, small_blocks):
+def test_threads_change_no_bit(name, given, monkeypatch):
     X = make_rows()
+    use_small_blocks(monkeypatch)
     one, two = (new(name, n_jobs=n).fit(X, **given) for n in (1, 2))
     assert_learnt_the_same(one, two)
     for method in ("transform", "reconstruct", "noise_scale", "score"):
@@ -126,19 +125,11 @@ def test_threads_change_no_bit(name, given, small_blocks):
 
 
 @each_way
-def test_blocks_hardly_change_codes(name, given, small_blocks):
-    assert_allclose(
-        dense(fitted(name).transform(make_rows(), **given)),
-        dense(codes_in_large_blocks(name, **given)),
-        **ROUNDING,
-    )
-
-
-def codes_in_large_blocks(name, **given):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK_BYTES", 2**20)
-        patch.setattr(atoms, "MOST_ROWS", 512)
-        return fitted(name).transform(make_rows(), **given)
+def test_the_size_of_blocks_hardly_changes_codes(name, given, monkeypatch):
+    X, coder = make_rows(), fitted(name)
+    Z = dense(coder.transform(X, **given))
+    use_small_blocks(monkeypatch)
+    assert_allclose(dense(coder.transform(X, **given)), Z, **ROUNDING)
 
 
 @each
@@ -300,25 +291,26 @@ def test_groups_matter_where_the_encoder_pools_them_only(name):
 
 
 @each_way_of(HOMOGENEOUS)
-@pytest.mark.parametrize("exponent", [-400, -1, 1, 37, 400])
-def test_a_power_of_two_scales_all_exactly(name, given, exponent):
-    X, c, coder = make_rows(), 2.0**exponent, fitted(name)
+def test_a_power_of_two_scales_all_exactly(name, given):
+    X, coder = make_rows(), fitted(name)
     for method in ("transform", "reconstruct", "noise_scale"):
         ours = dense(getattr(coder, method)(X, **given))
-        assert_array_equal(dense(getattr(coder, method)(c * X, **given)), c * ours)
+        for c in 2.0 ** np.array([-400, -1, 1, 37, 400]):
+            assert_array_equal(dense(getattr(coder, method)(c * X, **given)), c * ours)
 
 
 @each_way_of(HOMOGENEOUS)
-@pytest.mark.parametrize("c", [1e-150, 1e-9, 0.37, 10.0, 1e150])
-def test_scaling_rows_scales_their_codes(name, given, c):
+def test_scaling_rows_scales_their_codes(name, given):
     X, coder = make_rows(), fitted(name)
-    Z, by_c = coder.transform(X, **given), coder.transform(c * X, **given)
-    # c * X is rounded, and 1 / (1 - k alpha^2) enlarges that
-    assert_allclose(dense(by_c) / c, dense(Z), rtol=1e-9, atol=1e-9)
+    Z = dense(coder.transform(X, **given))
+    for c in (1e-150, 1e-9, 0.37, 10.0, 1e150):
+        by_c = dense(coder.transform(c * X, **given)) / c
+        # c * X is rounded, and 1 / (1 - k alpha^2) enlarges that
+        assert_allclose(by_c, Z, rtol=1e-9, atol=1e-9)
 
 
 @each_of(names_where(learns_the_same_in_any_unit))
-@pytest.mark.parametrize("exponent", [-400, 400])
+@pytest.mark.parametrize("exponent", [-500, 500])
 def test_the_unit_of_the_rows_does_not_change_what_is_learnt(name, exponent):
     X, c, ours = make_rows(), 2.0**exponent, fitted(name)
     other = new(name).fit(c * X)
@@ -381,8 +373,12 @@ def fixed(X):
     return X
 
 
+def names_of(X):
+    return [f"sensor{j}" for j in range(X.shape[1])]
+
+
 def table(X):
-    return pa.table(dict(zip(NAMES, X.T, strict=True)))
+    return pa.table(dict(zip(names_of(X), X.T, strict=True)))
 
 
 SPARSE = {
@@ -402,43 +398,43 @@ ARRAYS = {
     "read-only": fixed,
 }
 FRAMES = {
-    "pandas": lambda X: pd.DataFrame(X, columns=NAMES, index=range(7, 7 + len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=NAMES),
+    "pandas": lambda X: pd.DataFrame(X, range(7, 7 + len(X)), names_of(X)),
+    "polars": lambda X: pl.DataFrame(X, schema=names_of(X)),
     "pyarrow": table,
 }
 METHODS = ["transform", "reconstruct", "noise_scale", "score"]
 
 
 @each
-@pytest.mark.parametrize("container", (ARRAYS | FRAMES).values(), ids=ARRAYS | FRAMES)
-def test_the_container_of_rows_does_not_matter(name, container):
-    X, ours = container(make_rows()), fitted(name)
-    again = new(name).fit(X)
-    for method in METHODS:
-        expected = dense(getattr(ours, method)(make_rows()))
-        assert_array_equal(dense(getattr(again, method)(X)), expected)
+def test_the_container_of_rows_does_not_matter(name):
+    ours = fitted(name)
+    for container in (ARRAYS | FRAMES).values():
+        X = container(make_rows())
+        again = new(name).fit(X)
+        for method in METHODS:
+            expected = dense(getattr(ours, method)(make_rows()))
+            assert_array_equal(dense(getattr(again, method)(X)), expected)
 
 
 @each_way
-@pytest.mark.parametrize("container", SPARSE.values(), ids=SPARSE)
-def test_sparse_rows_are_coded_like_dense_ones(name, given, container):
+def test_sparse_rows_are_coded_like_dense_ones(name, given):
     X, coder = sparse_rows(), fitted(name)
-    rows = container(X)
     for method in METHODS:
-        ours = dense(getattr(coder, method)(rows, **given))
         expected = dense(getattr(coder, method)(X, **given))
-        assert_allclose(ours, expected, **ROUNDING)
+        for container in SPARSE.values():
+            ours = dense(getattr(coder, method)(container(X), **given))
+            assert_allclose(ours, expected, **ROUNDING)
 
 
 @each
-@pytest.mark.parametrize("container", SPARSE.values(), ids=SPARSE)
+@pytest.mark.parametrize("container", [sp.csr_array, unsorted], ids=["csr", "unsorted"])
 def test_sparse_rows_are_learnt_like_dense_ones(name, container):
     X = sparse_rows()
     ours, expected = new(name).fit(container(X)), new(name).fit(X)
     # products of other shapes are summed in another order, and learning enlarges that
     assert_allclose(ours.components_, expected.components_, rtol=1e-9, atol=1e-9)
-    restored = expected.reconstruct(X)
-    assert_allclose(ours.reconstruct(container(X)), restored, rtol=1e-9, atol=1e-9)
+    restored = expected.reconstruct(X)  # 1 / (1 - k alpha^2) enlarges it once more
+    assert_allclose(ours.reconstruct(container(X)), restored, rtol=1e-7, atol=1e-7)
 
 
 @each
@@ -452,27 +448,21 @@ def test_memory_mapped_rows_are_enough(name, tmp_path):
 
 
 @each
-@pytest.mark.parametrize("dtype", ["i4", "u1", "?", "f2", ">f8"])
-def test_other_numbers_are_coded_as_floats(name, dtype):
-    X = np.rint(np.abs(make_rows())).astype(dtype)
-    Z = dense(new(name).fit_transform(X))
-    assert Z.dtype.kind == "f"
-    assert_array_equal(Z, dense(new(name).fit_transform(X.astype(Z.dtype))))
+def test_other_numbers_are_coded_as_floats(name):
+    for dtype in ("i4", "u1", "?", "f2", ">f8"):
+        X = np.rint(np.abs(make_rows())).astype(dtype)
+        Z = dense(new(name).fit_transform(X))
+        assert Z.dtype.kind == "f"
+        assert_array_equal(Z, dense(new(name).fit_transform(X.astype(Z.dtype))))
 
 
 @each
-@pytest.mark.parametrize(
-    "container", [*FRAMES.values(), *SPARSE.values()], ids=[*FRAMES, *SPARSE]
-)
-def test_codes_are_decoded_from_any_container(name, container):
+def test_codes_are_decoded_from_any_container(name):
     coder = fitted(name)
-    Z = np.resize(make_rows(), (5, N_FEATURES))[:, : len(coder.components_)]
-    if container in FRAMES.values() and Z.shape[1] != N_FEATURES:
-        container = pd.DataFrame
-    Z = np.tile(Z, 3)[:, : len(coder.components_)]
-    container = pd.DataFrame if Z.shape[1] != N_FEATURES else container
+    Z = make_rows(n_features=len(coder.components_))
     expected = coder.inverse_transform(Z)
-    assert_allclose(coder.inverse_transform(container(Z)), expected, **ROUNDING)
+    for container in (ARRAYS | FRAMES | SPARSE).values():
+        assert_allclose(coder.inverse_transform(container(Z)), expected, **ROUNDING)
 
 
 # Rows with little in them
@@ -482,15 +472,15 @@ def test_codes_are_decoded_from_any_container(name, container):
 @pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
 def test_degenerate_rows_are_fitted_and_coded(name, X):
     coder = new(name)
-    if getattr(coder, "early_stopping", False) and len(X) < 6:
+    if np.any(getattr(coder, "noise_std", 0)):  # it has the unit of the rows
+        coder.set_params(noise_std=0.1 * np.abs(X).max())
+    if getattr(coder, "early_stopping", False) and len(X) < 6:  # none to hold out
         with pytest.raises(ValueError, match="validation_fraction"):
             coder.fit(X)
         return
     for fit in (coder.fit, coder.partial_fit):
         fit(X)
-        for given in GROUPINGS.values() if is_grouped(coder) else [{}]:
-            if "scattered" in str(given):
-                continue
+        for given in ({}, {"groups": "all"}) if is_grouped(coder) else [{}]:
             for method in METHODS:
                 assert np.isfinite(dense(getattr(coder, method)(X, **given))).all()
 
@@ -509,18 +499,18 @@ def test_codes_are_named_after_the_class(name):
 def test_names_of_features_are_remembered_and_checked(name):
     X = FRAMES["pandas"](make_rows())
     coder = new(name).fit(X)
-    assert list(coder.feature_names_in_) == NAMES
+    assert list(coder.feature_names_in_) == list(X.columns)
     with pytest.raises(ValueError, match="feature names should match"):
-        coder.transform(X[NAMES[::-1]])
+        coder.transform(X[X.columns[::-1]])
 
 
 @each
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_frames_have_the_names_that_scikit_learn_sees(name, frame):
-    X = frame(make_rows())
-    ours, theirs = new(name).fit(X), StandardScaler().fit(X)
-    names = getattr(theirs, "feature_names_in_", None)
-    assert_array_equal(getattr(ours, "feature_names_in_", None), names)
+def test_frames_have_the_names_that_scikit_learn_sees(name):
+    for frame in FRAMES.values():
+        X = frame(make_rows())
+        ours, theirs = new(name).fit(X), StandardScaler().fit(X)
+        names = getattr(theirs, "feature_names_in_", None)
+        assert_array_equal(getattr(ours, "feature_names_in_", None), names)
 
 
 @each
@@ -634,9 +624,10 @@ def test_bad_rows_leave_the_encoder_as_it_was(name, method):
 @each
 @pytest.mark.parametrize("method", LEARN)
 def test_bad_parameters_are_named_and_leave_the_encoder_as_it_was(name, method):
-    for parameter in new(name).get_params():
+    coders = [new(name)] if method == "partial_fit" else [new(name), fitted(name)]
+    for parameter in new(name).get_params():  # validated once in a stream of batches
         message = f"'{parameter}' parameter of {type(ENCODERS[name]).__name__} must be"
-        for coder in (new(name), fitted(name)):
+        for coder in map(copy.deepcopy, coders):
             coder.set_params(**{parameter: object()})
             assert_fails_without_a_trace(coder, method, make_rows(), message)
 
