@@ -1,4 +1,6 @@
-"""Rows, groups and coders that the tests of the estimators share."""
+"""Rows, groups and helpers that the tests of the estimators share."""
+
+import copy
 
 import numpy as np
 import pytest
@@ -9,14 +11,6 @@ from tests import sized
 
 N_ROWS = sized(200, 40)
 SCATTERED = np.arange(N_ROWS) % 7
-SELECTORS = {
-    "default": SqrtLassoTransform(),
-    "positive": SqrtLassoTransform(alpha=0.4, positive=True),
-    "sparse": SqrtLassoTransform(alpha=0.4, sparse_output=True),
-    "over": SqrtLassoTransform(25, init="random", random_state=0, alpha=0.35, tol=1e-3),
-    "under": SqrtLassoTransform(5, alpha=0.4),
-    "kept": SqrtLassoTransform(init="dct", max_iter=0, alpha=0.4),
-}
 # Products of other shapes are summed in another order: some roundings of entries to 15.
 ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -50,6 +44,22 @@ def same(before, after):
     return before.keys() == after.keys() and all(
         before[name] is after[name] for name in before
     )
+
+
+def learnt(coder):
+    """Return the learnt attributes that a fit repeats: all but seconds."""
+    names = [name for name in vars(coder) if name.endswith("_")]
+    return {name: getattr(coder, name) for name in names if name != "time_curve_"}
+
+
+def assert_fails_without_a_trace(coder, method, X, message):
+    """Assert that a method says why it fails, and changes no attribute."""
+    before = dict(vars(coder))
+    kept = copy.deepcopy(learnt(coder))
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        getattr(coder, method)(X)
+    assert same(before, vars(coder))
+    np.testing.assert_equal(learnt(coder), kept)  # nor is anything changed in place
 
 
 DEGENERATE = {

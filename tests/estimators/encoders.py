@@ -141,6 +141,11 @@ def learns_the_same_in_any_unit(coder):
     return is_homogeneous(coder) and not np.any(getattr(coder, "noise_std", 0))
 
 
+def is_frame_of_noise(coder):
+    """Return whether a frame is learnt that codes most of the rows by zero."""
+    return isinstance(coder, SqrtLassoTransform) and coder.alpha == "pivotal"
+
+
 def is_certified(coder):
     """Return whether codes minimise something that has a gap, as the records say."""
     if isinstance(coder, RelaxedSparseCoder):

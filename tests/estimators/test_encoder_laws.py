@@ -29,7 +29,9 @@ from tests.estimators.common import (
     ROUNDING,
     SCATTERED,
     Listener,
+    assert_fails_without_a_trace,
     dense,
+    learnt,
     make_rows,
     same,
 )
@@ -38,6 +40,7 @@ from tests.estimators.encoders import (
     FAMILIES,
     N_FEATURES,
     is_certified,
+    is_frame_of_noise,
     is_given_atoms,
     is_grouped,
     is_homogeneous,
@@ -46,7 +49,6 @@ from tests.estimators.encoders import (
 )
 
 PLAIN = (np.ndarray, int, float, bool, str, type(None))
-SECONDS = {"time_curve_"}  # the only attribute that is not repeated by a fit
 
 
 def names_where(fact):
@@ -89,14 +91,6 @@ def fitted(name):
 
 def sparse_rows():
     return np.where(np.abs(make_rows()) < 1.5, 0, make_rows())
-
-
-def learnt(coder):
-    return {
-        name: value
-        for name, value in vars(coder).items()
-        if name.endswith("_") and name not in SECONDS
-    }
 
 
 def assert_learnt_the_same(one, two):
@@ -145,6 +139,8 @@ def test_a_fit_changes_neither_parameters_nor_rows(name):
     Z = coder.fit(X).transform(X)
     coder.inverse_transform(Z)
     coder.reconstruct(X), coder.noise_scale(X), coder.score(X), coder.report(X)
+    if name in LEARNING:
+        coder.partial_fit(X)
     assert all(coder.get_params()[key] is value for key, value in before.items())
     assert_array_equal(X, make_rows())
 
@@ -361,7 +357,8 @@ def unsorted(X):
 def with_indices(dtype):
     def container(X):
         rows = sp.csr_array(X)
-        rows.indices, rows.indptr = rows.indices.astype(dtype), rows.indptr.astype(dtype)
+        rows.indices = rows.indices.astype(dtype)
+        rows.indptr = rows.indptr.astype(dtype)
         return rows
 
     return container
@@ -431,10 +428,12 @@ def test_sparse_rows_are_coded_like_dense_ones(name, given):
 def test_sparse_rows_are_learnt_like_dense_ones(name, container):
     X = sparse_rows()
     ours, expected = new(name).fit(container(X)), new(name).fit(X)
-    # products of other shapes are summed in another order, and learning enlarges that
-    assert_allclose(ours.components_, expected.components_, rtol=1e-9, atol=1e-9)
-    restored = expected.reconstruct(X)  # 1 / (1 - k alpha^2) enlarges it once more
-    assert_allclose(ours.reconstruct(container(X)), restored, rtol=1e-7, atol=1e-7)
+    rounding = ROUNDING
+    if is_frame_of_noise(ours):  # directions that few rows use weigh 1e-10 of others
+        rounding = {"atol": 2e-6}
+    assert_allclose(ours.components_, expected.components_, **rounding)
+    restored = expected.reconstruct(X)
+    assert_allclose(ours.reconstruct(container(X)), restored, **rounding)
 
 
 @each
@@ -467,9 +466,12 @@ def test_codes_are_decoded_from_any_container(name):
 
 # Rows with little in them
 
+LITTLE = {
+    f"{name}-{kind}": (name, X) for name in LEARNING for kind, X in DEGENERATE.items()
+}
 
-@each_of(LEARNING)
-@pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
+
+@pytest.mark.parametrize(("name", "X"), LITTLE.values(), ids=LITTLE)
 def test_degenerate_rows_are_fitted_and_coded(name, X):
     coder = new(name)
     if np.any(getattr(coder, "noise_std", 0)):  # it has the unit of the rows
@@ -551,7 +553,7 @@ def test_an_encoder_shows_itself_in_html(name):
 
 
 def assert_plain(value):
-    assert isinstance(value, (*PLAIN, dict, list, tuple)), type(value)
+    assert type(value) in (*PLAIN, dict, list, tuple)
     parts = value.values() if isinstance(value, dict) else value
     if isinstance(value, dict | list | tuple):
         for part in parts:
@@ -600,15 +602,6 @@ BAD_ROWS = {
     "complex": (np.ones((5, N_FEATURES)) * 1j, "Complex data not supported"),
 }
 LEARN = ["fit", "partial_fit", "fit_transform"]
-
-
-def assert_fails_without_a_trace(coder, method, X, message):
-    before = dict(vars(coder))
-    kept = copy.deepcopy(before)
-    with pytest.raises(ValueError, match=f"(?s){message}"):
-        getattr(coder, method)(X)
-    assert same(before, vars(coder))
-    np.testing.assert_equal(learnt(coder), {k: kept[k] for k in learnt(coder)})
 
 
 @each
