@@ -76,6 +76,11 @@ def each_way_of(names):
     return pytest.mark.parametrize(("name", "given"), ways.values(), ids=ways)
 
 
+def broken(*given, reason):
+    """Return a case that is known to break a law, and has to as long as it is here."""
+    return pytest.param(*given, marks=pytest.mark.xfail(reason=reason, strict=True))
+
+
 each, each_way = each_of(ENCODERS), each_way_of(ENCODERS)
 
 
@@ -469,6 +474,11 @@ def test_codes_are_decoded_from_any_container(name):
 LITTLE = {
     f"{name}-{kind}": (name, X) for name in LEARNING for kind, X in DEGENERATE.items()
 }
+LITTLE["NeLUAutoencoder-n_unrolled-tiny and huge"] = broken(
+    "NeLUAutoencoder-n_unrolled",
+    DEGENERATE["tiny and huge"],
+    reason="unrolled steps of rows that underflow are not finite",
+)
 
 
 @pytest.mark.parametrize(("name", "X"), LITTLE.values(), ids=LITTLE)
@@ -717,7 +727,11 @@ def listen():
     return lambda name, *listeners: new(name).set_callbacks(*listeners)
 
 
-@each_of(LEARNING)
+ONLINE = "RelaxedSparseCoder-learner=online"
+OTHER_PENALTY = broken(ONLINE, reason="callbacks see the pivotal alpha of other atoms")
+
+
+@each_of([OTHER_PENALTY if name == ONLINE else name for name in LEARNING])
 def test_callbacks_hear_each_step_of_an_encoder_that_codes(name, listen):
     listener = Listener()
     coder = listen(name, listener).fit(make_rows())
