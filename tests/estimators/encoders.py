@@ -108,6 +108,7 @@ ENCODERS = {
     for family, configurations in FAMILIES.items()
     for name, given in configurations.items()
 }
+OF_THE_CLASS = [f"{family.__name__}-default" for family in FAMILIES]
 
 
 def family_of(cls):

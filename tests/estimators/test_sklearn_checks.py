@@ -6,7 +6,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from tests.estimators.encoders import ENCODERS, FAMILIES, is_given_atoms, new
+from tests.estimators.encoders import ENCODERS, OF_THE_CLASS, is_given_atoms, new
 
 # Some checks fit frames and code arrays on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
@@ -35,7 +35,6 @@ OWN_CHECKS = [
     "check_global_set_output_transform_polars",
     "check_inplace_ensure_writeable",
 ]
-OF_THE_CLASS = [f"{family.__name__}-default" for family in FAMILIES]
 
 
 @pytest.mark.parametrize("name", CHECKED)
