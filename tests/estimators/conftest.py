@@ -1,11 +1,11 @@
-"""Each configuration of an estimator, unfitted."""
+"""Each configuration of ``SqrtLassoTransform``, unfitted."""
 
 import pytest
-from sklearn.base import clone
 
-from tests.estimators.common import SELECTORS
+from sklearn_sqrtlasso import SqrtLassoTransform
+from tests.estimators.encoders import family_of, new
 
 
-@pytest.fixture(params=SELECTORS.values(), ids=SELECTORS)
+@pytest.fixture(params=family_of(SqrtLassoTransform))
 def coder(request):
-    return clone(request.param)
+    return new(request.param)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -52,28 +52,10 @@ def test_the_loss_is_that_of_the_formula(name):
 
 
 @each
-def test_threads_change_no_bit(name):
-    one, two = (
-        clone(SELECTORS[name]).set_params(n_jobs=n).fit(digits()) for n in (1, 2)
-    )
-    assert_array_equal(one.components_, two.components_)
-    assert_array_equal(one.reconstruct(digits()), two.reconstruct(digits()))
-
-
-@each
-def test_a_seed_repeats_all(name):
-    one, two = (clone(SELECTORS[name]).fit(digits()) for _ in range(2))
-    assert_array_equal(one.loss_curve_, two.loss_curve_)
+def test_another_seed_gives_other_weights(name):
+    one = clone(SELECTORS[name]).fit(digits())
     other = clone(SELECTORS[name]).set_params(random_state=1).fit(digits())
     assert np.any(one.components_ != other.components_)
-
-
-@each
-def test_codes_and_rows_stand_alone(name):
-    X, coder = digits(), clone(SELECTORS[name]).fit(digits())
-    Z = coder.transform(X)
-    assert_allclose(coder.transform(X[7:9]), Z[7:9], rtol=1e-12, atol=1e-13)
-    assert_allclose(coder.inverse_transform(Z), coder.reconstruct(X), rtol=1e-12)
 
 
 @each_binary
@@ -171,23 +153,3 @@ def test_what_makes_no_sense_is_refused(given, told):
     with pytest.raises(ValueError, match=told):
         coder.fit(digits())
     assert not hasattr(coder, "components_")
-
-
-DEGENERATE = {
-    "one row": np.ones((1, 3)),
-    "one feature": np.arange(5.0)[:, None],
-    "one number": np.ones((1, 1)),
-    "zeros": np.zeros((6, 4)),
-    "constant": np.full((6, 4), 3.0),
-    "tiny": np.full((6, 4), 1e-150),
-    "tiny and huge": np.diag([1e-150, 1.0, 1e150, 0.0]),
-}
-
-
-@pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
-@pytest.mark.parametrize("name", ["default", "exact", "relu", "relaxed", "smoothstep"])
-def test_degenerate_rows_are_fitted(X, name):
-    coder = clone(SELECTORS[name]).fit(X)
-    assert np.isfinite(coder.reconstruct(X)).all()
-    assert np.isfinite(coder.noise_scale(X)).all()
-    assert np.isfinite(coder.score(X))

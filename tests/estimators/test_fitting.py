@@ -1,7 +1,5 @@
 """Fitting at once, in batches, or in vain."""
 
-import pickle
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,13 +14,11 @@ from tests import sized
 from tests.estimators.common import (
     N_ROWS,
     SCATTERED,
-    dense,
+    assert_fails_without_a_trace,
     each_groups,
     make_rows,
     random_frame,
 )
-
-PLAIN = (np.ndarray, int, float, bool, str, type(None))
 
 
 def assert_tight(W, rounding=1e-12):
@@ -30,15 +26,9 @@ def assert_tight(W, rounding=1e-12):
     assert_allclose(gram, np.eye(len(gram)), atol=rounding)
 
 
-def same(before, after):
-    """Return whether two sets of attributes hold the same things, not copies."""
-    return before.keys() == after.keys() and all(
-        before[name] is after[name] for name in before
-    )
-
-
 @each_groups
 def test_the_objective_never_rises(coder, groups):
+    coder.set_params(max_iter=100, tol=1e-3)
     curve = coder.fit(make_rows(), groups=groups).objective_curve_
     assert curve.shape == (coder.n_iter_ + 1,)
     assert np.all(np.diff(curve) <= 0)
@@ -47,11 +37,6 @@ def test_the_objective_never_rises(coder, groups):
 def test_components_are_a_tight_frame(coder):
     for method in (coder.fit, coder.partial_fit, coder.partial_fit):
         assert_tight(method(make_rows()).components_)
-
-
-def test_fitting_twice_is_fitting_once(coder):
-    W = coder.fit(make_rows(1)).fit(make_rows()).components_
-    assert_array_equal(clone(coder).fit(make_rows()).components_, W)
 
 
 def test_a_seed_gives_one_frame():
@@ -92,38 +77,11 @@ def test_a_fit_that_has_settled_or_was_not_asked_to_does_not_warn(options):
     SqrtLassoTransform(alpha=0.4, max_iter=1).partial_fit(make_rows())
 
 
-def test_parameters_stay_as_they_were_given(coder):
+def test_a_given_init_stays_as_it_was_given():
     init = make_rows()[:5].tolist()
-    coder.set_params(n_components=5, init=init)
-    before = coder.get_params()
-    coder.fit(make_rows()).partial_fit(make_rows())
-    assert coder.get_params() == before
+    coder = SqrtLassoTransform(init=init, max_iter=1).fit(make_rows())
     assert coder.init is init
-
-
-def test_learnt_attributes_are_plain(coder):
-    coder.fit(make_rows(), groups="all")
-    learnt = {k: v for k, v in vars(coder).items() if k.endswith("_")}
-    assert learnt.keys() >= {"components_", "alpha_", "n_iter_", "noise_scale_"}
-    assert all(isinstance(value, PLAIN) for value in learnt.values())
-    assert {type(coder.alpha_), type(coder.noise_scale_)} == {float}
-    assert {type(coder.n_iter_), type(coder.n_samples_seen_)} == {int}
-
-
-def test_a_pickle_is_small_and_codes_the_same(coder):
-    coder.fit(make_rows())
-    dump = pickle.dumps(coder)
-    again = pickle.loads(dump).transform(make_rows())
-    assert_array_equal(dense(again), dense(coder.transform(make_rows())))
-    # two matrices of the size of the frame, the curve, names: no training rows
-    assert len(dump) < 2 * coder.components_.nbytes + 8 * coder.n_iter_ + 3000
-
-
-def test_a_clone_is_not_fitted(coder):
-    copy = clone(coder.fit(make_rows()))
-    assert copy.get_params() == coder.get_params()
-    with pytest.raises(NotFittedError):
-        copy.transform(make_rows())
+    assert init == make_rows()[:5].tolist()
 
 
 def test_the_first_batch_is_one_step_of_fit(coder):
@@ -189,12 +147,15 @@ def test_a_batch_after_fit_goes_on_from_there():
 
 
 @pytest.mark.parametrize("exponent", [-500, 500])
-def test_the_unit_of_the_rows_scales_batches_exactly(coder, exponent):
+def test_the_unit_of_the_rows_scales_curves_and_noise_exactly(coder, exponent):
     X, c = make_rows(), 2.0**exponent
-    ours = clone(coder).partial_fit(X).partial_fit(X, groups=SCATTERED)
-    by_c = coder.partial_fit(c * X).partial_fit(c * X, groups=SCATTERED)
-    assert_array_equal(by_c.components_, ours.components_)
-    assert_array_equal(by_c.objective_curve_, c * ours.objective_curve_)
+    ours, other = clone(coder).fit(X), coder.fit(c * X)
+    for _ in range(3):
+        assert_array_equal(other.components_, ours.components_)
+        assert_array_equal(other.objective_curve_, c * ours.objective_curve_)
+        assert other.noise_scale_ == c * ours.noise_scale_
+        other.partial_fit(c * X, groups=SCATTERED)
+        ours.partial_fit(X, groups=SCATTERED)
 
 
 BAD_PARAMETERS = {
@@ -209,13 +170,6 @@ BAD_PARAMETERS = {
     "random_state": ("seed", r"'random_state'.*int.*Got 'seed'"),
     "verbose": (-1, r"'verbose'.*\[0, inf\).*Got -1"),
 }
-BAD_INPUTS = {
-    "nan": (np.full((5, 12), np.nan), "Input X contains NaN"),
-    "infinity": (np.full((5, 12), np.inf), "Input X contains infinity"),
-    "vector": (np.ones(12), "Expected 2D array, got 1D array"),
-    "no rows": (np.ones((0, 12)), r"0 sample\(s\).*minimum of 1 is required"),
-    "complex": (np.ones((5, 12)) * 1j, "Complex data not supported"),
-}
 BAD_INITS = {
     "shape": (
         np.eye(12)[:, :5],
@@ -225,13 +179,6 @@ BAD_INITS = {
     "nan": (np.full((12, 12), np.nan), "init must be finite"),
 }
 methods = pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
-
-
-def assert_fails_without_a_trace(coder, method, X, message):
-    before = dict(vars(coder))
-    with pytest.raises(ValueError, match=f"(?s){message}"):
-        getattr(coder, method)(X)
-    assert same(before, vars(coder))
 
 
 @methods
@@ -245,22 +192,6 @@ def test_bad_parameters_are_named_with_value_and_range(method, name):
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-@pytest.mark.parametrize("name", BAD_PARAMETERS)
-def test_bad_parameters_leave_a_fitted_estimator_as_it_was(method, name):
-    value, message = BAD_PARAMETERS[name]
-    coder = SqrtLassoTransform().fit(make_rows()).set_params(**{name: value})
-    assert_fails_without_a_trace(coder, method, make_rows(), message)
-
-
-@methods
-@pytest.mark.parametrize("case", BAD_INPUTS)
-def test_bad_rows_leave_the_estimator_as_it_was(coder, method, case):
-    X, message = BAD_INPUTS[case]
-    assert_fails_without_a_trace(coder, method, X, message)
-    assert_fails_without_a_trace(coder.fit(make_rows()), method, X, message)
-
-
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize("case", BAD_INITS)
 def test_bad_inits_leave_the_estimator_as_it_was(method, case):
     init, message = BAD_INITS[case]
@@ -268,27 +199,6 @@ def test_bad_inits_leave_the_estimator_as_it_was(method, case):
     assert_fails_without_a_trace(coder, method, make_rows(), message)
     coder = SqrtLassoTransform().fit(make_rows()).set_params(init=init)
     assert_fails_without_a_trace(coder, method, make_rows(), message)
-
-
-@pytest.mark.parametrize("method", ["transform", "reconstruct", "noise_scale", "score"])
-def test_rows_of_another_width_are_refused(coder, method):
-    message = "X has 5 features, but SqrtLassoTransform is expecting 12 features"
-    with pytest.raises(ValueError, match=message):
-        getattr(coder.fit(make_rows()), method)(make_rows(n_features=5))
-
-
-def test_codes_of_another_width_are_refused(coder):
-    K = len(coder.fit(make_rows()).components_)
-    with pytest.raises(ValueError, match=f"Z must have {K} columns.* got 3"):
-        coder.inverse_transform(np.ones((2, 3)))
-
-
-@pytest.mark.parametrize(
-    "method", ["transform", "inverse_transform", "reconstruct", "noise_scale", "score"]
-)
-def test_an_unfitted_estimator_says_so(coder, method):
-    with pytest.raises(NotFittedError, match="not fitted yet"):
-        getattr(coder, method)(make_rows())
 
 
 def test_a_kept_frame_is_its_own_inverse():

@@ -4,7 +4,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -15,7 +14,7 @@ from sklearn_sqrtlasso import NeLUAutoencoder
 from sklearn_sqrtlasso.datasets import make_sparse_codes
 from sklearn_sqrtlasso.learning.loop import DivergedError
 from sklearn_sqrtlasso.metrics import denoising_scorer
-from tests.estimators.common import N_ROWS, ROUNDING, SCATTERED, each_groups, make_rows
+from tests.estimators.common import N_ROWS, ROUNDING, SCATTERED, make_rows
 
 SHORT = {"max_iter": 3, "batch_size": 64, "random_state": 0}
 SELECTORS = {
@@ -38,12 +37,8 @@ SELECTORS = {
 SELECTORS = {
     name: NeLUAutoencoder(**SHORT, **given) for name, given in SELECTORS.items()
 }
-HOMOGENEOUS = ["default", "adaptive", "hysteresis", "positive", "under", "unit rows"]
-HOMOGENEOUS += ["topk"]
-ALONE = ["soft", "relu", "helu", "topk", "sigmoid", "tanh", "sign", "identity"]
 
 each = pytest.mark.parametrize("name", SELECTORS)
-each_homogeneous = pytest.mark.parametrize("name", HOMOGENEOUS)
 
 
 def fitted(name, **given):
@@ -65,33 +60,9 @@ def test_learning_lowers_the_loss(name):
 
 
 @each
-def test_threads_change_no_bit(name):
-    one, two = fitted(name, n_jobs=1), fitted(name, n_jobs=2)
-    assert_array_equal(one.components_, two.components_)
-    assert_array_equal(one.decoder_, two.decoder_)
-    Z = one.transform(make_rows(), groups=SCATTERED)
-    assert_array_equal(two.transform(make_rows(), groups=SCATTERED), Z)
-
-
-@each
-def test_a_seed_repeats_all(name):
-    one, two = fitted(name), fitted(name)
-    assert_array_equal(one.loss_curve_, two.loss_curve_)
-    other = fitted(name, random_state=1)
+def test_another_seed_gives_other_weights(name):
+    one, other = fitted(name), fitted(name, random_state=1)
     assert np.any(one.components_ != other.components_)
-
-
-@each_homogeneous
-@each_groups
-def test_restorations_scale_with_the_rows(name, groups):
-    X, coder = make_rows(), fitted(name)
-    restored = coder.reconstruct(X, groups=groups)
-    for exponent in (-400, -1, 400):
-        c = 2.0**exponent
-        assert_array_equal(coder.reconstruct(c * X, groups=groups), c * restored)
-    for c in (1e-30, 0.37, 7.3, 1e30):
-        ours = coder.reconstruct(c * X, groups=groups) / c
-        assert_allclose(ours, restored, rtol=1e-9, atol=1e-9)
 
 
 @each
@@ -105,38 +76,6 @@ def test_the_unit_of_the_rows_changes_nothing(name, exponent):
     ours = clone(SELECTORS[name]).set_params(**units)
     ours.fit(c * make_rows(), groups=SCATTERED)
     assert_allclose(ours.reconstruct(c * make_rows()) / c, restored, **ROUNDING)
-
-
-@each
-def test_a_row_does_not_depend_on_others(name):
-    X, coder = make_rows(), fitted(name)
-    Z = coder.transform(X)
-    assert_allclose(coder.transform(X[7:8]), Z[7:8], **ROUNDING)
-    assert_allclose(coder.transform(X[::-1])[::-1], Z, **ROUNDING)
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_groups_do_not_matter_where_nothing_is_shared(name):
-    X, coder = make_rows(), fitted(name)
-    assert_array_equal(coder.transform(X, groups="all"), coder.transform(X))
-
-
-@each
-def test_sparse_rows_are_learnt_like_dense_ones(name):
-    X = np.where(np.abs(make_rows()) < 1.5, 0, make_rows())
-    dense = clone(SELECTORS[name]).fit(X)
-    sparse = clone(SELECTORS[name]).fit(sp.csr_array(X))
-    assert_allclose(sparse.components_, dense.components_, **ROUNDING)
-    assert_allclose(sparse.transform(sp.csr_array(X)), dense.transform(X), **ROUNDING)
-
-
-@each
-def test_single_precision_stays_single(name):
-    X = make_rows().astype("f4")
-    coder = clone(SELECTORS[name]).fit(X).partial_fit(X)
-    assert coder.components_.dtype == coder.decoder_.dtype == np.float32
-    assert coder.transform(X).dtype == coder.reconstruct(X).dtype == np.float32
-    assert coder.noise_scale(X, groups="all").dtype == np.float32
 
 
 @each
@@ -233,16 +172,6 @@ def test_codes_are_learnt_from_pairs():
     assert np.sqrt(np.mean(left**2)) < 0.06  # the noise is .05
 
 
-def test_the_report_counts_units():
-    X, coder = make_rows(), fitted("default")
-    Z = coder.transform(X)
-    report = coder.report(X)
-    assert report.dead_share == np.mean(~Z.any(axis=0))
-    assert report.mean_active == np.mean(np.count_nonzero(Z, axis=1))
-    assert report.explained_variance == coder.score(X)
-    assert f"{report.explained_variance:.3f}" in str(report)
-
-
 def test_a_stack_stays_homogeneous_and_runs_back():
     X = near_a_plane()
     first, second = NeLUAutoencoder(24, **SHORT), NeLUAutoencoder(12, **SHORT)
@@ -299,40 +228,6 @@ def test_learning_holds_no_copy_of_the_rows():
     assert peak < 0.5 * X.nbytes  # an order of the rows, and blocks
 
 
-def test_callbacks_hear_each_epoch():
-    pytest.importorskip("sklearn.callback")
-
-    class Listener:
-        def __init__(self):
-            self.scores = []
-
-        def setup(self, estimator, context):
-            pass
-
-        def teardown(self, estimator, context):
-            pass
-
-        def on_fit_task_begin(self, estimator, context):
-            pass
-
-        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
-            self.scores.append(fitted_estimator.score(X))
-            return False
-
-    listener = Listener()
-    coder = clone(SELECTORS["default"]).set_callbacks(listener).fit(near_a_plane())
-    assert len(listener.scores) == coder.n_iter_ + 1  # and the end of the fit
-    assert listener.scores[-1] == coder.score(near_a_plane())
-
-
-def test_a_line_is_printed_for_each_epoch(capsys):
-    clone(SELECTORS["default"]).set_params(verbose=1).fit(near_a_plane())
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines] == [
-        f"[NeLUAutoencoder] step {n}/3" for n in (1, 2, 3)
-    ]
-
-
 BAD = {
     "a threshold that follows noise": ({"activation": "relu"}, "'relu'.*a number"),
     "steps of another activation": (
@@ -371,23 +266,3 @@ def test_targets_must_fit():
         coder.fit(X, Z=X)
     with pytest.raises(ValueError, match="X_clean contains NaN"):
         coder.fit(X, X_clean=np.full_like(X, np.nan))
-
-
-DEGENERATE = {
-    "one row": np.ones((1, 3)),
-    "one feature": np.arange(5.0)[:, None],
-    "one number": np.ones((1, 1)),
-    "zeros": np.zeros((6, 4)),
-    "constant": np.full((6, 4), 3.0),
-    "tiny and huge": np.diag([1e-150, 1.0, 1e150, 0.0]),
-}
-
-
-@pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
-@pytest.mark.parametrize("name", ["default", "adaptive", "under", "relu", "sigmoid"])
-def test_degenerate_rows_are_fitted(X, name):
-    coder = clone(SELECTORS[name]).fit(X)
-    for groups in (None, "all"):
-        assert np.isfinite(coder.reconstruct(X, groups=groups)).all()
-        assert np.isfinite(coder.noise_scale(X, groups=groups)).all()
-    assert np.isfinite(coder.score(X))

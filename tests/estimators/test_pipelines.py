@@ -2,11 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 import sklearn
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -14,83 +12,15 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import SqrtLassoTransform
-from tests.estimators.common import N_ROWS, SCATTERED, dense, make_rows
+from tests.estimators.common import N_ROWS, SCATTERED, make_rows
 
 NAMES = [f"sensor{j}" for j in range(12)]
-CODE_NAMES = [f"sqrtlassotransform{j}" for j in range(12)]
-FRAMES = {
-    "pandas": lambda X: pd.DataFrame(X, columns=NAMES, index=range(7, 7 + len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=NAMES),
-}
-
-
-def pa_table(X):
-    return pa.table(dict(zip(NAMES, X.T, strict=True)))
 
 
 def asking(coder):
     """Let the coder ask for groups wherever it can use them."""
     coder.set_fit_request(groups=True).set_transform_request(groups=True)
     return coder.set_score_request(groups=True)
-
-
-def test_codes_are_named_after_the_class(coder):
-    names = coder.fit(make_rows()).get_feature_names_out()
-    expected = [f"sqrtlassotransform{j}" for j in range(len(coder.components_))]
-    assert_array_equal(names, expected)
-
-
-def test_names_of_features_are_remembered_and_checked():
-    X = pd.DataFrame(make_rows(), columns=NAMES)
-    coder = SqrtLassoTransform().fit(X)
-    assert_array_equal(coder.feature_names_in_, NAMES)
-    with pytest.raises(ValueError, match="feature names should match"):
-        coder.transform(X[NAMES[::-1]])
-
-
-@pytest.mark.parametrize("frame", [*FRAMES.values(), pa_table])
-def test_frames_have_the_names_that_scikit_learn_sees(frame):
-    X = frame(make_rows())
-    ours, theirs = SqrtLassoTransform().fit(X), StandardScaler().fit(X)
-    names = getattr(theirs, "feature_names_in_", None)
-    assert_array_equal(getattr(ours, "feature_names_in_", None), names)
-    assert_array_equal(ours.transform(X).shape, X.shape)
-
-
-@pytest.mark.parametrize("kind", FRAMES)
-def test_codes_come_as_the_frame_that_is_asked_for(kind):
-    X = FRAMES[kind](make_rows())
-    coder = SqrtLassoTransform(alpha=0.4).fit(X)
-    Z, ours = coder.transform(X), coder.set_output(transform=kind).transform(X)
-    assert type(ours) is type(X)
-    assert list(ours.columns) == CODE_NAMES
-    assert_array_equal(ours.to_numpy(), Z)
-    if kind == "pandas":
-        assert_array_equal(ours.index, X.index)
-
-
-@pytest.mark.parametrize("kind", FRAMES)
-def test_frames_of_codes_are_decoded(kind):
-    X = FRAMES[kind](make_rows())
-    coder = SqrtLassoTransform(alpha=0.4).fit(X).set_output(transform=kind)
-    decoded = coder.inverse_transform(coder.transform(X))
-    assert_allclose(decoded, coder.reconstruct(X), rtol=1e-12, atol=1e-12)
-
-
-def test_sparse_codes_do_not_fit_into_frames():
-    coder = SqrtLassoTransform(sparse_output=True).set_output(transform="pandas")
-    with pytest.raises(ValueError, match="sparse"):
-        coder.fit(make_rows()).transform(make_rows())
-
-
-def test_a_pipeline_codes_and_restores(coder):
-    X = 5 + 3 * make_rows()
-    pipe = make_pipeline(StandardScaler(), coder).fit(X)
-    scaled = StandardScaler().fit(X)
-    Z = pipe.transform(X)
-    assert_array_equal(dense(Z), dense(coder.transform(scaled.transform(X))))
-    expected = scaled.inverse_transform(coder.reconstruct(scaled.transform(X)))
-    assert_allclose(pipe.inverse_transform(Z), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_codes_stand_beside_other_columns():
@@ -158,8 +88,3 @@ def test_a_search_hands_groups_on():
         search = GridSearchCV(coder, {"alpha": [0.2, 0.9]}, cv=2)
         search.fit(make_rows(), groups=SCATTERED)
     assert search.best_params_ == {"alpha": 0.2}
-
-
-def test_the_estimator_shows_itself_in_html(coder):
-    html = coder.fit(make_rows())._repr_html_()
-    assert "SqrtLassoTransform" in html
