@@ -45,10 +45,12 @@ for i, (selector, (name, values)) in enumerate(grids.items()):
         reports.append(coder.shrinkage_report(test))
     middle = reports[2]
     print(f"{selector}\n{middle}\n")
-    lines = np.array([(r.n_active, r.explained, r.explained_refitted) for r in reports])
+    lines = np.array([(r.mean_active, r.explained_variance, r.refit.explained_variance)
+            for r in reports])
     curves.plot(lines[:, 0], lines[:, 1], "o--", color=color)
     curves.plot(lines[:, 0], lines[:, 2], "o-", color=color, label=selector)
-    growth = middle.growth_of_atom[np.isfinite(middle.growth_of_atom)]
+    growth = middle.refit.growth_by_component
+    growth = growth[np.isfinite(growth)]
     atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)
 curves.plot([], [], "k--", label="before refitting")
 curves.set(xlabel="active atoms a patch", ylabel="explained variance", xlim=(0, 14))

@@ -32,7 +32,7 @@ def truncated_variance(a):
     return 1 - 2 * a * density / erf(a / np.sqrt(2))
 
 
-def noise_std(scale, room, outside, inside, bound):
+def noise_std(scale, slack, outside, inside, bound):
     r"""Return the standard deviation of Gaussian noise that explains a residual.
 
     The energy of the residual of a group of m rows is
@@ -48,7 +48,7 @@ def noise_std(scale, room, outside, inside, bound):
     ----------
     scale : ndarray of shape (n_groups,)
         Residual scale t of each group, in units of the data.
-    room : ndarray of shape (n_groups,)
+    slack : ndarray of shape (n_groups,)
         Slack :math:`S / t^2`, at least 0.
     outside : ndarray of shape (n_groups,)
         Degrees of freedom outside the span of the frame.
@@ -75,8 +75,8 @@ def noise_std(scale, room, outside, inside, bound):
 
     >>> import numpy as np
     >>> from sklearn_sqrtlasso.theory.noise import noise_std
-    >>> scale, room, outside, inside = np.array([[8.0], [1.0], [0.0], [64.0]])
-    >>> noise_std(scale, room, outside, inside, bound=0.4).round(2)
+    >>> scale, slack, outside, inside = np.array([[8.0], [1.0], [0.0], [64.0]])
+    >>> noise_std(scale, slack, outside, inside, bound=0.4).round(2)
     array([1.01])
     """
     unit = np.ones_like(scale)  # sigma in units of t
@@ -84,9 +84,9 @@ def noise_std(scale, room, outside, inside, bound):
         last = unit
         freedom = outside + inside * truncated_variance(np.maximum(bound / unit, 1))
         unit = np.sqrt(
-            np.divide(room, freedom, out=np.ones_like(room), where=freedom > 0)
+            np.divide(slack, freedom, out=np.ones_like(slack), where=freedom > 0)
         )
         unit = np.maximum(unit, np.finfo(np.float64).tiny)
         if np.allclose(unit, last, rtol=1e-12, atol=0):
             break
-    return scale * np.where(room > 0, unit, 0)
+    return scale * np.where(slack > 0, unit, 0)
