@@ -52,5 +52,6 @@ plt.show()
 
 # %%
 # Without an estimate of the noise, the square-root lasso finds the five features
-# wherever that is possible. The lasso with the oracle penalty shrinks less and predicts better,
-# with more features: to predict, refit on the selected features, or use SqrtLassoCV.
+# wherever that is possible. The lasso with the oracle penalty shrinks less and predicts
+# better, with more features: to predict, refit on the selected features, or use
+# SqrtLassoCV.
