@@ -1,11 +1,11 @@
 """
-=================================================
-Sixteen bits for an image: what they still know
-=================================================
+======================
+Binary codes of images
+======================
 
-Three ways to learn codes of bits, on images of digits, beside the signs of principal
-components. Bits restore an image roughly, and their Hamming distances find its exact
-neighbours among a few rows that are looked at.
+Three binarisation schemes on images of digits, compared with the signs of principal
+components. Bits restore an image roughly, and most of its exact neighbours are among
+the rows nearest by Hamming distance.
 """
 
 # %%
@@ -59,8 +59,8 @@ for name, way in ways.items():
     print(f"recall after {k} rows {np.round(found[name][1:], 2).tolist()}")
 
 # %%
-# The limit is that of signs of Gaussian rows with the same covariance: images are not
-# Gaussian, and a decoder that is not linear passes it.
+# The limit is that of signs of Gaussian rows with the same covariance. Images are not
+# Gaussian, and a nonlinear decoder can be better.
 spectrum = np.maximum(np.linalg.eigvalsh(np.cov(new.T)), 0)
 limit = [64 * gaussian_compression_limit(m / 64, spectrum) for m in lengths]
 print(f"limit {np.round(limit, 2)}, mean image {spectrum.sum():.2f}")

@@ -3,7 +3,7 @@
 Sparse codes as features of a table
 =====================================
 
-A table, a pipeline, a cross-validated grid: the codes of rows in learnt atoms are the
+In a pipeline with a cross-validated grid, the codes of rows in learnt atoms are the
 features of a linear classifier. Two to eight weights a row do about as well as all 64
 columns, and better than as many principal components.
 """

@@ -1,12 +1,12 @@
 """
-=========================================
-How close to the limit of one bit a unit
-=========================================
+=====================================================
+How close networks are to the limit of one bit a unit
+=====================================================
 
 An autoencoder whose units are signs compresses a row to as many bits as it has units.
-Theory tells the least risk that two layers can reach on Gaussian rows; networks trained
+The least risk of two layers on Gaussian rows is known in closed form; networks trained
 by stochastic gradients reach it. White patches of a photograph are harder: they have
-the covariance of white Gaussian rows, but heavy tails, of which a sign knows nothing.
+the covariance of white Gaussian rows, but heavy tails, which a sign does not encode.
 """
 
 # %%
@@ -49,8 +49,8 @@ sources = {
 trained = {name: [risk(rows, r, 0) for r in rates] for name, rows in sources.items()}
 
 # %%
-# Beside them: signs of principal components, which run out at one bit a feature, and
-# the rate-distortion bound of white Gaussian rows, which no code of any kind passes.
+# For comparison: signs of principal components, at most one bit a feature, and the
+# rate-distortion bound of white Gaussian rows, which holds for codes of any kind.
 fine = np.linspace(0.02, 2, 100)
 limits = {
     "white Gaussian rows": [gaussian_compression_limit(r) for r in fine],

@@ -1,12 +1,12 @@
 """
-==============================
-Units that die, and their cure
-==============================
+================================
+Dead units and how to avoid them
+================================
 
-A unit that is zero on all rows learns nothing, and stays so. Hysteresis lets it learn
-while it is just below its threshold: in a network that scales with its rows, the window
-is a share of the threshold. It revives some units; what keeps them alive altogether is
-a learnt penalty that starts at half of its pivotal value, as is the default.
+A unit that is zero on all rows has no gradient and stays zero. HeLU lets it learn while
+it is just below its threshold; in a network that scales with its rows, the window is a
+share of the threshold. This revives some units. A learnt penalty that starts at half of
+its pivotal value, the default, keeps all of them alive.
 """
 
 # %%

@@ -1,13 +1,13 @@
 """
-======================================
-How far down a unit must learn to live
-======================================
+==================================
+The width of HeLU in small batches
+==================================
 
-A unit of ReLU that is zero on all rows gets no gradient and stays dead. HeLU codes as
-ReLU does, but lets units learn within a window below zero. Steps of Adam on small
-batches, and a penalty, kill most units within a few batches, faster than a window of
-0.05, as published, can hold them: units jump across it. The window has to be about as
-wide as the pre-activations are; if it is too wide, the loan misleads.
+A unit of ReLU that is zero on all rows has no gradient and stays dead. HeLU gives the
+same codes as ReLU, but lets units learn within a window below zero. With Adam on small
+batches and a penalty, most units die within a few batches, and jump across the
+published window of 0.05. The window has to be about as wide as the pre-activations; if
+it is too wide, the surrogate gradient misleads.
 """
 
 # %%

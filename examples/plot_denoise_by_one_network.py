@@ -4,10 +4,10 @@ One network for all levels of noise
 ====================================
 
 Networks of 128 units learn to restore photographs. Trained at noise 15 only, the
-square-root-lasso network serves cleaner and noisier images too, where the ReLU network
-fails. Trained on random levels, one network takes the place of six ReLU networks, each
-trained for the level it is tested at: it is ahead of them at low noise, and behind, by
-up to 1.5 dB, at the highest.
+square-root-lasso network also restores cleaner and noisier images, where the ReLU
+network fails. Trained at random levels, one network replaces six ReLU networks, each
+trained for the level it is tested at: it is better at low noise, and worse by up to
+1.5 dB at the highest.
 """
 
 # %%
@@ -45,8 +45,8 @@ def train(activation, noise_std, seed):
 
 
 # %%
-# Restore a photograph that none has seen
-# ---------------------------------------
+# Restore another photograph
+# --------------------------
 clean = data.camera().astype("float32")
 rng = np.random.default_rng(0)
 noisy = [

@@ -1,12 +1,12 @@
 """
-==================================
-A heartbeat, at any level of noise
-==================================
+=======================================
+An electrocardiogram at any noise level
+=======================================
 
 One network learns windows of the first half of an electrocardiogram and restores the
 second half, at noise levels from 2 to 60 units of the recorder. The windows of a
-recording share one noise level, so they are one group; nobody tells the level. It loses
-to the noisy signal only at the lowest level, where windows teach less than they cost.
+recording share one noise level, so they are one group; the level is not given. Only at
+the lowest level is the restored signal worse than the noisy one.
 """
 
 # %%

@@ -3,17 +3,17 @@
 One model, six noise levels
 ===========================
 
-A transform is learnt once, on one photograph. It then restores photographs that it has
-never seen, at noise levels from 5 to 50 grey values, and nobody tells it the level: the
-square-root lasso reads its threshold off the residual of the image itself.
+A transform is learnt once, on one photograph. It then restores other photographs at
+noise levels from 5 to 50 grey values that are not given: the square-root lasso computes
+its threshold from the residual of the image.
 """
 
 # %%
 # Learn on centered patches of one photograph
 # -------------------------------------------
-# The one penalty is chosen on the same photograph, by how well it comes back on average
-# over the six levels. The fixed threshold, for comparison, is tuned there too, at the
-# level 15, as one would for a camera that always makes the same noise.
+# The penalty is chosen on the same photograph, by the mean PSNR over the six levels.
+# The fixed threshold, for comparison, is tuned on it at level 15, as for a camera
+# whose noise level never changes.
 import time
 from functools import partial
 from pathlib import Path
@@ -68,10 +68,10 @@ fixed = best(coders, [15], groups=None)
 print(f" fixed threshold {fixed.transform_alpha:g}, best at noise level 15")
 
 # %%
-# Restore what was not seen
+# Restore other photographs
 # -------------------------
-# As one group, an image tells its own noise level; row by row, each patch has to find
-# out by itself. scikit-image's denoisers use their own estimate of the noise.
+# As one group, all patches of an image share one residual scale; without groups, each
+# patch has its own. scikit-image's denoisers use their own estimate of the noise.
 
 
 def by_means(noisy):
@@ -112,12 +112,12 @@ for title, clean in images.items():
         print(f"{name:27s}" + "".join(f"{value:8.2f}" for value in row), flush=True)
 
 # %%
-# What we see
-# -----------
+# Results
+# -------
 # The fixed threshold is right at one level only. The pivotal model follows the noise,
-# and knowing that an image has one noise level helps most where there is little of it.
-# The price of one penalty for all levels is noise that is left at the highest ones,
-# where non-local means, which look for like patches all over the image, are ahead.
+# and treating the image as one group helps most at low noise. With one penalty for all
+# levels, some noise is left at the highest ones, where non-local means, which average
+# similar patches of the whole image, are better.
 shown = ["noisy", "fixed threshold", "pivotal, image as a group"]
 colors = dict(
     zip(["noisy", *methods], ["0.7", "C3", "C1", "C0", "C2", "C4"], strict=True)

@@ -1,11 +1,11 @@
 """
-===================================================
-Denoise with learnt atoms, at levels nobody tells
-===================================================
+=================================================
+Denoise with learnt atoms at unknown noise levels
+=================================================
 
-The classic of k-SVD: restore an image by sparse codes of its patches in learnt atoms.
-Matching pursuit must be told the noise level, to know when to stop. The square-root
-lasso is given one penalty for all levels; its weights are refitted.
+The classical use of k-SVD: restore an image by sparse codes of its patches in learnt
+atoms. Matching pursuit needs the noise level to decide when to stop. The square-root
+lasso uses one penalty for all levels; its weights are refitted.
 """
 
 # %%
@@ -29,7 +29,7 @@ learnt = RelaxedSparseCoder(
 ).fit(patches)
 
 # %%
-# The pursuit is told the level; the others keep one parameter at all levels.
+# One pursuit is given the level; the others keep one parameter at all levels.
 levels = [10, 20, 40, 80]
 rng = np.random.default_rng(0)
 noise = rng.standard_normal(clean.shape)

@@ -3,16 +3,16 @@
 Block by block, or all at once
 =====================================
 
-Nested alternating minimisation gives encoder and decoder an algorithm each, and steps
-of their own length. On images of digits it is compared with Adam and L-BFGS on all
-parameters at once, by the clock: the same start, one thread, and Adam both at its
-default rate and at better ones. What wins is Adam in turns, with long steps for the
-decoder; FISTA, the method as published, does not.
+Nested alternating minimisation uses a separate inner method and step length for the
+encoder and for the decoder. On images of digits it is compared with Adam and L-BFGS on
+all parameters at once, at equal time: the same start, one thread, and Adam both at its
+default rate and at better ones. Alternating Adam, with long steps for the decoder, is
+fastest; FISTA, the method as published, is not.
 """
 
 # %%
-# One objective, several ways down
-# --------------------------------
+# One objective, several methods
+# ------------------------------
 import time
 
 import matplotlib.pyplot as plt

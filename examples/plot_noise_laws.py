@@ -1,11 +1,11 @@
 """
-=====================================
-One penalty, whatever law noise obeys
-=====================================
+==============================================
+One penalty for several distributions of noise
+==============================================
 
-Sparse codes are seen through noise of four laws and five levels. Both coders are tuned
-once, for Gaussian noise of level 0.1. The square-root lasso stays next to the best
-threshold that anybody could choose for each law and level; the fixed threshold does
+Noise of four distributions and five levels is added to rows with sparse codes. Both
+coders are tuned once, for Gaussian noise of level 0.1. The square-root lasso stays
+close to the best threshold for each distribution and level; the fixed threshold does
 not.
 """
 
@@ -51,7 +51,7 @@ alpha, threshold = tuned(pivotal, known, 0.4), tuned(soft, known, 0.4)
 print(f"tuned once: alpha = {alpha:.4f}, threshold = {threshold:.4f}")
 
 # %%
-# The oracle tunes its threshold for each law and level, on the rows it is judged by.
+# The oracle tunes its threshold on the test rows, for each distribution and level.
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, law in zip(axes, laws, strict=True):
     rows = [draw(noise=law, noise_std=level, random_state=2) for level in levels]

@@ -1,11 +1,12 @@
 """
-====================================
-How many atoms can be told apart
-====================================
+=======================================
+The phase transition of sparse recovery
+=======================================
 
-Sparse codes of n measurements are found up to a number k of atoms, and suddenly no
-more. Where all weights are of one size, thresholding with inversion gets further than
-matching pursuit, be it told k or left with its tuned threshold.
+Sparse codes of n measurements are found up to a number k of atoms, beyond which
+recovery fails abruptly. If all weights are of one size, thresholding with inversion
+recovers more atoms than matching pursuit, both with k given and with its tuned
+threshold.
 """
 
 # %%

@@ -1,10 +1,10 @@
 """
-===========================================
-Regression with one penalty for every noise
-===========================================
+=================================================
+Regression with one penalty for every noise level
+=================================================
 
-The best penalty of the lasso is proportional to the noise, which nobody tells us. That
-of the square-root lasso is not: "pivotal" is computed from the features alone.
+The best penalty of the lasso is proportional to the noise, which is unknown. That of
+the square-root lasso is not: "pivotal" is computed from the features alone.
 """
 
 # %%
@@ -51,6 +51,7 @@ axes[0].legend(frameon=False, fontsize=8)
 plt.show()
 
 # %%
-# Without a look at the noise, the square-root lasso finds the five features wherever
-# anybody can. The lasso that is told the truth shrinks less and predicts better, with
-# more features: to predict, fit those that were found anew, or use SqrtLassoCV.
+# Without an estimate of the noise, the square-root lasso finds the five features
+# wherever that is possible. The lasso with the oracle penalty shrinks less and predicts
+# better, with more features: to predict, refit on the selected features, or use
+# SqrtLassoCV.

@@ -3,17 +3,17 @@
 A network that finds sparse codes in noise
 ===========================================
 
-Rows have three nonzeros in a basis that nobody tells. Autoencoders find it from rows of
-one noise level, and then restore rows of other levels. At that level and above, the
-network of square-root-lasso units stays near soft thresholds in the true basis that are
-tuned anew at each level; the network of soft units knows only the level it learnt at.
+Rows have three nonzeros in an unknown basis. Autoencoders learn it from rows of one
+noise level, and then restore rows of other levels. At that level and above, the network
+of square-root-lasso units stays close to soft-thresholding in the true basis, tuned at
+each level; the network of soft units is good only at the level of training.
 """
 
 # %%
 # Learn at noise 0.2
 # ------------------
-# An autoencoder may number its units as it likes, and flip their signs, so codes are
-# judged by what they restore: the clean row, in the true basis.
+# The order and the signs of the units are arbitrary, so codes are compared by what they
+# restore: the clean row, in the true basis.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -54,7 +54,7 @@ for seed in (0, 1):
         curves[name].append([error(network.reconstruct(x), c) for c, x in tests])
 
 # %%
-# The oracle knows the basis, and tunes its threshold on the rows it is judged by.
+# The oracle knows the basis, and tunes its threshold on the test rows.
 oracle = [
     min(error(soft(x @ basis.T, a * level) @ basis, c) for a in np.linspace(1, 4, 31))
     for level, (c, x) in zip(levels, tests, strict=True)

@@ -55,5 +55,5 @@ plt.show()
 
 # %%
 # Cross-validated, both lassos predict alike. "pivotal" keeps the few features that
-# stand out of the noise, at a price in prediction. Spectra are no case for sparsity:
-# ridge regression averages wavelengths that carry the same signal, and is well ahead.
+# stand out of the noise, and predicts less well. Spectra are not sparse: ridge
+# regression averages wavelengths that carry the same signal, and is much better.

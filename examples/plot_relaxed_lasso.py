@@ -1,11 +1,11 @@
 """
-==========================================
-The relaxed lasso selects better and less
-==========================================
+===========================================
+The relaxed lasso selects fewer false atoms
+===========================================
 
-To explain one row by few of many atoms, the lasso must choose one penalty for two ends.
-A small one shrinks little and lets false atoms in; a large one keeps them out and
-shrinks the true ones. The relaxed lasso has a second parameter for the second end.
+To explain one row by few of many atoms, the lasso has one penalty for two purposes. A
+small one shrinks little but selects false atoms; a large one excludes them but shrinks
+the true ones. The relaxed lasso has a second parameter for the shrinkage.
 """
 
 # %%

@@ -1,7 +1,7 @@
 """
-===========================================
-A grid search whose optimum stays in place
-===========================================
+=================================
+A grid search across noise levels
+=================================
 
 The penalty of a denoiser is tuned by cross-validation on a table of measurements, for
 noise from a tenth of each column's spread to one and a half times as much. The best
@@ -10,8 +10,8 @@ threshold moves with the noise; the best penalty of the square-root lasso hardly
 
 # %%
 # Thirty measurements of cell nuclei, standardized within the pipeline. The scorer adds
-# noise to held-out rows and asks how much of their variance comes back; every level is
-# reported, and the mean over all levels decides.
+# noise to held-out rows and measures how much of their variance is restored; every
+# level is reported, and the mean over all levels is maximised.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -48,10 +48,10 @@ threshold = SparseCoder(W, transform_algorithm="threshold")
 fixed = search(threshold, {"sparsecoder__transform_alpha": thresholds})
 
 # %%
-# What we see
-# -----------
+# Results
+# -------
 # Over a factor of 16 in noise the best threshold moves by more than a factor of ten,
-# the best penalty by less than two, on a broad top: one search serves all levels.
+# the best penalty by less than two, on a broad maximum: one search serves all levels.
 panels = {
     "square-root lasso": (pivotal, alphas, "penalty α, a pure number"),
     "fixed threshold": (fixed, thresholds, "threshold, standard deviations"),

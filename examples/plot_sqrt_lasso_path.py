@@ -1,10 +1,10 @@
 """
-=================================================
-The path of the lasso and that of its square root
-=================================================
+================================================
+The paths of the lasso and the square-root lasso
+================================================
 
-Both paths pass through the same solutions, with another number written beside each.
-Where to stop depends on the noise on the lasso's path; on the other it does not.
+Both paths pass through the same solutions, with different penalties. On the lasso's
+path the right penalty depends on the noise; on the square-root lasso's it does not.
 """
 
 # %%
@@ -46,9 +46,9 @@ axes[1, 1].set_xlabel("penalty, a pure number")
 plt.show()
 
 # %%
-# What we see
-# -----------
-# The noise was added outside of what the features can explain: the lasso's path stays,
-# and its penalty has to move, almost threefold, to keep the same protection (dashed).
-# The square-root lasso's path moves, and its pivotal penalty, computed from the
-# features alone, stays.
+# Results
+# -------
+# The added noise is orthogonal to the features: the lasso's path does not change, but
+# its penalty has to be almost three times as large for the same protection (dashed).
+# The square-root lasso's path changes, but its pivotal penalty, computed from the
+# features alone, does not.

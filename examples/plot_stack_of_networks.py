@@ -1,11 +1,11 @@
 """
-============================
-Two layers, one law of scale
-============================
+============================================
+A stack of two networks scales with its rows
+============================================
 
-A pipeline of two autoencoders is a deep one: the second codes the codes of the first.
-Both scale with their rows, and so does the pipeline, to the last bit. Each layer has a
-residual norm of its own, so the second adapts to what noise the first has left.
+A pipeline of two autoencoders is a deep autoencoder: the second codes the codes of the
+first. Both scale with their rows, and so does the pipeline, to the last bit. Each layer
+has its own residual scale, so the second adapts to the noise that the first has left.
 """
 
 # %%

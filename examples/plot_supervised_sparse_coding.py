@@ -1,13 +1,12 @@
 """
-=================================================
-Sparse codes learnt from examples, at one noise
-=================================================
+====================================================
+Sparse codes learnt from examples at one noise level
+====================================================
 
-Pairs of noisy rows and their sparse codes are given at noise 0.1. Encoders learn to
-code from them, and are tested at other levels. At the level of the pairs and above,
-square-root-lasso units stay within an eighth of a soft threshold that knows the true
-basis and is tuned anew at each level; soft units do not. Below it, all keep an error of
-the basis that they learnt.
+Encoders are learnt from pairs of noisy rows and sparse codes at noise 0.1, and tested
+at other levels. At that level and above, square-root-lasso units stay within an eighth
+of soft-thresholding in the true basis, tuned at each level; soft units do not. Below
+it, an error of the learnt basis remains for all.
 """
 
 # %%
@@ -55,7 +54,7 @@ for seed in (0, 1):
         curves[name].append([error(coder.transform(rows)) for rows in tests])
 
 # %%
-# The oracle tunes its threshold on the rows it is judged by.
+# The oracle tunes its threshold on the test rows.
 for level in levels:
     U = noisy(level, 10)[test] @ truth.components.T
     trials = [soft(U, a * level) for a in np.linspace(1, 4, 31)]

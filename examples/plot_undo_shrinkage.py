@@ -1,15 +1,15 @@
 """
-=========================================
-Codes of a penalty grow when refitted
-=========================================
+==================================
+Penalised codes grow when refitted
+==================================
 
 A penalty on the size of codes does two things: it selects atoms, and it shrinks their
-weights. Refitting the weights on the same atoms tells how much. Codes that count atoms,
-as matching pursuit does, have nothing to gain.
+weights. Refitting the weights on the same atoms shows by how much. The codes of
+matching pursuit, which limits the number of atoms, are not shrunk.
 """
 
 # %%
-# Atoms are learnt from patches of one photograph, and judged on another.
+# Atoms are learnt from patches of one photograph, and tested on another.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_images

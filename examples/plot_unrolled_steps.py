@@ -1,12 +1,12 @@
 """
-==========================================
-How many steps the exact layer stands for
-==========================================
+===========================================
+The exact layer and unrolled proximal steps
+===========================================
 
-The square-root-lasso layer was published as a number of proximal steps that are learnt
-through. More steps restore better and take longer; with a step and a momentum that are
-learnt, the longest chain may even pass the exact layer. But the exact layer costs no
-more than a step or two, and it alone is as accurate when rows come in another unit.
+The square-root-lasso layer was published as a fixed number of unrolled proximal steps.
+More steps restore better and take longer; with a learnt step length and momentum, many
+steps may even be better than the exact layer. But the exact layer costs no more than a
+step or two, and only it is as accurate when rows are in another unit.
 """
 
 # %%
