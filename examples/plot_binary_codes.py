@@ -3,7 +3,7 @@
 Binary codes of images
 ======================
 
-Three binarisation schemes on images of digits, compared with the signs of principal
+Three binarization schemes on images of digits, compared with the signs of principal
 components. Bits restore an image roughly, and most of its exact neighbours are among
 the rows nearest by Hamming distance.
 """

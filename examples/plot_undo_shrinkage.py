@@ -45,8 +45,12 @@ for i, (selector, (name, values)) in enumerate(grids.items()):
         reports.append(coder.shrinkage_report(test))
     middle = reports[2]
     print(f"{selector}\n{middle}\n")
-    lines = np.array([(r.mean_active, r.explained_variance, r.refit.explained_variance)
-            for r in reports])
+    lines = np.array(
+        [
+            (r.mean_active, r.explained_variance, r.refit.explained_variance)
+            for r in reports
+        ]
+    )
     curves.plot(lines[:, 0], lines[:, 1], "o--", color=color)
     curves.plot(lines[:, 0], lines[:, 2], "o-", color=color, label=selector)
     growth = middle.refit.growth_by_component

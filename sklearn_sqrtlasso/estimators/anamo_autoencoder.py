@@ -81,7 +81,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Pointwise activation :math:`\rho`, one of the above except "sign". "sigmoid" is
         for X in [0, 1], "identity" for any X.
     binary : {"subgradient", "smoothstep", "relaxed"}, default=None
-        Binarisation scheme, for codes that are 0 or 1; None for real codes.
+        Binarization scheme, for codes that are 0 or 1; None for real codes.
 
         <choices of scheme>.
 
@@ -148,17 +148,17 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Bias c of the decoder.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after each outer iteration: with ``binary``, of the codes before they
-        are binarised; with ``batch_size``, the mean over the batches.
+        are binarized; with ``batch_size``, the mean over the batches.
     encoder_loss_curve_, decoder_loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after the steps on each block.
     validation_curve_ : ndarray of shape (`n_iter_`,) or (0,)
         Objective on the held-out rows, with ``early_stopping``. With
-        ``binary="relaxed"``, objective of the binarised codes; the codes with the
+        ``binary="relaxed"``, objective of the binarized codes; the codes with the
         smallest one are kept.
     time_curve_ : ndarray of shape (`n_iter_`,)
         Seconds from the start of training to the end of each outer iteration.
     binary_losses_ : dict of str to float
-        With ``binary``: objective after codes are "binarised", and of the final
+        With ``binary``: objective after codes are "binarized", and of the final
         "encoded" bits. With "relaxed" also of the "continuous" codes, after the decoder
         is "refitted" to the bits, after bits are "flipped" one by one, and of the bits
         of the encoder "regressed" on them.

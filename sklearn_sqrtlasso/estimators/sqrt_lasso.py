@@ -49,8 +49,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     positive : bool, default=False
         Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds, at least 1. A round solves the problem on a subset of
-        the features and checks all of them; 3 to 20 are usual.
+        Largest number of outer iterations, at least 1. An outer iteration solves the
+        problem on a subset of the features and checks all of them; 3 to 20 are usual.
     tol : float, default=1e-6
         Relative duality gap at which the solver stops, in [0, inf): the objective
         exceeds its minimum by at most ``tol`` times its value at w = 0. Values below
@@ -77,7 +77,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
         with zero coefficients are solved, and certified, at that value.
     n_iter_ : int or ndarray of shape (n_targets,)
-        Number of rounds.
+        Number of outer iterations.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

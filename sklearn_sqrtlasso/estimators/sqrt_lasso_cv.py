@@ -36,7 +36,7 @@ class SqrtLassoCV(SparseRegressor):
     positive : bool, default=False
         Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds for each penalty, at least 1.
+        Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
         Relative duality gap at which the solver stops, in [0, inf).
     cv : int, cross-validation generator or iterable, default=None
@@ -58,7 +58,7 @@ class SqrtLassoCV(SparseRegressor):
         Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
         with zero coefficients are solved, and certified, at that value.
     n_iter_ : int
-        Number of rounds of the final fit.
+        Number of outer iterations of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
         Penalties in decreasing order, in units of X.
     mse_path_ : ndarray of shape (n_alphas, n_folds)

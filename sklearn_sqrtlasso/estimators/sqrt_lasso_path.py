@@ -95,7 +95,7 @@ def sqrt_lasso_path(
     positive : bool, default=False
         Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
-        Largest number of rounds for each penalty, at least 1.
+        Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
         Relative duality gap at which the solver stops, in [0, inf).
 

@@ -263,14 +263,14 @@ def warn_unsolved_fits(gaps, tol, max_iter):
     tol : float
         Gap up to which a regression counts as solved.
     max_iter : int
-        Largest number of rounds.
+        Largest number of outer iterations.
     """
     n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
     if n_unsolved:
         warnings.warn(
             f"{n_unsolved} of {np.size(gaps)} fits did not reach the relative duality "
-            f"gap tol={tol:.1e} in max_iter={max_iter} rounds; the largest gap is "
-            f"{np.max(gaps):.1e}. Raise max_iter, tol or alpha.",
+            f"gap tol={tol:.1e} in max_iter={max_iter} outer iterations; the "
+            f"largest gap is {np.max(gaps):.1e}. Raise max_iter, tol or alpha.",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -185,13 +185,13 @@ def root_penalty(alpha, energy, steep, mu):
 
 
 @step
-def correct(D, M, active, signs, level, r, w, k, z):
-    """Add ``M (D_A r - level signs)`` to z: one correction of least squares.
+def correct(D, M, active, signs, mu, r, w, k, z):
+    """Add ``M (D_A r - mu signs)`` to z: one correction of least squares.
 
     The residual r is computed in the space of the row, where it is more accurate.
     """
     for i in range(k):
-        total, atom = -level * signs[i], active[i]
+        total, atom = -mu * signs[i], active[i]
         for j in range(D.shape[1]):
             total += r[j] * D[atom, j]
         w[i] = total

@@ -30,7 +30,7 @@ def gather(z, active):
 
 
 @step
-def factorise(G, active, k, L):
+def factorize(G, active, k, L):
     """Write the Cholesky factor of ``G_AA``, with its diagonal inverted.
 
     The entry on the diagonal is zero for an atom that depends on earlier ones.
@@ -124,7 +124,7 @@ def refit_rows(X, D, G, Z, phi, out, turned):
         k = gather(Z[row], active)
         if k > L.shape[0]:
             L = np.empty((2 * k, 2 * k))
-        factorise(G, active, k, L)
+        factorize(G, active, k, L)
         for i in range(k):
             values[i] = Z[row, active[i]]  # kept unless a correction fits better
         for _ in range(2):
@@ -214,7 +214,7 @@ def correlations_left(C, i, G, z, active, n, c):
 @step
 def invert(C, i, G, active, n, L, y):
     """Write the least squares on a support into y; return the explained energy."""
-    factorise(G, active, n, L)
+    factorize(G, active, n, L)
     for m in range(n):
         y[m] = C[i, active[m]]
     solve(L, y, n)

@@ -1,15 +1,15 @@
 """Exact shrinkage of rows by the square-root lasso, and its pull-back.
 
-For a group of m rows ``u_b`` that share one residual scale, with a norm ``rest_b``
+For a group of m rows ``u_b`` that share one residual scale, with a norm ``outside_b``
 outside the span for each row, solve ::
 
-    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + rest_b^2))
+    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + outside_b^2))
                   + mean_b sum_i alpha_i |z_bi| .
 
 The solution is soft-thresholding at the residual scale of the group ::
 
     z_bi = soft(u_bi, alpha_i t),
-    t^2  = mean_b (rest_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
+    t^2  = mean_b (outside_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
 
 the root of a concave, piecewise linear function of t^2. A single row is a group of one.
 With ``positive`` the codes are nonnegative, and negative entries count as outside.
@@ -53,7 +53,7 @@ def absolute_sum(u):
 
 @step
 def group_size(U, outside, lo, hi):
-    """Return ``sum_b (||u_b||_1 + rest_b)`` of the rows from ``lo`` to ``hi``."""
+    """Return ``sum_b (||u_b||_1 + outside_b)`` of the rows from ``lo`` to ``hi``."""
     total = 0.0
     for i in range(lo, hi):
         total += absolute_sum(U[i]) + np.float64(outside[i])

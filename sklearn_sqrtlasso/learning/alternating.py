@@ -266,7 +266,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
 )
 
 
-def minimise_block(block: BlockFunction, theta, solver: InnerSolver, memory):
+def minimize_block(block: BlockFunction, theta, solver: InnerSolver, memory):
     """Minimise a parameter block by a number of steps; its value never increases.
 
     Parameters
@@ -362,11 +362,11 @@ class Alternation:
         if self.exact:
             prox = exact_prox(objective, largest_exact_step(objective))
             block = block._replace(prox=prox)
-        encoder, by_encoder = minimise_block(
+        encoder, by_encoder = minimize_block(
             block, encoder, self.encoder, self.memory["encoder"]
         )
         block = objective.decoder_block(block.codes(encoder))
-        decoder, by_decoder = minimise_block(
+        decoder, by_decoder = minimize_block(
             block, decoder, self.decoder, self.memory["decoder"]
         )
         self.parameters = Parameters(encoder, decoder)

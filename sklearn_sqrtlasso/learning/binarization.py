@@ -1,4 +1,4 @@
-"""Binarisation schemes: training of binary encoders, and refits to their bits.
+"""Binarization schemes: training of binary encoders, and refits to their bits.
 
 To add a scheme, add a record to ``SCHEMES`` with the activation that replaces the step
 in training, and whether codes are learnt first.
@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from sklearn_sqrtlasso.kernels.adam import adam_step
 from sklearn_sqrtlasso.learning.adam import DECAY_SQUARE, Schedule
-from sklearn_sqrtlasso.learning.alternating import InnerSolver, minimise_block
+from sklearn_sqrtlasso.learning.alternating import InnerSolver, minimize_block
 from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
@@ -34,7 +34,7 @@ MOST_DRAWN, MOST_PASSES = 3000, 300  # its largest numbers of steps and of epoch
 
 
 class Scheme(NamedTuple):
-    """Binarisation scheme, and its properties.
+    """Binarization scheme, and its properties.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
         "relaxed": Scheme(
             lambda width: BITS,
             "free codes in :math:`[0, 1]` and a decoder are learnt first, until the "
-            "loss of the codes binarised at one half stops decreasing; then bits, "
+            "loss of the codes binarized at one half stops decreasing; then bits, "
             "decoder and encoder are fitted to each other",
             free_codes=True,
         ),
@@ -103,10 +103,10 @@ class FreeCodes:
         block = self.objective.codes_block(decoder)
         solver = alternation.encoder
         memory = alternation.memory.setdefault("codes", {})
-        flat, first = minimise_block(block, self.codes.ravel(), solver, memory)
+        flat, first = minimize_block(block, self.codes.ravel(), solver, memory)
         self.codes = flat.reshape(self.codes.shape)
         block = self.objective.decoder_block(self.codes)
-        decoder, second = minimise_block(
+        decoder, second = minimize_block(
             block, decoder, alternation.decoder, alternation.memory["decoder"]
         )
         alternation.parameters = alternation.parameters._replace(decoder=decoder)
@@ -114,19 +114,19 @@ class FreeCodes:
         return second
 
     def run(self, stopping, report):
-        """Minimise until the binarised loss stops decreasing; return the history."""
+        """Minimise until the binarized loss stops decreasing; return the history."""
         return learn(
             lambda n_iter: self.iterate(),
             self.state,
             self.restore,
             stopping,
             report,
-            validate=self.binarised,
+            validate=self.binarized,
         )
 
-    def binarised(self):
-        """Return the mean loss of the binarised codes."""
-        block = self.objective.decoder_block(binarise(self.codes))
+    def binarized(self):
+        """Return the mean loss of the binarized codes."""
+        block = self.objective.decoder_block(binarize(self.codes))
         return block.value(self.alternation.parameters.decoder)
 
     def state(self):
@@ -139,7 +139,7 @@ class FreeCodes:
         self.codes = state[1]
 
 
-def binarise(codes):
+def binarize(codes):
     """Return 1 where a code in [0, 1] is above one half, else 0."""
     return (codes > 0.5).astype(codes.dtype)
 
@@ -186,7 +186,7 @@ def regress_bits(model: BiasedAutoencoder, objective: Objective, bits, encoder):
         return loss + 0.5 * RIDGE * float(np.vdot(W, W)), gradient
 
     block = BlockFunction(evaluate, lambda theta: evaluate(theta)[0])
-    return minimise_block(block, encoder, REGRESSION, {})[0]
+    return minimize_block(block, encoder, REGRESSION, {})[0]
 
 
 def flip_bits(objective: Objective, bits, decoder):
@@ -249,7 +249,7 @@ def refit(objective: Objective, Z, decoder):
     loss : float
         Mean loss.
     """
-    return minimise_block(objective.decoder_block(Z), decoder, REFIT, {})
+    return minimize_block(objective.decoder_block(Z), decoder, REFIT, {})
 
 
 def draw_bits(objective: Objective, parameters: Parameters, rng):
@@ -307,7 +307,7 @@ def draw_bits(objective: Objective, parameters: Parameters, rng):
 
 
 def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
-    """Binarise codes, and refit both layers to the bits.
+    """Binarize codes, and refit both layers to the bits.
 
     Parameters
     ----------
@@ -326,14 +326,14 @@ def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
     parameters : Parameters
         Parameters with the decoder refitted to the bits of the encoder.
     losses : dict of str to float
-        Mean loss after each stage: "continuous" codes, "binarised" codes, decoder
+        Mean loss after each stage: "continuous" codes, "binarized" codes, decoder
         "refitted" to the bits, bits "flipped" one by one, encoder "regressed" on them,
         and final "encoded" bits.
     """
     encoder, decoder = parameters
     if codes is None:
         bits = objective.codes(encoder)
-        losses = {"binarised": objective.decoder_block(bits).value(decoder)}
+        losses = {"binarized": objective.decoder_block(bits).value(decoder)}
         decoder, losses["encoded"] = refit(objective, bits, decoder)
         return Parameters(encoder, decoder), losses
     bits, decoder, losses = _free_bits(objective, codes, decoder)
@@ -349,16 +349,16 @@ def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
 
 def _free_bits(objective, codes, decoder):
     """Minimise over bits and decoder in turn; return both and the losses."""
-    bits = binarise(codes)
+    bits = binarize(codes)
     losses = {
         "continuous": objective.decoder_block(codes).value(decoder),
-        "binarised": objective.decoder_block(bits).value(decoder),
+        "binarized": objective.decoder_block(bits).value(decoder),
     }
     decoder, losses["refitted"] = refit(objective, bits, decoder)
     for _ in range(ROUNDS):
         before, bits = bits, flip_bits(objective, bits, decoder)
         block = objective.decoder_block(bits)
-        decoder, losses["flipped"] = minimise_block(block, decoder, FOLLOW, {})
+        decoder, losses["flipped"] = minimize_block(block, decoder, FOLLOW, {})
         if np.array_equal(bits, before):
             break
     return bits, decoder, losses

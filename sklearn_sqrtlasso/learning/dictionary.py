@@ -373,10 +373,24 @@ def _sweeps(update):
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
-        "ksvd": Learner(_sweeps(update_by_ksvd), "k-SVD"),
-        "aksvd": Learner(_sweeps(update_by_aksvd), "approximate k-SVD"),
-        "mod": Learner(_sweeps(update_by_mod), "the method of optimal directions"),
-        "online": Learner(OnlineLearner, f"online, by batches of {BATCH} rows"),
+        "ksvd": Learner(
+            _sweeps(update_by_ksvd),
+            "k-SVD: each atom and its entries in turn, by the first singular pair of "
+            "the residual without it",
+        ),
+        "aksvd": Learner(
+            _sweeps(update_by_aksvd),
+            "approximate k-SVD: the same, by one step of the power method",
+        ),
+        "mod": Learner(
+            _sweeps(update_by_mod),
+            "the method of optimal directions: all atoms at once, by least squares",
+        ),
+        "online": Learner(
+            OnlineLearner,
+            f"online, in batches of {BATCH} rows, from running sums; ``partial_fit`` "
+            "always does this",
+        ),
     }
 )
 

@@ -79,9 +79,9 @@ def test_relaxed_bits_of_digits():
     coder = clone(free).set_params(tol=1e-4).fit(X)
     losses, size = coder.binary_losses_, 0.1 * coder.transform(X).sum(axis=1).mean()
     assert losses["encoded"] < losses["regressed"] < losses["refitted"]
-    assert losses["flipped"] < losses["refitted"] < losses["binarised"]
-    assert losses["binarised"] == coder.validation_curve_.min()
-    assert losses["binarised"] - size < 2.23  # squared errors alone
+    assert losses["flipped"] < losses["refitted"] < losses["binarized"]
+    assert losses["binarized"] == coder.validation_curve_.min()
+    assert losses["binarized"] - size < 2.23  # squared errors alone
     assert losses["refitted"] - size < 1.7
     assert np.mean(np.sum((coder.reconstruct(new) - new) ** 2, axis=1)) < 1.73
     assert free.fit(X).loss_curve_[-1] < 0.92

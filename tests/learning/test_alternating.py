@@ -12,7 +12,7 @@ from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
     InnerSolver,
-    minimise_block,
+    minimize_block,
 )
 from sklearn_sqrtlasso.learning.binarization import flip_bits, refit_bits
 from sklearn_sqrtlasso.models.biased_autoencoder import (
@@ -60,7 +60,7 @@ def test_automatic_steps_suit_any_scale(method, scale):
     best, block = quadratic(scale)
     theta, memory = np.zeros(8), {}
     for _ in range(100):
-        theta, _ = minimise_block(block, theta, InnerSolver(method, 20), memory)
+        theta, _ = minimize_block(block, theta, InnerSolver(method, 20), memory)
     assert_allclose(theta, best, rtol=1e-3, atol=1e-3)
 
 
@@ -104,7 +104,7 @@ def test_exact_steps_lead_to_where_the_whole_gradient_vanishes():
     theta, memory = parameters.encoder, {}
     before = np.linalg.norm(whole.evaluate(theta)[1])
     for _ in range(10):
-        theta, _ = minimise_block(block, theta, InnerSolver("fista", 40), memory)
+        theta, _ = minimize_block(block, theta, InnerSolver("fista", 40), memory)
     assert np.linalg.norm(whole.evaluate(theta)[1]) < 1e-2 * before
 
 
@@ -115,7 +115,7 @@ def test_one_step_of_fista_is_a_proximal_gradient_step():
     prox = exact_prox(objective, np.inf)
     block = block._replace(prox=prox)
     theta = parameters.encoder
-    found, _ = minimise_block(block, theta, InnerSolver("fista", 1, 0.1), {})
+    found, _ = minimize_block(block, theta, InnerSolver("fista", 1, 0.1), {})
     expected = prox(theta - 0.1 * block.evaluate(theta)[1], 0.1)
     assert_array_equal(found, expected)
 
@@ -128,7 +128,7 @@ def test_three_steps_are_those_of_the_formula():
         new = y - step * block.evaluate(y)[1]
         faster = (1 + np.sqrt(1 + 4 * s * s)) / 2
         y, x, s = new + (s - 1) / faster * (new - x), new, faster
-    found, value = minimise_block(block, encoder, InnerSolver("fista", 3, step), {})
+    found, value = minimize_block(block, encoder, InnerSolver("fista", 3, step), {})
     assert_allclose(found, x, rtol=1e-12)
     assert value == pytest.approx(block.value(x), rel=1e-12)
 
@@ -152,6 +152,6 @@ def test_losses_of_bits_fall_where_the_decoder_is_fitted():
         refitted, losses = refit_bits(
             objective, parameters, codes, np.random.default_rng(1)
         )
-    assert losses["flipped"] <= losses["refitted"] <= losses["binarised"]
+    assert losses["flipped"] <= losses["refitted"] <= losses["binarized"]
     assert losses["encoded"] <= losses["regressed"]
     assert objective.value(refitted) == pytest.approx(losses["encoded"], rel=1e-12)
