@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
-from sklearn_sqrtlasso.estimators.validation import check_group_mode, resolve_groups
-from sklearn_sqrtlasso.rows.blocks import N_PARTS
+from sklearn_sqrtlasso.estimators.validation import check_group_mode, check_groups
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 
 CHUNK = 4096  # patches passed at a time to an estimator of another package
 
@@ -229,7 +229,7 @@ def _restore_by_encoder(estimator, patches, groups, canvas, verbose):
         patches.paste(block.rows, estimator._decode(block.Z), canvas[block.part])
         report(len(block.Z))
 
-    estimator._map_encoded(paste, patches, resolve_groups(groups, len(patches)))
+    estimator._map_encoded(paste, patches, check_groups(groups, len(patches)))
 
 
 def _restore_by_transformer(estimator, patches, canvas, verbose):

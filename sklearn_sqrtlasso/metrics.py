@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_sqrtlasso.estimators.validation import check_group_mode
-from sklearn_sqrtlasso.rows.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport, report_refit
 
 

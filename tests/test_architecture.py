@@ -11,7 +11,7 @@ import pytest
 import sklearn_sqrtlasso
 from sklearn_sqrtlasso.learning.alternating import METHODS
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
-from sklearn_sqrtlasso.learning.dictionary import LEARNERS
+from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.learning.tight_frame import INITS
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS
@@ -21,9 +21,9 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 ROOT = Path(sklearn_sqrtlasso.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 BOTTOM_UP = [
-    "kernels",
+    "algorithms",
     "theory",
-    "rows",
+    "blockwise",
     "regression",
     "sparse_coding",
     "models",
@@ -82,7 +82,7 @@ def is_kernel(function):
 
 
 def test_the_tests_see_the_package():
-    assert {room(name_of(path)) for path in FILES} >= {None, "kernels", "estimators"}
+    assert {room(name_of(path)) for path in FILES} >= {None, "algorithms", "estimators"}
 
 
 @each_file
@@ -95,8 +95,8 @@ def test_imports_go_down(path):
 
 @each_file
 def test_kernel_files_import_no_other_kernel_file(path):
-    if room(name_of(path)) == "kernels":  # numba's cache does not see edits elsewhere
-        assert our_imports(path) <= {"sklearn_sqrtlasso.kernels.jit"}
+    if room(name_of(path)) == "algorithms":  # numba's cache does not see edits elsewhere
+        assert our_imports(path) <= {"sklearn_sqrtlasso.algorithms.jit"}
 
 
 def test_no_module_imports_itself_in_a_circle():
@@ -114,7 +114,7 @@ def test_theory_has_no_data(path):
 
 @each_file
 def test_numba_speaks_in_one_file_only(path):
-    if path != ROOT / "kernels" / "jit.py":
+    if path != ROOT / "algorithms" / "jit.py":
         assert "numba" not in {name.split(".")[0] for name in imports(tree_of(path))}
 
 

@@ -27,9 +27,9 @@ EXAMPLES = {
         ("sparse_coding/test_selectors.py",),
     ),
     "add_learner.py": (
-        "learning/dictionary.py",
+        "learning/dictionary_learning.py",
         "gradient",
-        ("learning/test_dictionary.py",),
+        ("learning/test_dictionary_learning.py",),
     ),
     "add_inner_method.py": (
         "learning/alternating.py",

@@ -7,8 +7,8 @@ import pytest
 
 import sklearn_sqrtlasso
 
-KERNELS = Path(sklearn_sqrtlasso.__file__).parent / "kernels"
-TESTS = Path(__file__).parent / "kernels"
+KERNELS = Path(sklearn_sqrtlasso.__file__).parent / "algorithms"
+TESTS = Path(__file__).parent / "algorithms"
 FILES = sorted(path for path in KERNELS.glob("*.py") if path.stem != "__init__")
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

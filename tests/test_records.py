@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
 from sklearn_sqrtlasso.learning.alternating import METHODS
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
-from sklearn_sqrtlasso.learning.dictionary import LEARNERS
+from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.learning.tight_frame import INITS
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.models.pointwise import POINTWISE

@@ -35,8 +35,8 @@ from sklearn_sqrtlasso.models.block import join_block, split_block
 from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
-from sklearn_sqrtlasso.rows.blocks import thread_map, ungrouped
-from sklearn_sqrtlasso.rows.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.blocks import thread_map, ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}

@@ -19,12 +19,12 @@ from sklearn_sqrtlasso.estimators.compat import (
 )
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
-    resolve_groups,
+    check_groups,
     restore_on_error,
 )
-from sklearn_sqrtlasso.rows.blocks import ungrouped
-from sklearn_sqrtlasso.rows.encode import encode, map_encoded
-from sklearn_sqrtlasso.rows.linalg import dense_rows, largest_entry, unit_near
+from sklearn_sqrtlasso.blockwise.blocks import ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport
 
 
@@ -50,7 +50,7 @@ class BaseEncoder(
 
     @abstractmethod
     def _encoder(self, dtype):
-        """Return the map of rows to codes, as ``rows.encode`` expects it."""
+        """Return the map of rows to codes, as ``blockwise.encode`` expects it."""
 
     @abstractmethod
     def _noise_scale(self, X, groups):
@@ -213,7 +213,7 @@ class BaseEncoder(
         """Return validated rows for a fitted estimator, and their groups."""
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        return X, resolve_groups(groups, X.shape[0])
+        return X, check_groups(groups, X.shape[0])
 
     def _map_encoded(self, function, X, groups, encoder=None):
         """Apply a function to each encoded row block and return the results."""

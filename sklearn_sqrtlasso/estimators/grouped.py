@@ -4,7 +4,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
-from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 
 
 class GroupedEncoder(BaseEncoder):
@@ -42,7 +42,7 @@ class GroupedEncoder(BaseEncoder):
             unchanged.
         """
         X = self._validate(X, reset=True)
-        self._learn(X, resolve_groups(groups, X.shape[0]))
+        self._learn(X, check_groups(groups, X.shape[0]))
         return self
 
     def transform(self, X, *, groups=None):

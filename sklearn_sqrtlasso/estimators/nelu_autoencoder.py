@@ -20,8 +20,8 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     resumes,
 )
-from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_error
-from sklearn_sqrtlasso.learning.adam import Adam, Moments, Schedule, n_batches, run_adam
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
+from sklearn_sqrtlasso.learning.weights_and_penalties import Adam, Moments, Schedule, n_batches, run_adam
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
 from sklearn_sqrtlasso.learning.loop import Stopping
@@ -35,8 +35,8 @@ from sklearn_sqrtlasso.models.two_layer import (
     rescale_layers,
     shapes,
 )
-from sklearn_sqrtlasso.rows.blocks import thread_map
-from sklearn_sqrtlasso.rows.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
@@ -310,7 +310,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
         X = self._validate(X, reset=not resumes(self, warm=self.warm_start))
-        self._learn(X, resolve_groups(groups, X.shape[0]), X_clean, Z)
+        self._learn(X, check_groups(groups, X.shape[0]), X_clean, Z)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -330,7 +330,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         """
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
-        groups = resolve_groups(groups, X.shape[0])
+        groups = check_groups(groups, X.shape[0])
         self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self
 

@@ -18,7 +18,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     restore_on_error,
     warn_unsolved_rows,
 )
-from sklearn_sqrtlasso.learning.dictionary import (
+from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
     DictionaryTask,
     Statistics,
@@ -28,9 +28,9 @@ from sklearn_sqrtlasso.learning.dictionary import (
     past_weight,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.rows.blocks import ungrouped
-from sklearn_sqrtlasso.rows.encode import encode
-from sklearn_sqrtlasso.rows.linalg import (
+from sklearn_sqrtlasso.blockwise.blocks import ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     largest_entry,
     row_norms,

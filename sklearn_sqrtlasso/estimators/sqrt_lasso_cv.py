@@ -10,8 +10,8 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
 from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, largest_penalty, regress
-from sklearn_sqrtlasso.rows.blocks import parallel_map
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
+from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 
 
 class SqrtLassoCV(SparseRegressor):
@@ -128,7 +128,7 @@ class SqrtLassoCV(SparseRegressor):
         folds = list(check_cv(self.cv).split(X, y))
         design = self._design(X, weights)
         alphas = penalty_grid(
-            self.alphas, self.eps, largest_penalty(design, y, bool(self.positive))
+            self.alphas, self.eps, regression_alpha_max(design, y, bool(self.positive))
         )
 
         def errors(fold):

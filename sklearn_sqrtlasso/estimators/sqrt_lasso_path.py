@@ -8,7 +8,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_sqrtlasso.estimators.validation import DTYPES, warn_unsolved_fits
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, largest_penalty, regress
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
 
 
 class SqrtLassoPath(NamedTuple):
@@ -135,7 +135,7 @@ def sqrt_lasso_path(
         )
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
     targets = np.atleast_2d(y.T)
-    largest = max(largest_penalty(design, target, bool(positive)) for target in targets)
+    largest = max(regression_alpha_max(design, target, bool(positive)) for target in targets)
     alphas = penalty_grid(alphas, eps, largest)
     options = SolverOptions(bool(positive), tol, max_iter)
     fits = [regress(design, target, alphas, options)[0] for target in targets]

@@ -12,7 +12,7 @@ from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import resumes
-from sklearn_sqrtlasso.estimators.validation import resolve_groups, restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
@@ -232,7 +232,7 @@ class SqrtLassoTransform(GroupedEncoder):
         """
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
-        groups = resolve_groups(groups, X.shape[0])
+        groups = check_groups(groups, X.shape[0])
         if not resumed:
             W = self._first_components(X)
             self.components_, self.alpha_ = W, self._penalty(W, kept=False)

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso.estimators.compat import check_sample_weight
 from sklearn_sqrtlasso.learning.loop import DivergedError
-from sklearn_sqrtlasso.rows.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
@@ -63,7 +63,7 @@ def is_missing(labels):
     return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
 
 
-def resolve_groups(groups, n_samples):
+def check_groups(groups, n_samples):
     """Return the groups of rows that share a noise level.
 
     Parameters

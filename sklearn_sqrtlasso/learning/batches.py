@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.models.two_layer import Batch
-from sklearn_sqrtlasso.rows.blocks import RowGroups
-from sklearn_sqrtlasso.rows.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.blocks import RowGroups
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 
 CHUNK_ROWS = 64  # rows of one group that stay together in a batch
 WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level dominates

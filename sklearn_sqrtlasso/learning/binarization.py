@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from sklearn_sqrtlasso.kernels.adam import adam_step
-from sklearn_sqrtlasso.learning.adam import DECAY_SQUARE, Schedule
+from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.learning.weights_and_penalties import DECAY_SQUARE, Schedule
 from sklearn_sqrtlasso.learning.alternating import InnerSolver, minimize_block
 from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.biased_autoencoder import (

@@ -12,9 +12,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
-from sklearn_sqrtlasso.rows.blocks import N_PARTS, RowGroups
-from sklearn_sqrtlasso.rows.encode import map_encoded
-from sklearn_sqrtlasso.rows.linalg import (
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, RowGroups
+from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,
     largest_entry,

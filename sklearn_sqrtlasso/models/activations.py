@@ -11,20 +11,20 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.adaptive_shrinkage import (
+from sklearn_sqrtlasso.algorithms.adaptive_shrinkage import (
     pull_back_adaptively,
     shrink_adaptively,
 )
-from sklearn_sqrtlasso.kernels.shrinkage import (
+from sklearn_sqrtlasso.algorithms.shrinkage import (
     pull_back_groups,
     shrink_group,
     shrink_groups,
 )
-from sklearn_sqrtlasso.kernels.unrolled_shrinkage import (
+from sklearn_sqrtlasso.algorithms.unrolled_shrinkage import (
     pull_back_steps,
     shrink_by_steps,
 )
-from sklearn_sqrtlasso.models.parameters import OFFSET, PARAMETERS, PENALTY, Parameter
+from sklearn_sqrtlasso.models.activation_parameters import OFFSET, PARAMETERS, PENALTY, Parameter
 from sklearn_sqrtlasso.models.pointwise import HELU_WIDTH, POINTWISE
 
 MIN_SLACK = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs, which diverge at 0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import pinvh
 
-from sklearn_sqrtlasso.rows.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 
 RANK_TOL = 1e-10  # squared singular values below this share of the largest count as 0
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.pointwise import Pointwise
-from sklearn_sqrtlasso.rows.encode import Encoder, PoolingEncoder
-from sklearn_sqrtlasso.rows.linalg import project_rows
+from sklearn_sqrtlasso.blockwise.encode import Encoder, PoolingEncoder
+from sklearn_sqrtlasso.blockwise.linalg import project_rows
 
 
 @dataclass(frozen=True)

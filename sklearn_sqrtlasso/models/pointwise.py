@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS, pull_back_sigmoid
+from sklearn_sqrtlasso.algorithms.sigmoid import SIGMOIDS, pull_back_sigmoid
 
 HELU_WIDTH = 0.05  # as published: distance below its threshold where a unit learns
 SIGN_WIDTH = 0.1  # of the tanh whose slope is the surrogate gradient of the sign

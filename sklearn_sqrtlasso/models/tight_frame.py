@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.shrinkage import shrink_group, shrink_groups
-from sklearn_sqrtlasso.rows.encode import PoolingEncoder, map_encoded
-from sklearn_sqrtlasso.rows.linalg import project_rows, row_norms
+from sklearn_sqrtlasso.algorithms.shrinkage import shrink_group, shrink_groups
+from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
+from sklearn_sqrtlasso.blockwise.linalg import project_rows, row_norms
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.rows.linalg import unit_near
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 
 BLOCK_BYTES = 2**22  # of single-precision rows converted to double at a time
 SAMPLE = 64  # rows and columns from which the size of entries is estimated

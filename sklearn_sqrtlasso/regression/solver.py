@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
-from sklearn_sqrtlasso.rows.linalg import unit_near
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that an outer iteration may always add
@@ -297,7 +297,7 @@ def regress(design, y, alphas, options, coef=None):
     return fits, np.array(intercepts)
 
 
-def largest_penalty(design, y, positive):
+def regression_alpha_max(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
     regression = Regression(design, _own_unit(design, y)[0], positive)
     return float(regression.alpha_max * design.unit)

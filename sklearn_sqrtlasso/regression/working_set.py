@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.active_set import (
+from sklearn_sqrtlasso.algorithms.active_set import (
     DEPENDENT,
     factorize,
     solve_exactly,
     solve_factored,
 )
-from sklearn_sqrtlasso.kernels.coordinate_descent import sweep_gram
+from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
 SWEEPS = 100  # of coordinate descent before the active-set path
 FEW = 48  # up to this number, columns are factored one by one, without LAPACK

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.rows.linalg import dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Solution,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.rows.linalg import dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for writable arrays
 MODEST = 1e100  # rows with energy above this or below its inverse are scaled

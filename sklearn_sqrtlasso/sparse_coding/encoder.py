@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_sqrtlasso.rows.encode import Encoder
+from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
@@ -47,7 +47,7 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
 
 @dataclass(frozen=True)
 class DictionaryEncoder(Encoder):
-    """The map of rows to codes in a dictionary, as ``rows.encode`` wants it.
+    """The map of rows to codes in a dictionary, as ``blockwise.encode`` wants it.
 
     Attributes
     ----------

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from sklearn_sqrtlasso.kernels.lasso_gap import lasso_gaps
-from sklearn_sqrtlasso.kernels.lasso_path import follow_lasso_paths
+from sklearn_sqrtlasso.algorithms.lasso_gap import lasso_gaps
+from sklearn_sqrtlasso.algorithms.lasso_path import follow_lasso_paths
 
 VIOLATION = 1e-10  # relative violation of an optimality condition that is rounding
 EXPLAINED = 1e-13  # share of the norm of a row below which its residual is rounding

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.kernels.refit import refit_rows
+from sklearn_sqrtlasso.algorithms.refit import refit_rows
 from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 

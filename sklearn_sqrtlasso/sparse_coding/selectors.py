@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.stats import norm as gaussian
 
-from sklearn_sqrtlasso.kernels.matching_pursuit import match_rows
-from sklearn_sqrtlasso.kernels.refit import threshold_and_invert
+from sklearn_sqrtlasso.algorithms.matching_pursuit import match_rows
+from sklearn_sqrtlasso.algorithms.refit import threshold_and_invert
 from sklearn_sqrtlasso.sparse_coding.dictionary import Solution
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax

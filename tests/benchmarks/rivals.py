@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
-from sklearn_sqrtlasso.kernels.sigmoid import SIGMOIDS
+from sklearn_sqrtlasso.algorithms.sigmoid import SIGMOIDS
 from sklearn_sqrtlasso.models import biased_autoencoder
 
 ALPHA = 0.1

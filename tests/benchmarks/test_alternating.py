@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
-from sklearn_sqrtlasso.rows.blocks import rows_per_block, thread_map
+from sklearn_sqrtlasso.blockwise.blocks import rows_per_block, thread_map
 from tests.benchmarks import rivals
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_000, 64, 256, 2

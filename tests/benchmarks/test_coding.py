@@ -12,7 +12,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import RelaxedSparseCoder
-from sklearn_sqrtlasso.kernels.lasso_gap import lasso_gaps
+from sklearn_sqrtlasso.algorithms.lasso_gap import lasso_gaps
 
 SIDES = {"64_to_256": (8, 16, 20_000), "256_to_1024": (16, 32, 4_000)}
 LASSOS = {  # penalties with about 15, 13, 9 and 35 active atoms

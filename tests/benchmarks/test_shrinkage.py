@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sqrtlasso.kernels.shrinkage import pull_back_groups, shrink_groups
+from sklearn_sqrtlasso.algorithms.shrinkage import pull_back_groups, shrink_groups
 from tests import oracles
 
 N_ROWS, N_UNITS, N_ACTIVE, ALPHA = 100_000, 256, 6, 0.25

@@ -7,7 +7,7 @@ import pytest
 from sklearn.neural_network import MLPRegressor
 
 from sklearn_sqrtlasso import NeLUAutoencoder
-from sklearn_sqrtlasso.rows.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_480, 64, 256, 2
 

@@ -12,7 +12,7 @@ from sklearn_sqrtlasso import (
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.learning.alternating import METHODS
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
-from sklearn_sqrtlasso.learning.dictionary import LEARNERS
+from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.learning.tight_frame import INITS
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS

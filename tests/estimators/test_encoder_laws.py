@@ -21,7 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sqrtlasso.rows import blocks
+from sklearn_sqrtlasso.blockwise import blocks
 from sklearn_sqrtlasso.sparse_coding import encoder as atoms
 from tests.estimators.common import (
     DEGENERATE,

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import RelaxedSparseCoder
 from sklearn_sqrtlasso.datasets import make_sparse_codes
-from sklearn_sqrtlasso.learning.dictionary import LEARNERS
+from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.metrics import shrinkage_report
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha_of_dictionary
 from tests import sized

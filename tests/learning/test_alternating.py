@@ -23,7 +23,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
 from sklearn_sqrtlasso.models.block import BlockFunction
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
-from sklearn_sqrtlasso.rows.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 
 each_method = pytest.mark.parametrize("method", METHODS)
 

@@ -14,8 +14,8 @@ from sklearn_sqrtlasso.learning.tight_frame import (
     procrustes_frame,
 )
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
-from sklearn_sqrtlasso.rows.blocks import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.rows.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from tests import oracles, sized
 
 N_ROWS = sized(300, 50)

@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
 )
 from sklearn_sqrtlasso.models.pointwise import POINTWISE, smoothstep
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
-from sklearn_sqrtlasso.rows.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from tests import oracles
 
 SMOOTH = [name for name, row in POINTWISE.items() if not row.surrogate]

@@ -15,9 +15,9 @@ from sklearn_sqrtlasso.models.tight_frame import (
     nearest_tight_frame,
     noise_scale,
 )
-from sklearn_sqrtlasso.rows import blocks
-from sklearn_sqrtlasso.rows.blocks import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.rows.encode import encode, map_encoded
+from sklearn_sqrtlasso.blockwise import blocks
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from tests import oracles, sized
 
 N_ROWS = sized(350, 60)

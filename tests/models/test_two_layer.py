@@ -17,7 +17,7 @@ from sklearn_sqrtlasso.models.two_layer import (
     rescale_layers,
     unflatten,
 )
-from sklearn_sqrtlasso.rows.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from tests import oracles
 
 ALL = {**ACTIVATIONS, "unrolled": unrolled(4)}

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Lasso
 
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, largest_penalty, regress
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
 from tests import sized
 
 # The conic solver is asked for more than it can always reach.
@@ -41,7 +41,7 @@ def fit(X, y, alpha, *, positive=False, intercept=True, weights=None, tol=1e-9):
 
 
 def top(X, y, positive=False, intercept=True):
-    return largest_penalty(design_of(X, equal_weights(X), intercept), y, positive)
+    return regression_alpha_max(design_of(X, equal_weights(X), intercept), y, positive)
 
 
 def objective(X, y, alpha, w, b=0.0, weights=None):

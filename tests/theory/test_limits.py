@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from sklearn_sqrtlasso.theory.limits import alpha_max
-from tests.kernels.test_shrinkage import shrink
+from tests.algorithms.test_shrinkage import shrink
 
 entries = st.sampled_from([0.0, 1.0, -1.0]) | st.floats(0.01, 99) | st.floats(-99, -1)
 rows = hnp.arrays(

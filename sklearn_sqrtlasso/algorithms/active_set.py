@@ -1,0 +1,402 @@
+"""Exact square-root-lasso solutions from approximate ones, by active-set paths.
+
+Any coefficients are the exact solution for perturbed correlations. As the perturbation
+is removed in proportion to a time from 0 to 1, the solution follows a piecewise linear
+path with finitely many breakpoints, each of which adds or drops a column. It ends at a
+lasso solution for some threshold ``mu``; a second path, in ``mu``, ends at
+``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky factor of the
+Gram matrix of the active columns is updated at each breakpoint.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.jit import kernel
+
+DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
+GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
+TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
+FLAT = 1e-9  # rate, relative to the largest, that counts as zero
+
+
+@kernel
+def append_column(L, act, k, G, j):
+    """Extend the factor of ``G[act, act]`` by column j; return True on success."""
+    if k == L.shape[0]:
+        return False
+    left = G[j, j]
+    for a in range(k):
+        v = G[j, act[a]]
+        for b in range(a):
+            v -= L[a, b] * L[k, b]
+        v /= L[a, a]
+        L[k, a] = v
+        left -= v * v
+    if left <= DEPENDENT * G[j, j]:
+        return False
+    L[k, k] = math.sqrt(left)
+    act[k] = j
+    return True
+
+
+@kernel
+def drop_column(L, act, k, place):
+    """Remove the active column at ``place`` from the factor, by rotations."""
+    cos, sin = np.empty(k), np.empty(k)
+    carry = np.empty(4)
+    for first in range(place, k - 1, 4):  # four rows at a time: independent operations
+        n_rows = min(4, k - 1 - first)
+        for m in range(n_rows):
+            r = first + m
+            act[r] = act[r + 1]
+            for i in range(place):
+                L[r, i] = L[r + 1, i]
+            carry[m] = L[r + 1, place]
+        if n_rows == 4:
+            l0, l1, l2, l3 = L[first], L[first + 1], L[first + 2], L[first + 3]
+            l4 = L[first + 4]
+            c0, c1, c2, c3 = carry
+            for i in range(place, first):
+                x0, x1, x2, x3 = l1[i + 1], l2[i + 1], l3[i + 1], l4[i + 1]
+                co, si = cos[i], sin[i]
+                l0[i] = co * c0 + si * x0
+                l1[i] = co * c1 + si * x1
+                l2[i] = co * c2 + si * x2
+                l3[i] = co * c3 + si * x3
+                c0 = co * x0 - si * c0
+                c1 = co * x1 - si * c1
+                c2 = co * x2 - si * c2
+                c3 = co * x3 - si * c3
+            carry[0], carry[1], carry[2], carry[3] = c0, c1, c2, c3
+        for m in range(n_rows):
+            r = first + m
+            for i in range(place if n_rows < 4 else first, r):
+                this = L[r + 1, i + 1]
+                L[r, i] = cos[i] * carry[m] + sin[i] * this
+                carry[m] = cos[i] * this - sin[i] * carry[m]
+            this = L[r + 1, r + 1]
+            size = math.hypot(carry[m], this)
+            cos[r], sin[r] = carry[m] / size, this / size
+            L[r, r] = size
+
+
+@kernel
+def first_zero(w, sign, act, k, z):
+    """Return the step of ``w[act]`` along ``z`` to its first zero, and its place.
+
+    They are infinity and -1 if no entry reaches zero.
+    """
+    nearest, place = math.inf, -1
+    for a in range(k):
+        if z[a] * sign[act[a]] < 0.0:
+            far = max(-w[act[a]] / z[a], 0.0)
+            if far < nearest:
+                nearest, place = far, a
+    return nearest, place
+
+
+@kernel
+def factorize(G, w, L, act):
+    """Factor ``G[act, act]`` of the columns with ``w != 0``; return their number.
+
+    The coefficient of a column that depends on earlier ones is transferred to them
+    until it is zero, or one of theirs, which is then replaced. The fit and the signs
+    are unchanged.
+    """
+    k = 0
+    z = np.empty(L.shape[0])
+    for j in range(w.shape[0]):
+        while w[j] != 0.0:
+            if append_column(L, act, k, G, j):
+                k += 1
+                break
+            for a in range(k):
+                z[a] = G[j, act[a]] * w[j]
+            solve_factored(L, k, z)
+            far, place = first_zero(w, w, act, k, z)
+            for a in range(k):
+                w[act[a]] += min(far, 1.0) * z[a]
+            w[j] *= max(1.0 - far, 0.0)
+            if far <= 1.0:
+                w[act[place]] = 0.0
+                drop_column(L, act, k, place)
+                k -= 1
+    return k
+
+
+@kernel
+def solve_factored(L, k, x):
+    """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
+    for a in range(k):
+        v = x[a]
+        for b in range(a):
+            v -= L[a, b] * x[b]
+        x[a] = v / L[a, a]
+    top = k
+    while top > 0:  # four rows at a time: each entry of x is read and written once
+        low = max(top - 4, 0)
+        for a in range(top - 1, low - 1, -1):
+            x[a] /= L[a, a]
+            for b in range(low, a):
+                x[b] -= L[a, b] * x[a]
+        if top - low == 4:
+            l0, l1, l2, l3 = L[low], L[low + 1], L[low + 2], L[low + 3]
+            x0, x1, x2, x3 = x[low], x[low + 1], x[low + 2], x[low + 3]
+            for b in range(low):
+                x[b] -= l0[b] * x0 + l1[b] * x1 + l2[b] * x2 + l3[b] * x3
+        top = low
+
+
+@kernel
+def direction(G, L, act, k, sign, e, timed, rate, d, dc):
+    """Write the rates of active coefficients and of all correlations.
+
+    The correlations are corrected at the rate ``timed * e``; the threshold moves at
+    ``rate``. Return the rate below which a rate counts as zero.
+    """
+    for a in range(k):
+        d[a] = timed * e[act[a]] - rate * sign[act[a]]
+    solve_factored(L, k, d)
+    for j in range(e.shape[0]):
+        dc[j] = timed * e[j]
+    whole = k - k % 4
+    for a in range(0, whole, 4):  # four rows at a time, as in solve_factored
+        g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
+        d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
+        for j in range(e.shape[0]):
+            dc[j] -= d0 * g0[j] + d1 * g1[j] + d2 * g2[j] + d3 * g3[j]
+    for a in range(whole, k):
+        row, da = G[act[a]], d[a]
+        for j in range(e.shape[0]):
+            dc[j] -= da * row[j]
+    largest = abs(rate)
+    for j in range(e.shape[0]):
+        largest = max(largest, abs(dc[j]), abs(timed * e[j]))
+    return FLAT * largest
+
+
+@kernel
+def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
+    """Return the distance to the next breakpoint, and its column.
+
+    An active coefficient reaches zero, or an inactive correlation the threshold. A
+    column that has just left starts at the threshold, which is no breakpoint. ``pace``
+    holds the threshold, its rate, and the rate that counts as zero.
+    """
+    mu, rate, flat = pace
+    nearest, column = math.inf, -1
+    for a in range(k):
+        j = act[a]
+        if d[a] * sign[j] < 0.0:
+            far = max(-w[j] / d[a], 0.0)
+            if far < nearest:
+                nearest, column = far, j
+    for j in range(w.shape[0]):
+        if sign[j] != 0.0:
+            continue
+        up, down = dc[j] - rate, -dc[j] - rate
+        if up > flat and not (j == left and c[j] > 0.0):
+            far = max(mu - c[j], 0.0) / up
+            if far < nearest:
+                nearest, column = far, j
+        if down > flat and not positive and not (j == left and c[j] < 0.0):
+            far = max(mu + c[j], 0.0) / down
+            if far < nearest:
+                nearest, column = far, j
+    return nearest, column
+
+
+@kernel
+def exchange_dependent(G, w, L, act, k, sign, j):
+    """Replace an active column by column j, which depends on the active ones.
+
+    The fit is unchanged: column j grows and the others compensate until one is zero.
+    Return the number of active columns.
+    """
+    z = np.empty(k)
+    for a in range(k):
+        z[a] = -sign[j] * G[j, act[a]]
+    solve_factored(L, k, z)
+    nearest, place = first_zero(w, sign, act, k, z)
+    if place < 0:  # a column of zeros
+        sign[j] = 0.0
+        return k
+    for a in range(k):
+        w[act[a]] += nearest * z[a]
+    w[j] = nearest * sign[j]
+    gone = act[place]
+    w[gone] = sign[gone] = 0.0
+    drop_column(L, act, k, place)
+    if append_column(L, act, k - 1, G, j):
+        return k
+    w[j] = sign[j] = 0.0
+    return k - 1
+
+
+@kernel
+def update_active_set(G, w, c, L, act, k, sign, j):
+    """Drop or add column j at a breakpoint; return the number of active columns."""
+    if sign[j] != 0.0:
+        w[j] = sign[j] = 0.0
+        for a in range(k):
+            if act[a] == j:
+                drop_column(L, act, k, a)
+                break
+        return k - 1
+    sign[j] = 1.0 if c[j] > 0.0 else -1.0
+    if append_column(L, act, k, G, j):
+        return k + 1
+    return exchange_dependent(G, w, L, act, k, sign, j)
+
+
+@kernel
+def distance_to_end(mu, square, alpha, rate, q):
+    """Return the distance of the threshold to ``alpha sigma`` on a linear piece.
+
+    On the piece ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
+    """
+    slack = 1.0 - alpha * alpha * q
+    goal = alpha * alpha * (square - q * mu * mu)
+    if rate > 0.0:
+        return math.sqrt(max(goal, 0.0) / slack) - mu if slack > 0.0 else math.inf
+    return mu - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else mu
+
+
+@kernel
+def follow_active_set_path(G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints):
+    """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
+
+    ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the
+    first path), the time left of the first path, and the least threshold of the second;
+    all but the rate and the last are updated. Return the number of active columns and
+    the number of breakpoints.
+    """
+    mu, square, rate, left, least = state
+    timed = 1.0 if rate == 0.0 else 0.0
+    d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
+    gone = -1
+    for n_breakpoints in range(max_breakpoints):
+        flat = direction(G, L, act, k, sign, e, timed, rate, d, dc)
+        pace = (mu, rate, flat)
+        far, j = next_breakpoint(w, c, act, k, sign, pace, d, dc, gone, positive)
+        q = 0.0
+        for a in range(k):
+            q -= rate * sign[act[a]] * d[a]
+        end = left if timed else distance_to_end(mu, square, alpha, rate, q)
+        if rate < 0.0:
+            end = min(end, mu - least)
+        end = max(end, 0.0)
+        if far > end - TIE * mu * abs(rate):  # breakpoints coincide at mu = 0
+            far = end
+        if far == math.inf:
+            return k, n_breakpoints
+        for a in range(k):
+            w[act[a]] += far * d[a]
+        for i in range(w.shape[0]):
+            c[i] += far * dc[i]
+        before = mu
+        mu = max(mu + far * rate, 0.0)
+        square = max(square + q * (mu * mu - before * before), 0.0)
+        left -= far * timed
+        for a in range(k):
+            c[act[a]] = mu * sign[act[a]]
+        state[0], state[1], state[3] = mu, square, left
+        if far == end:
+            return k, n_breakpoints
+        gone = j if sign[j] != 0.0 else -1
+        k = update_active_set(G, w, c, L, act, k, sign, j)
+    return k, max_breakpoints
+
+
+@kernel
+def split_correlations(w, c, mu, act, k, positive, sign, e):
+    """Write the signs; split ``c`` into a feasible part and the remainder ``e``.
+
+    Correlations above the threshold start at various values below it: if many started
+    at the threshold, as many breakpoints would coincide.
+    """
+    for a in range(k):
+        sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
+    for j in range(w.shape[0]):
+        goal = c[j]
+        if sign[j] != 0.0:
+            goal = mu * sign[j]
+        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
+            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
+            goal = mu * inside if c[j] > 0.0 else -mu * inside
+        e[j] = c[j] - goal
+        c[j] = goal
+
+
+@kernel
+def prune(w, L, act, k, sign):
+    """Drop active columns with coefficients zero or, by rounding, of wrong sign."""
+    for place in range(k - 1, -1, -1):
+        j = act[place]
+        if w[j] * sign[j] <= 0.0:
+            w[j] = 0.0
+            drop_column(L, act, k, place)
+            k -= 1
+    return k
+
+
+@kernel
+def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_breakpoints):
+    """Solve the square-root lasso exactly on a Gram matrix, from given coefficients.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p) or larger
+        Gram matrix of the columns.
+    w, c : ndarray of shape (p,)
+        Coefficients and correlations ``X^T r``, both updated.
+    square : float
+        ``||r||^2``, at least 0.
+    floors : ndarray of shape (2,)
+        Lower bounds of ``square`` in the threshold, on the first and the second path.
+    alpha : float
+        Penalty, in [0, inf).
+    positive : bool
+        Whether coefficients are nonnegative.
+    L : ndarray of shape (size, size)
+        Storage of the factor; its first k rows are that of ``G[act, act]``. At most
+        ``size`` columns are active.
+    act : ndarray of shape (size,)
+        Storage of the active columns; ``w`` vanishes on all but the first k.
+    k : int
+        Number of active columns.
+    max_breakpoints : int
+        Largest number of breakpoints of each of the two paths.
+
+    Returns
+    -------
+    square : float
+        The new ``||r||^2``.
+    k : int
+        Number of active columns, whose factor is in ``L``.
+    breakpoints : int
+        Number of breakpoints; ``max_breakpoints`` or more if a path was not followed to
+        its end.
+    """
+    mu = alpha * math.sqrt(max(square, floors[0]))
+    sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
+    w_before, c_before = w.copy(), c.copy()
+    split_correlations(w, c, mu, act, k, positive, sign, e)
+    state = np.array([mu, square, 0.0, 1.0, 0.0])
+    k, first = follow_active_set_path(
+        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+    )
+    for j in range(w.shape[0]):
+        c[j] += state[3] * e[j]
+        square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
+    square = max(square, 0.0)
+    if state[3] > 0.0:
+        return square, prune(w, L, act, k, sign), max_breakpoints
+    above = mu * mu > alpha * alpha * max(square, floors[1])
+    state[1], state[2] = square, -1.0 if above else 1.0
+    state[4] = alpha * math.sqrt(floors[1])
+    k, second = follow_active_set_path(
+        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+    )
+    return state[1], prune(w, L, act, k, sign), first + second

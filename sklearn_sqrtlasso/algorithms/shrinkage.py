@@ -1,0 +1,320 @@
+"""Exact shrinkage of rows by the square-root lasso, and its pull-back.
+
+For a group of m rows ``u_b`` that share one residual scale, with a norm ``outside_b``
+outside the span for each row, solve ::
+
+    z = argmin_z  sqrt(mean_b (||u_b - z_b||^2 + outside_b^2))
+                  + mean_b sum_i alpha_i |z_bi| .
+
+The solution is soft-thresholding at the residual scale of the group ::
+
+    z_bi = soft(u_bi, alpha_i t),
+    t^2  = mean_b (outside_b^2 + sum_i min(u_bi^2, alpha_i^2 t^2)) ,
+
+the root of a concave, piecewise linear function of t^2. A single row is a group of one.
+With ``positive`` the codes are nonnegative, and negative entries count as outside.
+Where several codes are minimisers (an active set with ``sum alpha_i^2 = m`` and no
+other residual), one of them is returned.
+
+Units: ``U``, ``outside``, ``t`` and the codes have the unit of the data; ``alpha`` is a
+pure number. Hence ``z(c u) = c z(u)``. Each group is scaled by a power of two before it
+is squared, so this holds to the last bit and nothing overflows.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.jit import kernel, step
+
+
+@step
+def power_of_two_near(x, itemsize):
+    """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
+    exponent = (np.float64(x).view(np.int64) >> 52) & 2047
+    smallest, largest = (1, 2045) if itemsize == 8 else (896, 1149)
+    exponent = min(max(2046 - exponent, smallest), largest)
+    return np.int64(exponent << 52).view(np.float64)
+
+
+@step
+def absolute_sum(u):
+    """Return the l1 norm of a row, summed in its own precision unless it overflows."""
+    total = u.dtype.type(0)
+    for j in range(u.shape[0]):
+        total += abs(u[j])
+    if total < np.inf:
+        return np.float64(total)
+    wide = 0.0
+    for j in range(u.shape[0]):
+        wide += np.float64(abs(u[j]))
+    return wide
+
+
+@step
+def group_size(U, outside, lo, hi):
+    """Return ``sum_b (||u_b||_1 + outside_b)`` of the rows from ``lo`` to ``hi``."""
+    total = 0.0
+    for i in range(lo, hi):
+        total += absolute_sum(U[i]) + np.float64(outside[i])
+    return total
+
+
+@step
+def sum_row(u, alpha, t, c, positive):
+    """Return the sums of one row for a Newton step on ``t^2``.
+
+    They are ``sum alpha_i^2`` over the entries above their threshold ``alpha_i t`` and
+    ``sum (c u_i)^2`` over the others. Products with a mask are vectorised, unlike
+    branches. At ``t = inf`` nothing is active, not even units without a penalty.
+    """
+    f = u.dtype.type
+    active, tail = f(0), f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        on = f((u[j] > high) | (u[j] < low))
+        v = u[j] * c
+        tail += v * v * (f(1) - on)
+        active += alpha[j] * alpha[j] * on
+    return np.float64(active), np.float64(tail)
+
+
+@step
+def shrink_row(u, alpha, t, c, positive, z):
+    """Write ``soft(u_i, alpha_i t)`` into ``z``; return ``c^2 ||u - z||^2``."""
+    f = u.dtype.type
+    energy = f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        kept = min(max(u[j], low), high)
+        z[j] = u[j] - kept
+        v = kept * c
+        energy += v * v
+    return np.float64(energy)
+
+
+@step
+def sum_group(U, outside, alpha, positive, t, c, lo, hi):
+    """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
+
+    They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of
+    inactive entries and outside the span.
+    """
+    f = U.dtype.type
+    active, tail = 0.0, 0.0
+    for i in range(lo, hi):
+        row_active, row_tail = sum_row(U[i], alpha, f(t), f(c), positive)
+        beyond = np.float64(outside[i]) * c
+        active += row_active
+        tail += row_tail + beyond * beyond
+    return active, tail
+
+
+@step
+def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
+    """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
+
+    Return ``c^2`` times the energy of the residual, which is ``(hi - lo) (c t)^2`` if
+    and only if ``t`` solves the problem of the group.
+    """
+    f = U.dtype.type
+    energy = 0.0
+    for i in range(lo, hi):
+        beyond = np.float64(outside[i]) * c
+        energy += shrink_row(U[i], alpha, f(t), f(c), positive, out[i])
+        energy += beyond * beyond
+    return energy
+
+
+@step
+def noise_share(alpha, positive):
+    """Return the squared residual scale of Gaussian noise, relative to its energy.
+
+    This is v: for d entries of noise of variance one, ``t^2 = d v`` with
+    ``v = E[min(g^2, c v)]`` and ``c = sum_i alpha_i^2``; with ``positive``, half of the
+    entries count in full.
+    """
+    c = 0.0
+    for j in range(alpha.shape[0]):
+        c += np.float64(alpha[j]) * np.float64(alpha[j])
+    share = 1.0
+    for _ in range(30 if c < 40 else 0):  # beyond 40, nothing is active: v = 1
+        tau = math.sqrt(c * share)
+        below = math.erf(tau * math.sqrt(0.5))
+        density = math.exp(-0.5 * tau * tau) / math.sqrt(2 * math.pi)
+        kept = below - 2 * tau * density + tau * tau * (1 - below)
+        share = max(0.5 + 0.5 * kept if positive else kept, 0.01)  # rounding below 0
+    return share
+
+
+@step
+def first_guess(size, n_rows, n_units, share, itemsize):
+    """Return the unit of scaling c of a group and a first guess of ``(c t)^2``.
+
+    ``size`` is the sum of absolute values of the group, ``share`` the value
+    of ``noise_share``. The guess is right if all entries are Gaussian noise.
+    """
+    mean = size / n_rows / n_units
+    c = power_of_two_near(mean, itemsize)
+    mean *= c
+    return c, 0.5 * math.pi * mean * mean * n_units * share
+
+
+@step
+def newton_step(q, falls, n_rows, active, tail):
+    """Return the next squared scale, if steps decrease, and if it is the root.
+
+    Where the slope ``n_rows - active`` is positive, the tangent of a concave function
+    is zero at or above the root. From there the steps decrease until one does not: then
+    the active set is that of the root. A guess (``falls`` is False) may be on either
+    side; if the slope is not positive there, the steps start at infinity.
+    """
+    if active >= n_rows:  # a guess below the root, or an active set without slack
+        return (q if falls else math.inf), falls, falls
+    root = tail / (n_rows - active)
+    met = falls and not root < q
+    return (q if met else root), True, met
+
+
+@kernel
+def shrink_groups(U, outside, alpha, positive, groups, out, scale):
+    """Shrink groups of rows, each at the residual scale that solves its problem.
+
+    Newton's method on ``t^2`` from a robust guess takes two or three passes over
+    typical rows and finitely many over any, without sorting or workspace.
+
+    Parameters
+    ----------
+    U : ndarray of shape (n_samples, d)
+        Rows, C-contiguous.
+    outside : ndarray of shape (n_samples,)
+        Norm of each row outside the span, in units of ``U``.
+    alpha : ndarray of shape (d,)
+        Penalty of each unit, in [0, inf), pure numbers.
+    positive : bool
+        Whether codes are nonnegative.
+    groups : ndarray of shape (n_groups + 1,)
+        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+    out : ndarray of shape (n_samples, d)
+        Overwritten with the codes; not ``U`` itself.
+    scale : ndarray of shape (n_samples,)
+        Overwritten with the residual scale t of each row's group, in units of ``U``;
+        entry i of a row was thresholded at ``alpha[i] * t``.
+    """
+    rounding = 8 * np.float64(np.finfo(U.dtype).eps)
+    share = noise_share(alpha, positive)
+    for g in range(groups.shape[0] - 1):
+        lo, hi = groups[g], groups[g + 1]
+        size = group_size(U, outside, lo, hi)
+        c, q = first_guess(size, hi - lo, U.shape[1], share, U.itemsize)
+        falls, met, t = False, False, 0.0
+        while not met:
+            t = math.sqrt(q) / c
+            if falls:
+                energy = shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
+                if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:
+                    break
+            active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
+            q, falls, met = newton_step(q, falls, hi - lo, active, tail)
+        for i in range(lo, hi):
+            scale[i] = t
+
+
+@step
+def pull_row(u, alpha, t, positive, g):
+    """Return ``sum_A alpha_i s_i g_i`` and ``sum_A alpha_i^2`` of one row."""
+    f = u.dtype.type
+    pull, active = f(0), f(0)
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        s = f(u[j] > high) - f(u[j] < low)
+        pull += alpha[j] * s * g[j]
+        active += alpha[j] * alpha[j] * s * s
+    return np.float64(pull), np.float64(active)
+
+
+@step
+def spread_row(u, alpha, t, positive, g, steep, c, out):
+    """Write the gradient of one row: ``g`` where active, ``-steep c u`` elsewhere."""
+    f = u.dtype.type
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        on = f((u[j] > high) | (u[j] < low))
+        out[j] = g[j] * on - steep * (u[j] * c) * (f(1) - on)
+
+
+@step
+def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
+    """Add the gradient of one row with respect to each unit's penalty to ``out``."""
+    f = u.dtype.type
+    for j in range(u.shape[0]):
+        high = alpha[j] * t
+        low = -f(np.inf) if positive else -high
+        s = f(u[j] > high) - f(u[j] < low)
+        out[j] -= s * t * g[j] + s * s * t * alpha[j] * slope
+
+
+@kernel
+def pull_back_groups(
+    U,
+    outside,
+    alpha,
+    positive,
+    groups,
+    scale,
+    min_slack,
+    G,
+    out,
+    out_outside,
+    out_alpha,
+):
+    """Pull the gradient ``G`` with respect to codes back through ``shrink_groups``.
+
+    With A the active entries of a group of m rows, s their signs,
+    ``p = sum_A alpha_i s_i g_i`` and ``D = m - sum_A alpha_i^2``, the gradients are ::
+
+        U:      g on A, -p u / (t D) off A
+        outside:   -p outside / (t D)
+        alpha:  -(s g t + p t alpha / D) on A, 0 off A .
+
+    A group coded exactly (t = 0) passes ``G`` through.
+
+    Parameters
+    ----------
+    U, outside, alpha, positive, groups, scale
+        Inputs of ``shrink_groups``, and the scale it wrote.
+    min_slack : float
+        Lower bound of ``D / m``, in (0, 1]: the map is steep where D is close to zero.
+    G : ndarray of shape (n_samples, d)
+        Gradient with respect to the codes.
+    out : ndarray of shape (n_samples, d)
+        Overwritten with the gradient with respect to ``U``.
+    out_outside : ndarray of shape (n_samples,)
+        Overwritten with the gradient with respect to ``outside``.
+    out_alpha : ndarray of shape (d,) or (0,)
+        The gradient with respect to ``alpha`` is added to it unless it is empty.
+    """
+    f = U.dtype.type
+    for g in range(groups.shape[0] - 1):
+        lo, hi = groups[g], groups[g + 1]
+        t = scale[lo]
+        pull, active = 0.0, 0.0
+        for i in range(lo, hi):
+            row_pull, row_active = pull_row(U[i], alpha, t, positive, G[i])
+            pull += row_pull
+            active += row_active
+        slope = pull / max(hi - lo - active, min_slack * (hi - lo))
+        c = power_of_two_near(t, U.itemsize)
+        steep = f(slope / (t * c)) if t > 0 else f(0)
+        for i in range(lo, hi):
+            if t > 0:
+                spread_row(U[i], alpha, t, positive, G[i], steep, f(c), out[i])
+            else:
+                out[i] = G[i]
+            out_outside[i] = -steep * (outside[i] * f(c))
+            if out_alpha.shape[0] > 0:
+                add_alpha_gradient(U[i], alpha, t, positive, G[i], f(slope), out_alpha)

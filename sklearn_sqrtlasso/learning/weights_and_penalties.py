@@ -1,0 +1,194 @@
+"""Training of two-layer models by Adam."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.learning.batches import TrainingData, batches
+from sklearn_sqrtlasso.learning.loop import learn
+from sklearn_sqrtlasso.models.two_layer import (
+    Batch,
+    Layers,
+    flatten,
+    loss_and_gradient,
+    shapes,
+    unflatten,
+    views,
+)
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+
+WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
+DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
+FASTER = 3.0  # learning rate of the activation's parameters over that of the weights
+LARGEST = 1.0  # norm at which gradients are clipped, for rows with entries near 1
+
+
+class Schedule(NamedTuple):
+    """Learning rate: a linear warm-up, then half a cosine down to zero.
+
+    Attributes
+    ----------
+    rate : float
+        Largest learning rate.
+    n_steps : int or None
+        Total number of steps; None keeps the rate constant after the warm-up.
+    """
+
+    rate: float
+    n_steps: int | None = None
+
+    def at(self, n):
+        """Return the learning rate of step ``n``, starting at 1."""
+        if self.n_steps is None:
+            return self.rate * min(1.0, n / WARM_UP)
+        warm_up = max(1, min(WARM_UP, self.n_steps // 10))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, n / self.n_steps)))
+        return self.rate * min(1.0, n / warm_up) * fall
+
+
+class Moments(NamedTuple):
+    """Running moments of a gradient.
+
+    Attributes
+    ----------
+    mean, square : ndarray of shape (n_parameters,)
+        Running means of the gradient and of its square.
+    n_steps : int
+        Number of steps so far.
+    """
+
+    mean: np.ndarray
+    square: np.ndarray
+    n_steps: int
+
+
+class Adam:
+    """Optimise the parameters of a two-layer model by Adam.
+
+    Parameters
+    ----------
+    model : TwoLayer
+        The model.
+    layers : Layers
+        Initial values of all parameters, and values of those that are not learnt.
+    moments : Moments or None
+        Moments to resume from.
+    batch_size : int
+        Largest number of rows of a batch.
+    unit_rows : bool
+        Whether rows of the encoder are kept at unit norm.
+    pmap : callable, (function, items) -> iterable of results
+        ``map``, or ``thread_map``.
+    """
+
+    def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
+        self.model, self.held = model, layers
+        self.flat = flatten(model, layers)
+        if moments is None:
+            moments = Moments(np.zeros_like(self.flat), np.zeros_like(self.flat), 0)
+        self.mean, self.square = moments.mean.copy(), moments.square.copy()
+        self.n_steps, self.n_scheduled = moments.n_steps, 0
+        self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
+        weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
+        self.n_weights = sum(math.prod(shape) for shape in weights)
+
+    def epoch(self, data: TrainingData, schedule: Schedule, rng):
+        """Take one step per batch; return the mean loss, NaN on divergence."""
+        total, n_rows = 0.0, 0
+        for batch in batches(data, self.batch_size, rng):
+            total += self.step(batch, schedule) * len(batch.X)
+            n_rows += len(batch.X)
+        return total / n_rows if np.isfinite(self.flat).all() else math.nan
+
+    def step(self, batch: Batch, schedule: Schedule):
+        """Take one step; return the loss before it, NaN if the gradient diverged."""
+        loss, gradient = loss_and_gradient(
+            self.model, self.flat, self.held, batch, self.pmap
+        )
+        self.n_steps += 1
+        self.n_scheduled += 1
+        norm = adam_step(
+            self.flat, gradient, self.mean, self.square, self.n_steps,
+            schedule.at(self.n_scheduled), DECAY_SQUARE, self.n_weights, FASTER,
+            LARGEST,
+        )  # fmt: skip
+        if self.unit_rows:
+            W = views(self.model, self.flat)["W"]
+            W /= np.maximum(np.linalg.norm(W, axis=1), np.finfo(W.dtype).tiny)[:, None]
+        return loss if norm < np.inf else math.nan
+
+    def loss(self, batch: Batch):
+        """Return the mean loss of a batch for the current parameters."""
+        return loss_and_gradient(self.model, self.flat, self.held, batch, self.pmap)[0]
+
+    def layers(self) -> Layers:
+        """Return a copy of the current values of all parameters."""
+        return unflatten(self.model, self.flat.copy(), self.held)
+
+    def state(self):
+        """Return a copy of everything that a step changes."""
+        moments = Moments(self.mean.copy(), self.square.copy(), self.n_steps)
+        return self.flat.copy(), moments
+
+    def restore(self, state):
+        """Restore a copy returned by ``state``."""
+        flat, moments = state
+        self.flat[:] = flat
+        self.mean[:], self.square[:], self.n_steps = moments
+
+
+def n_batches(data: TrainingData, batch_size):
+    """Return the approximate number of batches of an epoch.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Rows.
+    batch_size : int
+        Largest number of rows of a batch.
+
+    Returns
+    -------
+    n : int
+        Number of batches, at least 1.
+    """
+    return max(1, math.ceil(data.groups.n_rows / batch_size))
+
+
+def run_adam(adam: Adam, data: TrainingData, held_out, schedule, stopping, rng, report):
+    """Run epochs of Adam; losses are divided by the mean square of the target.
+
+    Parameters
+    ----------
+    adam : Adam
+        Optimiser with the initial parameters; updated.
+    data : TrainingData
+        Training data.
+    held_out : Batch or None
+        Rows for validation, if any.
+    schedule : Schedule
+        Learning rates.
+    stopping : Stopping
+        Stopping criterion.
+    rng : numpy.random.Generator
+        Source of the order of rows and of noise.
+    report : callable, (n_iter, loss) -> bool
+        Called after each epoch; learning stops if it returns True.
+
+    Returns
+    -------
+    history : History
+        Losses of the epochs.
+    """
+    size, unit = root_mean_square(data.X if data.target is None else data.target)
+    energy = (size * unit / data.unit) ** 2 or 1.0
+    return learn(
+        lambda n_iter: adam.epoch(data, schedule, rng) / energy,
+        adam.state,
+        adam.restore,
+        stopping,
+        report,
+        validate=held_out and (lambda: adam.loss(held_out) / energy),
+    )

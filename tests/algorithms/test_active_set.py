@@ -1,0 +1,344 @@
+"""Laws of the exact solution of a regression: factors, breakpoints and optimality."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.algorithms.active_set import (
+    append_column,
+    direction,
+    distance_to_end,
+    drop_column,
+    exchange_dependent,
+    factorize,
+    first_zero,
+    follow_active_set_path,
+    next_breakpoint,
+    prune,
+    solve_exactly,
+    solve_factored,
+    split_correlations,
+    update_active_set,
+)
+from tests import oracles
+
+seeds = st.integers(0, 10**6)
+shapes = st.tuples(st.integers(2, 9), st.integers(1, 9), st.integers(0, 10**6))
+
+
+def problem(shape, kind=np.asarray):
+    n, p, seed = shape
+    rng = np.random.default_rng(seed)
+    X, y = kind(rng.standard_normal((n, p))), rng.standard_normal(n)
+    return X, y / np.linalg.norm(y), rng
+
+
+def storage(n, p):
+    size = min(n, p)
+    return np.zeros((size, size)), np.zeros(size, dtype=np.intp)
+
+
+def follow(X, y, alpha, w, positive=False, floors=(0.0, 0.0)):
+    G, w = X.T @ X, w.copy()
+    L, act = storage(*X.shape)
+    k = factorize(G, w, L, act)
+    r = y - X @ w
+    square, _, n_breakpoints = solve_exactly(
+        G, w, X.T @ r, r @ r, np.array(floors), alpha, positive, L, act, k, 1000
+    )
+    assert n_breakpoints < 1000
+    return w, square
+
+
+def objective(X, y, alpha, w):
+    return oracles.coding_objective(y, w, X.T, alpha, root=True)
+
+
+def violation(X, y, alpha, w, positive=False):
+    """Return how far correlations are from what optimality asks, relative to sigma."""
+    sigma = np.linalg.norm(y - X @ w)
+    return oracles.lasso_violation(y, w, X.T, alpha * sigma, positive) / sigma
+
+
+def active_problem(seed, n=12, p=10, k=4):
+    """Return columns, k active ones with coefficients and signs, and their factor."""
+    X, y, rng = problem((n, p, seed))
+    w = np.zeros(p)
+    w[rng.permutation(p)[:k]] = rng.standard_normal(k)
+    L, act = storage(n, p)
+    assert factorize(X.T @ X, w, L, act) == k
+    return X, y, w, L, act
+
+
+def factor_error(L, on, G):
+    """Return how far a factor is from that of the columns ``on``."""
+    lower = np.tril(L[: len(on), : len(on)])
+    return np.abs(lower @ lower.T - G[np.ix_(on, on)]).max(initial=0) / np.abs(G).max()
+
+
+@given(st.tuples(st.integers(2, 24), st.integers(2, 24), st.integers(0, 10**6)))
+def test_a_factor_grown_and_shrunk_is_that_of_the_columns_left(shape):
+    X, _, rng = problem(shape)
+    G = X.T @ X
+    L, act = storage(*X.shape)
+    k = 0
+    for j in range(len(L)):
+        k += append_column(L, act, k, G, j)
+    place = int(rng.integers(k))
+    drop_column(L, act, k, place)
+    assert factor_error(L, act[: k - 1], G) <= 1e-9
+
+
+@given(shapes)
+def test_solve_inverts_a_factor(shape):
+    n, p, seed = shape
+    A = np.random.default_rng(seed).standard_normal((p, p + n))
+    G, x = A @ A.T, np.arange(1.0, p + 1)
+    b = x.copy()
+    solve_factored(np.linalg.cholesky(G), p, b)
+    assert_allclose(G @ b, x, rtol=1e-6)
+
+
+def test_a_dependent_column_is_not_appended():
+    X = np.array([[1.0, 2.0], [1.0, 2.0]])
+    L, act = np.zeros((2, 2)), np.zeros(2, dtype=np.intp)
+    assert append_column(L, act, 0, X.T @ X, 0)
+    assert not append_column(L, act, 1, X.T @ X, 1)
+
+
+def test_what_a_dependent_column_carries_moves_to_the_others():
+    X = np.array([[1.0, 2.0], [0.0, 0.0]])
+    w = np.array([1.0, 1.0])
+    L, act = storage(2, 2)
+    assert factorize(X.T @ X, w, L, act) == 1
+    assert_allclose(w, [3.0, 0.0])
+
+
+@given(shapes)
+def test_moving_to_independent_columns_keeps_fit_and_signs(shape):
+    X, _, rng = problem(shape)
+    before = rng.standard_normal(X.shape[1])
+    w = before.copy()
+    L, act = storage(*X.shape)
+    k = factorize(X.T @ X, w, L, act)
+    assert_allclose(X @ w, X @ before, atol=1e-8 * np.abs(X).max())
+    assert np.all(w * before >= 0)
+    assert sorted(act[:k]) == np.flatnonzero(w).tolist()
+    assert_allclose(L[:k, :k] @ L[:k, :k].T, (X.T @ X)[np.ix_(act[:k], act[:k])])
+
+
+@given(shapes, st.floats(0.05, 1.5), st.booleans())
+def test_a_path_from_zero_ends_at_the_optimum(shape, fraction, positive):
+    X, y, _ = problem(shape)
+    alpha = fraction * np.abs(X.T @ y).max()
+    w, square = follow(X, y, alpha, np.zeros(X.shape[1]), positive)
+    if square > 1e-12:  # else the residual has vanished
+        assert violation(X, y, alpha, w, positive) <= 1e-6 * alpha
+        assert_allclose(square, np.sum((y - X @ w) ** 2), rtol=1e-6)
+    assert not positive or np.all(w >= 0)
+
+
+@given(shapes, st.floats(0.3, 1.0))
+def test_a_path_ends_at_one_place_wherever_it_begins(shape, fraction):
+    X, y, rng = problem(shape)
+    alpha = fraction * np.abs(X.T @ y).max()
+    w, _ = follow(X, y, alpha, np.zeros(X.shape[1]))
+    begin = rng.standard_normal(X.shape[1]) * (rng.random(X.shape[1]) < 0.5)
+    v, _ = follow(X, y, alpha, begin, floors=(0.03, 0.0))
+    best = objective(X, y, alpha, w)
+    assert_allclose(objective(X, y, alpha, v), best, rtol=1e-7)
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_equal_columns_do_no_harm(copies):
+    X, y, _ = problem((6, 3, 0), lambda X: np.repeat(X, copies, axis=1))
+    alpha = 0.3 * np.abs(X.T @ y).max()
+    w, _ = follow(X, y, alpha, np.zeros(X.shape[1]))
+    assert violation(X, y, alpha, w) <= 1e-9
+
+
+@given(st.integers(0, 10**6))
+def test_copies_of_columns_are_not_exchanged_for_ever(seed):
+    X, y, rng = problem((10, 8, seed), lambda X: np.repeat(X, 3, axis=1))
+    alpha = 0.05 * np.abs(X.T @ y).max()
+    begin = rng.standard_normal(24) * (rng.random(24) < 0.3)
+    w, _ = follow(
+        X, y, alpha, begin, floors=(0.03, 0.01)
+    )  # in fewer than 1000 breakpoints
+    best, _ = follow(X, y, alpha, np.zeros(24), floors=(0.03, 0.01))
+    ours, others = objective(X, y, alpha, w), objective(X, y, alpha, best)
+    assert_allclose(ours, others, rtol=1e-6)
+
+
+def test_the_floor_makes_a_lasso_of_it():
+    X, y, _ = problem((8, 6, 3))
+    alpha, floor = 0.1 * np.abs(X.T @ y).max(), 0.9
+    w, _ = follow(X, y, alpha, np.zeros(6), floors=(floor, floor))
+    c = X.T @ (y - X @ w)
+    assert np.linalg.norm(y - X @ w) < np.sqrt(floor)
+    assert_allclose(c[w != 0], alpha * np.sqrt(floor) * np.sign(w[w != 0]))
+
+
+@given(seeds)
+def test_the_first_zero_is_where_a_sign_would_turn(seed):
+    rng = np.random.default_rng(seed)
+    w, z, act = *rng.standard_normal((2, 6)), rng.permutation(6)
+    far, place = first_zero(w, np.sign(w), act, 6, z[act])
+    if place < 0:
+        assert far == np.inf
+        assert (w * z >= 0).all()
+    else:
+        moved = w + far * z
+        assert_allclose(moved[act[place]], 0, atol=1e-15)
+        assert (moved * np.sign(w) >= -1e-15).all()
+
+
+@given(seeds, st.sampled_from([(1.0, 0.0), (0.0, 1.0), (0.0, -1.0)]))
+def test_along_a_direction_active_correlations_keep_to_the_threshold(seed, rates):
+    (timed, rate), (X, _, w, L, act) = rates, active_problem(seed)
+    G, sign, on = X.T @ X, np.sign(w), act[:4]
+    e, d, dc = np.random.default_rng(seed).standard_normal(10), np.empty(10), 0 * w
+    flat = direction(G, L, act, 4, sign, e, timed, rate, d, dc)
+    assert_allclose(dc, timed * e - G[:, on] @ d[:4], atol=1e-12 * np.abs(dc).max())
+    assert_allclose(dc[on], rate * sign[on], atol=1e-12 * np.abs(dc).max())
+    assert 0 < flat <= 1e-8 * max(np.abs(dc).max(), np.abs(e).max())
+
+
+@given(seeds, st.booleans(), st.sampled_from([0.0, 1.0, -1.0]))
+def test_at_the_next_breakpoint_one_column_meets_its_bound_and_none_is_past(
+    seed, positive, rate
+):
+    rng, act = np.random.default_rng(seed), np.arange(4)
+    w, c, dc = rng.standard_normal(8), rng.uniform(-1, 1, 8), rng.standard_normal(8)
+    w[4:] = 0
+    d, sign = rng.standard_normal(4), np.sign(w)
+    pace = (1.0, rate, 0.0)  # the threshold is 1
+    far, j = next_breakpoint(w, c, act, 4, sign, pace, d, dc, -1, positive)
+    if far == np.inf:
+        far, j = 1e3, -1  # nothing is past there, either
+    room = (
+        1 + rate * far - np.where(positive, 1, np.sign(c + far * dc)) * (c + far * dc)
+    )
+    kept = (w[:4] + far * d) * sign[:4]
+    distance = np.r_[kept, room[4:]]
+    assert (distance >= -1e-9 * max(1, far)).all()
+    assert j < 0 or abs(distance[j]) <= 1e-9 * max(1, far)
+
+
+def test_a_column_that_has_just_left_does_not_come_back_at_once():
+    w, c, act = np.zeros(2), np.array([1.0, 0.5]), np.zeros(2, dtype=int)
+    given, dc = (w, c, act, 0, np.zeros(2), (1.0, -1.0, 0.0), np.zeros(2)), np.zeros(2)
+    assert next_breakpoint(*given, dc, -1, False) == (0.0, 0)
+    assert next_breakpoint(*given, dc, 0, False) == (0.5, 1)
+
+
+@given(seeds)
+def test_an_exchange_of_a_dependent_column_keeps_the_fit(seed):
+    X, _, w, L, act = active_problem(seed)
+    j = np.flatnonzero(w == 0)[0]
+    X[:, j] = X[:, act[:4]] @ np.random.default_rng(seed).standard_normal(4)
+    G, before, sign = X.T @ X, w.copy(), np.sign(w)
+    sign[j] = 1.0
+    k = exchange_dependent(G, w, L, act, 4, sign, j)
+    assert_allclose(X @ w, X @ before, atol=1e-9 * np.abs(X).max())
+    assert k in (3, 4)
+    assert (w * sign >= 0).all()
+    assert factor_error(L, act[:k], G) <= 1e-9
+
+
+def test_a_column_of_zeros_is_exchanged_for_nothing():
+    X, _, w, L, act = active_problem(0)
+    j, before, sign = np.flatnonzero(w == 0)[0], w.copy(), np.sign(w)
+    X[:, j], sign[j] = 0, 1
+    assert exchange_dependent(X.T @ X, w, L, act, 4, sign, j) == 4
+    assert_array_equal(w, before)
+    assert sign[j] == 0
+
+
+@given(seeds, st.integers(0, 9))
+def test_a_breakpoint_adds_a_column_or_drops_it(seed, j):
+    X, y, w, L, act = active_problem(seed)
+    G, c, sign, before = X.T @ X, X.T @ (y - X @ w), np.sign(w), w.copy()
+    k = update_active_set(G, w, c, L, act, 4, sign, j)
+    assert k == (5 if before[j] == 0 else 3)
+    assert set(act[:k]) == set(np.flatnonzero(before)) ^ {j}
+    assert sign[j] == (np.sign(c[j]) if before[j] == 0 else 0)
+    assert w[j] == 0
+    assert factor_error(L, act[:k], G) <= 1e-9
+
+
+@given(st.floats(0.1, 2), st.floats(0.1, 2), st.floats(0.1, 1.2), st.floats(0, 2))
+def test_a_straight_piece_ends_where_the_threshold_is_alpha_sigma(mu, square, alpha, q):
+    rate = -1.0 if mu**2 > alpha**2 * square else 1.0
+    end = mu + rate * distance_to_end(mu, square, alpha, rate, q)
+    if end == np.inf:  # sigma grows at least as fast as the threshold
+        assert alpha**2 * q >= 1
+    elif end > 0:
+        sigma_square = square + q * (end**2 - mu**2)
+        # the root of a difference: half of the digits, where it nearly vanishes
+        assert_allclose(end**2, alpha**2 * sigma_square, rtol=1e-6, atol=1e-12)
+
+
+def along(X, y, w, mu, alpha, max_breakpoints=1000):
+    """Follow the second path down from a lasso solution at ``mu``."""
+    G, c, w = X.T @ X, X.T @ (y - X @ w), w.copy()
+    L, act = storage(*X.shape)
+    k, sign, e = factorize(G, w, L, act), np.sign(w), np.zeros(len(w))
+    state = np.array([mu, np.sum((y - X @ w) ** 2), -1.0, 0.0, 0.0])
+    of = follow_active_set_path(G, w, c, L, act, k, sign, e, state, alpha, False, max_breakpoints)
+    return w, c, state, of
+
+
+@given(seeds, st.floats(0.3, 0.95))
+def test_a_path_along_the_threshold_passes_lasso_solutions(seed, fraction):
+    X, y, _ = problem((12, 5, seed))
+    top, nothing = np.abs(X.T @ y).max(), np.zeros(5)
+    w, c, (mu, square, *_), (k, _) = along(X, y, nothing, top, fraction * top)
+    assert oracles.lasso_violation(y, w, X.T, mu) <= 1e-9 * top
+    assert_allclose(mu, fraction * top * np.sqrt(square), rtol=1e-9)
+    assert_allclose(square, np.sum((y - X @ w) ** 2), rtol=1e-9)
+    assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * top)
+    assert k == np.count_nonzero(w)
+
+
+def test_a_path_of_few_breakpoints_stops_on_its_way():
+    X, y, _ = problem((12, 5, 0))
+    top, nothing = np.abs(X.T @ y).max(), np.zeros(5)
+    end, n_breakpoints = along(X, y, nothing, top, 0.1 * top)[2][0], []
+    for most in (1, 2, 3):
+        w, _, (mu, *_), (_, n) = along(X, y, nothing, top, 0.1 * top, most)
+        assert oracles.lasso_violation(y, w, X.T, mu) <= 1e-9 * top
+        assert mu > end
+        n_breakpoints.append(n)
+    assert n_breakpoints == [1, 2, 3]
+
+
+@given(seeds, st.booleans())
+def test_correlations_are_split_into_what_the_threshold_allows_and_the_rest(
+    seed, positive
+):
+    X, y, w, _, act = active_problem(seed)
+    w = np.abs(w) if positive else w
+    whole = X.T @ (y - X @ w)
+    mu, c, sign, e = np.median(np.abs(whole)), whole.copy(), np.zeros(10), np.empty(10)
+    split_correlations(w, c, mu, act, 4, positive, sign, e)
+    assert_allclose(c + e, whole, atol=1e-12)
+    assert_array_equal(sign, np.sign(w))
+    assert_array_equal(c[w != 0], mu * sign[w != 0])
+    assert ((c if positive else np.abs(c)) <= mu).all()
+    inside = (w == 0) & (np.abs(whole) <= mu)
+    assert not e[inside].any()
+
+
+@given(seeds)
+def test_pruning_drops_what_is_zero_or_past_it(seed):
+    X, _, w, L, act = active_problem(seed)
+    sign, before = np.sign(w), w.copy()
+    w[act[1]], w[act[2]] = 0.0, -1e-20 * sign[act[2]]
+    kept = {act[0], act[3]}
+    k = prune(w, L, act, 4, sign)
+    assert set(act[:k]) == kept == set(np.flatnonzero(w))
+    assert_array_equal(w[act[:k]], before[act[:k]])
+    assert factor_error(L, act[:k], X.T @ X) <= 1e-9

@@ -1,0 +1,100 @@
+"""Coordinate descent on a Gram matrix, against plain sweeps on the data."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
+from tests import oracles, sized
+
+shapes = st.tuples(st.integers(2, 9), st.integers(1, 9), st.integers(0, 10**6))
+fractions, floors = st.floats(0.05, 1.5), st.sampled_from([0.0, 0.2, 1.0])
+
+
+def problem(shape, fraction):
+    """Return columns, a target of unit norm and a penalty."""
+    n, p, seed = shape
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((n, p)), rng.standard_normal(n)
+    y /= np.linalg.norm(y)
+    return X, y, fraction * np.abs(X.T @ y).max()
+
+
+def swept(X, y, w, alpha, floor=0.0, positive=False, max_sweeps=1, tol=0.0):
+    """Return coefficients, correlations and the energy left after sweeps."""
+    w, r = w.copy(), y - X @ w
+    c, G = X.T @ r, X.T @ X
+    square = sweep_gram(G, w, c, r @ r, floor, alpha, positive, tol, max_sweeps)
+    return w, c, square
+
+
+def objective(X, y, alpha, w):
+    return oracles.coding_objective(y, w, X.T, alpha, root=True)
+
+
+@given(shapes, fractions, floors, st.booleans())
+def test_a_sweep_is_that_of_the_twin(shape, fraction, floor, positive):
+    X, y, alpha = problem(shape, fraction)
+    w = np.random.default_rng(0).standard_normal(X.shape[1])
+    w = np.maximum(w, 0) if positive else w
+    ours = swept(X, y, w, alpha, floor, positive)[0]
+    # the energy left is updated: its rounding, of 1e-16 of the largest, has a root
+    unit = np.abs(w).sum() + 1 / np.linalg.norm(X, axis=0).min()
+    theirs = oracles.sweep(X, y, w, alpha, floor, positive)
+    assert_allclose(ours, theirs, atol=1e-7 * unit * max(1, fraction))
+
+
+@given(shapes, fractions, st.booleans())
+def test_sweeps_never_raise_the_objective(shape, fraction, positive):
+    X, y, alpha = problem(shape, fraction)
+    w = np.zeros(X.shape[1])
+    for _ in range(sized(10, 5)):
+        before = objective(X, y, alpha, w)
+        w, c, square = swept(X, y, w, alpha, 0.0, positive)
+        assert objective(X, y, alpha, w) <= before * (1 + 1e-9)
+        assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * np.abs(X.T @ y).max())
+        assert_allclose(square, np.sum((y - X @ w) ** 2), atol=1e-9)
+
+
+@given(shapes, fractions, st.booleans())
+def test_correlations_and_energy_stay_exact_as_sweeps_go_on(shape, fraction, positive):
+    X, y, alpha = problem(shape, fraction)
+    nothing = np.zeros(X.shape[1])
+    w, c, square = swept(X, y, nothing, alpha, 0.0, positive, sized(10, 5))
+    assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * np.abs(X.T @ y).max())
+    assert_allclose(square, np.sum((y - X @ w) ** 2), atol=1e-9)
+
+
+@given(st.integers(0, 10**6), st.floats(0.2, 0.9), st.booleans())
+def test_where_sweeps_end_the_optimality_conditions_hold(seed, fraction, positive):
+    X, y, alpha = problem((12, 5, seed), fraction)
+    nothing = np.zeros(X.shape[1])
+    w = swept(X, y, nothing, alpha, 0.0, positive, 1000, 1e-10)[0]
+    mu = alpha * np.linalg.norm(y - X @ w)
+    # steps of 1e-10 are left, of as many columns and in as many directions
+    assert oracles.lasso_violation(y, w, X.T, mu, positive) <= 1e-7 * np.abs(X).max()
+
+
+def test_a_column_of_zeros_stays_out():
+    X, y, alpha = problem((6, 4, 0), 0.3)
+    X[:, 1] = 0
+    w = swept(X, y, np.zeros(4), alpha, max_sweeps=10)[0]
+    assert w[1] == 0
+    assert w.any()
+
+
+def test_a_penalty_above_all_correlations_changes_nothing():
+    X, y, alpha = problem((6, 4, 0), 1.01)
+    w, c, square = swept(X, y, np.zeros(4), alpha, max_sweeps=10)
+    assert not w.any()
+    assert_array_equal(c, X.T @ y)
+    assert_allclose(square, 1)
+
+
+def test_a_large_tolerance_ends_after_one_sweep():
+    X, y, alpha = problem((6, 4, 0), 0.1)
+    one = swept(X, y, np.zeros(4), alpha)[0]
+    many = swept(X, y, np.zeros(4), alpha, max_sweeps=10)[0]
+    assert_array_equal(swept(X, y, np.zeros(4), alpha, 0.0, False, 10, 1e9)[0], one)
+    assert not np.array_equal(one, many)

@@ -1,0 +1,176 @@
+"""Products, norms and units of rows of any size, dense or sparse."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.blockwise import linalg
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    divide_rows,
+    largest_entry,
+    project_rows,
+    root_mean_square,
+    row_norms,
+    unit_near,
+)
+
+EPS = np.finfo(np.float64).eps
+CONTAINERS = {"dense": np.asarray, "csr": sp.csr_array, "csr matrix": sp.csr_matrix}
+
+each_container = pytest.mark.parametrize("contain", CONTAINERS.values(), ids=CONTAINERS)
+each_dtype = pytest.mark.parametrize("dtype", ["f4", "f8"])
+sizes = st.floats(0, np.finfo(np.float64).max)
+
+
+def rows(dtype="f8"):
+    X = np.random.default_rng(0).integers(-3, 4, (7, 4)).astype(dtype)
+    X[2] = 0
+    return X
+
+
+@each_container
+@each_dtype
+@pytest.mark.parametrize("wanted", [None, "f4", "f8"])
+def test_rows_become_dense_in_the_dtype_that_is_wanted(contain, dtype, wanted):
+    X = dense_rows(contain(rows(dtype)), wanted)
+    assert isinstance(X, np.ndarray)
+    assert X.dtype == (wanted or dtype)
+    assert_array_equal(X, rows())
+
+
+def test_dense_rows_are_not_copied():
+    X = rows()
+    assert dense_rows(X) is dense_rows(X, "f8") is X
+
+
+@each_container
+@each_dtype
+def test_products_are_contiguous_and_of_the_dtype(contain, dtype):
+    W = rows(dtype)[:3] + 1
+    U = project_rows(contain(rows(dtype)), W)
+    assert isinstance(U, np.ndarray)
+    assert U.flags.c_contiguous
+    assert U.dtype == dtype
+    assert_array_equal(U, rows() @ W.T)  # whole numbers: nothing is rounded
+
+
+def test_products_of_dense_rows_are_written_where_they_are_wanted():
+    out = np.full((7, 3), np.nan)
+    assert project_rows(rows(), rows()[:3], out) is out
+    assert_array_equal(out, rows() @ rows()[:3].T)
+    sparse = project_rows(sp.csr_array(rows()), rows()[:3], np.empty((7, 3)))
+    assert_array_equal(sparse, out)
+
+
+@each_container
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
+def test_each_row_is_divided_by_its_scale(contain, size):
+    X, scale = rows(), size * np.arange(1.0, 8.0)
+    found = divide_rows(contain(size * X), scale)
+    assert sp.issparse(found) == sp.issparse(contain(X))
+    expected = X / np.arange(1.0, 8.0)[:, None]
+    assert_allclose(dense_rows(found), expected, rtol=4 * EPS)  # a product, an inverse
+
+
+@each_dtype
+def test_norms_are_those_of_numpy(dtype):
+    X = np.random.default_rng(0).standard_normal((9, 30)).astype(dtype)
+    norms = row_norms(X)
+    assert norms.dtype == dtype
+    expected = np.linalg.norm(X.astype("f8"), axis=1)
+    assert_allclose(norms, expected, rtol=30 * np.finfo(dtype).eps)  # terms of a sum
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e160, 1e300])
+def test_norms_neither_overflow_nor_vanish(size):
+    with np.errstate(all="raise"):
+        norms = row_norms(size * rows())
+    assert_allclose(norms, size * np.linalg.norm(rows(), axis=1), rtol=8 * EPS)
+
+
+def test_rows_may_differ_in_size_and_have_no_entries():
+    assert_array_equal(row_norms(np.array([[3e-200, 4e-200], [0, 0], [1e200, 0]])), (
+        [5e-200, 0, 1e200]))  # fmt: skip
+    assert_array_equal(row_norms(np.empty((2, 0))), [0, 0])
+
+
+@each_container
+def test_the_largest_entry_counts_in_magnitude(contain):
+    X = rows()
+    X[4, 1] = -9
+    assert largest_entry(contain(X)) == 9
+    assert largest_entry(contain(np.abs(X))) == 9
+    assert largest_entry(contain(0 * X)) == 0
+
+
+@given(sizes)
+def test_a_unit_is_a_power_of_two_whose_inverse_is_one_too(largest):
+    unit = unit_near(largest)
+    assert isinstance(unit, float)
+    assert np.frexp(unit)[0] == np.frexp(1 / unit)[0] == 0.5
+    assert np.finfo(np.float64).tiny <= min(unit, 1 / unit)
+
+
+@given(sizes)
+def test_a_unit_is_near_what_it_measures(largest):
+    unit, bound = unit_near(largest), 2.0**1000
+    if largest == 0:
+        assert unit == 1
+    elif 1 / bound <= largest <= bound:
+        assert largest <= unit <= 2 * largest
+    else:
+        assert unit == (bound if largest > 1 else 1 / bound)
+
+
+@given(st.lists(sizes, max_size=5), st.sampled_from(["f4", "f8"]))
+def test_units_of_an_array_are_those_of_its_entries(sizes, dtype):
+    units = unit_near(np.array(sizes), dtype)
+    assert isinstance(units, np.ndarray)
+    assert_array_equal(units, [unit_near(size, dtype) for size in sizes])
+
+
+@given(sizes)
+def test_units_of_single_precision_are_normal_numbers_of_it(largest):
+    limits, unit = np.finfo(np.float32), unit_near(largest, np.float32)
+    for value in (unit, 1 / unit):
+        assert np.float32(value) == value
+        assert limits.tiny <= value <= limits.max
+    if 2.0**-104 <= largest <= 2.0**104:
+        assert unit == unit_near(largest)
+
+
+@each_container
+@each_dtype
+@pytest.mark.parametrize("size", [2.0**-100, 0.75, 1.0, 2.0**100])
+def test_the_root_mean_square_counts_zeros(contain, dtype, size):
+    X = (size * rows()).astype(dtype)
+    share, unit = root_mean_square(contain(X))
+    assert 0.5 <= share < 1
+    assert np.frexp(unit)[0] == 0.5
+    expected = np.sqrt(np.mean(rows() ** 2))
+    rtol = 2 * np.finfo(dtype).eps  # of the squares, which are summed in double
+    assert_allclose(share * (unit / size), expected, rtol=rtol)
+
+
+@each_container
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_the_root_mean_square_neither_overflows_nor_vanishes(contain, size):
+    share, unit = root_mean_square(contain(size * rows()))
+    expected = np.sqrt(np.mean(rows() ** 2))
+    assert_allclose(share * (unit / size), expected, rtol=8 * EPS)
+
+
+def test_the_root_mean_square_of_zeros_is_zero():
+    assert root_mean_square(np.zeros((3, 2))) == (0.0, 1.0)
+    assert root_mean_square(sp.csr_array((3, 2))) == (0.0, 1.0)
+
+
+@each_container
+def test_the_root_mean_square_is_summed_over_all_blocks(contain, monkeypatch):
+    whole = root_mean_square(contain(rows()))
+    monkeypatch.setattr(linalg, "BLOCK_ROWS", 3)
+    assert root_mean_square(contain(rows())) == whole  # whole numbers

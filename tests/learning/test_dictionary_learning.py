@@ -1,0 +1,129 @@
+"""Learning finds the atoms that made the rows, and keeps them sound on the way."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.learning.dictionary_learning import (
+    LEARNERS,
+    DictionaryTask,
+    code_by_atom,
+    first_atoms,
+    learn_dictionary,
+    replace_atoms,
+)
+from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
+from tests import sized
+
+OPTIONS = CodingOptions("omp", n_nonzero=3)
+# Recovered atoms of 50 after 80 sweeps, less what fewer rows and sweeps cost.
+FOUND = {"ksvd": 40, "aksvd": 38, "mod": 38}
+LEAST = 30  # that any learner finds
+
+each_learner = pytest.mark.parametrize("learner", LEARNERS)
+
+
+def made_rows(n_rows=1500, n_components=50, n_features=20, k=3, snr=20, seed=0):
+    """Return rows of k atoms each, in noise, and the atoms."""
+    rng = np.random.default_rng(seed)
+    D = rng.standard_normal((n_components, n_features))
+    D /= np.linalg.norm(D, axis=1, keepdims=True)
+    Z = np.zeros((n_rows, n_components))
+    for z in Z:
+        z[rng.permutation(n_components)[:k]] = rng.standard_normal(k)
+    X, noise = Z @ D, rng.standard_normal((n_rows, n_features))
+    noise *= np.linalg.norm(X) / np.linalg.norm(noise) / 10 ** (snr / 20)
+    return X + noise, D
+
+
+def n_found(D, true):
+    return int(np.sum(1 - np.abs(true @ D.T).max(axis=1) < 0.01))
+
+
+def learn(
+    X, learner, n_components, *, max_iter=10, tol=0.0, n_jobs=None, options=OPTIONS
+):
+    rng = np.random.RandomState(0)
+    D = first_atoms(X, n_components, rng)
+    task = DictionaryTask(X, D, options, rng, n_jobs)
+    stopping = Stopping(max_iter, tol)
+    curve, _ = learn_dictionary(task, learner, stopping, lambda *step: False)
+    return D, curve
+
+
+@pytest.mark.skipif(sized(False, True), reason="too long without a compiler")
+@each_learner
+def test_atoms_that_made_the_rows_are_found(learner):
+    X, true = made_rows()
+    D, _ = learn(X, learner, 50, max_iter=60)
+    assert n_found(D, true) >= FOUND.get(learner, LEAST)
+
+
+@each_learner
+def test_learning_lowers_the_residual(learner):
+    X, _ = made_rows(sized(600, 60), 12, 8, 2)
+    _, curve = learn(X, learner, 12)
+    assert curve[-1] < 0.8 * curve[0]
+
+
+@each_learner
+@pytest.mark.parametrize("positive", [False, True])
+def test_atoms_keep_unit_norm(learner, positive):
+    X, _ = made_rows(sized(300, 60), 12, 8, 2)
+    D, _ = learn(X, learner, 12, options=OPTIONS._replace(positive=positive))
+    assert_allclose(np.linalg.norm(D, axis=1), 1)
+
+
+@each_learner
+def test_threads_do_not_change_atoms(learner):
+    X, _ = made_rows(sized(1500, 60), 12, 8, 2)
+    D, _ = learn(X, learner, 12, max_iter=3)
+    assert_array_equal(learn(X, learner, 12, max_iter=3, n_jobs=2)[0], D)
+
+
+@each_learner
+def test_learning_stops_where_nothing_changes(learner):
+    X, _ = made_rows(sized(300, 60), 12, 8, 2)
+    _, curve = learn(X, learner, 12, max_iter=200, tol=1e-2)
+    assert len(curve) < 100
+
+
+def test_codes_are_sorted_by_atoms():
+    X, true = made_rows(60, 12, 8, 2)
+    users, starts, values, residual = code_by_atom(
+        DictionaryTask(X, true, OPTIONS, None)
+    )
+    Z = np.zeros((len(X), len(true)))
+    for j in range(len(true)):
+        own = slice(starts[j], starts[j + 1])
+        Z[users[own], j] = values[own]
+    assert_allclose(X - Z @ true, residual, atol=1e-12)
+
+
+def test_dead_and_double_atoms_are_replaced_by_bad_rows():
+    X, true = made_rows(300, 12, 8, 2)
+    residual = np.zeros_like(X)
+    residual[5], residual[9] = 1, 2
+    D, n_users = true.copy(), np.full(12, 50)
+    D[3], n_users[7] = -D[1], 0
+    assert replace_atoms(X, D, n_users, residual) == 2
+    new = X[[9, 5]] / np.linalg.norm(X[[9, 5]], axis=1, keepdims=True)
+    assert_allclose(D[[3, 7]], new)
+    others = [j for j in range(12) if j not in (3, 7)]
+    assert_array_equal(D[others], true[others])
+
+
+def test_atoms_stay_where_all_rows_are_coded_exactly():
+    X, true = made_rows(300, 12, 8, 2)
+    D = true.copy()
+    assert replace_atoms(X, D, np.zeros(12), np.zeros_like(X)) == 0
+    assert_array_equal(D, true)
+
+
+def test_there_are_first_atoms_for_few_and_for_zero_rows():
+    rng = np.random.RandomState(0)
+    for X in (np.zeros((3, 4)), np.eye(2, 4), 1e300 * np.eye(2, 4)):
+        D = first_atoms(X, 6, rng)
+        assert D.shape == (6, 4)
+        assert_allclose(np.linalg.norm(D, axis=1), 1)
