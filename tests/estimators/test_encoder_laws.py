@@ -484,20 +484,30 @@ LITTLE["NeLUAutoencoder-n_unrolled-tiny and huge"] = broken(
 )
 
 
+def for_rows(name, X):
+    """Return an encoder whose noise has the unit of the rows."""
+    coder = new(name)
+    if np.any(getattr(coder, "noise_std", 0)):
+        coder.set_params(noise_std=0.1 * np.abs(X).max())
+    return coder
+
+
+def is_too_little(coder, X):
+    """Return whether there is no row to hold out."""
+    return getattr(coder, "early_stopping", False) and len(X) < 6
+
+
 @pytest.mark.parametrize(("name", "X"), LITTLE.values(), ids=LITTLE)
 def test_degenerate_rows_are_fitted_and_coded(name, X):
-    coder = new(name)
-    if np.any(getattr(coder, "noise_std", 0)):  # it has the unit of the rows
-        coder.set_params(noise_std=0.1 * np.abs(X).max())
-    if getattr(coder, "early_stopping", False) and len(X) < 6:  # none to hold out
-        with pytest.raises(ValueError, match="validation_fraction"):
-            coder.fit(X)
+    coder = for_rows(name, X)
+    if is_too_little(coder, X):
+        assert_fails_without_a_trace(coder, "fit", X, "validation_fraction")
         return
     for fit in (coder.fit, coder.partial_fit):
         fit(X)
         for given in ({}, {"groups": "all"}) if is_grouped(coder) else [{}]:
-            for method in METHODS:
-                assert np.isfinite(dense(getattr(coder, method)(X, **given))).all()
+            figures = [dense(getattr(coder, of)(X, **given)) for of in METHODS]
+            assert all(np.isfinite(figure).all() for figure in figures)
 
 
 # Names and frames
@@ -528,22 +538,25 @@ def test_frames_have_the_names_that_scikit_learn_sees(name):
         assert_array_equal(getattr(ours, "feature_names_in_", None), names)
 
 
-@each
+@each_of(names_where(lambda coder: not coder.sparse_output))
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_codes_come_as_the_frame_that_is_asked_for_and_are_decoded(name, kind):
     X = FRAMES[kind](make_rows())
     coder = new(name).set_output(transform=kind).fit(X)
-    if coder.sparse_output:
-        with pytest.raises(ValueError, match="sparse"):
-            coder.transform(X)
-        return
-    Z = coder.transform(X)
+    Z, expected = coder.transform(X), fitted(name).transform(make_rows())
     assert type(Z) is type(X)
     assert list(Z.columns) == list(coder.get_feature_names_out())
-    assert_array_equal(Z.to_numpy(), fitted(name).transform(make_rows()))
+    assert_array_equal(Z.to_numpy(), expected)
     assert kind == "polars" or list(Z.index) == list(X.index)
     restored = fitted(name).reconstruct(make_rows())
     assert_allclose(coder.inverse_transform(Z), restored, **ROUNDING)
+
+
+@each_of(names_where(lambda coder: coder.sparse_output))
+def test_sparse_codes_do_not_fit_into_frames(name):
+    coder = fitted(name).set_output(transform="pandas")
+    with pytest.raises(ValueError, match="sparse"):
+        coder.transform(make_rows())
 
 
 @each
