@@ -7,10 +7,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
-from sklearn_sqrtlasso.estimators.validation import check_group_mode, check_groups
-from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
+from sklearn_sqrtlasso.estimators.validation import check_group_word, check_groups
 
 CHUNK = 4096  # patches passed at a time to an estimator of another package
 
@@ -204,7 +204,7 @@ class Patches:
 
 def _check_groups(estimator, groups):
     """Return the ``groups`` to use for an estimator, "all" or None."""
-    check_group_mode(groups, ("auto", "all"))
+    check_group_word(groups, ("auto", "all"))
     takes_groups = isinstance(estimator, GroupedEncoder)
     if groups == "auto":
         return "all" if takes_groups else None

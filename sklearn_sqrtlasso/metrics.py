@@ -9,8 +9,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_sqrtlasso.estimators.validation import check_group_mode
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.estimators.validation import check_group_word
 from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport, report_refit
 
 
@@ -168,7 +168,7 @@ def denoising_scorer(
         raise ValueError(f"metric must be one of {sorted(METRICS)}, got {metric!r}.")
     if data_range is not None:
         _check_range(data_range)
-    check_group_mode(groups, ("all",))
+    check_group_word(groups, ("all",))
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     noise = Noise(tuple(levels.tolist()), bool(relative), seed)
     return partial(

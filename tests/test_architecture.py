@@ -95,7 +95,9 @@ def test_imports_go_down(path):
 
 @each_file
 def test_kernel_files_import_no_other_kernel_file(path):
-    if room(name_of(path)) == "algorithms":  # numba's cache does not see edits elsewhere
+    if (
+        room(name_of(path)) == "algorithms"
+    ):  # numba's cache does not see edits elsewhere
         assert our_imports(path) <= {"sklearn_sqrtlasso.algorithms.jit"}
 
 

@@ -152,7 +152,7 @@ def test_a_step_is_refused_where_a_method_finds_it(name):
     X = np.random.default_rng(0).uniform(size=(20, 4))
     coder = ANAMOAutoencoder(2, decoder_method=name, decoder_step=0.1, max_iter=1)
     if METHODS[name].finds_step:
-        with pytest.raises(ValueError, match=r"decoder_step=0\.1 is not for"):
+        with pytest.raises(ValueError, match="decoder_step must be 'auto'"):
             coder.fit(X)
     else:
         assert np.isfinite(coder.fit(X).loss_curve_).all()
@@ -165,5 +165,5 @@ def test_methods_without_a_prox_are_refused_where_one_is_needed(name):
     if METHODS[name].takes_prox:
         assert np.isfinite(coder.fit(X).loss_curve_).all()
     else:
-        with pytest.raises(ValueError, match="prox='exact' needs an encoder_method"):
+        with pytest.raises(ValueError, match="prox='exact' needs encoder_method"):
             coder.fit(X)

@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.learning.dictionary_learning import Learner, _statistics_of, _sweeps
+from sklearn_sqrtlasso.learning.dictionary_learning import (
+    Learner,
+    _statistics_of,
+    _sweeps,
+)
 
 
 def update_by_gradient(task, coded):

@@ -264,7 +264,9 @@ def distance_to_end(mu, square, alpha, rate, q):
 
 
 @kernel
-def follow_active_set_path(G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints):
+def follow_active_set_path(
+    G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+):
     """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
 
     ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the

@@ -11,9 +11,9 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 def kernel(function=None, **options):
     """Compile a serial function that releases the GIL, cached on disk if possible.
 
-    Rows are distributed over threads by :mod:`sklearn_sqrtlasso.blockwise.blocks`, not by
-    numba: its "workqueue" layer aborts the process when two threads enter it, and its
-    OpenMP layer terminates forked children.
+    Rows are distributed over threads by :mod:`sklearn_sqrtlasso.blockwise.blocks`, not
+    by numba: its "workqueue" layer aborts the process when two threads enter it, and
+    its OpenMP layer terminates forked children.
     """
     if function is None:
         return partial(kernel, **options)

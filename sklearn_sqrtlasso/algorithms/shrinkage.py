@@ -1,4 +1,4 @@
-"""Exact shrinkage of rows by the square-root lasso, and its pull-back.
+"""Thresholds of rows: exact square-root-lasso shrinkage, and its pull-back.
 
 For a group of m rows ``u_b`` that share one residual scale, with a norm ``outside_b``
 outside the span for each row, solve ::

@@ -1,4 +1,8 @@
-"""Encode rows in blocks: all codes, or a function of each encoded block."""
+"""Encode rows in blocks: all codes, or a function of each encoded block.
+
+The codes are those of an encoder; ``algorithms.shrinkage`` finds the threshold of a row
+or group. Only groups that are longer than a block are handled here, by the same steps.
+"""
 
 import math
 from abc import ABC, abstractmethod

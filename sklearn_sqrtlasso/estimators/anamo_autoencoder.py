@@ -4,6 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map, ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -35,8 +37,6 @@ from sklearn_sqrtlasso.models.block import join_block, split_block
 from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
-from sklearn_sqrtlasso.blockwise.blocks import thread_map, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
@@ -317,7 +317,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._learn_all(self._training_data(X))
 
     def _training_data(self, X):
-        return TrainingData(X, None, False, ungrouped(X.shape[0]), 1.0, None)
+        return TrainingData(X, target=None, coded=False, groups=ungrouped(X.shape[0]))
 
     def _check_parameters(self):
         """Raise an error for parameters that cannot be combined."""

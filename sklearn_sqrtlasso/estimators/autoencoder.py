@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import resumed_rng, resumes
 from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
 
 
 class AutoencoderMixin:

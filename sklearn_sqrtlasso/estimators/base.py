@@ -10,6 +10,9 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.blocks import ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
     csr_container,
@@ -22,9 +25,6 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_groups,
     restore_on_error,
 )
-from sklearn_sqrtlasso.blockwise.blocks import ungrouped
-from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.sparse_coding.code_report import CodeReport
 
 

@@ -5,6 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -21,10 +23,16 @@ from sklearn_sqrtlasso.estimators.resumption import (
     resumes,
 )
 from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
-from sklearn_sqrtlasso.learning.weights_and_penalties import Adam, Moments, Schedule, n_batches, run_adam
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.weights_and_penalties import (
+    Adam,
+    Moments,
+    Schedule,
+    n_batches,
+    run_adam,
+)
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
 from sklearn_sqrtlasso.models.encoders import LayerEncoder
@@ -35,8 +43,6 @@ from sklearn_sqrtlasso.models.two_layer import (
     rescale_layers,
     shapes,
 )
-from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
@@ -376,7 +382,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                     f"got {Z.shape}."
                 )
         target = X_clean if Z is None else Z
-        return TrainingData(X, target, Z is not None, groups, 1.0, None)
+        return TrainingData(X, target, coded=Z is not None, groups=groups)
 
     def _activation(self):
         activation = ACTIVATIONS[self.activation]

@@ -7,16 +7,24 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.blocks import ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    largest_entry,
+    row_norms,
+    unit_near,
+)
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
+from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_rows
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.resumption import resumes
+from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
 from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
     check_selector,
     restore_on_error,
-    warn_unsolved_rows,
 )
 from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
@@ -28,14 +36,6 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     past_weight,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.blockwise.blocks import ungrouped
-from sklearn_sqrtlasso.blockwise.encode import encode
-from sklearn_sqrtlasso.blockwise.linalg import (
-    dense_rows,
-    largest_entry,
-    row_norms,
-    unit_near,
-)
 from sklearn_sqrtlasso.sparse_coding.code_report import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
@@ -44,6 +44,8 @@ from sklearn_sqrtlasso.theory.pivotal import (
     pivotal_alpha,
     pivotal_alpha_of_dictionary,
 )
+
+LEARNT = ("code_gram_", "code_moment_", "unit_", "n_samples_seen_")
 
 
 def _is_certified(estimator):
@@ -96,7 +98,7 @@ class RelaxedSparseCoder(BaseEncoder):
         Share of the shrinkage that is kept by the refit, in [0, 1].
     positive : bool, default=False
         Whether to constrain codes to be nonnegative.
-    learner : {"ksvd", "aksvd", "mod", "online"}, default="ksvd"
+    learner : str, default="ksvd"
         Method that learns atoms, of unit norm, from codes.
 
         <choices of learner>.
@@ -242,12 +244,18 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _learn(self, X, groups):
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
+        progress = Progress(self, X, self.max_iter)
         if self.dictionary is not None:
             D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
             self._set_atoms(D, X.dtype)
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
-            return
-        progress = Progress(self, X, self.max_iter)
+            for name in LEARNT:  # by a fit before, from other atoms
+                vars(self).pop(name, None)
+        else:
+            self._learn_atoms(X, progress)
+        progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
+
+    def _learn_atoms(self, X, progress):
         rng = check_random_state(self.random_state)
         X, dtype = dense_rows(X, np.float64), X.dtype
         unit = unit_near(largest_entry(X))
@@ -268,7 +276,6 @@ class RelaxedSparseCoder(BaseEncoder):
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         self.code_gram_, self.code_moment_ = statistics
         self.unit_, self.n_samples_seen_ = unit, len(X)
-        progress.end(attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
     @restore_on_error
@@ -302,12 +309,14 @@ class RelaxedSparseCoder(BaseEncoder):
                 "partial_fit learns atoms, but dictionary gives them; set "
                 "dictionary=None or call fit."
             )
-        resumed = resumes(self, warm=True)
+        resumed = resumes(self, warm=True, attribute="code_gram_")
         X = self._validate(X, reset=not resumed)
         X, dtype = dense_rows(X, np.float64), X.dtype
         rng = check_random_state(self.random_state)
         if resumed:
             dtype, D = self.components_.dtype, self.components_.astype(np.float64)
+            n_components = self.n_components or len(D)
+            check_resumed_shape(self, (n_components, X.shape[1]))
         else:
             D = first_atoms(X, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
@@ -372,13 +381,13 @@ class RelaxedSparseCoder(BaseEncoder):
         """Return coding options for rows divided by ``unit``."""
         pure = SELECTORS[self.selector].alpha_unit == "pure"
         return CodingOptions(
-            self.selector,
-            float(alpha if pure else alpha / unit),
-            int(self.n_nonzero_coefs or 0),
-            float(self.phi if phi is None else phi),
-            bool(self.positive),
-            int(self.transform_max_iter),
-            float(self.transform_tol),
+            selector=self.selector,
+            alpha=float(alpha if pure else alpha / unit),
+            n_nonzero=int(self.n_nonzero_coefs or 0),
+            phi=float(self.phi if phi is None else phi),
+            positive=bool(self.positive),
+            max_iter=int(self.transform_max_iter),
+            tol=float(self.transform_tol),
         )
 
     def _encoder(self, dtype, phi=None):

@@ -44,8 +44,8 @@ def check_resumed_shape(estimator, shape):
     if fitted != shape:
         raise ValueError(
             f"n_components={shape[0]} needs {shape[0]} x {shape[1]} weights, but the "
-            f"fitted ones have shape {fitted}; set warm_start=False to start from "
-            "scratch."
+            f"fitted ones have shape {fitted}; call fit, with warm_start=False, to "
+            "start from scratch."
         )
 
 

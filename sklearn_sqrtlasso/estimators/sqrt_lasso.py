@@ -9,9 +9,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
+from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
 from sklearn_sqrtlasso.estimators.resumption import resumes
 from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
-from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
+from sklearn_sqrtlasso.estimators.validation import check_weights
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
     asymptotic_alpha,

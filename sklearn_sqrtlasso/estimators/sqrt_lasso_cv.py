@@ -5,13 +5,18 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.model_selection import check_cv
 
+from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.estimators.compat import Interval
+from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
 from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
-from sklearn_sqrtlasso.estimators.validation import check_weights, warn_unsolved_fits
+from sklearn_sqrtlasso.estimators.validation import check_weights
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
-from sklearn_sqrtlasso.blockwise.blocks import parallel_map
+from sklearn_sqrtlasso.regression.solver import (
+    SolverOptions,
+    regress,
+    regression_alpha_max,
+)
 
 
 class SqrtLassoCV(SparseRegressor):

@@ -6,9 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_sqrtlasso.estimators.validation import DTYPES, warn_unsolved_fits
+from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
+from sklearn_sqrtlasso.estimators.validation import DTYPES
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
+from sklearn_sqrtlasso.regression.solver import (
+    SolverOptions,
+    regress,
+    regression_alpha_max,
+)
 
 
 class SqrtLassoPath(NamedTuple):
@@ -135,7 +140,9 @@ def sqrt_lasso_path(
         )
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
     targets = np.atleast_2d(y.T)
-    largest = max(regression_alpha_max(design, target, bool(positive)) for target in targets)
+    largest = max(
+        regression_alpha_max(design, target, bool(positive)) for target in targets
+    )
     alphas = penalty_grid(alphas, eps, largest)
     options = SolverOptions(bool(positive), tol, max_iter)
     fits = [regress(design, target, alphas, options)[0] for target in targets]

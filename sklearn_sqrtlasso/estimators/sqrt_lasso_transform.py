@@ -11,7 +11,7 @@ from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_contex
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.resumption import resumes
+from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
 from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
@@ -233,7 +233,10 @@ class SqrtLassoTransform(GroupedEncoder):
         resumed = resumes(self, warm=True)
         X = self._validate(X, reset=not resumed)
         groups = check_groups(groups, X.shape[0])
-        if not resumed:
+        if resumed:
+            n_components = self.n_components or len(self.components_)
+            check_resumed_shape(self, (n_components, X.shape[1]))
+        else:
             W = self._first_components(X)
             self.components_, self.alpha_ = W, self._penalty(W, kept=False)
             self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0

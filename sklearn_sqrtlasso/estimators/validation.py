@@ -1,14 +1,12 @@
-"""Checks of arguments, groups and parameters, and convergence warnings."""
+"""Checks of arguments, groups and parameters."""
 
-import warnings
 from functools import wraps
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.estimators.compat import check_sample_weight
 from sklearn_sqrtlasso.learning.loop import DivergedError
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
@@ -201,7 +199,7 @@ def check_dictionary(dictionary, n_components, n_features):
     return D
 
 
-def check_group_mode(groups, modes):
+def check_group_word(groups, modes):
     """Raise an error if ``groups`` is neither None nor one of the given strings.
 
     Parameters
@@ -215,62 +213,3 @@ def check_group_mode(groups, modes):
         return
     words = " or ".join(repr(mode) for mode in modes)
     raise ValueError(f"groups must be None or {words}, got {groups!r}.")
-
-
-def warn_unsolved_rows(gap, tol, max_iter):
-    """Emit one warning about all rows that were not solved, if any.
-
-    Parameters
-    ----------
-    gap : ndarray of shape (n_samples,)
-        Relative duality gap of each row; infinite if a selector without a certificate
-        did not converge.
-    tol : float
-        Gap up to which a row counts as solved.
-    max_iter : int
-        Largest number of active sets tried for a row.
-    """
-    unsolved = ~(gap <= tol)
-    if unsolved.any():
-        worst = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
-        message = (
-            f"{np.sum(unsolved)} of {len(gap)} rows were not solved to "
-            f"transform_tol={tol:g} within transform_max_iter={max_iter}"
-        )
-        if gap[worst] < np.inf:
-            message += (
-                f"; the worst is row {worst} with a relative duality gap of "
-                f"{gap[worst]:.1e}. Likely causes are nearly identical atoms or an "
-                "alpha close to 0: remove such atoms, or raise alpha, "
-                "transform_max_iter or transform_tol. duality_gap(X) returns the gap of"
-                " each row."
-            )
-        else:
-            message += (
-                f", among them row {worst}, whose support was still changing. Raise "
-                "transform_max_iter, or use another selector."
-            )
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-
-def warn_unsolved_fits(gaps, tol, max_iter):
-    """Emit one warning about all regressions that were not solved, if any.
-
-    Parameters
-    ----------
-    gaps : ndarray
-        Relative duality gaps.
-    tol : float
-        Gap up to which a regression counts as solved.
-    max_iter : int
-        Largest number of outer iterations.
-    """
-    n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
-    if n_unsolved:
-        warnings.warn(
-            f"{n_unsolved} of {np.size(gaps)} fits did not reach the relative duality "
-            f"gap tol={tol:.1e} in max_iter={max_iter} outer iterations; the "
-            f"largest gap is {np.max(gaps):.1e}. Raise max_iter, tol or alpha.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.models.two_layer import Batch
 from sklearn_sqrtlasso.blockwise.blocks import RowGroups
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.models.two_layer import Batch
 
 CHUNK_ROWS = 64  # rows of one group that stay together in a batch
 WEIGHT_POWER = 0.7  # errors at noise sigma weigh sigma^-.7: no level dominates
@@ -51,8 +51,8 @@ class TrainingData(NamedTuple):
     target: np.ndarray | None
     coded: bool
     groups: RowGroups
-    unit: float
-    corruption: Corruption | None
+    unit: float = 1.0
+    corruption: Corruption | None = None
 
 
 def batches(data: TrainingData, batch_size, rng):

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.special import expit
 
 from sklearn_sqrtlasso.algorithms.adam import adam_step
-from sklearn_sqrtlasso.learning.weights_and_penalties import DECAY_SQUARE, Schedule
 from sklearn_sqrtlasso.learning.alternating import InnerSolver, minimize_block
 from sklearn_sqrtlasso.learning.loop import learn
+from sklearn_sqrtlasso.learning.weights_and_penalties import DECAY_SQUARE, Schedule
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Objective,
@@ -230,7 +230,7 @@ def flip_bits(objective: Objective, bits, decoder):
     return np.concatenate(list(objective.pmap(share, objective.slices)))
 
 
-def refit(objective: Objective, Z, decoder):
+def refit_decoder(objective: Objective, Z, decoder):
     """Refit the decoder to given codes; return it and its loss.
 
     Parameters
@@ -334,14 +334,18 @@ def refit_bits(objective: Objective, parameters: Parameters, codes, rng):
     if codes is None:
         bits = objective.codes(encoder)
         losses = {"binarized": objective.decoder_block(bits).value(decoder)}
-        decoder, losses["encoded"] = refit(objective, bits, decoder)
+        decoder, losses["encoded"] = refit_decoder(objective, bits, decoder)
         return Parameters(encoder, decoder), losses
     bits, decoder, losses = _free_bits(objective, codes, decoder)
     encoder = regress_bits(objective.model, objective, bits, encoder)
-    decoder, losses["regressed"] = refit(objective, objective.codes(encoder), decoder)
+    decoder, losses["regressed"] = refit_decoder(
+        objective, objective.codes(encoder), decoder
+    )
     regressed = Parameters(encoder, decoder)
     encoder, decoder = draw_bits(objective, regressed, rng)
-    decoder, losses["encoded"] = refit(objective, objective.codes(encoder), decoder)
+    decoder, losses["encoded"] = refit_decoder(
+        objective, objective.codes(encoder), decoder
+    )
     if losses["encoded"] < losses["regressed"]:
         return Parameters(encoder, decoder), losses
     return regressed, losses | {"encoded": losses["regressed"]}
@@ -354,7 +358,7 @@ def _free_bits(objective, codes, decoder):
         "continuous": objective.decoder_block(codes).value(decoder),
         "binarized": objective.decoder_block(bits).value(decoder),
     }
-    decoder, losses["refitted"] = refit(objective, bits, decoder)
+    decoder, losses["refitted"] = refit_decoder(objective, bits, decoder)
     for _ in range(ROUNDS):
         before, bits = bits, flip_bits(objective, bits, decoder)
         block = objective.decoder_block(bits)

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
 from sklearn_sqrtlasso.models.decoders import least_squares_atoms
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry
 
 BLOCK_ROWS = 4096
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed

@@ -10,8 +10,6 @@ from scipy.fft import idct
 from scipy.linalg import eigh
 from sklearn.utils.extmath import randomized_svd
 
-from sklearn_sqrtlasso.learning.loop import Stopping, learn
-from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, RowGroups
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -20,6 +18,8 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     largest_entry,
     unit_near,
 )
+from sklearn_sqrtlasso.learning.loop import Stopping, learn
+from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
 WIDE = 2000  # features above which few principal directions use a randomized SVD
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data

@@ -1,4 +1,10 @@
-"""Training of two-layer models by Adam."""
+"""Learn weights of two-layer models, and penalties of their units, by Adam.
+
+The gradient with respect to the penalty of a unit is computed by the pull-back of its
+activation (``add_alpha_gradient`` in ``algorithms.shrinkage``), mapped to a number
+without bounds by ``models.activation_parameters`` in ``models.two_layer``, and a step
+is taken by ``algorithms.adam``.
+"""
 
 import math
 from typing import NamedTuple
@@ -6,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.two_layer import (
@@ -17,7 +24,6 @@ from sklearn_sqrtlasso.models.two_layer import (
     unflatten,
     views,
 )
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 
 WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
 DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch

@@ -24,7 +24,12 @@ from sklearn_sqrtlasso.algorithms.unrolled_shrinkage import (
     pull_back_steps,
     shrink_by_steps,
 )
-from sklearn_sqrtlasso.models.activation_parameters import OFFSET, PARAMETERS, PENALTY, Parameter
+from sklearn_sqrtlasso.models.activation_parameters import (
+    OFFSET,
+    PARAMETERS,
+    PENALTY,
+    Parameter,
+)
 from sklearn_sqrtlasso.models.pointwise import HELU_WIDTH, POINTWISE
 
 MIN_SLACK = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs, which diverge at 0

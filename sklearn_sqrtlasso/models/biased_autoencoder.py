@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.sigmoid import l1_norm
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, rows_per_block
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.models.block import (
     BlockFunction,
     join_block,
@@ -13,8 +15,6 @@ from sklearn_sqrtlasso.models.block import (
     sum_over_rows,
 )
 from sklearn_sqrtlasso.models.pointwise import Pointwise
-from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, rows_per_block
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 
 LARGEST_PENALTY = 1e30  # relative to the rows; all codes are zero well below it
 

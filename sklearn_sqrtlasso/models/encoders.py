@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
-from sklearn_sqrtlasso.models.pointwise import Pointwise
 from sklearn_sqrtlasso.blockwise.encode import Encoder, PoolingEncoder
 from sklearn_sqrtlasso.blockwise.linalg import project_rows
+from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
+from sklearn_sqrtlasso.models.pointwise import Pointwise
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,8 @@ def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
     positive : bool, default=False
         Whether codes are nonnegative.
     groups : RowGroups, default=None
-        Rows that share a residual scale, as ``blockwise.blocks.groups_of_labels`` returns
-        them; None puts each row into its own group.
+        Rows that share a residual scale, as ``blockwise.blocks.groups_of_labels``
+        returns them; None puts each row into its own group.
 
     Returns
     -------

@@ -30,7 +30,7 @@ class Design(ABC):
     """
 
     def __init__(self, X, weights, fit_intercept):
-        self.X, self.unit, self.root = X, 1.0, np.sqrt(weights)
+        self.X, self.unit, self.sqrt_weights = X, 1.0, np.sqrt(weights)
         self.fit_intercept = fit_intercept
         self.is_excluded = np.zeros(X.shape[1], dtype=bool)
         self.means = np.zeros(X.shape[1])
@@ -46,12 +46,12 @@ class Design(ABC):
     @property
     def rank(self):
         """Upper bound of the rank of the columns."""
-        return max(np.count_nonzero(self.root) - self.fit_intercept, 1)
+        return max(np.count_nonzero(self.sqrt_weights) - self.fit_intercept, 1)
 
     def centered(self, y):
         """Return the target, centred and weighted like the columns, and its mean."""
-        mean = float(self.root**2 @ y) if self.fit_intercept else 0.0
-        return self.root * (y - mean), mean
+        mean = float(self.sqrt_weights**2 @ y) if self.fit_intercept else 0.0
+        return self.sqrt_weights * (y - mean), mean
 
     def set_unit(self, sample):
         """Set the unit of scaling of columns near the largest of some of their entries.
@@ -64,7 +64,7 @@ class Design(ABC):
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
-        r = self.root * r
+        r = self.sqrt_weights * r
         with np.errstate(invalid="ignore", over="ignore"):
             c = self._products(r)
             if self.fit_intercept:
@@ -87,7 +87,7 @@ class Design(ABC):
         peaks : ndarray of shape (n_draws,)
             The largest products, in magnitude unless ``positive``.
         """
-        Z = (self.root[:, None] * Z).astype(np.float32)
+        Z = (self.sqrt_weights[:, None] * Z).astype(np.float32)
         sums, largest = Z.sum(axis=0), np.zeros(Z.shape[1])
         for start in range(0, self.shape[1], FEATURES):
             part = slice(start, start + FEATURES)
@@ -151,7 +151,7 @@ class DenseDesign(Design):
         for start in range(0, self.shape[0], block):
             rows = slice(start, start + block)
             part = self.X[rows].astype(np.float64) / self.unit
-            total += self.root[rows] ** 2 @ part**2
+            total += self.sqrt_weights[rows] ** 2 @ part**2
         return total
 
     def columns(self, features):
@@ -163,7 +163,7 @@ class DenseDesign(Design):
             block -= means
             constant = np.abs(block).max(axis=0) <= CONSTANT * np.abs(means)
             block[:, constant] = 0
-        block *= self.root[:, None]
+        block *= self.sqrt_weights[:, None]
         return block, constant
 
     def join(self, blocks):
@@ -188,12 +188,12 @@ class SparseDesign(Design):
     def _squares(self):
         squares = self.X.astype(np.float64)
         squares.data = (squares.data / self.unit) ** 2
-        return np.asarray(squares.T @ self.root**2)
+        return np.asarray(squares.T @ self.sqrt_weights**2)
 
     def columns(self, features):
         """Return the columns of some features, and which of them are constant."""
         block = self.X[:, features].astype(np.float64)
-        block.data *= self.root[block.indices] / self.unit
+        block.data *= self.sqrt_weights[block.indices] / self.unit
         means = self.means[features].copy()
         energy = np.asarray(block.multiply(block).sum(axis=0)).ravel()
         constant = energy - means**2 <= CONSTANT * energy
@@ -215,7 +215,7 @@ class SparseDesign(Design):
     def apply(self, block, w):
         """Return the sum of the columns of a block, weighted by ``w``."""
         matrix, means = block
-        return matrix @ w - self.root * (means @ w)
+        return matrix @ w - self.sqrt_weights * (means @ w)
 
 
 def design_of(X, weights, fit_intercept):

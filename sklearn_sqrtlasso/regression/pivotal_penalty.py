@@ -94,13 +94,13 @@ def _draws_by_features(design, n_rows, positive, rng):
 
 def _draws_by_rows(design, n_rows, positive, rng):
     """Draw noise for each row, and correlate it with all columns."""
-    on = (design.root > 0)[:, None]
+    on = (design.sqrt_weights > 0)[:, None]
     unseen = n_rows - np.count_nonzero(on)
 
     def draw(n):
         Z = rng.standard_normal((design.shape[0], n)) * on
         if design.fit_intercept:
-            Z -= np.outer(design.root, design.root @ Z)
+            Z -= np.outer(design.sqrt_weights, design.sqrt_weights @ Z)
         energy = np.sum(Z**2, axis=0) + _chi_square(rng, unseen, n)
         return design.peaks(Z, positive), energy
 

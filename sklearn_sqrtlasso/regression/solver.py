@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.regression.working_set import WorkingSet
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that an outer iteration may always add
@@ -80,7 +80,7 @@ class Regression:
         self.r, self.c = self.y, design.correlate(self.y)
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
-        self.alpha_max = self._peak(self.c)
+        self.alpha_max = self._largest_correlation(self.c)
         if design.shape[1] <= ALL:
             self.set.add(np.arange(design.shape[1]))
         if coef is not None and self.y_norm > 0:
@@ -92,13 +92,13 @@ class Regression:
         if len(new):
             self.set.add(new)
         self.set.start(coef[self.set.features])
-        self._look()
+        self._update_residual()
 
-    def _peak(self, c):
+    def _largest_correlation(self, c):
         """Return the largest correlation, in magnitude unless ``positive``."""
         return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
 
-    def _look(self):
+    def _update_residual(self):
         """Compute the residual and its correlations with all features."""
         self.r = self.y - self.set.fitted()
         self.c = self.design.correlate(self.r)
@@ -109,7 +109,7 @@ class Regression:
             return np.inf
         dual = 0.0
         for theta, c in points:
-            over = max(np.linalg.norm(theta), self._peak(c) / alpha)
+            over = max(np.linalg.norm(theta), self._largest_correlation(c) / alpha)
             dual = max(dual, self.y @ theta / over if over > 0 else 0.0)
         norm = np.linalg.norm(self.r)
         return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
@@ -156,15 +156,15 @@ class Regression:
                 floor = max(last, min(floor, norm / 2))
             smooth = max(norm, floor) >= first  # below, sweeps converge slowly
             exact = not smooth or new <= MANY * len(self.set.w)
-            n_breakpoints = self._round(alpha, anchor, floor, smooth, exact)
-            self._look()
+            n_breakpoints = self._solve_working_set(alpha, anchor, floor, smooth, exact)
+            self._update_residual()
             anchor = floor
             if not np.isfinite(self.r).all():  # breakdown among nearly equal columns
                 self._restart()
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
-                gap = min(gap, self._let_go(alpha, floor, tol, gap))
+                gap = min(gap, self._remove_floor(alpha, floor, tol, gap))
             converged = n_breakpoints == 0 and worst <= MILD
             if gap <= best[0]:
                 best = gap, self.set.w.copy()
@@ -176,7 +176,7 @@ class Regression:
         """Restore the best coefficients, and return their gap."""
         self.direction = None
         self.set.start(np.append(w, np.zeros(len(self.set.w) - len(w))))
-        self._look()
+        self._update_residual()
         return gap
 
     def _add_missing(self, mu, share):
@@ -194,7 +194,7 @@ class Regression:
             self.set.add(missing)
         return len(missing), worst
 
-    def _round(self, alpha, anchor, floor, smooth, exact):
+    def _solve_working_set(self, alpha, anchor, floor, smooth, exact):
         """Solve on the working set; return the number of breakpoints of the path."""
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
@@ -207,12 +207,12 @@ class Regression:
         floors = np.array([anchor**2, floor**2])
         return self.set.solve(c, square, floors, alpha, self.positive)
 
-    def _let_go(self, alpha, floor, tol, gap):
+    def _remove_floor(self, alpha, floor, tol, gap):
         """Solve without a floor, and keep the result unless its gap is larger."""
         before = self.set.w.copy(), self.r, self.c
         for _ in range(2):  # a norm has half the correct digits of the previous one
-            self._round(alpha, floor, 0.0, smooth=False, exact=True)
-            self._look()
+            self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
+            self._update_residual()
             floor = np.linalg.norm(self.r)
         direction = self.set.sign_direction()
         c = self.design.correlate(direction)
@@ -255,7 +255,7 @@ def _own_unit(design, y):
     unit = unit_near(np.abs(y).max(initial=0.0))
     whole = y / unit
     y, mean = design.centered(whole)
-    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.root * whole):
+    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.sqrt_weights * whole):
         y = np.zeros_like(y)
     return y, unit, mean
 

@@ -287,7 +287,9 @@ def along(X, y, w, mu, alpha, max_breakpoints=1000):
     L, act = storage(*X.shape)
     k, sign, e = factorize(G, w, L, act), np.sign(w), np.zeros(len(w))
     state = np.array([mu, np.sum((y - X @ w) ** 2), -1.0, 0.0, 0.0])
-    of = follow_active_set_path(G, w, c, L, act, k, sign, e, state, alpha, False, max_breakpoints)
+    of = follow_active_set_path(
+        G, w, c, L, act, k, sign, e, state, alpha, False, max_breakpoints
+    )
     return w, c, state, of
 
 

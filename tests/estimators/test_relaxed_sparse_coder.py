@@ -191,3 +191,22 @@ def test_atoms_that_are_changed_by_hand_are_those_that_code():
     twin = clone(ours).set_params(dictionary=2 * ours.components_).fit(X)
     ours.components_ *= 2
     assert_array_equal(ours.transform(X), twin.transform(X))
+
+
+def test_given_atoms_leave_nothing_of_those_learnt_before():
+    ours = learner_of("mod").fit(X)
+    assert hasattr(ours, "code_gram_")
+    ours.set_params(dictionary=ATOMS).fit(X)
+    assert not {"code_gram_", "code_moment_", "unit_"} & set(vars(ours))
+    fresh = learner_of("mod").partial_fit(X)
+    begun = ours.set_params(dictionary=None).partial_fit(X)
+    assert_array_equal(begun.components_, fresh.components_)
+
+
+def test_a_stream_of_another_number_of_atoms_is_refused():
+    ours = learner_of("online").fit(X)
+    ours.set_params(n_components=len(ours.components_) + 1)
+    before = dict(vars(ours))
+    with pytest.raises(ValueError, match=r"n_components=.* needs"):
+        ours.partial_fit(X)
+    assert vars(ours) == before

@@ -111,3 +111,10 @@ def test_noise_scale_is_the_median_over_the_training_rows():
     for groups in (None, SCATTERED):
         coder = SqrtLassoTransform().fit(X, groups=groups)
         assert coder.noise_scale_ == np.median(coder.noise_scale(X, groups=groups))
+
+
+def test_a_stream_of_another_number_of_components_is_refused():
+    coder = SqrtLassoTransform(5, alpha=0.4).fit(make_rows())
+    coder.set_params(n_components=6)
+    with pytest.raises(ValueError, match=r"n_components=6 needs .* call fit"):
+        coder.partial_fit(make_rows())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -23,7 +24,6 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
 from sklearn_sqrtlasso.models.block import BlockFunction
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
-from sklearn_sqrtlasso.blockwise.blocks import thread_map
 
 each_method = pytest.mark.parametrize("method", METHODS)
 

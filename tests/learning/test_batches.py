@@ -5,6 +5,8 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.learning.batches import (
     CHUNK_ROWS,
     WEIGHT_POWER,
@@ -14,8 +16,6 @@ from sklearn_sqrtlasso.learning.batches import (
     split_groups,
 )
 from sklearn_sqrtlasso.learning.initialization import first_weights, span_of
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 
 N_ROWS = 500
 LABELS = np.arange(N_ROWS) % 3

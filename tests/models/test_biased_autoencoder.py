@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Objective,
@@ -15,7 +16,6 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
 )
 from sklearn_sqrtlasso.models.pointwise import POINTWISE, smoothstep
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
-from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from tests import oracles
 
 SMOOTH = [name for name, row in POINTWISE.items() if not row.surrogate]

@@ -8,6 +8,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
+from sklearn_sqrtlasso.blockwise import blocks
+from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.learning.tight_frame import dct_frame
 from sklearn_sqrtlasso.models.shrinkage_gap import shrinkage_gap
 from sklearn_sqrtlasso.models.tight_frame import (
@@ -15,9 +18,6 @@ from sklearn_sqrtlasso.models.tight_frame import (
     nearest_tight_frame,
     noise_scale,
 )
-from sklearn_sqrtlasso.blockwise import blocks
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from tests import oracles, sized
 
 N_ROWS = sized(350, 60)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows, unrolled
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
 from sklearn_sqrtlasso.models.two_layer import (
@@ -17,7 +18,6 @@ from sklearn_sqrtlasso.models.two_layer import (
     rescale_layers,
     unflatten,
 )
-from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from tests import oracles
 
 ALL = {**ACTIVATIONS, "unrolled": unrolled(4)}

@@ -10,7 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Lasso
 
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max, regress
+from sklearn_sqrtlasso.regression.solver import (
+    SolverOptions,
+    regress,
+    regression_alpha_max,
+)
 from tests import sized
 
 # The conic solver is asked for more than it can always reach.
