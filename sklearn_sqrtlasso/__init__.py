@@ -3,18 +3,17 @@
 Where things are, from the top floor down:
 
 - ``estimators``: the scikit-learn interface, one class per file; checks of arguments
-  in ``validation``, rows that were not solved in ``convergence``, ``partial_fit`` and
-  ``warm_start`` in ``resumption``.
+  in ``validation``, ``partial_fit`` and ``warm_start`` in ``resumption``.
 - ``learning``: weights and penalties by Adam, dictionary learning, tight frames,
   alternating minimisation, the outer loop.
 - ``models``: activations, decoders, losses and their gradients; tight frames and the
   noise level of a row.
-- ``sparse_coding``: selectors of atoms, lasso codes, relaxed lasso.
+- ``sparse_coding``: selectors of atoms, lasso codes, relaxed lasso, thresholds of rows,
+  and why rows were not solved.
 - ``regression``: the square-root lasso of a target.
-- ``blockwise``: rows in blocks on threads, groups of rows.
+- ``blockwise``: rows in blocks on threads, groups of rows and their check.
 - ``theory``: pivotal penalties, limits, calibration of noise.
-- ``algorithms``: compiled arithmetic: thresholds of rows (``shrinkage``), the lasso
-  path, matching pursuit, k-SVD, refits, coordinate descent, the step of Adam.
+- ``algorithms``: compiled arithmetic: shrinkage of rows, the lasso path, matching pursuit, k-SVD, refits, coordinate descent, the step of Adam.
 """
 
 from sklearn_sqrtlasso._version import __version__

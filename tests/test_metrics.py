@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.datasets import make_sparse_codes
 from sklearn_sqrtlasso.metrics import denoising_scorer, psnr, shrinkage_report
-from sklearn_sqrtlasso.sparse_coding.code_report import (
+from sklearn_sqrtlasso.sparse_coding.component_usage import (
     CodeReport,
     Refit,
     report_refit,
@@ -257,7 +257,7 @@ def least(x, atoms, positive):
 
 
 def test_a_coder_without_atoms_is_refused(rows):
-    told = "Atoms has neither inverse_transform nor components_ nor dictionary"
+    told = "must have inverse_transform, components_ or dictionary, got Atoms"
     with pytest.raises(TypeError, match=told):
         shrinkage_report(Atoms(), rows.X)
 
@@ -265,7 +265,7 @@ def test_a_coder_without_atoms_is_refused(rows):
 @pytest.mark.parametrize("shape", [(4, 16), (5, 15), (16, 5), (16,)])
 @pytest.mark.parametrize("name", ["components_", "dictionary"])
 def test_atoms_of_another_shape_are_refused(rows, name, shape):
-    told = rf"n_features\) = \(5, 16\), got {re.escape(str(shape))}"
+    told = rf"n_features\) = \(5, 16\), got shape {re.escape(str(shape))}"
     with pytest.raises(ValueError, match=told):
         shrinkage_report(with_atoms(**{name: np.ones(shape)}), rows.X)
 

@@ -20,12 +20,11 @@ from sklearn_sqrtlasso.algorithms.shrinkage import (
     sum_group,
 )
 from sklearn_sqrtlasso.blockwise.blocks import (
-    RowGroups,
     blocks_of_groups,
     map_blocks,
     rows_per_block,
-    ungrouped,
 )
+from sklearn_sqrtlasso.blockwise.groups import RowGroups, ungrouped
 
 
 class Encoder(ABC):

@@ -4,7 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.blocks import thread_map, ungrouped
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder

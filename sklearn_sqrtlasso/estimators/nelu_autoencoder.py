@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.groups import check_groups
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
@@ -22,27 +23,26 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     resumes,
 )
-from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
+from sklearn_sqrtlasso.estimators.validation import restore_on_error
+from sklearn_sqrtlasso.learning.adam import Moments, Schedule
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.weights_and_penalties import (
-    Adam,
-    Moments,
-    Schedule,
+    TwoLayerLearner,
     n_batches,
-    run_adam,
+    run_training,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
 from sklearn_sqrtlasso.models.encoders import LayerEncoder
-from sklearn_sqrtlasso.models.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.models.two_layer import (
     Layers,
     TwoLayer,
     rescale_layers,
     shapes,
 )
+from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
@@ -462,7 +462,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             layers = initial_layers(model, data._replace(unit=unit), first_alpha, rng)
         data = data._replace(unit=unit, corruption=self._corruption(X, unit))
         with thread_map(self.n_jobs) as pmap:
-            adam = Adam(
+            learner = TwoLayerLearner(
                 model,
                 layers,
                 moments,
@@ -470,9 +470,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 unit_rows=self.unit_rows,
                 pmap=pmap,
             )
-            history = self._run(adam, data, rng, progress)
+            history = self._run(learner, data, rng, progress)
         self._refuse_divergence(history, resumed)
-        self._set_learnt(adam, data, history, resumed)
+        self._set_learnt(learner, data, history, resumed)
         return history
 
     def _n_components_of(self, data, resumed):
@@ -487,7 +487,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         mean, square = state["mean"].astype(dtype), state["square"].astype(dtype)
         return Moments(mean, square, state["n_steps"])
 
-    def _run(self, adam, data, rng, progress):
+    def _run(self, learner, data, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
             if self.early_stopping:
@@ -498,28 +498,28 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         def report(n_iter, loss):
             if progress is None:
                 return False
-            return progress.step(n_iter, loss, lambda: self._learnt(adam, data))
+            return progress.step(n_iter, loss, lambda: self._learnt(learner, data))
 
         schedule = Schedule(self.learning_rate, n_steps)
         stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
-        return run_adam(adam, data, held_out, schedule, stopping, rng, report)
+        return run_training(learner, data, held_out, schedule, stopping, rng, report)
 
-    def _learnt(self, adam, data):
+    def _learnt(self, learner, data):
         """Return the fitted attributes that hold the current parameters."""
-        activation = adam.model.activation
-        W, V, p = rescale_layers(adam.layers(), activation, data.unit)
+        activation = learner.model.activation
+        W, V, p = rescale_layers(learner.layers(), activation, data.unit)
         if data.coded:
             V = DECODERS[self.decoder].atoms(W)
             if DECODERS[self.decoder].free:
                 V = least_squares_atoms(data.target, data.X, data.unit)
         learnt = {"components_": W, "decoder_": V.astype(W.dtype)}
-        for name, size in adam.model.sizes.items():
+        for name, size in learner.model.sizes.items():
             one = size < 2 or activation.parameter(name).shared
             learnt[f"{name}_"] = float(p[name][0]) if one else p[name]
         return learnt
 
-    def _set_learnt(self, adam, data, history, resumed):
-        for name, value in self._learnt(adam, data).items():
+    def _set_learnt(self, learner, data, history, resumed):
+        for name, value in self._learnt(learner, data).items():
             setattr(self, name, value)
         curves = {
             "loss_curve_": history.losses,
@@ -528,7 +528,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         extend_curves(self, resumed, curves)
         self.n_iter_ = len(self.loss_curve_)
         self.unit_ = data.unit
-        mean, square, n_steps = adam.state()[1]
+        mean, square, n_steps = learner.state()[1]
         self.optimizer_state_ = {"mean": mean, "square": square, "n_steps": n_steps}
 
     def _parameters(self):

@@ -7,8 +7,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.blocks import ungrouped
 from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     largest_entry,
@@ -17,7 +17,6 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
-from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_rows
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
@@ -36,10 +35,11 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     past_weight,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.sparse_coding.code_report import report_refit
+from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from sklearn_sqrtlasso.sparse_coding.unsolved_rows import warn_unsolved_rows
 from sklearn_sqrtlasso.theory.pivotal import (
     pivotal_alpha,
     pivotal_alpha_of_dictionary,

@@ -9,7 +9,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
-from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
 from sklearn_sqrtlasso.estimators.resumption import resumes
 from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
 from sklearn_sqrtlasso.estimators.validation import check_weights
@@ -19,6 +18,7 @@ from sklearn_sqrtlasso.regression.pivotal_penalty import (
     simulated_alpha,
 )
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
+from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
 CONFIDENCE = 0.95  # probability that all coefficients of pure noise are zero
 

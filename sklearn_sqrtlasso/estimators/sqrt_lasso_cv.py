@@ -7,7 +7,6 @@ from sklearn.model_selection import check_cv
 
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.estimators.compat import Interval
-from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
 from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
 from sklearn_sqrtlasso.estimators.validation import check_weights
@@ -17,6 +16,7 @@ from sklearn_sqrtlasso.regression.solver import (
     regress,
     regression_alpha_max,
 )
+from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
 
 class SqrtLassoCV(SparseRegressor):

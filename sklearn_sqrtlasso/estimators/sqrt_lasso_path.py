@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_sqrtlasso.estimators.convergence import warn_unsolved_fits
 from sklearn_sqrtlasso.estimators.validation import DTYPES
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
@@ -14,6 +13,7 @@ from sklearn_sqrtlasso.regression.solver import (
     regress,
     regression_alpha_max,
 )
+from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
 
 class SqrtLassoPath(NamedTuple):

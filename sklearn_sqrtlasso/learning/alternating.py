@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.learning.adam import Adam, Moments
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.biased_autoencoder import (
@@ -173,21 +173,18 @@ def _adam(search, solver):
     memory, theta = search.memory, search.theta
     automatic = solver.step is None
     rate = memory.get("step", solver.first) if automatic else solver.step
-    mean = memory.get("mean", np.zeros_like(theta)).copy()
-    square = memory.get("square", np.zeros_like(theta)).copy()
-    start = None
+    moments = None
+    if "mean" in memory:
+        moments = Moments(memory["mean"], memory["square"], memory["count"])
+    adam, start = Adam(theta, moments, decay_square=DECAY_SQUARE), None
     for _ in range(solver.n_steps):
         value, gradient = search.block.evaluate(theta)
         start = value if start is None else start
         search.see(theta, value)
-        count = memory["count"] = memory.get("count", 0) + 1
         theta = theta.copy()  # the previous point may be the best
-        adam_step(
-            theta, gradient, mean, square, count, rate, DECAY_SQUARE, theta.size, 1.0,
-            np.inf,
-        )  # fmt: skip
+        adam.step(theta, gradient, rate)
     search.see(theta, search.block.value(theta))
-    memory |= {"mean": mean, "square": square}
+    memory |= dict(zip(("mean", "square", "count"), adam.moments(), strict=True))
     if automatic and not search.best < start:
         rate *= SHORTER
     memory["step"] = float(rate)

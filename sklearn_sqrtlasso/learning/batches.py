@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.blocks import RowGroups
+from sklearn_sqrtlasso.blockwise.groups import RowGroups
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.models.two_layer import Batch
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.learning.adam import Adam, Schedule
 from sklearn_sqrtlasso.learning.alternating import InnerSolver, minimize_block
 from sklearn_sqrtlasso.learning.loop import learn
-from sklearn_sqrtlasso.learning.weights_and_penalties import DECAY_SQUARE, Schedule
+from sklearn_sqrtlasso.learning.weights_and_penalties import DECAY_SQUARE
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Objective,
@@ -279,7 +279,7 @@ def draw_bits(objective: Objective, parameters: Parameters, rng):
     model, size = objective.model, parameters.encoder.size
     theta = np.concatenate(parameters)
     (W, b), (V, c) = (split_block(of, model.shape) for of in np.split(theta, [size]))
-    mean, square = np.zeros_like(theta), np.zeros_like(theta)
+    adam = Adam(theta, None, decay_square=DECAY_SQUARE)
     for n in range(1, n_steps + 1):
         x = objective.rows(rng.integers(objective.n_rows, size=DRAWN_ROWS))
         q = expit(x @ W.T + b)
@@ -289,20 +289,7 @@ def draw_bits(objective: Objective, parameters: Parameters, rng):
         gradient = np.concatenate(
             [join_block(G.T @ x, G.sum(axis=0)), join_block(z.T @ H, by_c)]
         )
-        rate = schedule.at(n)
-        adam_step(
-            theta,
-            gradient,
-            mean,
-            square,
-            n,
-            rate,
-            DECAY_SQUARE,
-            theta.size,
-            1.0,
-            np.inf,
-        )
-
+        adam.step(theta, gradient, schedule.at(n))
     return Parameters(theta[:size], theta[size:])
 
 

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from scipy.linalg import lstsq
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
-from sklearn_sqrtlasso.blockwise.blocks import ungrouped
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder

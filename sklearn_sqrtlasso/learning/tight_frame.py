@@ -10,8 +10,9 @@ from scipy.fft import idct
 from scipy.linalg import eigh
 from sklearn.utils.extmath import randomized_svd
 
-from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, RowGroups
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import RowGroups
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,

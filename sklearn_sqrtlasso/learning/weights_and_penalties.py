@@ -7,12 +7,11 @@ is taken by ``algorithms.adam``.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.adam import adam_step
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.learning.adam import Adam, Schedule
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.two_layer import (
@@ -25,52 +24,12 @@ from sklearn_sqrtlasso.models.two_layer import (
     views,
 )
 
-WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
 DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
 FASTER = 3.0  # learning rate of the activation's parameters over that of the weights
 LARGEST = 1.0  # norm at which gradients are clipped, for rows with entries near 1
 
 
-class Schedule(NamedTuple):
-    """Learning rate: a linear warm-up, then half a cosine down to zero.
-
-    Attributes
-    ----------
-    rate : float
-        Largest learning rate.
-    n_steps : int or None
-        Total number of steps; None keeps the rate constant after the warm-up.
-    """
-
-    rate: float
-    n_steps: int | None = None
-
-    def at(self, n):
-        """Return the learning rate of step ``n``, starting at 1."""
-        if self.n_steps is None:
-            return self.rate * min(1.0, n / WARM_UP)
-        warm_up = max(1, min(WARM_UP, self.n_steps // 10))
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, n / self.n_steps)))
-        return self.rate * min(1.0, n / warm_up) * fall
-
-
-class Moments(NamedTuple):
-    """Running moments of a gradient.
-
-    Attributes
-    ----------
-    mean, square : ndarray of shape (n_parameters,)
-        Running means of the gradient and of its square.
-    n_steps : int
-        Number of steps so far.
-    """
-
-    mean: np.ndarray
-    square: np.ndarray
-    n_steps: int
-
-
-class Adam:
+class TwoLayerLearner:
     """Optimise the parameters of a two-layer model by Adam.
 
     Parameters
@@ -92,13 +51,19 @@ class Adam:
     def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
         self.model, self.held = model, layers
         self.flat = flatten(model, layers)
-        if moments is None:
-            moments = Moments(np.zeros_like(self.flat), np.zeros_like(self.flat), 0)
-        self.mean, self.square = moments.mean.copy(), moments.square.copy()
-        self.n_steps, self.n_scheduled = moments.n_steps, 0
-        self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
         weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
-        self.n_weights = sum(math.prod(shape) for shape in weights)
+        self.adam, self.n_scheduled = (
+            Adam(
+                self.flat,
+                moments,
+                decay_square=DECAY_SQUARE,
+                n_slow=sum(math.prod(shape) for shape in weights),
+                fast=FASTER,
+                largest=LARGEST,
+            ),
+            0,
+        )
+        self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
 
     def epoch(self, data: TrainingData, schedule: Schedule, rng):
         """Take one step per batch; return the mean loss, NaN on divergence."""
@@ -113,13 +78,9 @@ class Adam:
         loss, gradient = loss_and_gradient(
             self.model, self.flat, self.held, batch, self.pmap
         )
-        self.n_steps += 1
         self.n_scheduled += 1
-        norm = adam_step(
-            self.flat, gradient, self.mean, self.square, self.n_steps,
-            schedule.at(self.n_scheduled), DECAY_SQUARE, self.n_weights, FASTER,
-            LARGEST,
-        )  # fmt: skip
+        rate = schedule.at(self.n_scheduled)
+        norm = self.adam.step(self.flat, gradient, rate)
         if self.unit_rows:
             W = views(self.model, self.flat)["W"]
             W /= np.maximum(np.linalg.norm(W, axis=1), np.finfo(W.dtype).tiny)[:, None]
@@ -135,14 +96,13 @@ class Adam:
 
     def state(self):
         """Return a copy of everything that a step changes."""
-        moments = Moments(self.mean.copy(), self.square.copy(), self.n_steps)
-        return self.flat.copy(), moments
+        return self.flat.copy(), self.adam.moments()
 
     def restore(self, state):
         """Restore a copy returned by ``state``."""
         flat, moments = state
         self.flat[:] = flat
-        self.mean[:], self.square[:], self.n_steps = moments
+        self.adam.restore(moments)
 
 
 def n_batches(data: TrainingData, batch_size):
@@ -163,13 +123,21 @@ def n_batches(data: TrainingData, batch_size):
     return max(1, math.ceil(data.groups.n_rows / batch_size))
 
 
-def run_adam(adam: Adam, data: TrainingData, held_out, schedule, stopping, rng, report):
+def run_training(
+    learner: TwoLayerLearner,
+    data: TrainingData,
+    held_out,
+    schedule,
+    stopping,
+    rng,
+    report,
+):
     """Run epochs of Adam; losses are divided by the mean square of the target.
 
     Parameters
     ----------
-    adam : Adam
-        Optimiser with the initial parameters; updated.
+    learner : TwoLayerLearner
+        With the initial parameters; updated.
     data : TrainingData
         Training data.
     held_out : Batch or None
@@ -191,10 +159,10 @@ def run_adam(adam: Adam, data: TrainingData, held_out, schedule, stopping, rng, 
     size, unit = root_mean_square(data.X if data.target is None else data.target)
     energy = (size * unit / data.unit) ** 2 or 1.0
     return learn(
-        lambda n_iter: adam.epoch(data, schedule, rng) / energy,
-        adam.state,
-        adam.restore,
+        lambda n_iter: learner.epoch(data, schedule, rng) / energy,
+        learner.state,
+        learner.restore,
         stopping,
         report,
-        validate=held_out and (lambda: adam.loss(held_out) / energy),
+        validate=held_out and (lambda: learner.loss(held_out) / energy),
     )

@@ -15,11 +15,7 @@ from sklearn_sqrtlasso.algorithms.adaptive_shrinkage import (
     pull_back_adaptively,
     shrink_adaptively,
 )
-from sklearn_sqrtlasso.algorithms.shrinkage import (
-    pull_back_groups,
-    shrink_group,
-    shrink_groups,
-)
+from sklearn_sqrtlasso.algorithms.shrinkage import pull_back_groups
 from sklearn_sqrtlasso.algorithms.unrolled_shrinkage import (
     pull_back_steps,
     shrink_by_steps,
@@ -31,6 +27,10 @@ from sklearn_sqrtlasso.models.activation_parameters import (
     Parameter,
 )
 from sklearn_sqrtlasso.models.pointwise import HELU_WIDTH, POINTWISE
+from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
+    threshold_rows,
+    threshold_rows_at,
+)
 
 MIN_SLACK = 0.02  # lower bound of 1 - sum alpha^2 in pull-backs, which diverge at 0
 
@@ -123,22 +123,12 @@ class Activation(NamedTuple):
         return PARAMETERS[name]
 
 
-def _nelu_with_scale(rows, alpha):
-    Z, scale = np.empty_like(rows.U), np.empty(len(rows.U), rows.U.dtype)
-    outside = np.zeros_like(scale)
-    shrink_groups(rows.U, outside, alpha, rows.positive, rows.groups, Z, scale)
-    return Z, scale
-
-
 def _nelu(rows, p):
-    return _nelu_with_scale(rows, p["alpha"])
+    return threshold_rows(rows.U, p["alpha"], rows.positive, rows.groups)
 
 
 def _nelu_at_scale(rows, p, t):
-    U, Z = rows.U, np.empty_like(rows.U)
-    outside = np.zeros(len(U), U.dtype)
-    shrink_group(U, outside, p["alpha"], rows.positive, t, 1.0, 0, len(U), Z)
-    return Z
+    return threshold_rows_at(rows.U, p["alpha"], rows.positive, t)
 
 
 def _nelu_pull_back(rows, p, Z, scale, G):
@@ -171,7 +161,7 @@ def _helu_of_nelu_pull_back(rows, p, Z, scale, G):
 
 
 def _adaptive(rows, p):
-    Z, scale = _nelu_with_scale(rows, p["alpha"])
+    Z, scale = _nelu(rows, p)
     shrink_adaptively(rows.U, p["kappa"], rows.positive, scale, Z)
     return Z, scale
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.shrinkage import shrink_group, shrink_groups
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import project_rows, row_norms
+from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
+    threshold_rows,
+    threshold_rows_at,
+)
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 
@@ -54,13 +57,14 @@ class TightFrame(PoolingEncoder):
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups; return the residual scale of each row."""
         U, outside = self.project(x, workspace)
-        scale = np.empty(len(U), U.dtype)
-        shrink_groups(U, outside, self.alpha, self.positive, groups, out, scale)
+        _, scale = threshold_rows(
+            U, self.alpha, self.positive, groups, outside=outside, out=out
+        )
         return scale, None
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
-        shrink_group(U, outside, self.alpha, self.positive, t, 1.0, 0, len(U), out)
+        threshold_rows_at(U, self.alpha, self.positive, t, out=out)
 
 
 def nearest_tight_frame(A):

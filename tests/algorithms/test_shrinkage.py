@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.shrinkage import shrink_groups
-from sklearn_sqrtlasso.blockwise.blocks import one_group
-from sklearn_sqrtlasso.models.shrinkage_gap import shrinkage_gap
+from sklearn_sqrtlasso.blockwise.groups import one_group
+from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import shrinkage_gap
 from tests import oracles
 
 EPS = {np.dtype(name): float(np.finfo(name).eps) for name in ("f8", "f4")}

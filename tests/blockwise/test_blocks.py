@@ -14,12 +14,10 @@ from sklearn_sqrtlasso.blockwise import blocks
 from sklearn_sqrtlasso.blockwise.blocks import (
     N_PARTS,
     blocks_of_groups,
-    groups_of_labels,
     map_blocks,
-    one_group,
     rows_per_block,
-    ungrouped,
 )
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=60)
 block_sizes = st.integers(1, 50)

@@ -9,8 +9,8 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.models.encoders import LayerEncoder

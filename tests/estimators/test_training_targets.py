@@ -107,7 +107,7 @@ def wrong(name):
         ),
         "narrow codes": ({"Z": Z[:, :2]}, r"got \(120, 2\)"),
         "a gap in codes": ({"Z": np.full_like(Z, np.nan)}, "Z contains NaN"),
-        "both": ({"X_clean": clean, "Z": Z}, "Give X_clean or Z, not both"),
+        "both": ({"X_clean": clean, "Z": Z}, "X_clean and Z were both given"),
     }[name]
 
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.learning.batches import (
     CHUNK_ROWS,

@@ -6,8 +6,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ortho_group
 
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,

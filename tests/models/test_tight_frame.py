@@ -9,15 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from sklearn_sqrtlasso.blockwise import blocks
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.learning.tight_frame import dct_frame
-from sklearn_sqrtlasso.models.shrinkage_gap import shrinkage_gap
 from sklearn_sqrtlasso.models.tight_frame import (
     TightFrame,
     nearest_tight_frame,
     noise_scale,
 )
+from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import shrinkage_gap
 from tests import oracles, sized
 
 N_ROWS = sized(350, 60)

@@ -11,8 +11,8 @@ from scipy.optimize import nnls
 from sklearn.datasets import load_digits
 from sklearn.linear_model import orthogonal_mp
 
-from sklearn_sqrtlasso.blockwise.blocks import ungrouped
 from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder, code_rows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS

@@ -15,8 +15,8 @@ of each row are needed, so rows are processed in blocks and groups may have any 
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.blocks import RowGroups, ungrouped
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import RowGroups, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 
 # Terms kept for each row, of order 0, 1 and 2 in the unit of scaling of the row.
@@ -146,7 +146,7 @@ def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
     positive : bool, default=False
         Whether codes are nonnegative.
     groups : RowGroups, default=None
-        Rows that share a residual scale, as ``blockwise.blocks.groups_of_labels``
+        Rows that share a residual scale, as ``blockwise.groups.groups_of_labels``
         returns them; None puts each row into its own group.
 
     Returns

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.blockwise.blocks import groups_of_labels, one_group
 from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.encoders import LayerEncoder
-from sklearn_sqrtlasso.models.shrinkage_gap import gaps_of_rows, shrinkage_gap
+from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows, shrinkage_gap
 from tests import oracles
 
 EPS = np.finfo(np.float64).eps

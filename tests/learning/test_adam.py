@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.testing import assert_allclose
 
+from sklearn_sqrtlasso.learning.adam import WARM_UP, Schedule
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
-from sklearn_sqrtlasso.learning.weights_and_penalties import WARM_UP, Schedule
 
 
 def test_the_schedule_rises_and_falls_to_zero():
