@@ -13,7 +13,8 @@ Where things are, from the top floor down:
 - ``regression``: the square-root lasso of a target.
 - ``blockwise``: rows in blocks on threads, groups of rows and their check.
 - ``theory``: pivotal penalties, limits, calibration of noise.
-- ``algorithms``: compiled arithmetic: shrinkage of rows, the lasso path, matching pursuit, k-SVD, refits, coordinate descent, the step of Adam.
+- ``algorithms``: compiled arithmetic: shrinkage of rows, the lasso path, matching
+  pursuit, k-SVD, refits, coordinate descent, the step of Adam.
 """
 
 from sklearn_sqrtlasso._version import __version__
