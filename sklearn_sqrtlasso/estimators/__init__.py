@@ -1,1 +1,1 @@
-"""Estimators with the scikit-learn API; the only modules that validate input."""
+"""Estimators with the scikit-learn API, which validate their input."""

@@ -1,9 +1,9 @@
 """Learn weights of two-layer models, and penalties of their units, by Adam.
 
-The gradient with respect to the penalty of a unit is computed by the pull-back of its
-activation (``add_alpha_gradient`` in ``algorithms.shrinkage``), mapped to a number
-without bounds by ``models.activation_parameters`` in ``models.two_layer``, and a step
-is taken by ``algorithms.adam``.
+A penalty is learnt as a number without bounds (``models.activation_parameters``). Its
+gradient comes from the pull-back of the activation (``add_alpha_gradient`` in
+``algorithms.shrinkage``) and the chain rule (``models.two_layer.loss_and_gradient``);
+Adam (``learning.adam``) moves weights and penalties alike, as one flat array.
 """
 
 import math

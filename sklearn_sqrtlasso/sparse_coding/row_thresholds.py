@@ -1,7 +1,8 @@
 """Thresholds of rows by the square-root lasso, and the codes that they give.
 
 Entry i of a row is soft-thresholded at ``alpha_i t``, where the residual scale t of the
-row, or of its group, is found by ``algorithms.shrinkage``.
+row, or of its group, is found by ``algorithms.shrinkage``. The threshold that also
+follows the energy of the row is in ``algorithms.adaptive_shrinkage``.
 """
 
 import numpy as np
