@@ -1,4 +1,4 @@
-"""Adam: its step, the moments that it keeps, and the schedule of its rate."""
+"""Adam: its moments and its schedule; the arithmetic is in ``algorithms.adam``."""
 
 import math
 from typing import NamedTuple

@@ -26,7 +26,7 @@ def warn_unsolved_rows(gap, tol, max_iter):
             f"{np.sum(unsolved)} of {len(gap)} rows were not solved to "
             f"transform_tol={tol:g} within transform_max_iter={max_iter}"
         )
-        if gap[worst] < np.inf:
+        if not np.isposinf(gap[worst]):
             message += (
                 f"; the worst is row {worst} with a relative duality gap of "
                 f"{gap[worst]:.1e}. Likely causes are nearly identical atoms or an "
