@@ -46,10 +46,12 @@ def threshold_rows_at(U, alpha, positive, t, *, out=None):
 
     Parameters
     ----------
-    U, alpha, positive, out
+    U, alpha, positive
         As for ``threshold_rows``.
     t : float
         Residual scale of the group.
+    out : ndarray of shape (n_rows, n_components), default=None
+        Where the codes may be written.
 
     Returns
     -------
