@@ -179,7 +179,8 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
         ),
         "ols": Selector(
             ols,
-            "the same, each time by the atom that lowers the residual most",
+            "orthogonal least squares: the same, each time by the atom that lowers the "
+            "residual most",
             alpha_unit="data",
             takes_count="optional",
         ),
