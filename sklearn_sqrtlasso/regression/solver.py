@@ -164,7 +164,7 @@ class Regression:
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
-                gap = min(gap, self._remove_floor(alpha, floor, tol, gap))
+                gap = self._remove_floor(alpha, floor, gap)
             converged = n_breakpoints == 0 and worst <= MILD
             if gap <= best[0]:
                 best = gap, self.set.w.copy()
@@ -207,21 +207,21 @@ class Regression:
         floors = np.array([anchor**2, floor**2])
         return self.set.solve(c, square, floors, alpha, self.positive)
 
-    def _remove_floor(self, alpha, floor, tol, gap):
-        """Solve without a floor, and keep the result unless its gap is larger."""
-        before = self.set.w.copy(), self.r, self.c
+    def _remove_floor(self, alpha, floor, gap):
+        """Solve without a floor, as long as the gap does not grow; return the gap."""
         for _ in range(2):  # a norm has half the correct digits of the previous one
+            before = self.set.w.copy(), self.r, self.c
             self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
             self._update_residual()
             floor = np.linalg.norm(self.r)
-        direction = self.set.sign_direction()
-        c = self.design.correlate(direction)
-        new = self._gap(alpha, [(self.r, self.c), (direction, c)])
-        if new <= max(gap, tol):
-            self.direction = direction, c
-            return new
-        w, self.r, self.c = before
-        self.set.start(w)
+            direction = self.set.sign_direction()
+            direction = direction, self.design.correlate(direction)
+            new = self._gap(alpha, [(self.r, self.c), direction])
+            if new > max(gap, TINY):  # a path among rounding errors
+                w, self.r, self.c = before
+                self.set.start(w)
+                break
+            gap, self.direction = new, direction
         return gap
 
     def _fit(self, gap, n_iter):

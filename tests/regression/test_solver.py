@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.regression.solver import (
     regress,
     regression_alpha_max,
 )
-from tests import sized
+from tests import oracles, sized
 
 # The conic solver is asked for more than it can always reach.
 pytestmark = pytest.mark.filterwarnings("ignore:Solution may be inaccurate:UserWarning")
@@ -199,6 +199,23 @@ def test_interpolation_is_that_of_smallest_l1_norm():
     w = cp.Variable(40)
     best = cp.Problem(cp.Minimize(cp.norm1(w)), [X @ w == y]).solve(solver="CLARABEL")
     assert_allclose(np.abs(one.coef).sum(), best, rtol=1e-7)
+
+
+@given(st.integers(3, 18), st.floats(1.2, 4), st.integers(0, 10**6), st.booleans())
+def test_without_penalty_rows_of_any_weight_are_met_by_least_l1_norm(
+    n, wide, seed, dense
+):
+    rng = np.random.default_rng(seed)
+    X = rng.random((n, int(wide * n)))
+    y, weights = rng.integers(0, 3, n) + 0.5, rng.integers(0, 4, n)
+    on = weights > 0
+    assume(on.any())
+    A = X if dense else sp.csc_array(X)
+    one, _ = fit(A, y, 0.0, intercept=False, weights=weights, tol=1e-6)
+    least = oracles.basis_pursuit(y[on], X[on].T)
+    assert_allclose((X @ one.coef)[on], y[on], rtol=1e-9)
+    # 1e-12 of the objective is 1e-4 of its penalty, whose factor is 1e-8
+    assert_allclose(np.abs(one.coef).sum(), least, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
