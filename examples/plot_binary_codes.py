@@ -71,7 +71,7 @@ for color, name in enumerate(ways):
         right.plot(k, shares, f"C{color}{style}", label=f"{n_bits} bits")
 left.plot(lengths, limit, "k--", lw=0.8, label="limit of signs, Gaussian rows")
 left.set(xlabel="bits", ylabel="squared error of a new image", ylim=(0, None))
-right.set(xlabel="rows looked at, nearest by Hamming first")
+right.set(xlabel="rows examined, nearest in Hamming distance first")
 right.set(ylabel="ten exact neighbours found", xscale="log", ylim=(0, 1))
 left.legend(frameon=False, fontsize=8)
 right.legend(*(of[:2] for of in right.get_legend_handles_labels()), frameon=False)

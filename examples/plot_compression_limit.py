@@ -58,7 +58,7 @@ limits = {
         gaussian_compression_limit(max(r, 1 / d), spectrum) for r in fine
     ],
 }
-print(f"{'risk by bits a feature':36s}" + "".join(f"{r:8g}" for r in rates))
+print(f"{'risk by bits per feature':36s}" + "".join(f"{r:8g}" for r in rates))
 for name, risks in trained.items():
     print(f"{name:36s}" + "".join(f"{value:8.4f}" for value in risks))
 print(
@@ -74,6 +74,6 @@ for k, (name, risks) in enumerate(trained.items()):
 pca = fine[fine <= 1]
 ax.plot(pca, 1 - 2 / np.pi * pca, "k:", label="signs of principal components, white")
 ax.plot(fine, 4.0**-fine, "k--", lw=0.8, label="rate-distortion bound, white")
-ax.set(xlabel="bits a feature", ylabel="risk a feature", ylim=(0, 1))
+ax.set(xlabel="bits per feature", ylabel="risk per feature", ylim=(0, 1))
 ax.legend(frameon=False, fontsize=8)
 plt.show()

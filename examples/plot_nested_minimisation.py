@@ -63,15 +63,15 @@ with threadpool_limits(1):
         coder = ANAMOAutoencoder(d, random_state=0, **given).partial_fit(X)
         while coder.time_curve_[-1] < seconds:
             coder.partial_fit(X)
-        curves[f"in turns: {name}"] = coder.time_curve_, coder.loss_curve_
+        curves[f"alternating: {name}"] = coder.time_curve_, coder.loss_curve_
     for rate in (0.001, 0.01, 0.03):
         track, begin = [], time.perf_counter()
         adam(theta, rate)
-        curves[f"at once: Adam {rate}"] = np.array(track).T - [[begin], [0]]
+        curves[f"joint: Adam {rate}"] = np.array(track).T - [[begin], [0]]
     track, begin = [], time.perf_counter()
     limit = {"maxiter": 1500}
     minimize(loss_and_gradient, theta, jac=True, method="L-BFGS-B", options=limit)
-    curves["at once: L-BFGS"] = np.array(track).T - [[begin], [0]]
+    curves["joint: L-BFGS"] = np.array(track).T - [[begin], [0]]
 
 # %%
 U, S, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
@@ -80,7 +80,9 @@ fig, ax = plt.subplots(figsize=(9.5, 4.5), layout="constrained")
 for name, (times, losses) in curves.items():
     best = np.minimum.accumulate(losses)[np.asarray(times) <= seconds]
     print(f"{name:46s} {best[-1]:.3f}")
-    ax.plot(times[: len(best)], best, "--" if "once" in name else "-", label=name)
+    ax.plot(
+        times[: len(best)], best, "--" if name.startswith("joint") else "-", label=name
+    )
 for name, floor in floors.items():
     print(f"{name + ', without penalty':46s} {floor:.3f}")
     ax.axhline(floor, color="k", lw=0.6)

@@ -57,7 +57,7 @@ for i, (selector, (name, values)) in enumerate(grids.items()):
     growth = growth[np.isfinite(growth)]
     atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)
 curves.plot([], [], "k--", label="before refitting")
-curves.set(xlabel="active atoms a patch", ylabel="explained variance", xlim=(0, 14))
+curves.set(xlabel="active atoms per patch", ylabel="explained variance", xlim=(0, 14))
 curves.legend(frameon=False, loc="lower right")
 atoms.axvline(1, color="black", linewidth=1)
 atoms.set(xlabel="refitted weights / weights, atom by atom", ylabel="atoms")
