@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for writable arrays
@@ -113,7 +114,8 @@ def make_dictionary(components):
         In double precision.
     """
     D = np.require(components, np.float64, KERNEL_READY)
-    return Dictionary(D, D @ D.T)
+    with one_thread_of_blas:  # others would spin beside the threads that code rows
+        return Dictionary(D, D @ D.T)
 
 
 def correlate_rows(X, dictionary):
