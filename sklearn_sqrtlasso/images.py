@@ -8,9 +8,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
-from sklearn_sqrtlasso.blockwise.groups import check_group_word, check_groups
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
+from sklearn_sqrtlasso.estimators.validation import check_group_word, check_groups
 
 CHUNK = 4096  # patches passed at a time to an estimator of another package
 

@@ -9,8 +9,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.groups import check_group_word
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.estimators.validation import check_group_word
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
 
 

@@ -11,7 +11,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
-from sklearn_sqrtlasso.blockwise.groups import check_groups, ungrouped
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
@@ -20,7 +20,11 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
     with_callbacks,
 )
-from sklearn_sqrtlasso.estimators.validation import DTYPES, restore_on_error
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    check_groups,
+    restore_on_error,
+)
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
 

@@ -2,10 +2,9 @@
 
 from sklearn.utils.metaestimators import available_if
 
-from sklearn_sqrtlasso.blockwise.groups import check_groups
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
-from sklearn_sqrtlasso.estimators.validation import restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 
 
 class GroupedEncoder(BaseEncoder):

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.groups import check_groups
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
@@ -23,7 +22,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     resumes,
 )
-from sklearn_sqrtlasso.estimators.validation import restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 from sklearn_sqrtlasso.learning.adam import Moments, Schedule
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of

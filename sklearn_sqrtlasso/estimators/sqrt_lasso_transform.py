@@ -7,13 +7,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_sqrtlasso.blockwise.groups import check_groups
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
-from sklearn_sqrtlasso.estimators.validation import restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,

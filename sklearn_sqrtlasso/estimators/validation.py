@@ -1,9 +1,10 @@
-"""Checks of arguments and parameters; those of ``groups`` are in ``blockwise``."""
+"""Checks of arguments and parameters."""
 
 from functools import wraps
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.estimators.compat import check_sample_weight
 from sklearn_sqrtlasso.learning.loop import DivergedError
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
@@ -132,3 +133,83 @@ def check_dictionary(dictionary, n_components, n_features):
             f"{largest:.3g}; use another unit."
         )
     return D
+
+
+def is_missing(labels):
+    """Return which labels are None, NaN or another value not equal to itself.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Labels of any dtype.
+
+    Returns
+    -------
+    missing : ndarray of shape (n_samples,)
+        Booleans.
+    """
+    if labels.dtype != object:
+        return labels != labels
+    same = [False if label is None else label == label for label in labels]
+    return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
+
+
+def check_groups(groups, n_samples):
+    """Return the groups of rows that share a noise level.
+
+    Parameters
+    ----------
+    groups : None, "all" or array-like of shape (n_samples,)
+        Group label of each row; None puts each row into its own group.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    groups : RowGroups
+        The groups.
+    """
+    if groups is None:
+        return ungrouped(n_samples)
+    if isinstance(groups, str):
+        if groups != "all":
+            raise ValueError(
+                f"groups must be None, 'all' or an array of {n_samples} labels, "
+                f"got {groups!r}."
+            )
+        return one_group(n_samples)
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        found = f"an array of shape {labels.shape}" if labels.ndim else repr(groups)
+        raise ValueError(
+            f"groups must be None, 'all' or an array of {n_samples} labels, "
+            f"one for each row of X, got {found}."
+        )
+    n_missing = int(np.sum(is_missing(labels)))
+    if n_missing:
+        raise ValueError(
+            f"groups must label every row, got {n_missing} missing labels (None, NaN)."
+        )
+    try:
+        return groups_of_labels(labels)
+    except TypeError as error:
+        raise TypeError(
+            "groups must be labels of one sortable type, got labels that cannot be "
+            "compared."
+        ) from error
+
+
+def check_group_word(groups, modes):
+    """Raise an error if ``groups`` is neither None nor one of the given strings.
+
+    Parameters
+    ----------
+    groups : None or str
+        Argument to check.
+    modes : tuple of str
+        Allowed strings.
+    """
+    if groups is None or (isinstance(groups, str) and groups in modes):
+        return
+    words = " or ".join(repr(mode) for mode in modes)
+    raise ValueError(f"groups must be None or {words}, got {groups!r}.")

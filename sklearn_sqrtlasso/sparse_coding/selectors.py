@@ -41,7 +41,8 @@ class Selector(NamedTuple):
         Whether codes minimise a convex objective and have a duality gap.
     closed_form : bool
         Whether codes are a formula of ``x D'``, the same for every dictionary, which
-        can be exported to a graph of array operations.
+        can be exported to a graph of array operations. Codes of activations, bits and
+        decoders always are; only a selector can need a solver.
     """
 
     select: Callable[..., Solution]
