@@ -86,6 +86,27 @@ def row_norms(X):
     return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
+def mean_norm(X):
+    """Return the mean l2 norm of the rows, 1 if they are all zero.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    norm : float
+        Positive.
+    """
+    unit, total = unit_near(largest_entry(X)), 0.0
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = X[rows].astype(np.float64) / unit
+        squares = x.multiply(x) if hasattr(x, "multiply") else x * x
+        total += np.sum(np.sqrt(squares.sum(axis=1)))
+    return float(total / X.shape[0] * unit) or 1.0
+
+
 def largest_entry(X):
     """Return the largest absolute value of an entry, without a copy of X.
 

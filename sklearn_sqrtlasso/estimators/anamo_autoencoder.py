@@ -6,17 +6,15 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import (
-    check_resumed_shape,
     extend_curves,
-    resumes,
 )
-from sklearn_sqrtlasso.estimators.validation import restore_on_error
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -167,9 +165,16 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Number of outer iterations, including those before resuming.
     optimizer_state_ : dict of dict
         State of the inner methods of "encoder", "decoder" and free "codes", used to
-        resume: step lengths, moments of Adam.
+        resume: step lengths, moments of Adam; and ``log2_size``, the logarithm that
+        ``unit_`` is made from.
+    fitted_params_ : dict
+        Values of ``encoder_activation``, ``decoder_activation``, ``binary`` and
+        ``width`` in the last fit, which rows are coded with; they cannot change when
+        learning resumes, and changes act at the next fit.
     unit_ : float
-        Unit of scaling that X is divided by in training, a power of two.
+        Unit of scaling that X is divided by in training: a power of two near the root
+        mean square of its entries, or a running mean of those of the batches after
+        ``partial_fit``; at least 1 if the output of the decoder is a pure number.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -208,6 +213,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     >>> sorted(set(coder.fit_transform(X).ravel().tolist()))
     [0.0, 1.0]
     """
+
+    _coded_with = ("encoder_activation", "decoder_activation", "binary", "width")
+    _kept_with = _coded_with
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -293,7 +301,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     def partial_fit(self, X, y=None):
         """Train on a batch of rows for one outer iteration.
 
@@ -309,13 +317,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self : object
             The updated autoencoder.
         """
-        resumed = resumes(self, warm=True)
-        X = self._validate(X, reset=not resumed)
+        X, resumed = self._begin(X, warm=True)
         self._learn_from(self._training_data(X), resumed)
         return self
 
-    def _learn(self, X, groups):
-        self._learn_all(self._training_data(X))
+    def _learn(self, X, groups, resumed):
+        self._learn_all(self._training_data(X), resumed)
 
     def _training_data(self, X):
         return TrainingData(X, target=None, coded=False, groups=ungrouped(X.shape[0]))
@@ -397,20 +404,21 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             solvers.append(InnerSolver(method, n_steps, length, first))
         return solvers
 
-    def _unit(self, X):
-        unit = root_mean_square(X)[1]
+    def _unit(self, log2_size):
+        unit = unit_near(2.0**log2_size)
         return unit if POINTWISE[self.decoder_activation].scales else max(unit, 1.0)
 
     def _train(self, data, resumed, rng, progress):
         self._check_parameters()
         X = data.X
-        unit = self.unit_ if resumed else self._unit(X)
+        log2_size = self._log2_size(X, resumed, running=progress is None)
+        unit = self._unit(log2_size)
+        self._record_parameters()
         n_components = len(self.components_) if resumed else X.shape[1]
         model = self._model((self.n_components or n_components, X.shape[1]))
         if resumed:
-            check_resumed_shape(self, model.shape)
             parameters = self._fitted_parameters(model, unit, X.dtype)
-            memory = {side: dict(of) for side, of in self.optimizer_state_.items()}
+            memory = self._memory(new_rows=progress is None)
         else:
             parameters = initial_biased_parameters(model, X, unit, self.init, rng)
             parameters = self._shifted(parameters, model, self._middle())
@@ -428,7 +436,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             history, losses = self._run(alternation, data, resumed, rng, progress)
         self._refuse_divergence(history, resumed)
         self._set_learnt(alternation, history, losses, unit, resumed)
+        self.optimizer_state_ = {**alternation.memory, "log2_size": log2_size}
         return history
+
+    def _memory(self, new_rows):
+        """Return the state of the inner methods, to resume on the same or new rows."""
+        state = {**self.optimizer_state_}
+        del state["log2_size"]
+        return {name: {**of, "new_rows": new_rows} for name, of in state.items()}
 
     def _run(self, alternation, data, resumed, rng, progress):
         """Train; return the history, and the losses of binary codes if any."""
@@ -516,7 +531,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         extend_curves(self, resumed, curves)
         self.n_iter_ = len(self.loss_curve_)
         self.unit_ = unit
-        self.optimizer_state_ = alternation.memory
         if self.binary is not None:
             losses = {name: loss * unit * unit for name, loss in losses.items()}
             self.binary_losses_ = losses
@@ -528,12 +542,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return "Set encoder_step and decoder_step to 'auto'."
 
     def _encoder(self, dtype):
-        activation = POINTWISE[self.encoder_activation]
-        if self.binary is not None:
+        activation = POINTWISE[self._fitted("encoder_activation")]
+        if self._fitted("binary") is not None:
             activation = BITS
         W, b = self.components_.astype(dtype), self.encoder_bias_.astype(dtype)
         return BiasedEncoder(W, b, activation)
 
     def _decode(self, Z):
         V, c = (of.astype(Z.dtype) for of in (self.decoder_, self.decoder_bias_))
-        return POINTWISE[self.decoder_activation].value(Z @ V, c)[0]
+        return POINTWISE[self._fitted("decoder_activation")].value(Z @ V, c)[0]

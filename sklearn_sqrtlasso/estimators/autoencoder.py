@@ -2,11 +2,17 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    root_mean_square,
+    row_norms,
+)
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.resumption import resumed_rng, resumes
+from sklearn_sqrtlasso.estimators.resumption import resumed_rng
 from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
+
+UNIT_PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
 
 
 class AutoencoderMixin:
@@ -17,10 +23,10 @@ class AutoencoderMixin:
     dict of those that hold learnt parameters.
     """
 
-    def _learn_all(self, data):
+    def _learn_all(self, data, resumed):
         """Train for ``max_iter`` iterations, from the start or resumed."""
         progress = Progress(self, data.X, self.max_iter)
-        self._learn_from(data, resumes(self, warm=self.warm_start), progress)
+        self._learn_from(data, resumed, progress)
         progress.end(self._parameters)
 
     def _learn_from(self, data, resumed, progress=None):
@@ -29,6 +35,21 @@ class AutoencoderMixin:
         history = self._train(data, resumed, rng, progress)
         if history.diverged:
             raise DivergedError(self._divergence_message(len(history.losses), resumed))
+
+    def _log2_size(self, X, resumed, running):
+        """Return the binary logarithm of the size of rows, 0 where they are zero.
+
+        For batches of a stream it is a running mean, so that the size of the first one
+        is forgotten and one of another size hardly matters.
+        """
+        size, unit = root_mean_square(X)
+        before = self.optimizer_state_["log2_size"] if resumed else None
+        if size == 0:
+            return before or 0.0
+        now = float(np.log2(size) + np.log2(unit))
+        if before is None or not running:
+            return now
+        return before + UNIT_PACE * (now - before)
 
     def _refuse_divergence(self, history, resumed):
         """Raise if learning diverged before any parameters could be kept."""

@@ -20,10 +20,12 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
     with_callbacks,
 )
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.resumption import check_unchanged, forget, resumes
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_groups,
-    restore_on_error,
+    check_live_parameters,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
@@ -37,15 +39,18 @@ class BaseEncoder(
 ):
     """Code and decode rows.
 
-    A subclass implements ``_learn(X, groups)``, which sets the fitted attributes, and
-    two methods that use them, ``_encoder(dtype)`` and ``_noise_scale(X, groups)``. They
-    receive validated rows and do not check them again.
+    A subclass implements ``_learn(X, groups, resumed)``, which sets the fitted
+    attributes, and two methods that use them, ``_encoder(dtype)`` and
+    ``_noise_scale(X, groups)``. They receive validated rows and do not check them
+    again. Parameters that codes depend on are those of ``fitted_params_``.
     """
 
     sparse_output = False  # a parameter of subclasses that can return sparse codes
+    _coded_with: tuple[str, ...] = ()  # parameters that codes depend on
+    _kept_with: tuple[str, ...] = ()  # those that cannot change when learning resumes
 
     @abstractmethod
-    def _learn(self, X, groups):
+    def _learn(self, X, groups, resumed):
         """Set the fitted attributes, ``components_`` among them."""
 
     @abstractmethod
@@ -57,7 +62,7 @@ class BaseEncoder(
         """Return the noise standard deviation of each row."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None):
         """Fit to the rows of X.
@@ -79,8 +84,8 @@ class BaseEncoder(
         ValueError
             If a parameter or X is not valid; the estimator is left unchanged.
         """
-        X = self._validate(X, reset=True)
-        self._learn(X, ungrouped(X.shape[0]))
+        X, resumed = self._begin(X)
+        self._learn(X, ungrouped(X.shape[0]), resumed)
         return self
 
     def transform(self, X):
@@ -115,25 +120,25 @@ class BaseEncoder(
         """
         return self.fit(X, y).transform(X)
 
-    def inverse_transform(self, Z):
-        """Decode the rows of Z.
+    def inverse_transform(self, X):
+        """Decode the rows of X.
 
         Parameters
         ----------
-        Z : {array-like, sparse matrix} of shape (n_samples, n_components)
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
             Codes.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Decoded rows, in the dtype of Z.
+            Decoded rows, in the dtype of the codes.
         """
         check_is_fitted(self)
-        Z = check_array(Z, accept_sparse="csr", dtype=DTYPES, input_name="Z")
+        Z = check_array(X, accept_sparse="csr", dtype=DTYPES, input_name="X")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Z must have {self._n_features_out} columns, one per component of "
-                f"{type(self).__name__}, got {Z.shape[1]}."
+                f"X must be codes and have {self._n_features_out} columns, one per "
+                f"component of {type(self).__name__}, got {Z.shape[1]}."
             )
         return self._decode(Z)
 
@@ -204,6 +209,30 @@ class BaseEncoder(
         """
         return self._report(*self._fitted_rows(X))
 
+    def _begin(self, X, *, warm=None, attribute="components_"):
+        """Return validated training rows, and whether learning resumes.
+
+        If it does not, everything fitted is forgotten. ``warm`` is the parameter
+        ``warm_start`` if not given.
+        """
+        warm = getattr(self, "warm_start", False) if warm is None else warm
+        resumed = resumes(self, warm=warm, attribute=attribute)
+        if resumed:
+            check_unchanged(self, self._kept_with)
+            X = self._validate(X, reset=False)
+        else:
+            forget(self)
+            X = self._validate(X, reset=True)
+        return X, resumed
+
+    def _record_parameters(self):
+        """Make parameters that codes depend on those of the fit."""
+        self.fitted_params_ = {name: getattr(self, name) for name in self._coded_with}
+
+    def _fitted(self, name):
+        """Return a parameter as of the last fit."""
+        return vars(self).get("fitted_params_", {}).get(name, getattr(self, name))
+
     def _validate(self, X, *, reset):
         return validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
@@ -212,6 +241,7 @@ class BaseEncoder(
     def _fitted_rows(self, X, groups=None):
         """Return validated rows for a fitted estimator, and their groups."""
         check_is_fitted(self)
+        check_live_parameters(self)
         X = self._validate(X, reset=False)
         return X, check_groups(groups, X.shape[0])
 

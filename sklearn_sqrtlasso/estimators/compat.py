@@ -4,7 +4,11 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import _fit_context as fit_context
 from sklearn.linear_model._base import LinearModel
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import validate_data
 
@@ -29,6 +33,7 @@ __all__ = [
     "csr_container",
     "fit_context",
     "validate_data",
+    "validate_parameter_constraints",
     "with_callbacks",
 ]
 

@@ -4,7 +4,8 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
-from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.validation import check_groups
 
 
 class GroupedEncoder(BaseEncoder):
@@ -15,7 +16,7 @@ class GroupedEncoder(BaseEncoder):
     """
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None, *, groups=None):
         """Fit to the rows of X.
@@ -41,8 +42,8 @@ class GroupedEncoder(BaseEncoder):
             If a parameter, X or ``groups`` is not valid; the estimator is left
             unchanged.
         """
-        X = self._validate(X, reset=True)
-        self._learn(X, check_groups(groups, X.shape[0]))
+        X, resumed = self._begin(X)
+        self._learn(X, check_groups(groups, X.shape[0]), resumed)
         return self
 
     def transform(self, X, *, groups=None):

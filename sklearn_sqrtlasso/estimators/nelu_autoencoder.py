@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -15,15 +15,15 @@ from sklearn_sqrtlasso.estimators.compat import (
     with_callbacks,
 )
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.resumption import (
-    check_resumed_moments,
-    check_resumed_shape,
+    carried_moments,
     extend_curves,
-    resumes,
+    refuse_change,
 )
-from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
-from sklearn_sqrtlasso.learning.adam import Moments, Schedule
+from sklearn_sqrtlasso.estimators.validation import check_groups
+from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
 from sklearn_sqrtlasso.learning.loop import Stopping
@@ -162,9 +162,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Number of epochs, including those before resuming.
     unit_ : float
         Unit of scaling that X is divided by in training: a power of two near the root
-        mean square of its entries.
+        mean square of its entries; near a running mean of those of the batches after
+        ``partial_fit``.
     optimizer_state_ : dict
-        Running moments of the gradient and their number of steps, used to resume.
+        State of the optimizer, used to resume: running moments of the gradient with
+        respect to each learnt parameter, ``n_steps``, and ``log2_size``, the logarithm
+        that ``unit_`` is made from.
+    fitted_params_ : dict
+        Values of ``activation``, ``n_unrolled``, ``positive``, ``alpha`` and
+        ``learn_alpha`` in the last fit, which rows are coded with; later changes act at
+        the next fit.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -210,6 +217,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     >>> bool(np.all(ratio == 1024))
     True
     """
+
+    _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
+    _kept_with = ("activation", "n_unrolled")
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -280,7 +290,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     @with_callbacks
     def fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
         """Fit the autoencoder to restore the rows of X, or to predict their codes.
@@ -314,12 +324,12 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             If the loss is no longer finite; the last finite parameters are kept. If
             there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
-        X = self._validate(X, reset=not resumes(self, warm=self.warm_start))
-        self._learn(X, check_groups(groups, X.shape[0]), X_clean, Z)
+        X, resumed = self._begin(X)
+        self._learn(X, check_groups(groups, X.shape[0]), resumed, X_clean, Z)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     def partial_fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
         """Train on a batch of rows for one epoch, at a constant learning rate.
 
@@ -333,8 +343,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self : object
             The updated autoencoder.
         """
-        resumed = resumes(self, warm=True)
-        X = self._validate(X, reset=not resumed)
+        X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
         self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self
@@ -355,8 +364,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self.fit(X, y, X_clean=X_clean, Z=Z, groups=groups)
         return self.transform(X, groups=groups)
 
-    def _learn(self, X, groups, X_clean=None, Z=None):
-        self._learn_all(self._training_data(X, X_clean, Z, groups))
+    def _learn(self, X, groups, resumed, X_clean=None, Z=None):
+        self._learn_all(self._training_data(X, X_clean, Z, groups), resumed)
 
     def _training_data(self, X, X_clean, Z, groups):
         """Return validated rows and targets, without unit of scaling or noise."""
@@ -366,7 +375,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             )
         if X_clean is not None:
             X_clean = check_array(
-                X_clean, accept_sparse="csr", dtype=X.dtype, input_name="X_clean"
+                self._columns_in_order(X_clean),
+                accept_sparse="csr",
+                dtype=X.dtype,
+                input_name="X_clean",
             )
             if X_clean.shape != X.shape:
                 raise ValueError(
@@ -374,7 +386,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 )
         if Z is not None:
             Z = check_array(Z, dtype=X.dtype, input_name="Z")
-            wanted = (X.shape[0], self.n_components or Z.shape[1])
+            fitted = len(self.components_) if hasattr(self, "components_") else None
+            wanted = (X.shape[0], self.n_components or fitted or Z.shape[1])
             if Z.shape != wanted:
                 raise ValueError(
                     f"Z must have the shape (n_samples, n_components) = {wanted}, "
@@ -383,17 +396,31 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         target = X_clean if Z is None else Z
         return TrainingData(X, target, coded=Z is not None, groups=groups)
 
+    def _columns_in_order(self, X_clean):
+        """Return a frame with columns in the order of those of X, if named alike."""
+        names = getattr(self, "feature_names_in_", None)
+        columns = getattr(X_clean, "columns", None)
+        if names is None or columns is None or list(columns) == list(names):
+            return X_clean
+        if len(columns) != len(names) or set(columns) != set(names):
+            raise ValueError(
+                f"X_clean must have the columns of X, {list(names)}, got "
+                f"{list(columns)}."
+            )
+        return X_clean[list(names)]
+
     def _activation(self):
-        activation = ACTIVATIONS[self.activation]
-        if self.n_unrolled is None:
+        name, n_unrolled = self._fitted("activation"), self._fitted("n_unrolled")
+        activation = ACTIVATIONS[name]
+        if n_unrolled is None:
             return activation
         if activation.unrolled is None:
             exact = [name for name, row in ACTIVATIONS.items() if row.unrolled]
             raise ValueError(
                 f"n_unrolled is for an activation among {exact}, got "
-                f"activation={self.activation!r}; set n_unrolled=None."
+                f"activation={name!r}; set n_unrolled=None."
             )
-        return activation.unrolled(self.n_unrolled)
+        return activation.unrolled(n_unrolled)
 
     def _model(self, shape, coded):
         """Return the model; with target codes, the decoder is not trained."""
@@ -447,17 +474,22 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _train(self, data, resumed, rng, progress):
         X = data.X
-        unit = self.unit_ if resumed else root_mean_square(X)[1]
+        log2_size = self._log2_size(X, resumed, running=progress is None)
+        unit = unit_near(2.0**log2_size)
+        if resumed:
+            self._check_resumed_penalty()
+        given = not resumed or self.alpha != self._fitted("alpha")
+        self._record_parameters()
         shape = (self._n_components_of(data, resumed), X.shape[1])
         model = self._model(shape, data.coded)
+        first_alpha, moments = self._first_alpha(model, unit), None
         if resumed:
-            check_resumed_shape(self, shape)
             layers = self._layers(model.activation, X.dtype)
             layers = rescale_layers(layers, model.activation, 1 / unit)
-            moments = self._moments(X.dtype)
-            check_resumed_moments(moments, shapes(model))
+            if given and not model.sizes["alpha"]:
+                layers.p["alpha"][:] = first_alpha(layers.W)
+            moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
-            first_alpha, moments = self._first_alpha(model, unit), None
             layers = initial_layers(model, data._replace(unit=unit), first_alpha, rng)
         data = data._replace(unit=unit, corruption=self._corruption(X, unit))
         with thread_map(self.n_jobs) as pmap:
@@ -472,7 +504,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             history = self._run(learner, data, rng, progress)
         self._refuse_divergence(history, resumed)
         self._set_learnt(learner, data, history, resumed)
+        self.optimizer_state_ = {**learner.named_moments(), "log2_size": log2_size}
         return history
+
+    def _check_resumed_penalty(self):
+        """Raise an error if penalties learnt for each unit would have to be one."""
+        before, now = self._fitted("learn_alpha"), self.learn_alpha
+        if now == "shared" and np.size(np.unique(self.alpha_)) > 1:
+            refuse_change(self, "learn_alpha", before, now)
 
     def _n_components_of(self, data, resumed):
         if self.n_components is not None:
@@ -480,11 +519,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if resumed:
             return len(self.components_)
         return data.target.shape[1] if data.coded else data.X.shape[1]
-
-    def _moments(self, dtype):
-        state = self.optimizer_state_
-        mean, square = state["mean"].astype(dtype), state["square"].astype(dtype)
-        return Moments(mean, square, state["n_steps"])
 
     def _run(self, learner, data, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
@@ -513,7 +547,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 V = least_squares_atoms(data.target, data.X, data.unit)
         learnt = {"components_": W, "decoder_": V.astype(W.dtype)}
         for name, size in learner.model.sizes.items():
-            one = size < 2 or activation.parameter(name).shared
+            one = size == 1 or (np.all(p[name] == p[name][0]) and not size)
             learnt[f"{name}_"] = float(p[name][0]) if one else p[name]
         return learnt
 
@@ -527,8 +561,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         extend_curves(self, resumed, curves)
         self.n_iter_ = len(self.loss_curve_)
         self.unit_ = data.unit
-        mean, square, n_steps = learner.state()[1]
-        self.optimizer_state_ = {"mean": mean, "square": square, "n_steps": n_steps}
 
     def _parameters(self):
         names = self._activation().parameters
@@ -550,7 +582,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _encoder(self, dtype):
         activation = self._activation()
         W, _, p = self._layers(activation, dtype)
-        return LayerEncoder(W, bool(self.positive), activation, p)
+        return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):
         return Z @ self.decoder_.astype(Z.dtype, copy=False)
@@ -559,7 +591,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if not self._activation().certified:
             certified = [name for name, row in ACTIVATIONS.items() if row.certified]
             raise AttributeError(
-                f"duality_gap is not available for activation={self.activation!r}; "
+                "duality_gap is not available for activation="
+                f"{self._fitted('activation')!r}; "
                 f"activations with a duality gap are {certified}."
             )
         return True

@@ -18,12 +18,11 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
 from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
     check_selector,
-    restore_on_error,
 )
 from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
@@ -31,8 +30,10 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     Statistics,
     first_atoms,
     learn_dictionary,
+    mean_energy,
     online_step,
     past_weight,
+    replace_atoms,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
@@ -45,14 +46,13 @@ from sklearn_sqrtlasso.theory.pivotal import (
     pivotal_alpha_of_dictionary,
 )
 
-LEARNT = ("code_gram_", "code_moment_", "unit_", "n_samples_seen_")
-
 
 def _is_certified(estimator):
     certified = [name for name, row in SELECTORS.items() if row.certified]
-    if estimator.selector not in certified:
+    selector = estimator._fitted("selector")
+    if selector not in certified:
         raise AttributeError(
-            f"duality_gap is not available for selector={estimator.selector!r}; "
+            f"duality_gap is not available for selector={selector!r}; "
             f"selectors with a duality gap are {certified}."
         )
     return True
@@ -134,14 +134,15 @@ class RelaxedSparseCoder(BaseEncoder):
         its calls.
     objective_curve_ : ndarray of shape (n_sweeps,)
         Root mean square norm of the residuals before each sweep, in units of X.
+    fitted_params_ : dict
+        Values of ``selector``, ``n_nonzero_coefs``, ``phi`` and ``positive`` in the
+        last fit, which rows are coded with; later changes act at the next fit.
     code_gram_ : ndarray of shape (n_components, n_components)
-        Sum of :math:`z^\top z` over rows divided by ``unit_``, from which
-        ``partial_fit`` resumes. Like the next three, only set if atoms are learnt.
+        Sum of :math:`z^\top z` over rows, divided by the mean energy of the rows of
+        their batch, from which ``partial_fit`` resumes. Like the next two, only set if
+        atoms are learnt.
     code_moment_ : ndarray of shape (n_components, n_features)
-        Sum of :math:`z^\top x`, in the same units.
-    unit_ : float
-        Unit of scaling that rows are divided by in training: a power of two near the
-        largest entry of the first training data.
+        Sum of :math:`z^\top x`, divided like ``code_gram_``.
     n_samples_seen_ : int
         Number of training rows so far.
     n_features_in_ : int
@@ -185,6 +186,8 @@ class RelaxedSparseCoder(BaseEncoder):
     >>> coder.set_params(phi=1.0).fit_transform([[3.0, 4.0, 0.1]])
     array([[0. , 4.5]])
     """
+
+    _coded_with = ("selector", "n_nonzero_coefs", "phi", "positive")
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -242,15 +245,14 @@ class RelaxedSparseCoder(BaseEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, X, groups):
+    def _learn(self, X, groups, resumed):
+        self._record_parameters()
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         progress = Progress(self, X, self.max_iter)
         if self.dictionary is not None:
             D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
             self._set_atoms(D, X.dtype)
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
-            for name in LEARNT:  # by a fit before, from other atoms
-                vars(self).pop(name, None)
         else:
             self._learn_atoms(X, progress)
         progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
@@ -274,16 +276,20 @@ class RelaxedSparseCoder(BaseEncoder):
         curve, statistics = learn_dictionary(task, self.learner, stopping, report)
         self._set_atoms(D, dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
-        self.code_gram_, self.code_moment_ = statistics
-        self.unit_, self.n_samples_seen_ = unit, len(X)
+        energy = mean_energy(X)
+        self.code_gram_ = statistics.gram / energy
+        self.code_moment_ = statistics.moment / energy
+        self.n_samples_seen_ = len(X)
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     def partial_fit(self, X, y=None):
         """Take one online learning step with a batch of rows, for any ``learner``.
 
-        The weight of earlier rows decays with the number of rows seen. The first call,
-        on an unfitted estimator, uses rows of the batch as initial atoms.
+        The weight of earlier rows decays with the number of rows seen; it does not
+        depend on the scale of batches. The first call, on an unfitted estimator, uses
+        rows of the batch as initial atoms. Atoms that no row has used yet are replaced
+        by rows of the batch that are restored worst.
 
         Parameters
         ----------
@@ -309,30 +315,30 @@ class RelaxedSparseCoder(BaseEncoder):
                 "partial_fit learns atoms, but dictionary gives them; set "
                 "dictionary=None or call fit."
             )
-        resumed = resumes(self, warm=True, attribute="code_gram_")
-        X = self._validate(X, reset=not resumed)
+        X, resumed = self._begin(X, warm=True, attribute="code_gram_")
+        self._record_parameters()
         X, dtype = dense_rows(X, np.float64), X.dtype
         rng = check_random_state(self.random_state)
         if resumed:
             dtype, D = self.components_.dtype, self.components_.astype(np.float64)
-            n_components = self.n_components or len(D)
-            check_resumed_shape(self, (n_components, X.shape[1]))
         else:
             D = first_atoms(X, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-            self.unit_, self.n_samples_seen_ = unit_near(largest_entry(X)), 0
+            self.n_samples_seen_ = 0
+        unit = unit_near(largest_entry(X))
+        batch = X / unit
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
         self.n_samples_seen_ += len(X)
         weight = past_weight(len(X), self.n_samples_seen_)
-        batch = X / self.unit_
-        options = self._options(self._penalty_of_shape(D.shape), self.unit_)
+        options = self._options(self._penalty_of_shape(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
-        _, residual = online_step(task, batch, statistics, weight)
+        residual = online_step(task, batch, statistics, weight, mean_energy(batch))[1]
+        replace_atoms(batch, D, np.diagonal(statistics.gram) > 0, residual, few=0)
         self.code_gram_, self.code_moment_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
-        objective = np.sqrt(np.sum(residual**2) / len(X)) * self.unit_
+        objective = np.sqrt(np.sum(residual**2) / len(X)) * unit
         self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 
@@ -379,13 +385,14 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _options(self, alpha, unit=1.0, phi=None):
         """Return coding options for rows divided by ``unit``."""
-        pure = SELECTORS[self.selector].alpha_unit == "pure"
+        selector, count, fitted_phi, positive = map(self._fitted, self._coded_with)
+        pure = SELECTORS[selector].alpha_unit == "pure"
         return CodingOptions(
-            selector=self.selector,
+            selector=selector,
             alpha=float(alpha if pure else alpha / unit),
-            n_nonzero=int(self.n_nonzero_coefs or 0),
-            phi=float(self.phi if phi is None else phi),
-            positive=bool(self.positive),
+            n_nonzero=int(count or 0),
+            phi=float(fitted_phi if phi is None else phi),
+            positive=bool(positive),
             max_iter=int(self.transform_max_iter),
             tol=float(self.transform_tol),
         )
@@ -428,4 +435,5 @@ class RelaxedSparseCoder(BaseEncoder):
         encoder = self._encoder(X.dtype, phi=1.0)
         Z, gap = encode(X, encoder, ungrouped(len(X)), n_jobs=self.n_jobs)
         self._check_gap(gap)
-        return report_refit(X, Z, self.components_, positive=self.positive)
+        positive = bool(self._fitted("positive"))
+        return report_refit(X, Z, self.components_, positive=positive)

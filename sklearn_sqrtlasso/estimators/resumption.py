@@ -1,13 +1,20 @@
-"""Resuming training: the state that is carried over, and checks that it fits.
+"""Resuming learning: what is carried over, what begins anew, and what cannot change.
 
-``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume; all other
-calls start from scratch. The fitted attributes are carried over: components and other
-parameters, the unit of scaling, the state of the optimizer and the curves, which are
-extended. Random numbers depend on the number of iterations so far.
+``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume. All other
+calls start from scratch, and forget everything that was fitted before.
+
+Carried over are the fitted attributes: weights and other learnt parameters, the unit of
+scaling, statistics, and curves, which are extended. Of the optimizer's state, moments
+are carried over for each learnt parameter that had the same name and shape; those of
+other parameters begin at zero. Random numbers depend on the number of iterations so
+far. Parameters of an estimator that its fitted attributes are meaningless without, such
+as the activation, cannot change; all others act from the next iteration on.
 """
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+from sklearn_sqrtlasso.learning.adam import Moments
 
 
 def resumes(estimator, *, warm, attribute="components_"):
@@ -30,43 +37,85 @@ def resumes(estimator, *, warm, attribute="components_"):
     return bool(warm) and hasattr(estimator, attribute)
 
 
-def check_resumed_shape(estimator, shape):
-    """Raise an error if the weights to train differ in shape from the fitted ones.
+def forget(estimator):
+    """Remove all fitted attributes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not.
+    """
+    for name in list(vars(estimator)):
+        if name.endswith("_") and not name.startswith("_"):
+            delattr(estimator, name)
+
+
+def refuse_change(estimator, name, before, now):
+    """Raise the error for a parameter that cannot change while learning resumes.
 
     Parameters
     ----------
     estimator : estimator
         Fitted estimator.
-    shape : tuple of int
-        (n_components, n_features) according to the parameters and the data.
+    name : str
+        Name of the parameter.
+    before, now : object
+        Its values in the earlier fit and now.
     """
-    fitted = estimator.components_.shape
-    if fitted != shape:
-        raise ValueError(
-            f"n_components={shape[0]} needs {shape[0]} x {shape[1]} weights, but the "
-            f"fitted ones have shape {fitted}; call fit, with warm_start=False, to "
-            "start from scratch."
-        )
+    scratch = "fit"
+    if getattr(estimator, "warm_start", False):
+        scratch = "fit with warm_start=False"
+    raise ValueError(
+        f"{name} cannot change from {before!r} to {now!r} while learning resumes: set "
+        f"{name}={before!r} to go on, or call {scratch} to start from scratch."
+    )
 
 
-def check_resumed_moments(moments, shapes):
-    """Raise an error if moments of Adam do not fit the parameters to train.
+def check_unchanged(estimator, names):
+    """Raise an error if a parameter differs from that of the earlier fit.
 
     Parameters
     ----------
-    moments : Moments
-        Moments of earlier fits.
-    shapes : dict of str to tuple of int
-        Shapes of the parameters to train.
+    estimator : estimator
+        Fitted estimator, with ``fitted_params_``.
+    names : tuple of str
+        Names of parameters.
     """
-    n_parameters = sum(int(np.prod(shape)) for shape in shapes.values())
-    if len(moments.mean) != n_parameters:
-        raise ValueError(
-            f"the parameters to train, {sorted(shapes)}, are {n_parameters} numbers, "
-            f"but were {len(moments.mean)} in the previous fit: decoder, learn_alpha, "
-            "activation, n_unrolled or the use of Z has changed. Change it back, or "
-            "set warm_start=False and call fit to start from scratch."
-        )
+    for name in names:
+        before, now = estimator.fitted_params_[name], getattr(estimator, name)
+        if before != now:
+            refuse_change(estimator, name, before, now)
+    before, now = len(estimator.components_), estimator.n_components
+    if now not in (None, before):
+        refuse_change(estimator, "n_components", before, now)
+
+
+def carried_moments(state, shapes, dtype):
+    """Return the moments of Adam, carried over by name and shape, else zero.
+
+    Parameters
+    ----------
+    state : dict
+        ``mean`` and ``square``, dicts of arrays keyed by parameter, and ``n_steps``.
+    shapes : dict of str to tuple of int
+        Shapes of the parameters to train, in their order.
+    dtype : dtype
+        Dtype of the result.
+
+    Returns
+    -------
+    moments : Moments
+        Flat, in the order of ``shapes``.
+    """
+
+    def flat(arrays):
+        parts = []
+        for name, shape in shapes.items():
+            known = name in arrays and arrays[name].shape == shape
+            parts.append(arrays[name].ravel() if known else np.zeros(np.prod(shape)))
+        return np.concatenate(parts).astype(dtype)
+
+    return Moments(flat(state["mean"]), flat(state["square"]), state["n_steps"])
 
 
 def resumed_rng(random_state, n_iter):

@@ -13,7 +13,8 @@ from sklearn_sqrtlasso.estimators.compat import (
     fit_context,
     validate_data,
 )
-from sklearn_sqrtlasso.estimators.validation import DTYPES, restore_on_error
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.validation import DTYPES
 
 
 class SparseRegressor(RegressorMixin, LinearModel):
@@ -23,7 +24,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
     """
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fit coefficients and intercept.
 

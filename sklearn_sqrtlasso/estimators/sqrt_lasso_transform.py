@@ -7,12 +7,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso.blockwise.linalg import mean_norm
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.resumption import check_resumed_shape, resumes
-from sklearn_sqrtlasso.estimators.validation import check_groups, restore_on_error
+from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
@@ -89,10 +90,14 @@ class SqrtLassoTransform(GroupedEncoder):
         Mean objective per row before the first step and after each, in units of X;
         never increases. After ``partial_fit``, mean objective of each batch before its
         step.
+    fitted_params_ : dict
+        Values of ``alpha`` and ``positive`` in the last fit, which rows are coded with;
+        later changes act at the next fit.
     noise_scale_ : float
         Median noise standard deviation of the training rows, in units of X.
     moment_ : ndarray of shape (n_components, n_features)
-        Sum :math:`\sum_i z_i x_i^\top / t_i`, from which ``partial_fit`` resumes.
+        Sum :math:`\sum_i z_i x_i^\top / t_i`, divided by the mean norm of the rows of
+        its batch, from which ``partial_fit`` resumes.
     n_samples_seen_ : int
         Number of rows that contributed to ``moment_``.
     n_features_in_ : int
@@ -140,6 +145,8 @@ class SqrtLassoTransform(GroupedEncoder):
     array([ True,  True,  True,  True])
     """
 
+    _coded_with = ("alpha", "positive")
+
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
@@ -178,7 +185,8 @@ class SqrtLassoTransform(GroupedEncoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, X, groups):
+    def _learn(self, X, groups, resumed):
+        self._record_parameters()
         progress = Progress(self, X, self.max_iter)
         W = self._first_components(X)
         alpha = self._penalty(W, kept=self.max_iter == 0)
@@ -194,21 +202,22 @@ class SqrtLassoTransform(GroupedEncoder):
         self.components_, self.alpha_ = learner.frame.components, alpha
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = learner.statistics.moment
+        self.moment_ = learner.statistics.moment / mean_norm(X)
         self.n_samples_seen_ = learner.statistics.n_rows
         self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
         self._warn_if_not_converged()
         progress.end(attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
-    @restore_on_error
+    @all_or_nothing
     def partial_fit(self, X, y=None, *, groups=None):
         """Take one learning step with a batch of rows.
 
-        The statistics of the batch, exact for the current transform, are added to those
-        of earlier rows, whose weight decays: the n-th row has weight n/N when N rows
-        have been seen, regardless of batches. The first call, on an unfitted estimator,
-        is one step of ``fit`` on the batch.
+        The statistics of the batch, exact for the current transform and divided by the
+        mean norm of its rows, are added to those of earlier rows, whose weight decays:
+        the n-th row has weight n/N when N rows have been seen, regardless of batches
+        and of their scale. The first call, on an unfitted estimator, is one step of
+        ``fit`` on the batch.
 
         Parameters
         ----------
@@ -230,22 +239,20 @@ class SqrtLassoTransform(GroupedEncoder):
             If a parameter, X or ``groups`` is not valid; the estimator is left
             unchanged.
         """
-        resumed = resumes(self, warm=True)
-        X = self._validate(X, reset=not resumed)
+        X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
-        if resumed:
-            n_components = self.n_components or len(self.components_)
-            check_resumed_shape(self, (n_components, X.shape[1]))
-        else:
-            W = self._first_components(X)
-            self.components_, self.alpha_ = W, self._penalty(W, kept=False)
+        if not resumed:
+            self.components_ = W = self._first_components(X)
             self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
+        if not resumed or self.alpha != self._fitted("alpha"):
+            self.alpha_ = self._penalty(self.components_, kept=False)
+        self._record_parameters()
         frame = self._encoder(X.dtype)
         batch = frame_statistics(X, frame, groups, n_jobs=self.n_jobs)
         self.n_samples_seen_ += batch.n_rows
         kept = 1 - batch.n_rows / self.n_samples_seen_
-        self.moment_ = kept * self.moment_ + batch.moment
+        self.moment_ = kept * self.moment_ + batch.moment / mean_norm(X)
         dtype = self.components_.dtype
         self.components_ = procrustes_frame(self.moment_, self.components_).astype(
             dtype
@@ -298,7 +305,8 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _frame(self, W, alpha):
         alpha = min(alpha, CODES_NOTHING)
-        return TightFrame(W, np.full(len(W), alpha, W.dtype), bool(self.positive))
+        positive = bool(self._fitted("positive"))
+        return TightFrame(W, np.full(len(W), alpha, W.dtype), positive)
 
     def _encoder(self, dtype):
         W = self.components_.astype(dtype, copy=False)

@@ -1,45 +1,35 @@
 """Checks of arguments and parameters."""
 
-from functools import wraps
-
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.estimators.compat import check_sample_weight
-from sklearn_sqrtlasso.learning.loop import DivergedError
+from sklearn_sqrtlasso.estimators.compat import (
+    check_sample_weight,
+    validate_parameter_constraints,
+)
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
+LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms: their products stay in range
 
 
-def restore_on_error(method):
-    """Make a method restore the attributes of its estimator if it raises.
+def check_live_parameters(estimator):
+    """Raise an error if a parameter that acts after ``fit`` too has a bad value.
 
     Parameters
     ----------
-    method : callable
-        Method of an estimator.
-
-    Returns
-    -------
-    attempt : callable
-        Method that restores the attributes if it raises.
+    estimator : estimator
+        Fitted estimator.
     """
-
-    @wraps(method)
-    def attempt(self, *args, **kwargs):
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except DivergedError:  # keeps the last finite parameters
-            raise
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return attempt
+    params = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name in LIVE or name.startswith("transform_")
+    }
+    validate_parameter_constraints(
+        estimator._parameter_constraints, params, type(estimator).__name__
+    )
 
 
 def check_weights(sample_weight, X):

@@ -28,6 +28,7 @@ LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step after success or fail
 CAREFUL = 0.125  # initial share of the longest decreasing step: sigmoids saturate
 LEAST = 1e-4  # share of the first step, below which it is reset: for surrogate slopes
 DECAY_SQUARE = 0.999  # of mean squares in Adam
+LEAST_USED = 1 / 64  # share of the longest step, below which a step is too short
 N_TRIALS = 60  # powers of four tried in the search for a first step
 
 
@@ -62,7 +63,8 @@ class Search:
     theta : ndarray
         Starting point.
     memory : dict
-        State of the method from earlier outer iterations, such as "step".
+        State of the method from earlier outer iterations, such as "step"; "new_rows"
+        tells that the rows are others since.
     """
 
     def __init__(self, block: BlockFunction, theta, memory):
@@ -82,16 +84,34 @@ class Search:
         moved = y - step * gradient
         return moved if self.block.prox is None else self.block.prox(moved, step)
 
-    def first_step(self, gradient):
-        """Return the longest step of sufficient decrease, within a factor of four."""
-        step = 1.0
+    def first_step(self, gradient, step=1.0):
+        """Return the longest step of sufficient decrease, within a factor of four.
+
+        The search begins at ``step``; 0 is returned if it finds none.
+        """
         falls = self._falls(gradient, step)
         factor = 4.0 if falls else 0.25
         for _ in range(N_TRIALS):
             if self._falls(gradient, step * factor) != falls:
                 break
             step *= factor
+        else:
+            return step if falls else 0.0
         return step if falls else step * factor
+
+    def remembered_step(self, gradient):
+        """Return the step length of earlier calls, or another if it does not suit.
+
+        It may not after it was found on rows of another size, or never was.
+        """
+        memory = self.memory
+        step, new_rows = memory.get("step"), memory.get("new_rows", False)
+        if step is None or new_rows:
+            longest = self.first_step(gradient, step or 1.0)
+            if step is None or not step <= longest <= step / LEAST_USED:
+                step = CAREFUL * longest or step or 1.0
+                memory["first"] = step
+        return step
 
     def _falls(self, gradient, step):
         moved = self.move(self.theta, gradient, step)
@@ -137,7 +157,7 @@ def _accelerated(search, solver, momentum=True):
     if automatic:
         if not np.any(gradient):  # no information about the step length
             return
-        step = search.memory.get("step") or CAREFUL * search.first_step(gradient)
+        step = search.remembered_step(gradient)
         first = search.memory.setdefault("first", step)
     now = best = Iterate(start, gradient, start)
     smooth = automatic
@@ -185,8 +205,9 @@ def _adam(search, solver):
         adam.step(theta, gradient, rate)
     search.see(theta, search.block.value(theta))
     memory |= dict(zip(("mean", "square", "count"), adam.moments(), strict=True))
-    if automatic and not search.best < start:
-        rate *= SHORTER
+    if automatic:
+        rate *= LONGER if search.best < start else SHORTER
+        rate = min(rate, solver.first)
     memory["step"] = float(rate)
 
 
@@ -289,6 +310,7 @@ def minimize_block(block: BlockFunction, theta, solver: InnerSolver, memory):
         memory["method"] = solver.method
     search = Search(block, theta, memory)
     METHODS[solver.method].run(search, solver)
+    memory.pop("new_rows", None)
     return search.theta, search.best if search.best < np.inf else np.nan
 
 

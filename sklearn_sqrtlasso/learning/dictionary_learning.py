@@ -160,7 +160,23 @@ def first_atoms(X, n_components, rng):
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
 
 
-def replace_atoms(X, D, n_users, residual):
+def mean_energy(X):
+    """Return the mean squared norm of rows, 1 if they are all zero.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows with entries near 1.
+
+    Returns
+    -------
+    energy : float
+        Positive.
+    """
+    return float(np.einsum("ij,ij->", X, X) / len(X)) or 1.0
+
+
+def replace_atoms(X, D, n_users, residual, few=None):
     """Replace dead, rare and duplicate atoms by the rows of largest residual.
 
     Parameters
@@ -173,13 +189,16 @@ def replace_atoms(X, D, n_users, residual):
         Number of rows that use each atom.
     residual : ndarray of shape (n_samples, n_features)
         Residuals of the rows.
+    few : int, default=None
+        Number of users up to which an atom is rare; None depends on the number of rows.
 
     Returns
     -------
     n_replaced : int
         Number of atoms that were replaced.
     """
-    few = FEW_USERS if len(X) >= ROWS_PER_ATOM * len(D) else 0
+    if few is None:
+        few = FEW_USERS if len(X) >= ROWS_PER_ATOM * len(D) else 0
     bad = n_users <= few
     alike = np.triu(np.abs(D @ D.T) > ALIKE, k=1)
     bad |= alike[~bad].any(axis=0)
@@ -193,7 +212,7 @@ def replace_atoms(X, D, n_users, residual):
     return len(places)
 
 
-def online_step(task: DictionaryTask, X, statistics, past_weight):
+def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     """Take one step of online learning with a batch of rows.
 
     Parameters
@@ -206,6 +225,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight):
         Sums over earlier rows; updated.
     past_weight : float
         Weight of earlier rows, in [0, 1].
+    energy : float, default=1.0
+        Sums over the batch are divided by it.
 
     Returns
     -------
@@ -222,8 +243,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight):
         return block.Z.T @ block.Z, block.Z.T @ block.X, users
 
     grams, moments, users = zip(*task.encode(add, X), strict=True)
-    statistics.gram[:] = past_weight * statistics.gram + sum(grams)
-    statistics.moment[:] = past_weight * statistics.moment + sum(moments)
+    statistics.gram[:] = past_weight * statistics.gram + sum(grams) / energy
+    statistics.moment[:] = past_weight * statistics.moment + sum(moments) / energy
     online_sweep(statistics.gram, statistics.moment, D)
     return sum(users), residual
 

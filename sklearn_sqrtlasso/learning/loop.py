@@ -1,9 +1,11 @@
 """Outer loop of all learning algorithms: history, best parameters, stopping."""
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 
 class DivergedError(FloatingPointError):
@@ -63,7 +65,8 @@ def learn(
 
     With ``validate``, the parameters of the epoch with the smallest held-out loss are
     restored at the end. If a loss is not finite and there are no such parameters, those
-    before its epoch are restored.
+    before its epoch are restored. A keyboard interrupt ends learning with a warning,
+    and the parameters before its epoch; in the first epoch it is raised.
 
     Parameters
     ----------
@@ -92,9 +95,21 @@ def learn(
     least, best, stale, done = np.inf, None, 0, False
     for n_iter in range(1, stopping.max_iter + 1):
         before = state()
-        with np.errstate(all="ignore"):
-            loss = epoch(n_iter)
-            held_out = loss if validate is None else validate()
+        try:
+            with np.errstate(all="ignore"):
+                loss = epoch(n_iter)
+                held_out = loss if validate is None else validate()
+        except KeyboardInterrupt:
+            if n_iter == 1:
+                raise
+            warnings.warn(
+                f"Learning was interrupted; the {n_iter - 1} iterations that ended "
+                "before are kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            restore(before if best is None else best)
+            return History(losses, validation, False, False)
         if not (np.isfinite(loss) and np.isfinite(held_out)):
             restore(before if best is None else best)
             return History(losses, validation, False, True)

@@ -79,7 +79,8 @@ class TwoLayerLearner:
             self.model, self.flat, self.held, batch, self.pmap
         )
         self.n_scheduled += 1
-        rate = schedule.at(self.n_scheduled)
+        ends = schedule.n_steps is not None
+        rate = schedule.at(self.n_scheduled if ends else self.adam.n_steps + 1)
         norm = self.adam.step(self.flat, gradient, rate)
         if self.unit_rows:
             W = views(self.model, self.flat)["W"]
@@ -93,6 +94,15 @@ class TwoLayerLearner:
     def layers(self) -> Layers:
         """Return a copy of the current values of all parameters."""
         return unflatten(self.model, self.flat.copy(), self.held)
+
+    def named_moments(self):
+        """Return the moments of each learnt parameter, and the number of steps."""
+        mean, square, n_steps = self.adam.moments()
+        return {
+            "mean": views(self.model, mean),
+            "square": views(self.model, square),
+            "n_steps": n_steps,
+        }
 
     def state(self):
         """Return a copy of everything that a step changes."""

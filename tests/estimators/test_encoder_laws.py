@@ -667,7 +667,9 @@ def test_a_batch_of_another_width_is_refused(name):
 @each
 def test_codes_of_another_width_are_refused(name):
     K = len(fitted(name).components_)
-    with pytest.raises(ValueError, match=f"Z must have {K} columns.* got 3"):
+    with pytest.raises(
+        ValueError, match=f"X must be codes and have {K} columns.* got 3"
+    ):
         fitted(name).inverse_transform(np.ones((2, 3)))
 
 
