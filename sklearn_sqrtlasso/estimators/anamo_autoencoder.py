@@ -6,7 +6,6 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -165,8 +164,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Number of outer iterations, including those before resuming.
     optimizer_state_ : dict of dict
         State of the inner methods of "encoder", "decoder" and free "codes", used to
-        resume: step lengths, moments of Adam; and ``log2_size``, the logarithm that
-        ``unit_`` is made from.
+        resume: step lengths, moments of Adam; and ``log2_sizes``, the logarithms of the
+        usual and of the last size of rows.
     fitted_params_ : dict
         Values of ``encoder_activation``, ``decoder_activation``, ``binary`` and
         ``width`` in the last fit, which rows are coded with; they cannot change when
@@ -404,26 +403,23 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             solvers.append(InnerSolver(method, n_steps, length, first))
         return solvers
 
-    def _unit(self, log2_size):
-        unit = unit_near(2.0**log2_size)
-        return unit if POINTWISE[self.decoder_activation].scales else max(unit, 1.0)
-
     def _train(self, data, resumed, rng, progress):
         self._check_parameters()
         X = data.X
-        log2_size = self._log2_size(X, resumed, running=progress is None)
-        unit = self._unit(log2_size)
+        least = 0.0 if POINTWISE[self.decoder_activation].scales else 1.0
+        units = self._units(X, resumed, progress is None, least)
+        unit = units.model
         self._record_parameters()
         n_components = len(self.components_) if resumed else X.shape[1]
         model = self._model((self.n_components or n_components, X.shape[1]))
         if resumed:
-            parameters = self._fitted_parameters(model, unit, X.dtype)
+            parameters = self._fitted_parameters(model, X.dtype)
             memory = self._memory(new_rows=progress is None)
         else:
-            parameters = initial_biased_parameters(model, X, unit, self.init, rng)
+            parameters = initial_biased_parameters(model, X, units.rows, self.init, rng)
             parameters = self._shifted(parameters, model, self._middle())
             memory = {side: {} for side in SIDES}
-        data = data._replace(unit=unit)
+        data = data._replace(unit=units.rows)
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
                 rescale_model(model, unit),
@@ -436,13 +432,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             history, losses = self._run(alternation, data, resumed, rng, progress)
         self._refuse_divergence(history, resumed)
         self._set_learnt(alternation, history, losses, unit, resumed)
-        self.optimizer_state_ = {**alternation.memory, "log2_size": log2_size}
+        state = {**alternation.memory, "log2_sizes": units.log2_sizes}
+        self.unit_, self.optimizer_state_ = unit, state
         return history
 
     def _memory(self, new_rows):
         """Return the state of the inner methods, to resume on the same or new rows."""
         state = {**self.optimizer_state_}
-        del state["log2_size"]
+        del state["log2_sizes"]
         return {name: {**of, "new_rows": new_rows} for name, of in state.items()}
 
     def _run(self, alternation, data, resumed, rng, progress):
@@ -499,12 +496,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         W, b = split_block(parameters.encoder, model.shape)
         return parameters._replace(encoder=join_block(W, b + b.dtype.type(shift)))
 
-    def _fitted_parameters(self, model, unit, dtype):
-        """Return the fitted parameters, for rows divided by ``unit``."""
+    def _fitted_parameters(self, model, dtype):
+        """Return the fitted parameters in units of the model, which they follow."""
         W, b, V, c = (getattr(self, name).astype(dtype) for name in NAMES)
         parameters = Parameters(join_block(W, b), join_block(V, c))
         parameters = self._shifted(parameters, model, self._middle())
-        return rescale_parameters(model, parameters, 1 / unit)
+        return rescale_parameters(model, parameters, 1 / self.unit_)
 
     def _learnt(self, model, parameters, unit):
         """Return the fitted attributes for parameters of rows divided by ``unit``."""
@@ -530,7 +527,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         curves["time_curve_"] = start + np.array(alternation.curves["time"][:n_good])
         extend_curves(self, resumed, curves)
         self.n_iter_ = len(self.loss_curve_)
-        self.unit_ = unit
         if self.binary is not None:
             losses = {name: loss * unit * unit for name, loss in losses.items()}
             self.binary_losses_ = losses

@@ -1,11 +1,14 @@
 """Base of both autoencoders: training, held-out rows, curves, noise levels."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     root_mean_square,
     row_norms,
+    unit_near,
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import resumed_rng
@@ -13,6 +16,26 @@ from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
 
 UNIT_PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
+UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual
+
+
+class Units(NamedTuple):
+    """Units of scaling, powers of two.
+
+    Attributes
+    ----------
+    model : float
+        Unit of the parameters in training.
+    rows : float
+        Unit that rows are divided by; another one for batches of an unusual size.
+    log2_sizes : tuple of float or None
+        Binary logarithms of the usual size of rows and of that of the last ones that
+        were not zero; None while all were zero.
+    """
+
+    model: float
+    rows: float
+    log2_sizes: tuple[float | None, float | None]
 
 
 class AutoencoderMixin:
@@ -36,20 +59,30 @@ class AutoencoderMixin:
         if history.diverged:
             raise DivergedError(self._divergence_message(len(history.losses), resumed))
 
-    def _log2_size(self, X, resumed, running):
-        """Return the binary logarithm of the size of rows, 0 where they are zero.
+    def _units(self, X, resumed, stream, least=0.0):
+        """Return the units of scaling of the model and of rows.
 
-        For batches of a stream it is a running mean, so that the size of the first one
-        is forgotten and one of another size hardly matters.
+        In a stream of batches, the unit of the model follows a running mean of the
+        sizes of batches, so that the size of the first one is forgotten. A batch of an
+        unusual size is scaled to the usual one, and moves the mean only if the batch
+        before was of an unusual size too.
         """
         size, unit = root_mean_square(X)
-        before = self.optimizer_state_["log2_size"] if resumed else None
-        if size == 0:
-            return before or 0.0
-        now = float(np.log2(size) + np.log2(unit))
-        if before is None or not running:
-            return now
-        return before + UNIT_PACE * (now - before)
+        usual, last = self.optimizer_state_["log2_sizes"] if resumed else (None, None)
+        now = float(np.log2(size) + np.log2(unit)) if size else last
+        outlying = 0
+        if not stream or usual is None:
+            usual = now
+        elif now is not None:
+            unusual = abs(now - usual) > UNUSUAL
+            if not unusual or abs(last - usual) > UNUSUAL:
+                usual += UNIT_PACE * (now - usual)
+            outlying = round(now - usual) if unusual else 0
+        unit = 1.0 if usual is None else unit_near(2.0**usual)
+        if resumed and usual is not None and 0.5 <= unit / self.unit_ <= 2:
+            unit = self.unit_
+        unit = max(unit, least)
+        return Units(unit, unit * 2.0**outlying, (usual, now))
 
     def _refuse_divergence(self, history, resumed):
         """Raise if learning diverged before any parameters could be kept."""

@@ -1,12 +1,12 @@
 """Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -166,8 +166,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         ``partial_fit``.
     optimizer_state_ : dict
         State of the optimizer, used to resume: running moments of the gradient with
-        respect to each learnt parameter, ``n_steps``, and ``log2_size``, the logarithm
-        that ``unit_`` is made from.
+        respect to each learnt parameter, ``n_steps``, and ``log2_sizes``, the
+        logarithms of the usual and of the last size of rows.
     fitted_params_ : dict
         Values of ``activation``, ``n_unrolled``, ``positive``, ``alpha`` and
         ``learn_alpha`` in the last fit, which rows are coded with; later changes act at
@@ -474,8 +474,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _train(self, data, resumed, rng, progress):
         X = data.X
-        log2_size = self._log2_size(X, resumed, running=progress is None)
-        unit = unit_near(2.0**log2_size)
+        stream = progress is None
+        units = self._units(X, resumed, stream)
+        unit = units.model
         if resumed:
             self._check_resumed_penalty()
         given = not resumed or self.alpha != self._fitted("alpha")
@@ -484,14 +485,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         model = self._model(shape, data.coded)
         first_alpha, moments = self._first_alpha(model, unit), None
         if resumed:
-            layers = self._layers(model.activation, X.dtype)
-            layers = rescale_layers(layers, model.activation, 1 / unit)
+            layers = self._resumed_layers(model, unit, X.dtype)
             if given and not model.sizes["alpha"]:
                 layers.p["alpha"][:] = first_alpha(layers.W)
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
-            layers = initial_layers(model, data._replace(unit=unit), first_alpha, rng)
-        data = data._replace(unit=unit, corruption=self._corruption(X, unit))
+            layers = initial_layers(
+                model, data._replace(unit=units.rows), first_alpha, rng, whole=stream
+            )
+        corruption = self._corruption(X, units.rows)
+        data = data._replace(unit=units.rows, corruption=corruption)
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -501,10 +504,11 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 unit_rows=self.unit_rows,
                 pmap=pmap,
             )
-            history = self._run(learner, data, rng, progress)
+            history = self._run(learner, data, unit, rng, progress)
         self._refuse_divergence(history, resumed)
-        self._set_learnt(learner, data, history, resumed)
-        self.optimizer_state_ = {**learner.named_moments(), "log2_size": log2_size}
+        self._set_learnt(learner, data, unit, history, resumed)
+        state = {**learner.named_moments(), "log2_sizes": units.log2_sizes}
+        self.unit_, self.optimizer_state_ = unit, state
         return history
 
     def _check_resumed_penalty(self):
@@ -520,7 +524,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             return len(self.components_)
         return data.target.shape[1] if data.coded else data.X.shape[1]
 
-    def _run(self, learner, data, rng, progress):
+    def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
             if self.early_stopping:
@@ -531,16 +535,17 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         def report(n_iter, loss):
             if progress is None:
                 return False
-            return progress.step(n_iter, loss, lambda: self._learnt(learner, data))
+            learnt = partial(self._learnt, learner, data, unit)
+            return progress.step(n_iter, loss, learnt)
 
         schedule = Schedule(self.learning_rate, n_steps)
         stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
         return run_training(learner, data, held_out, schedule, stopping, rng, report)
 
-    def _learnt(self, learner, data):
+    def _learnt(self, learner, data, unit):
         """Return the fitted attributes that hold the current parameters."""
         activation = learner.model.activation
-        W, V, p = rescale_layers(learner.layers(), activation, data.unit)
+        W, V, p = rescale_layers(learner.layers(), activation, unit)
         if data.coded:
             V = DECODERS[self.decoder].atoms(W)
             if DECODERS[self.decoder].free:
@@ -551,8 +556,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             learnt[f"{name}_"] = float(p[name][0]) if one else p[name]
         return learnt
 
-    def _set_learnt(self, learner, data, history, resumed):
-        for name, value in self._learnt(learner, data).items():
+    def _set_learnt(self, learner, data, unit, history, resumed):
+        for name, value in self._learnt(learner, data, unit).items():
             setattr(self, name, value)
         curves = {
             "loss_curve_": history.losses,
@@ -560,7 +565,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         }
         extend_curves(self, resumed, curves)
         self.n_iter_ = len(self.loss_curve_)
-        self.unit_ = data.unit
 
     def _parameters(self):
         names = self._activation().parameters
@@ -578,6 +582,20 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
         W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
         return Layers(W, V, p)
+
+    def _resumed_layers(self, model, unit, dtype):
+        """Return the fitted layers in units of the model.
+
+        What is learnt is a number of units, and so follows ``unit_``, except that a
+        threshold does not grow with it; what is fixed is in units of X.
+        """
+        layers = self._layers(model.activation, dtype)
+        fixed = rescale_layers(layers, model.activation, 1 / unit).p["alpha"]
+        layers = rescale_layers(layers, model.activation, 1 / self.unit_)
+        keep = np.abs(fixed) < np.abs(layers.p["alpha"])
+        keep |= model.sizes["alpha"] == 0
+        layers.p["alpha"][keep] = fixed[keep]
+        return layers
 
     def _encoder(self, dtype):
         activation = self._activation()

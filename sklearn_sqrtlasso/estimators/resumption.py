@@ -1,4 +1,4 @@
-"""Resuming learning: what is carried over, what begins anew, and what cannot change.
+"""Resuming learning: what is carried over, begins anew, or cannot change.
 
 ``fit`` with ``warm_start`` and ``partial_fit`` on a fitted estimator resume. All other
 calls start from scratch, and forget everything that was fitted before.

@@ -105,7 +105,7 @@ def first_weights(shape, span, rng, dtype):
     )
 
 
-def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
+def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=False):
     """Return random layers, or the least-squares map to target codes.
 
     Parameters
@@ -118,6 +118,8 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
         Initial penalty, or offset for rows divided by the unit, given the weights.
     rng : numpy.random.Generator
         Source of random numbers.
+    whole : bool, default=False
+        Whether weights span the whole space, as for rows that others will follow.
 
     Returns
     -------
@@ -128,7 +130,8 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng):
     if data.coded:  # from random weights, some units learn the code of another unit
         W = least_squares_atoms(X, data.target, data.unit).T.astype(X.dtype)
     else:
-        W = first_weights(model.shape, span_of(X), rng, X.dtype)
+        span = None if whole else span_of(X)
+        W = first_weights(model.shape, span, rng, X.dtype)
     first, p = alpha(W), {}
     for name in model.activation.parameters:
         parameter = model.activation.parameter(name)
