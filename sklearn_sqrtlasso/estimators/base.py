@@ -218,6 +218,7 @@ class BaseEncoder(
         warm = getattr(self, "warm_start", False) if warm is None else warm
         resumed = resumes(self, warm=warm, attribute=attribute)
         if resumed:
+            self._validate_params()  # which scikit-learn skips in partial_fit
             check_unchanged(self, self._kept_with)
             X = self._validate(X, reset=False)
         else:
