@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
 
 UNIT_PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
+LASTING_PACE = 0.5  # the same, for the second of two batches of unusual sizes
 UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual
 
 
@@ -75,8 +76,9 @@ class AutoencoderMixin:
             usual = now
         elif now is not None:
             unusual = abs(now - usual) > UNUSUAL
-            if not unusual or abs(last - usual) > UNUSUAL:
-                usual += UNIT_PACE * (now - usual)
+            lasting = unusual and abs(last - usual) > UNUSUAL
+            if lasting or not unusual:
+                usual += (LASTING_PACE if lasting else UNIT_PACE) * (now - usual)
             outlying = round(now - usual) if unusual else 0
         unit = 1.0 if usual is None else unit_near(2.0**usual)
         if resumed and usual is not None and 0.5 <= unit / self.unit_ <= 2:

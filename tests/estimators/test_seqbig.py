@@ -27,7 +27,6 @@ from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS
 from sklearn_sqrtlasso.models.pointwise import POINTWISE
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
-from tests import sized
 from tests.estimators.common import dense, learnt, same
 
 N_FEATURES = 5

@@ -1,0 +1,213 @@
+"""Streams of batches, and what resumes after a parameter has changed."""
+
+import copy
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
+
+N_FEATURES, N_BATCHES = 12, 30
+BASIS = np.random.default_rng(99).standard_normal((4, N_FEATURES))
+
+
+def batch(seed, n_rows=60):
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((n_rows, 4)) * (rng.random((n_rows, 4)) < 0.5)
+    return Z @ BASIS + 0.05 * rng.standard_normal((n_rows, N_FEATURES))
+
+
+USUAL, TEST = [batch(seed) for seed in range(N_BATCHES)], batch(1000, 300)
+NOISE = np.random.default_rng(5).standard_normal((100, N_FEATURES))
+SHAPES = {
+    "like the others": batch(77),
+    "of one row": batch(77)[:1],
+    "constant": np.ones((100, N_FEATURES)),
+    "noise": NOISE,
+}
+SIZES = [0.0, 1e-6, 1e6]
+LINEAR = {"encoder_activation": "identity", "decoder_activation": "identity"}
+STREAMS = {
+    "frame": SqrtLassoTransform(alpha=0.3, init="random", random_state=0),
+    "atoms": RelaxedSparseCoder(8, alpha=0.2, random_state=0),
+    "counted atoms": RelaxedSparseCoder(
+        8, selector="omp", n_nonzero_coefs=2, random_state=0
+    ),
+    "nelu": NeLUAutoencoder(16, alpha=0.3, learning_rate=0.01, random_state=0),
+    "thresholds": NeLUAutoencoder(
+        16, activation="soft", alpha=0.1, learning_rate=0.01, random_state=0
+    ),
+    "steps": NeLUAutoencoder(
+        16, alpha=0.3, n_unrolled=3, learning_rate=0.02, random_state=0
+    ),
+    "adam": ANAMOAutoencoder(
+        8, alpha=1e-3, **LINEAR, encoder_method="adam", decoder_method="adam",
+        random_state=0,
+    ),
+    "bits": ANAMOAutoencoder(
+        8, alpha=0.0, encoder_activation="sigmoid", decoder_activation="identity",
+        random_state=0,
+    ),
+}  # fmt: skip
+
+
+def learn_from(coder, batches):
+    coder = copy.deepcopy(coder)
+    for rows in batches:
+        coder.partial_fit(rows)
+    return coder
+
+
+@pytest.fixture(scope="module")
+def usual_scores():
+    return {name: learn_from(of, USUAL).score(TEST) for name, of in STREAMS.items()}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_recovers_from_a_first_batch_of_any_size(
+    name, shape, size, usual_scores
+):
+    coder = learn_from(STREAMS[name], [size * SHAPES[shape], *USUAL])
+    assert coder.score(TEST) > usual_scores[name] - 0.2
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_batch_of_any_size_hardly_matters_in_the_middle(name, size, usual_scores):
+    for shape in SHAPES.values():
+        middle = [*USUAL[:12], size * shape, *USUAL[12:]]
+        score = learn_from(STREAMS[name], middle).score(TEST)
+        assert score > usual_scores[name] - 0.05
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_size_of_the_last_batch_hardly_matters(name, size):
+    usual = learn_from(STREAMS[name], USUAL)
+    for shape in SHAPES.values():
+        last = learn_from(usual, [size * shape]).score(TEST)
+        alike = learn_from(usual, [shape]).score(TEST)
+        assert last > min(alike, 0.5) - 0.3
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_follows_a_lasting_change_of_scale(name, usual_scores):
+    for size in (1e-4, 1e4):
+        coder = learn_from(STREAMS[name], USUAL[:10] + [size * of for of in USUAL])
+        assert coder.score(size * TEST) > usual_scores[name] - 0.2
+
+
+# After a parameter has changed
+
+X, Z = batch(1), np.abs(batch(2, 60)[:, :8])
+GOES_ON = {
+    "codes, then rows": ({}, {"Z": Z}, {}, {}),
+    "rows, then codes": ({}, {}, {}, {"Z": Z}),
+    "a free decoder": ({"decoder": "tied"}, {}, {"decoder": "free"}, {}),
+    "a tied decoder": ({"decoder": "free"}, {}, {"decoder": "tied"}, {}),
+    "penalties fixed": ({}, {}, {"learn_alpha": False}, {}),
+    "a penalty each": ({"learn_alpha": "shared"}, {}, {"learn_alpha": True}, {}),
+    "a given penalty": ({"learn_alpha": False}, {}, {"alpha": 0.7}, {}),
+    "another batch size": ({}, {}, {"batch_size": 3, "learning_rate": 0.1}, {}),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("case", GOES_ON)
+def test_a_network_goes_on_with_another_set_of_parameters(case, method):
+    first, target, change, other = GOES_ON[case]
+    coder = NeLUAutoencoder(8, alpha=0.4, max_iter=2, warm_start=True, random_state=0)
+    coder.set_params(**first).fit(X, **target)
+    before = coder.components_
+    getattr(coder.set_params(**change), method)(X, **other)
+    moments = coder.optimizer_state_["mean"]
+    assert coder.components_.shape == moments["W"].shape == before.shape
+    assert ("V" in moments) == (coder.decoder == "free" and not other)
+    assert 0 < np.abs(coder.components_ - before).max() < 1
+    assert np.isfinite(coder.score(X))
+
+
+def test_learnt_penalties_stay_when_they_are_no_longer_learnt():
+    coder = NeLUAutoencoder(8, alpha=0.4, max_iter=5, warm_start=True, random_state=0)
+    alpha = coder.fit(X).alpha_
+    assert np.ptp(alpha) > 0
+    coder.set_params(learn_alpha=False).fit(X)
+    assert_array_equal(coder.alpha_, alpha)
+    coder.set_params(alpha=0.3).fit(X)
+    assert coder.alpha_ == np.float64(0.3)
+
+
+CANNOT = {
+    "n_components": (NeLUAutoencoder(8), 4),
+    "activation": (NeLUAutoencoder(8, alpha=0.1), "soft"),
+    "n_unrolled": (NeLUAutoencoder(8), 3),
+    "learn_alpha": (NeLUAutoencoder(8), "shared"),
+    "encoder_activation": (ANAMOAutoencoder(8), "relu"),
+    "decoder_activation": (ANAMOAutoencoder(8), "identity"),
+    "binary": (ANAMOAutoencoder(8), "relaxed"),
+    "width": (ANAMOAutoencoder(8, encoder_activation="helu"), 0.3),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", CANNOT)
+def test_a_change_that_cannot_go_on_is_named_with_a_way_out(name, method):
+    coder, value = clone(CANNOT[name][0]), CANNOT[name][1]
+    coder.set_params(max_iter=3, warm_start=True, random_state=0).fit(X)
+    before = getattr(coder, name)
+    coder.set_params(**{name: value})
+    message = f"{name} cannot change from {before!r} to {value!r} .*{name}={before!r}"
+    with pytest.raises(ValueError, match=f"{message}.* fit with warm_start=False"):
+        getattr(coder, method)(X)
+    getattr(copy.deepcopy(coder).set_params(**{name: before}), method)(X)
+    fresh = clone(coder).fit(X)
+    coder.set_params(warm_start=False).fit(X)
+    assert_array_equal(coder.components_, fresh.components_)
+
+
+@pytest.mark.parametrize("name", ["frame", "atoms"])
+def test_another_number_of_components_is_refused_where_there_is_no_warm_start(name):
+    coder = learn_from(STREAMS[name], USUAL[:1]).set_params(n_components=3)
+    with pytest.raises(ValueError, match=r"n_components cannot .* 3 .* or call fit to"):
+        coder.partial_fit(X)
+    assert len(coder.fit(X).components_) == 3
+
+
+# As it was fitted
+
+CHANGES = [
+    ("atoms", {"phi": 0.5, "positive": True, "selector": "lasso", "alpha": 3.0}),
+    ("counted atoms", {"selector": "topk", "n_nonzero_coefs": None}),
+    ("frame", {"positive": True, "alpha": 0.9}),
+    ("nelu", {"activation": "relu", "alpha": 0.5, "positive": True}),
+    ("nelu", {"activation": "nelu_adaptive", "n_unrolled": 4}),
+    ("bits", {"encoder_activation": "relu", "decoder_activation": "sigmoid"}),
+    ("bits", {"binary": "relaxed", "width": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES)
+def test_rows_are_coded_as_the_fit_learnt_until_the_next(name, change):
+    coder = learn_from(STREAMS[name], [X])
+    before = [coder.transform(TEST), coder.reconstruct(TEST), coder.noise_scale(TEST)]
+    coder.set_params(**change)
+    after = [coder.transform(TEST), coder.reconstruct(TEST), coder.noise_scale(TEST)]
+    for ours, other in zip(before, after, strict=True):
+        assert_array_equal(ours, other)
+
+
+def test_the_same_atoms_code_otherwise_as_a_given_dictionary():
+    coder = learn_from(STREAMS["atoms"], USUAL)
+    shrunk = RelaxedSparseCoder(dictionary=coder.components_, alpha=0.2, phi=1.0)
+    Z, relaxed = shrunk.fit_transform(TEST), coder.transform(TEST)
+    assert_array_equal(Z != 0, relaxed != 0)
+    assert np.abs(Z).sum() < np.abs(relaxed).sum()
