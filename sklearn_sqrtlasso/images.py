@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.validation import check_group_word, check_groups
@@ -80,7 +81,8 @@ def denoise_image(
     check_is_fitted(estimator)
     groups = _check_groups(estimator, groups)
     image = _check_image(image)
-    patches = Patches(image, patch_size, step, _n_features(estimator))
+    unit = _unit_of(image)
+    patches = Patches(image / unit, patch_size, step, _n_features(estimator))
     canvas = np.zeros((N_PARTS, *patches.pixels.shape), patches.dtype)
     if isinstance(estimator, BaseEncoder):
         _restore_by_encoder(estimator, patches, groups, canvas, verbose)
@@ -88,7 +90,7 @@ def denoise_image(
         _restore_by_transformer(estimator, patches, canvas[0], verbose)
     restored = np.sum(canvas, axis=0)
     restored /= patches.coverage
-    return _as_dtype(restored.reshape(image.shape), image.dtype)
+    return _as_dtype(restored.reshape(image.shape), unit, image.dtype)
 
 
 class Patches:
@@ -269,6 +271,17 @@ def _check_image(image):
     return image
 
 
+def _unit_of(image):
+    """Return what pixels are divided by: sums over patches may not overflow."""
+    if image.dtype.kind != "f":
+        return 1
+    largest = float(np.abs(image).max(initial=0))
+    narrow = np.float32 if image.dtype == np.float32 else np.float64
+    if largest < np.sqrt(np.finfo(narrow).max):
+        return 1
+    return narrow(unit_near(largest, narrow))
+
+
 def _check_sizes(image, patch_size, step):
     try:
         height, width = patch_size
@@ -312,11 +325,15 @@ def _coverage(places, size, length):
     return np.bincount((places[:, None] + np.arange(size)).ravel(), minlength=length)
 
 
-def _as_dtype(restored, dtype):
+def _as_dtype(restored, unit, dtype):
+    """Return restored pixels in their unit, in the range of a dtype."""
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         largest = restored.dtype.type(bounds.max)
         if int(largest) > bounds.max:  # 64 bits: rounded up to a float out of range
             largest = np.nextafter(largest, restored.dtype.type(0))
-        restored = np.clip(np.rint(restored), bounds.min, largest)
-    return restored.astype(dtype)
+        return np.clip(np.rint(restored), bounds.min, largest).astype(dtype)
+    bounds = np.finfo(dtype)
+    narrow = np.promote_types(restored.dtype, dtype).type
+    low, high = narrow(bounds.min) / unit, narrow(bounds.max) / unit
+    return (np.clip(restored, low, high) * unit).astype(dtype)

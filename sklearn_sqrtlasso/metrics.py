@@ -13,6 +13,8 @@ from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.estimators.validation import check_group_word
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
 
+CONSTANT = 64  # times the relative rounding error, a spread that is none
+
 
 def psnr(clean, restored, *, data_range=None):
     r"""Compute the peak signal-to-noise ratio of a reconstruction, in decibels.
@@ -40,7 +42,7 @@ def psnr(clean, restored, *, data_range=None):
     ------
     ValueError
         If the shapes differ, ``clean`` is empty or not finite, or ``data_range`` is not
-        positive.
+        positive and finite.
 
     Examples
     --------
@@ -73,12 +75,16 @@ def psnr(clean, restored, *, data_range=None):
 
 
 def _check_range(data_range):
-    if not data_range > 0:
-        raise ValueError(f"data_range must be positive, got {data_range!r}.")
+    if not 0 < data_range < np.inf:
+        raise ValueError(f"data_range must be positive and finite, got {data_range!r}.")
 
 
 def _r2(clean, restored, data_range):
-    return r2_score(clean, restored, multioutput="uniform_average")
+    rounding = CONSTANT * np.finfo(clean.dtype).eps * np.abs(clean).max(axis=0)
+    varies = np.ptp(clean, axis=0) > rounding
+    if not varies.any():
+        return float(np.all(np.abs(restored - clean) <= rounding))
+    return r2_score(clean[:, varies], restored[:, varies])
 
 
 def _psnr(clean, restored, data_range):
@@ -112,7 +118,7 @@ def denoising_scorer(
     metric : {"psnr", "r2"}, default="psnr"
         Metric to average: the peak signal-to-noise ratio in decibels, or the
         coefficient of determination, averaged over columns, for columns of different
-        scales.
+        scales. Columns that are constant in the held-out rows have no share in it.
     relative : bool, default=False
         Whether noise levels are multiples of the standard deviation of each column of
         the held-out rows.
@@ -135,7 +141,7 @@ def denoising_scorer(
     ------
     ValueError
         If a noise level is not positive and finite, ``metric`` or ``groups`` is
-        unknown, or ``data_range`` is not positive.
+        unknown, or ``data_range`` is not positive and finite.
 
     Examples
     --------

@@ -101,6 +101,17 @@ def test_integers_are_clipped_not_wrapped():
     assert_allclose(restored, np.clip(exact, 0, 255), atol=0.5)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_images_near_the_top_of_their_dtype_are_restored(dtype):
+    image = picture()
+    usual = denoise_image(coder(), image.astype(dtype)).astype(float)
+    unit = dtype(np.finfo(dtype).max / 2 / np.abs(image).max())
+    restored = denoise_image(coder(), image.astype(dtype) * unit)
+    assert restored.dtype == dtype
+    rounding = 8 * np.finfo(dtype).eps * np.abs(image).max()
+    assert_allclose(restored.astype(float) / float(unit), usual, atol=rounding)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_the_largest_integers_do_not_wrap_around(dtype):
     top = np.iinfo(dtype).max

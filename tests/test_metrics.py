@@ -322,3 +322,18 @@ def test_a_report_reads_as_lines():
     ]
     assert str(REPORT).splitlines() == lines
     assert str(REPORT._replace(refit=None)).splitlines() == lines[:3]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3])
+def test_columns_that_are_constant_have_no_share_in_r2(value):
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    wide = np.column_stack([X, np.full(50, value)])
+    scorer = denoising_scorer([0.5], metric="r2")
+    assert 0.5 < scorer(Identity(), wide) < 1
+    assert scorer(Identity(), np.full((50, 2), value)) == 0
+
+
+@pytest.mark.parametrize("data_range", [np.inf, np.nan, 0.0])
+def test_a_range_must_be_positive_and_finite(data_range):
+    with pytest.raises(ValueError, match="positive and finite"):
+        psnr([0.0, 1.0], [0.0, 1.0], data_range=data_range)

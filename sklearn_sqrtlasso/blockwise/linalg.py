@@ -62,9 +62,10 @@ def divide_rows(X, scale):
     X : ndarray or CSR matrix of shape (n_rows, n_features)
         The quotients.
     """
-    if hasattr(X, "multiply"):
-        return X.multiply(1 / scale[:, None]).tocsr()
-    return X / scale[:, None]
+    if not hasattr(X, "indptr"):
+        return X / scale[:, None]
+    data = X.data / np.repeat(scale, np.diff(X.indptr))
+    return type(X)((data, X.indices, X.indptr), shape=X.shape)
 
 
 def row_norms(X):
@@ -86,25 +87,27 @@ def row_norms(X):
     return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
-def mean_norm(X):
-    """Return the mean l2 norm of the rows, 1 if they are all zero.
+def mean_norm(X, unit):
+    """Return the mean l2 norm of the rows over a unit, 1 if they are all zero.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
+    unit : float
+        Unit of scaling, a power of two near the largest entry.
 
     Returns
     -------
     norm : float
         Positive.
     """
-    unit, total = unit_near(largest_entry(X)), 0.0
+    total = 0.0
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):
         x = X[rows].astype(np.float64) / unit
         squares = x.multiply(x) if hasattr(x, "multiply") else x * x
         total += np.sum(np.sqrt(squares.sum(axis=1)))
-    return float(total / X.shape[0] * unit) or 1.0
+    return float(total / X.shape[0]) or 1.0
 
 
 def largest_entry(X):

@@ -56,7 +56,13 @@ class AutoencoderMixin:
     def _learn_from(self, data, resumed, progress=None):
         """Train and set the attributes; without ``progress``, for one iteration."""
         rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
-        history = self._train(data, resumed, rng, progress)
+        with np.errstate(over="ignore", invalid="ignore"):  # said by what follows
+            history = self._train(data, resumed, rng, progress)
+        if not all(np.isfinite(of).all() for of in self._parameters().values()):
+            raise FloatingPointError(
+                "The learnt parameters are out of the range of floating-point numbers "
+                "for rows of this size: change the unit of X."
+            )
         if history.diverged:
             raise DivergedError(self._divergence_message(len(history.losses), resumed))
 
@@ -80,11 +86,11 @@ class AutoencoderMixin:
             if lasting or not unusual:
                 usual += (LASTING_PACE if lasting else UNIT_PACE) * (now - usual)
             outlying = round(now - usual) if unusual else 0
-        unit = 1.0 if usual is None else unit_near(2.0**usual)
+        unit = 1.0 if usual is None else unit_near(np.exp2(usual))
         if resumed and usual is not None and 0.5 <= unit / self.unit_ <= 2:
             unit = self.unit_
         unit = max(unit, least)
-        return Units(unit, unit * 2.0**outlying, (usual, now))
+        return Units(unit, float(np.ldexp(unit, outlying)), (usual, now))
 
     def _refuse_divergence(self, history, resumed):
         """Raise if learning diverged before any parameters could be kept."""

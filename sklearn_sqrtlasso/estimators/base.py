@@ -297,9 +297,10 @@ class BaseEncoder(
 
         def energies(block):
             x = dense_rows(block.X)
-            residual = (x - self._decode(block.Z)).astype(np.float64) / unit
-            spread = x.astype(np.float64) / unit - mean
-            return np.sum(residual**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
+            with np.errstate(over="ignore"):
+                residual = (x - self._decode(block.Z)).astype(np.float64) / unit
+                spread = x.astype(np.float64) / unit - mean
+                return np.sum(residual**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
 
         blocks = self._map_encoded(energies, X, groups)
         residual, spread, whole = np.sum(blocks, axis=0)

@@ -1,5 +1,6 @@
 """Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
+import math
 from functools import partial
 from numbers import Integral, Real
 
@@ -7,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -22,7 +24,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
-from sklearn_sqrtlasso.estimators.validation import check_groups
+from sklearn_sqrtlasso.estimators.validation import as_numbers, check_groups
 from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
@@ -45,6 +47,7 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
+MOST = 1e50  # ratio of the sizes of target codes or noise and rows, either way
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -393,8 +396,26 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                     f"Z must have the shape (n_samples, n_components) = {wanted}, "
                     f"got {Z.shape}."
                 )
+            self._check_size_of_codes(X, Z)
         target = X_clean if Z is None else Z
         return TrainingData(X, target, coded=Z is not None, groups=groups)
+
+    def _check_size_of_codes(self, X, Z):
+        """Raise an error if no weights of ordinary size map rows to codes."""
+        of_codes, of_rows = (math.prod(root_mean_square(of)) for of in (Z, X))
+        comparable = of_rows / MOST < of_codes < of_rows * MOST
+        either = of_codes == 0 or of_rows == 0
+        if either and not hasattr(self, "components_"):
+            raise ValueError(
+                "X and Z must not be all zero in a first fit to codes, which starts "
+                "from the least-squares map of X to Z."
+            )
+        if self._activation().scales and not (comparable or either):
+            raise ValueError(
+                f"Z must have entries within a factor of {MOST:g} of those of X, as "
+                "codes have the unit of X; got a root mean square of "
+                f"{of_codes:.3g} for Z and of {of_rows:.3g} for X."
+            )
 
     def _columns_in_order(self, X_clean):
         """Return a frame with columns in the order of those of X, if named alike."""
@@ -460,7 +481,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _corruption(self, X, unit):
         """Return the noise specified by ``noise_std``, None if it is zero."""
-        bounds = np.atleast_1d(np.asarray(self.noise_std, dtype=np.float64))
+        bounds = np.atleast_1d(as_numbers(self.noise_std, "noise_std"))
         if bounds.shape == (1,) and bounds[0] == 0:
             return None
         pair = bounds.shape in [(1,), (2,)] and np.all((bounds > 0) & (bounds < np.inf))
@@ -470,6 +491,11 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 f"got {self.noise_std!r}."
             )
         low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
+        if not 1 / MOST < low <= high < MOST:
+            raise ValueError(
+                f"noise_std must be within a factor of {MOST:g} of the size of X, "
+                f"about {unit:.3g}, got {self.noise_std!r}."
+            )
         return Corruption(low, high, span_of(X))
 
     def _train(self, data, resumed, rng, progress):
@@ -484,17 +510,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         shape = (self._n_components_of(data, resumed), X.shape[1])
         model = self._model(shape, data.coded)
         first_alpha, moments = self._first_alpha(model, unit), None
+        pure = data.coded and not model.activation.scales
+        data = data._replace(unit=units.rows, target_unit=1.0 if pure else units.rows)
         if resumed:
             layers = self._resumed_layers(model, unit, X.dtype)
             if given and not model.sizes["alpha"]:
                 layers.p["alpha"][:] = first_alpha(layers.W)
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
-            layers = initial_layers(
-                model, data._replace(unit=units.rows), first_alpha, rng, whole=stream
-            )
-        corruption = self._corruption(X, units.rows)
-        data = data._replace(unit=units.rows, corruption=corruption)
+            layers = initial_layers(model, data, first_alpha, rng, whole=stream)
+        data = data._replace(corruption=self._corruption(X, units.rows))
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -549,7 +574,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if data.coded:
             V = DECODERS[self.decoder].atoms(W)
             if DECODERS[self.decoder].free:
-                V = least_squares_atoms(data.target, data.X, data.unit)
+                units = data.target_unit or data.unit, data.unit
+                V = least_squares_atoms(data.target, data.X, *units)
+                V *= units[1] / units[0]
         learnt = {"components_": W, "decoder_": V.astype(W.dtype)}
         for name, size in learner.model.sizes.items():
             one = size == 1 or (np.all(p[name] == p[name][0]) and not size)

@@ -250,7 +250,9 @@ class RelaxedSparseCoder(BaseEncoder):
         check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         progress = Progress(self, X, self.max_iter)
         if self.dictionary is not None:
-            D = check_dictionary(self.dictionary, self.n_components, X.shape[1])
+            D = check_dictionary(
+                self.dictionary, self.n_components, X.shape[1], X.dtype
+            )
             self._set_atoms(D, X.dtype)
             self.n_iter_, self.objective_curve_ = 1, np.empty(0)
         else:

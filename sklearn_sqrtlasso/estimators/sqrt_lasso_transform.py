@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sklearn_sqrtlasso.blockwise.linalg import mean_norm
+from sklearn_sqrtlasso.blockwise.linalg import largest_entry, mean_norm, unit_near
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.validation import check_groups
+from sklearn_sqrtlasso.estimators.validation import as_numbers, check_groups
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
@@ -190,7 +190,9 @@ class SqrtLassoTransform(GroupedEncoder):
         progress = Progress(self, X, self.max_iter)
         W = self._first_components(X)
         alpha = self._penalty(W, kept=self.max_iter == 0)
-        learner = FrameLearner(X, self._frame(W, alpha), groups, self.n_jobs)
+        unit = unit_near(largest_entry(X), X.dtype)
+        frame = self._frame(W, alpha)
+        learner = FrameLearner(X, frame, groups, self.n_jobs, unit)
 
         def attributes():
             return {"components_": learner.frame.components, "alpha_": alpha}
@@ -202,7 +204,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.components_, self.alpha_ = learner.frame.components, alpha
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = learner.statistics.moment / mean_norm(X)
+        self.moment_ = learner.statistics.moment / mean_norm(X, unit)
         self.n_samples_seen_ = learner.statistics.n_rows
         self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
         self._warn_if_not_converged()
@@ -249,16 +251,17 @@ class SqrtLassoTransform(GroupedEncoder):
             self.alpha_ = self._penalty(self.components_, kept=False)
         self._record_parameters()
         frame = self._encoder(X.dtype)
-        batch = frame_statistics(X, frame, groups, n_jobs=self.n_jobs)
+        unit = unit_near(largest_entry(X), X.dtype)
+        batch = frame_statistics(X, frame, groups, unit, n_jobs=self.n_jobs)
         self.n_samples_seen_ += batch.n_rows
         kept = 1 - batch.n_rows / self.n_samples_seen_
-        self.moment_ = kept * self.moment_ + batch.moment / mean_norm(X)
+        self.moment_ = kept * self.moment_ + batch.moment / mean_norm(X, unit)
         dtype = self.components_.dtype
         self.components_ = procrustes_frame(self.moment_, self.components_).astype(
             dtype
         )
         self.n_iter_ += 1
-        mean_objective = batch.objective / batch.n_rows
+        mean_objective = batch.objective / batch.n_rows * unit
         self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
         self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
         return self
@@ -283,7 +286,7 @@ class SqrtLassoTransform(GroupedEncoder):
             rng = check_random_state(self.random_state)
             W = INITS[self.init].directions(X, self.n_components or n_features, rng)
         else:
-            W = np.asarray(self.init, dtype=np.float64)
+            W = as_numbers(self.init, "init")
             n_components = self.n_components or len(np.atleast_1d(W))
             if W.shape != (n_components, n_features) or not np.all(np.isfinite(W)):
                 raise ValueError(

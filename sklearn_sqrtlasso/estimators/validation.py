@@ -11,7 +11,7 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
 LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
-SMALLEST, LARGEST = 1e-50, 1e50  # entries of atoms: their products stay in range
+LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
 
 
 def check_live_parameters(estimator):
@@ -30,6 +30,27 @@ def check_live_parameters(estimator):
     validate_parameter_constraints(
         estimator._parameter_constraints, params, type(estimator).__name__
     )
+
+
+def as_numbers(value, name):
+    """Return a parameter as an array of numbers in double precision.
+
+    Parameters
+    ----------
+    value : array-like
+        Value of the parameter.
+    name : str
+        Its name, for the error if it does not consist of numbers.
+
+    Returns
+    -------
+    numbers : ndarray
+        The numbers.
+    """
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must consist of numbers, got {value!r}.") from error
 
 
 def check_weights(sample_weight, X):
@@ -92,7 +113,7 @@ def check_selector(selector, n_nonzero_coefs, alpha):
         )
 
 
-def check_dictionary(dictionary, n_components, n_features):
+def check_dictionary(dictionary, n_components, n_features, dtype):
     """Return the validated atoms of a fixed dictionary.
 
     Parameters
@@ -103,13 +124,15 @@ def check_dictionary(dictionary, n_components, n_features):
         Expected number of atoms; None accepts any.
     n_features : int
         Number of features of the rows.
+    dtype : dtype
+        Dtype of the rows, which products of atoms have to be in the range of.
 
     Returns
     -------
     D : ndarray of shape (n_components, n_features)
         Atoms, in double precision.
     """
-    D = np.asarray(dictionary, dtype=np.float64)
+    D = as_numbers(dictionary, "dictionary")
     shape = (n_components or len(np.atleast_1d(D)), n_features)
     if D.shape != shape or not np.all(np.isfinite(D)):
         raise ValueError(
@@ -117,10 +140,11 @@ def check_dictionary(dictionary, n_components, n_features):
             f"{shape}, got shape {D.shape}."
         )
     largest = np.abs(D).max()
-    if not (largest == 0 or SMALLEST < largest < LARGEST):
+    most = LARGEST[np.dtype(dtype).itemsize]
+    if not (largest == 0 or 1 / most < largest < most):
         raise ValueError(
-            f"dictionary must have a largest entry in ({SMALLEST}, {LARGEST}), got "
-            f"{largest:.3g}; use another unit."
+            f"dictionary must have a largest entry in ({1 / most:g}, {most:g}) for "
+            f"rows of {np.dtype(dtype).name}, got {largest:.3g}; use another unit."
         )
     return D
 

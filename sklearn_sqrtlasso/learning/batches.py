@@ -45,6 +45,9 @@ class TrainingData(NamedTuple):
         Unit of scaling that rows are divided by.
     corruption : Corruption or None
         Noise added to the input.
+    target_unit : float or None
+        Unit that targets are divided by, 1 for codes that are pure numbers; None is the
+        unit of rows.
     """
 
     X: np.ndarray
@@ -53,6 +56,7 @@ class TrainingData(NamedTuple):
     groups: RowGroups
     unit: float = 1.0
     corruption: Corruption | None = None
+    target_unit: float | None = None
 
 
 def batches(data: TrainingData, batch_size, rng):
@@ -175,7 +179,9 @@ def gather_batch(data: TrainingData, rows, bounds, rng):
     """
     x = _scaled_rows(data.X, rows, data.unit)
     weight = np.ones(len(rows), x.dtype)
-    target = x if data.target is None else _scaled_rows(data.target, rows, data.unit)
+    target = x
+    if data.target is not None:
+        target = _scaled_rows(data.target, rows, data.target_unit or data.unit)
     if data.corruption is not None:
         x, weight = _corrupt(x, data.corruption, np.diff(bounds), rng)
     return Batch(x, target, bounds, weight, data.coded)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
@@ -64,7 +64,7 @@ def span_of(X):
     moment = np.zeros((n_features, n_features))
     blocks = list(gen_batches(n_samples, BLOCK_ROWS))
     for rows in blocks[:: -(-len(blocks) // MOST_BLOCKS)]:
-        x = X[rows] / X.dtype.type(largest)
+        x = X[rows] / X.dtype.type(unit_near(largest, X.dtype))
         moment += dense_rows(x.T @ x)
     variances, directions = np.linalg.eigh(moment)
     empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
@@ -128,7 +128,8 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=Fal
     """
     X, n_components = data.X, model.shape[0]
     if data.coded:  # from random weights, some units learn the code of another unit
-        W = least_squares_atoms(X, data.target, data.unit).T.astype(X.dtype)
+        units = data.unit, data.target_unit
+        W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
         span = None if whole else span_of(X)
         W = first_weights(model.shape, span, rng, X.dtype)

@@ -12,7 +12,6 @@ from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
-from sklearn_sqrtlasso.blockwise.groups import RowGroups
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,
@@ -33,9 +32,9 @@ class FrameStatistics(NamedTuple):
     Attributes
     ----------
     moment : ndarray of shape (n_components, n_features)
-        ``sum_i z_i x_i' / t_i``, in units of the data.
+        ``sum_i z_i x_i' / t_i``, divided by the unit of scaling.
     objective : float
-        ``sum_i t_i + ||alpha * z_i||_1``, in units of the data.
+        ``sum_i t_i + ||alpha * z_i||_1``, divided by the unit of scaling.
     n_rows : int
         Number of rows.
     """
@@ -45,7 +44,7 @@ class FrameStatistics(NamedTuple):
     n_rows: int
 
 
-def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
+def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     """Code the rows of ``X`` and return the statistics of a learning step.
 
     Parameters
@@ -56,6 +55,8 @@ def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
         Current frame.
     groups : RowGroups
         Rows that share a residual scale.
+    unit : float, default=1.0
+        Unit of scaling, a power of two near the largest entry of X.
     n_jobs : int, default=None
         Number of threads, as in joblib.
 
@@ -65,13 +66,16 @@ def frame_statistics(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
         Sums over the rows.
     """
     moments = np.zeros((N_PARTS, *frame.components.shape))
+    unit = X.dtype.type(unit)
 
     def add(block):
-        penalty = np.abs(block.Z) @ frame.alpha
-        scale = np.maximum(block.scale, SHARPEST * penalty)
+        Z, scale = block.Z / unit, block.scale / unit
+        penalty = np.abs(Z) @ frame.alpha
+        objective = float(np.sum(scale + penalty, dtype=np.float64))
+        scale = np.maximum(scale, SHARPEST * penalty)
         scale[scale == 0] = 1  # rows of zeros
-        moments[block.part] += block.Z.T @ divide_rows(block.X, scale)
-        return float(np.sum(block.scale + penalty, dtype=np.float64))
+        moments[block.part] += Z.T @ divide_rows(block.X / unit, scale)
+        return objective
 
     objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs)
     return FrameStatistics(moments.sum(axis=0), sum(objectives), groups.n_rows)
@@ -113,7 +117,7 @@ class FrameLearner:
 
     Parameters
     ----------
-    X, groups, n_jobs
+    X, groups, n_jobs, unit
         As for ``frame_statistics``.
     frame : TightFrame
         Initial frame.
@@ -126,18 +130,20 @@ class FrameLearner:
         Statistics of the rows for the current frame.
     """
 
-    def __init__(self, X, frame, groups, n_jobs=None):
-        self.X, self.groups, self.n_jobs = X, groups, n_jobs
+    def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
+        self.X, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
         self.frame, self.fall = frame, np.inf
         self.statistics = self._statistics_at(frame)
 
     def _statistics_at(self, frame):
-        return frame_statistics(self.X, frame, self.groups, n_jobs=self.n_jobs)
+        return frame_statistics(
+            self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
+        )
 
     @property
     def objective(self):
-        """Mean objective per row for the current frame."""
-        return self.statistics.objective / self.statistics.n_rows
+        """Mean objective per row for the current frame, in units of X."""
+        return self.statistics.objective / self.statistics.n_rows * self.unit
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""

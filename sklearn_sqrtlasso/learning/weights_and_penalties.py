@@ -167,7 +167,7 @@ def run_training(
         Losses of the epochs.
     """
     size, unit = root_mean_square(data.X if data.target is None else data.target)
-    energy = (size * unit / data.unit) ** 2 or 1.0
+    energy = (size * unit / (data.target_unit or data.unit)) ** 2 or 1.0
     return learn(
         lambda n_iter: learner.epoch(data, schedule, rng) / energy,
         learner.state,

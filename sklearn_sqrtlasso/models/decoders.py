@@ -72,7 +72,7 @@ DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
 )
 
 
-def least_squares_atoms(Z, X, unit=1.0, block_rows=4096):
+def least_squares_atoms(Z, X, unit=1.0, target_unit=None, block_rows=4096):
     """Return the map V of least norm that minimises ``||Z V - X||_F^2``.
 
     Parameters
@@ -82,20 +82,24 @@ def least_squares_atoms(Z, X, unit=1.0, block_rows=4096):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows to map to.
     unit : float, default=1.0
-        Unit of scaling of the entries, which keeps their squares finite.
+        Unit of scaling of Z, which keeps squares finite.
+    target_unit : float, default=None
+        Unit of scaling of X; None is that of Z.
     block_rows : int, default=4096
         Number of rows held dense at a time.
 
     Returns
     -------
     V : ndarray of shape (n_components, n_features)
-        Map in double precision, in units of X per unit of Z.
+        Map in double precision of Z to X, both in their units of scaling.
     """
+    target_unit = unit if target_unit is None else target_unit
     gram = np.zeros((Z.shape[1], Z.shape[1]))
     moment = np.zeros((Z.shape[1], X.shape[1]))
     for start in range(0, Z.shape[0], block_rows):
         rows = slice(start, start + block_rows)
-        z, x = (dense_rows(of[rows], np.float64) / unit for of in (Z, X))
+        z = dense_rows(Z[rows], np.float64) / unit
+        x = dense_rows(X[rows], np.float64) / target_unit
         gram += z.T @ z
         moment += z.T @ x
     return pinvh(gram, rtol=RANK_TOL) @ moment

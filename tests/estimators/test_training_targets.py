@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from sklearn_sqrtlasso import NeLUAutoencoder
@@ -85,6 +85,16 @@ def test_batches_bring_codes_nearer_to_given_ones():
     for _ in range(100):
         coder.partial_fit(X, Z=Z)
     assert np.mean((coder.transform(X) - Z) ** 2) < 0.5 * before
+
+
+@pytest.mark.parametrize("scale", [2.0**-400, 1024.0])
+def test_codes_that_are_pure_numbers_have_no_unit(scale):
+    X, _, Z = make_pairs()
+    Z = 1 / (1 + np.exp(-Z))
+    coder = make_coder(activation="sigmoid", alpha=0.0)
+    ours, other = clone(coder).fit(X, Z=Z), coder.fit(scale * X, Z=Z)
+    assert_allclose(other.transform(scale * X), ours.transform(X), rtol=1e-10)
+    assert_allclose(other.decoder_, scale * ours.decoder_, rtol=1e-10)
 
 
 def wrong(name):
