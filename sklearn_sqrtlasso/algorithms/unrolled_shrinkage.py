@@ -14,7 +14,17 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel
+from sklearn_sqrtlasso.algorithms.jit import kernel, step
+
+
+@step
+def check_groups(groups, n):
+    """Assert that bounds divide n rows into groups of at least one row."""
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == n
+    for group in range(groups.shape[0] - 1):
+        assert groups[group] < groups[group + 1]
 
 
 @kernel
@@ -40,6 +50,11 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
     scales : ndarray of shape (n_steps, n_samples)
         Overwritten with the residual scale ``t_j`` of each row's group.
     """
+    n, d = U.shape
+    assert path.shape == (scales.shape[0] + 1, n, d)
+    assert scales.shape[1] == n
+    assert alpha.shape[0] == d
+    check_groups(groups, n)
     f = U.dtype.type
     path[0] = f(0)
     ahead, back = f(1 + momentum), f(momentum)
@@ -86,6 +101,13 @@ def pull_back_steps(
     out_step : ndarray of shape (2,)
         The gradients with respect to ``beta`` and ``momentum`` are added to it.
     """
+    n, d = U.shape
+    assert path.shape == (scales.shape[0] + 1, n, d)
+    assert scales.shape[1] == n
+    assert G.shape == out.shape == (n, d)
+    assert alpha.shape == out_alpha.shape == (d,)
+    assert out_step.shape[0] == 2
+    check_groups(groups, n)
     f = U.dtype.type
     ahead, back = f(1 + momentum), f(momentum)
     to_after, to_now, to_before = G.copy(), np.zeros_like(G), np.zeros_like(G)
