@@ -319,8 +319,8 @@ def allocate(p, n):
 
 
 @step
-def check_shapes(X, D, G, C, alpha, out, dual):
-    """Assert that the arrays of ``follow_lasso_paths`` have the shapes it documents."""
+def sizes(X, D, G, C, alpha, out, dual):
+    """Assert the shapes of arrays; return the numbers of atoms and of active ones."""
     (n, width), p = X.shape, D.shape[0]
     assert p > 0
     assert D.shape == (p, width)
@@ -328,6 +328,7 @@ def check_shapes(X, D, G, C, alpha, out, dual):
     assert C.shape == out.shape == (n, p)
     assert dual.shape == (n, width)
     assert alpha.shape[0] == n
+    return p, min(p, width)
 
 
 @kernel
@@ -359,10 +360,8 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         Overwritten with the direction of the residual, accurate also where the residual
         itself is rounding error.
     """
-    check_shapes(X, D, G, C, alpha, out, dual)
-    p, width = D.shape
-    most, both = min(p, width), 0.0 if positive else 1.0
-    lines, code, zero, places, M, room = allocate(p, width)
+    (p, most), both = sizes(X, D, G, C, alpha, out, dual), 0.0 if positive else 1.0
+    lines, code, zero, places, M, room = allocate(p, D.shape[1])
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
     active, at, near, order = places[0], places[1], places[2], places[4]
