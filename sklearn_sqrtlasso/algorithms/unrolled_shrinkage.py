@@ -6,8 +6,11 @@ units of the data, and a momentum ``a`` ::
     v = z_j + a (z_j - z_{j-1}),    t_j^2 = mean_b ||v_b - u_b||^2,
     z_{j+1} = soft(v - beta (v - u) / t_j, beta alpha) .
 
-A constant step converges only below ``2 t`` and does not scale with the row. The method
-is kept for comparison; ``shrinkage.py`` computes its limit exactly.
+A constant step converges only below ``2 t`` and does not scale with the row: if rows
+and ``beta`` are scaled alike, so are codes, to the last bit for powers of two. The
+gradient with respect to a row grows as ``beta / t`` with each step, and overflows for
+rows that are smaller than ``beta`` by many orders of magnitude. The method is kept for
+comparison; ``shrinkage.py`` computes its limit exactly.
 """
 
 import math
@@ -15,6 +18,15 @@ import math
 import numpy as np
 
 from sklearn_sqrtlasso.algorithms.jit import kernel, step
+
+
+@step
+def power_of_two_near(x, itemsize):
+    """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
+    exponent = (np.float64(x).view(np.int64) >> 52) & 2047
+    smallest, largest = (1, 2045) if itemsize == 8 else (896, 1149)
+    exponent = min(max(2046 - exponent, smallest), largest)
+    return np.int64(exponent << 52).view(np.float64)
 
 
 @step
@@ -55,20 +67,25 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
     assert scales.shape[1] == n
     assert alpha.shape[0] == d
     check_groups(groups, n)
-    f = U.dtype.type
+    f, most = U.dtype.type, np.float64(np.finfo(U.dtype).max)
     path[0] = f(0)
     ahead, back = f(1 + momentum), f(momentum)
     for k in range(path.shape[0] - 1):
         now, before, after = path[k], path[max(k - 1, 0)], path[k + 1]
         for group in range(groups.shape[0] - 1):
             lo, hi = groups[group], groups[group + 1]
-            energy = 0.0
+            largest, energy = 0.0, 0.0
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     r = ahead * now[i, j] - back * before[i, j] - U[i, j]
-                    energy += np.float64(r) * r
-            t = math.sqrt(energy / (hi - lo))
-            pace = f(beta / t) if t > 0 else f(0)
+                    largest = max(largest, np.float64(abs(r)))
+            c = power_of_two_near(largest, U.itemsize)
+            for i in range(lo, hi):
+                for j in range(U.shape[1]):
+                    r = ahead * now[i, j] - back * before[i, j] - U[i, j]
+                    energy += (r * c) * (r * c)
+            t = math.sqrt(energy / (hi - lo)) / c
+            pace = f(min(beta / t, most)) if t > 0 else f(0)
             for i in range(lo, hi):
                 scales[k, i] = t
                 for j in range(U.shape[1]):
@@ -108,7 +125,7 @@ def pull_back_steps(
     assert alpha.shape == out_alpha.shape == (d,)
     assert out_step.shape[0] == 2
     check_groups(groups, n)
-    f = U.dtype.type
+    f, most = U.dtype.type, np.float64(np.finfo(U.dtype).max)
     ahead, back = f(1 + momentum), f(momentum)
     to_after, to_now, to_before = G.copy(), np.zeros_like(G), np.zeros_like(G)
     out[:] = f(0)
@@ -117,15 +134,19 @@ def pull_back_steps(
         for group in range(groups.shape[0] - 1):
             lo, hi = groups[group], groups[group + 1]
             t = np.float64(scales[k, lo])
-            pace = f(beta / t) if t > 0 else f(0)
-            along = 0.0  # product of the active gradient at w with v - u
+            c = power_of_two_near(t, U.itemsize)
+            inverse, pace = 0.0, f(0)
+            if t > 0:
+                inverse, pace = 1 / (t * c), f(min(beta / t, most))
+            along = 0.0  # product of the active gradient at w with c (v - u)
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     if after[i, j] != 0:
                         r = ahead * now[i, j] - back * before[i, j] - U[i, j]
-                        along += np.float64(to_after[i, j]) * r
-            bend = f(beta * along / (t * t * t * (hi - lo))) if t > 0 else f(0)
-            out_step[0] -= along / t if t > 0 else 0.0
+                        along += np.float64(to_after[i, j]) * (r * c)
+            along *= inverse
+            bend = f(along * inverse / (hi - lo))
+            out_step[0] -= along
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     r = ahead * now[i, j] - back * before[i, j] - U[i, j]
@@ -133,7 +154,7 @@ def pull_back_steps(
                     s = f(after[i, j] > 0) - f(after[i, j] < 0)
                     out_alpha[j] -= f(beta) * s * g
                     out_step[0] -= alpha[j] * s * g
-                    by_residual = bend * r - pace * g
+                    by_residual = pace * (bend * (r * f(c)) - g)
                     out[i, j] -= by_residual
                     by_v = g + by_residual
                     to_now[i, j] += ahead * by_v
