@@ -52,10 +52,10 @@ def decorated(path, name):
 def imported(path):
     """Return what a file imports from kernel files, as ``file.function``."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    sources = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     return {
         f"{node.module.removeprefix(ALGORITHMS)}.{alias.name}"
-        for node in froms
+        for node in sources
         for alias in node.names
         if node.module.startswith(ALGORITHMS)
     }
