@@ -87,8 +87,10 @@ def last(x, place):
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path, monkeypatch):
     """Return the file of a kernel, whose cache is in the folder beside it."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     path = tmp_path / "kernel_on_disk.py"
     path.write_text(KERNEL, encoding="utf-8")
     return path
