@@ -23,6 +23,8 @@ FLAT = 1e-9  # rate, relative to the largest, that counts as zero
 @kernel
 def append_column(L, act, k, G, j):
     """Extend the factor of ``G[act, act]`` by column j; return True on success."""
+    assert 0 <= j < G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     if k == L.shape[0]:
         return False
     left = G[j, j]
@@ -43,6 +45,7 @@ def append_column(L, act, k, G, j):
 @kernel
 def drop_column(L, act, k, place):
     """Remove the active column at ``place`` from the factor, by rotations."""
+    assert 0 <= place < k <= act.shape[0] == L.shape[0] == L.shape[1]
     cos, sin = np.empty(k), np.empty(k)
     carry = np.empty(4)
     for first in range(place, k - 1, 4):  # four rows at a time: independent operations
@@ -87,6 +90,9 @@ def first_zero(w, sign, act, k, z):
 
     They are infinity and -1 if no entry reaches zero.
     """
+    assert w.shape[0] == sign.shape[0]
+    assert 0 <= k <= act.shape[0]
+    assert k <= z.shape[0]
     nearest, place = math.inf, -1
     for a in range(k):
         if z[a] * sign[act[a]] < 0.0:
@@ -104,6 +110,8 @@ def factorize(G, w, L, act):
     until it is zero, or one of theirs, which is then replaced. The fit and the signs
     are unchanged.
     """
+    assert w.shape[0] <= G.shape[0] == G.shape[1]
+    assert act.shape[0] == L.shape[0] == L.shape[1]
     k = 0
     z = np.empty(L.shape[0])
     for j in range(w.shape[0]):
@@ -128,6 +136,8 @@ def factorize(G, w, L, act):
 @kernel
 def solve_factored(L, k, x):
     """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
+    assert 0 <= k <= x.shape[0]
+    assert k <= L.shape[0] == L.shape[1]
     for a in range(k):
         v = x[a]
         for b in range(a):
@@ -155,6 +165,8 @@ def direction(G, L, act, k, sign, e, timed, rate, d, dc):
     The correlations are corrected at the rate ``timed * e``; the threshold moves at
     ``rate``. Return the rate below which a rate counts as zero.
     """
+    assert sign.shape[0] == dc.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0] == d.shape[0]
     for a in range(k):
         d[a] = timed * e[act[a]] - rate * sign[act[a]]
     solve_factored(L, k, d)
@@ -184,6 +196,8 @@ def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
     column that has just left starts at the threshold, which is no breakpoint. ``pace``
     holds the threshold, its rate, and the rate that counts as zero.
     """
+    assert w.shape[0] == c.shape[0] == sign.shape[0] == dc.shape[0]
+    assert 0 <= k <= act.shape[0] == d.shape[0]
     mu, rate, flat = pace
     nearest, column = math.inf, -1
     for a in range(k):
@@ -214,6 +228,8 @@ def exchange_dependent(G, w, L, act, k, sign, j):
     The fit is unchanged: column j grows and the others compensate until one is zero.
     Return the number of active columns.
     """
+    assert 0 <= j < w.shape[0] == sign.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     z = np.empty(k)
     for a in range(k):
         z[a] = -sign[j] * G[j, act[a]]
@@ -237,6 +253,9 @@ def exchange_dependent(G, w, L, act, k, sign, j):
 @kernel
 def update_active_set(G, w, c, L, act, k, sign, j):
     """Drop or add column j at a breakpoint; return the number of active columns."""
+    assert w.shape[0] == c.shape[0] == sign.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= j < w.shape[0]
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     if sign[j] != 0.0:
         w[j] = sign[j] = 0.0
         for a in range(k):
@@ -274,6 +293,10 @@ def follow_active_set_path(
     all but the rate and the last are updated. Return the number of active columns and
     the number of breakpoints.
     """
+    assert w.shape[0] == c.shape[0] == sign.shape[0] == e.shape[0]
+    assert w.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
+    assert state.shape[0] == 5
     mu, square, rate, left, least = state
     timed = 1.0 if rate == 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
@@ -318,6 +341,8 @@ def split_correlations(w, c, mu, act, k, positive, sign, e):
     Correlations above the threshold start at various values below it: if many started
     at the threshold, as many breakpoints would coincide.
     """
+    assert w.shape[0] == c.shape[0] == sign.shape[0] == e.shape[0]
+    assert 0 <= k <= act.shape[0]
     for a in range(k):
         sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
     for j in range(w.shape[0]):
@@ -334,6 +359,8 @@ def split_correlations(w, c, mu, act, k, positive, sign, e):
 @kernel
 def prune(w, L, act, k, sign):
     """Drop active columns with coefficients zero or, by rounding, of wrong sign."""
+    assert w.shape[0] == sign.shape[0]
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     for place in range(k - 1, -1, -1):
         j = act[place]
         if w[j] * sign[j] <= 0.0:
@@ -381,6 +408,11 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         Number of breakpoints; ``max_breakpoints`` or more if a path was not followed to
         its end.
     """
+    assert w.shape[0] == c.shape[0] <= G.shape[0] == G.shape[1]
+    assert floors.shape[0] == 2
+    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
+    for a in range(k):
+        assert 0 <= act[a] < w.shape[0]
     mu = alpha * math.sqrt(max(square, floors[0]))
     sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
     w_before, c_before = w.copy(), c.copy()

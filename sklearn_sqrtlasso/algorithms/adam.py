@@ -47,6 +47,7 @@ def adam_step(
     norm : float
         Norm of the gradient before clipping. If it is not finite, nothing is updated.
     """
+    assert w.shape == gradient.shape == mean.shape == square.shape
     f = w.dtype.type
     energy = 0.0
     for i in range(w.shape[0]):

@@ -48,6 +48,7 @@ def shrink_adaptively(U, kappa, positive, scale, out):
     out : ndarray of shape (n_samples, d)
         Overwritten with the codes.
     """
+    assert out.shape == U.shape == (scale.shape[0], kappa.shape[0])
     f = U.dtype.type
     for i in range(U.shape[0]):
         u, z = U[i], out[i]
@@ -131,9 +132,17 @@ def pull_back_adaptively(
     out_alpha, out_kappa : ndarray of shape (d,)
         The gradients with respect to ``alpha`` and ``kappa`` are added to them.
     """
+    n, d = U.shape
+    assert G.shape == out.shape == (n, d)
+    assert scale.shape[0] == n
+    assert alpha.shape == kappa.shape == out_alpha.shape == out_kappa.shape == (d,)
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == n
     f = U.dtype.type
     for group in range(groups.shape[0] - 1):
         lo, hi = groups[group], groups[group + 1]
+        assert 0 <= lo < hi <= n
         t = scale[lo]
         if t == 0:
             out[lo:hi] = G[lo:hi]

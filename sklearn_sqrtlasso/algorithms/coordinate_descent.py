@@ -29,7 +29,7 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
 
     Parameters
     ----------
-    G : ndarray of shape (p, p)
+    G : ndarray of shape (p, p) or larger
         Gram matrix of the columns; columns of zeros are skipped.
     w, c : ndarray of shape (p,)
         Coefficients and correlations ``X^T r``, both updated.
@@ -51,6 +51,7 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
     square : float
         The new ``||r||^2``, at least 0.
     """
+    assert w.shape[0] == c.shape[0] <= G.shape[0] == G.shape[1]
     for _ in range(max_sweeps):
         largest = 0.0
         for j in range(w.shape[0]):

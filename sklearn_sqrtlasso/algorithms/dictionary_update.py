@@ -73,10 +73,17 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
     tol : float
         Relative growth of the singular value at which the power method stops.
     """
+    assert R.shape[1] == D.shape[1]
+    assert users.shape == values.shape
+    assert starts.shape[0] == D.shape[0] + 1
+    for i in range(users.shape[0]):
+        assert 0 <= users[i] < R.shape[0]
     before, new = values.copy(), np.empty(D.shape[1])
     for turn in range(order.shape[0]):
         atom = order[turn]
+        assert 0 <= atom < D.shape[0]
         lo, hi, old = starts[atom], starts[atom + 1], D[atom]
+        assert 0 <= lo <= hi <= users.shape[0]
         overlap, last = 0.0, 0.0
         for i in range(lo, hi):
             overlap += before[i] * before[i]
@@ -116,6 +123,8 @@ def online_sweep(A, B, D):
         Atoms of unit norm; updated. Unused atoms are unchanged.
     """
     p, n = D.shape
+    assert A.shape == (p, p)
+    assert B.shape == (p, n)
     new = np.empty(n)
     for j in range(p):
         if not A[j, j] > 0:

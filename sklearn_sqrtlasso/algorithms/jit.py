@@ -1,11 +1,87 @@
-"""Numba options shared by all kernels of the package."""
+"""Numba options shared by all kernels of the package, and their cache on disk."""
 
+import pickle
+from contextlib import suppress
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+class _Files(IndexDataCacheFile):
+    """Compiled code on disk: one file for each signature, complete or not used.
+
+    Numba's own index names numbered files. Two processes that compile at once may use
+    one number for two signatures, and a failure between the writing of index and file
+    leaves a new entry with old code; either runs the wrong machine code later. Here the
+    name of a file follows from its key, and the file says what it is for.
+    """
+
+    def _head(self, key):
+        return self._version, self._source_stamp, repr(key)
+
+    def _path(self, key):
+        digest = sha256(repr((self._version, key)).encode()).hexdigest()[:16]
+        return self._data_path(self._data_name_pattern.format(number=int(digest, 16)))
+
+    def save(self, key, data):
+        """Write compiled code to a temporary file, then give it its name."""
+        content = self._dump((self._head(key), data))
+        with self._open_for_write(self._path(key)) as file:
+            file.write(sha256(content).digest() + content)
+
+    def load(self, key):
+        """Return the compiled code of a key, or None where there is none."""
+        content = Path(self._path(key)).read_bytes()
+        if sha256(content[32:]).digest() != content[:32]:
+            return None
+        head, data = pickle.loads(content[32:])
+        return data if head == self._head(key) else None
+
+    def flush(self):
+        """Remove the files of all signatures."""
+        pattern = self._data_name_pattern.replace("{number:d}", "*")
+        for path in Path(self._cache_path).glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+class _Cache(FunctionCache):
+    """A cache on disk that only saves time: where it fails, a kernel is compiled."""
+
+    def __init__(self, function, options):
+        super().__init__(function)
+        self._cache_file = _Files(
+            self._cache_path, self._impl.filename_base, self._cache_file._source_stamp
+        )
+        self._options = [
+            (name, sorted(value) if isinstance(value, set) else value)
+            for name, value in sorted(options.items())
+        ]
+
+    def load_overload(self, sig, target_context):
+        """Return compiled code; None if there is none, or it cannot be read."""
+        with suppress(Exception):  # a damaged pickle may raise any of them
+            return super().load_overload(sig, target_context)
+
+    def save_overload(self, sig, data):
+        """Save compiled code, if there is a place for it."""
+        with suppress(Exception):  # a full disk, a folder that is gone or read-only
+            super().save_overload(sig, data)
+
+    def flush(self):
+        """Remove what is saved, if it can be."""
+        with suppress(OSError):
+            super().flush()
+
+    def _index_key(self, sig, codegen):
+        """Add what else the code depends on to numba's key."""
+        key = super()._index_key(sig, codegen)
+        return key, self._options, numba.config.BOUNDSCHECK, numba.config.OPT
 
 
 def kernel(function=None, **options):
@@ -18,10 +94,11 @@ def kernel(function=None, **options):
     if function is None:
         return partial(kernel, **options)
     options = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, **options}
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # no writable cache: a read-only installation
-        return numba.njit(function, **options)
+    compiled = numba.njit(function, **options)
+    if hasattr(compiled, "enable_caching"):  # not where NUMBA_DISABLE_JIT is set
+        with suppress(RuntimeError, OSError):  # no place to write at all
+            compiled._cache = _Cache(function, options)
+    return compiled
 
 
 # Steps are inlined before compilation: to pass an array to a compiled function costs

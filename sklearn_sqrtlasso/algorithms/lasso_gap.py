@@ -123,7 +123,13 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     norm : ndarray of shape (n_samples,)
         Overwritten with the norm of each residual, in units of ``X``.
     """
-    r, c = np.empty(X.shape[1]), np.empty(D.shape[0])
+    (n, width), p = X.shape, D.shape[0]
+    assert dual.shape == (n, width)
+    assert D.shape == (p, width)
+    assert G.shape == (p, p)
+    assert C.shape == Z.shape == (n, p)
+    assert alpha.shape == gap.shape == norm.shape == (n,)
+    r, c = np.empty(width), np.empty(p)
     active, both = np.empty(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
     longest = 0.0
     for j in range(D.shape[0]):

@@ -70,6 +70,12 @@ def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
 @kernel
 def combine(base, A, rows, w, factor, k, v):
     """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v."""
+    assert A.shape[1] <= base.shape[0]
+    assert A.shape[1] <= v.shape[0]
+    assert 0 <= k <= rows.shape[0]
+    assert k <= w.shape[0]
+    for i in range(k):
+        assert 0 <= rows[i] < A.shape[0]
     for j in range(A.shape[1]):
         v[j] = base[j]
     i = 0
@@ -168,6 +174,7 @@ def remove_atom(M, S, n, code, places, free, place, last):
 @kernel
 def energy_left(x, D, active, z, k, r):
     """Write ``x - z D`` into ``r``; return its energy."""
+    assert x.shape[0] == D.shape[1]
     combine(x, D, active, z, -1.0, k, r)
     energy = 0.0
     for j in range(x.shape[0]):
@@ -311,6 +318,19 @@ def allocate(p, n):
     return lines, code, zero, places, M, room
 
 
+@step
+def sizes(X, D, G, C, alpha, out, dual):
+    """Assert the shapes of arrays; return the numbers of atoms and of active ones."""
+    (n, width), p = X.shape, D.shape[0]
+    assert p > 0
+    assert D.shape == (p, width)
+    assert G.shape == (p, p)
+    assert C.shape == out.shape == (n, p)
+    assert dual.shape == (n, width)
+    assert alpha.shape[0] == n
+    return p, min(p, width)
+
+
 @kernel
 def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
     """Code rows by the lasso or the square-root lasso, in double precision.
@@ -340,7 +360,7 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         Overwritten with the direction of the residual, accurate also where the residual
         itself is rounding error.
     """
-    p, most, both = D.shape[0], min(D.shape[0], D.shape[1]), 0.0 if positive else 1.0
+    (p, most), both = sizes(X, D, G, C, alpha, out, dual), 0.0 if positive else 1.0
     lines, code, zero, places, M, room = allocate(p, D.shape[1])
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
     ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]

@@ -110,7 +110,10 @@ def match_rows(G, C, energy, most, residual_energy, recursive, positive, out):
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
     """
-    p = G.shape[0]
+    n, p = C.shape
+    assert G.shape == (p, p)
+    assert out.shape == (n, p)
+    assert energy.shape == residual_energy.shape == (n,)
     V, y, active = np.empty((most, p)), np.empty(most), np.zeros(most, np.int64)
     inverse, weight, norms, c = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
     both, mask = 0.0 if positive else 1.0, np.int64(1)

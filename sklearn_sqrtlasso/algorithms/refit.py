@@ -117,7 +117,12 @@ def refit_rows(X, D, G, Z, phi, out, turned):
     turned : ndarray of shape (n_samples,)
         Overwritten with whether a sign differs between a code and its refit.
     """
-    p = D.shape[0]
+    n, p = Z.shape
+    assert X.shape == (n, D.shape[1])
+    assert D.shape[0] == p
+    assert G.shape == (p, p)
+    assert out.shape == Z.shape
+    assert turned.shape[0] == n
     active, values, y = np.zeros(p + 1, np.int64), np.empty(p), np.empty(p)
     r, L = np.empty(D.shape[1]), np.empty((1, 1))
     for row in range(X.shape[0]):
@@ -141,6 +146,7 @@ def refit_rows(X, D, G, Z, phi, out, turned):
 @kernel
 def smallest_of_largest(sizes, k):
     """Return the k-th largest of ``sizes``, reordering them in place."""
+    assert 0 < k <= sizes.shape[0]
     low, high = 0, sizes.shape[0] - 1
     while low < high:
         pivot, i, j = sizes[(low + high) // 2], low, high
@@ -184,7 +190,8 @@ def choose(z, c, length, sizes, k, factor, positive, active):
     for j in range(p):
         ties -= c[j] > least
     for j in range(p):
-        if c[j] > max(tau, 0.0) and c[j] >= least and (c[j] > least or ties > 0):
+        kept = c[j] > least or (c[j] == least and ties > 0)
+        if kept and c[j] > max(tau, 0.0) and n < active.shape[0]:
             ties -= c[j] == least
             active[n] = j
             n += 1
@@ -268,7 +275,12 @@ def threshold_and_invert(G, C, most, k, factor, positive, max_iter, out, n_iter)
         Overwritten with the number of supports tried; ``max_iter`` where they neither
         converged nor cycled.
     """
-    p = G.shape[0]
+    p = C.shape[1]
+    assert G.shape == (p, p)
+    assert out.shape == C.shape
+    assert n_iter.shape[0] == C.shape[0]
+    assert 0 <= k <= most <= p
+    assert most > 0
     c, sizes, length = np.empty(p), np.empty(p), np.empty(p)
     y, best_y, L = np.empty(most), np.empty(most), np.empty((most, most))
     active, mark = np.zeros(most, np.int64), np.zeros(most, np.int64)

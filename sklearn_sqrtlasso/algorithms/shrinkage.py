@@ -54,6 +54,7 @@ def absolute_sum(u):
 @step
 def group_size(U, outside, lo, hi):
     """Return ``sum_b (||u_b||_1 + outside_b)`` of the rows from ``lo`` to ``hi``."""
+    assert 0 <= lo <= hi <= U.shape[0] == outside.shape[0]
     total = 0.0
     for i in range(lo, hi):
         total += absolute_sum(U[i]) + np.float64(outside[i])
@@ -102,6 +103,8 @@ def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     They are ``sum alpha_i^2`` over active entries, and ``c^2`` times the energy of
     inactive entries and outside the span.
     """
+    assert 0 <= lo <= hi <= U.shape[0] == outside.shape[0]
+    assert alpha.shape[0] == U.shape[1]
     f = U.dtype.type
     active, tail = 0.0, 0.0
     for i in range(lo, hi):
@@ -119,6 +122,9 @@ def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
     Return ``c^2`` times the energy of the residual, which is ``(hi - lo) (c t)^2`` if
     and only if ``t`` solves the problem of the group.
     """
+    assert 0 <= lo <= hi <= U.shape[0] == outside.shape[0]
+    assert out.shape == U.shape
+    assert alpha.shape[0] == U.shape[1]
     f = U.dtype.type
     energy = 0.0
     for i in range(lo, hi):
@@ -203,6 +209,11 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
         Overwritten with the residual scale t of each row's group, in units of ``U``;
         entry i of a row was thresholded at ``alpha[i] * t``.
     """
+    assert out.shape == U.shape == (scale.shape[0], alpha.shape[0])
+    assert outside.shape == scale.shape
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == U.shape[0]
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
     share = noise_share(alpha, positive)
     for g in range(groups.shape[0] - 1):
@@ -298,9 +309,18 @@ def pull_back_groups(
     out_alpha : ndarray of shape (d,) or (0,)
         The gradient with respect to ``alpha`` is added to it unless it is empty.
     """
+    n, d = U.shape
+    assert G.shape == out.shape == (n, d)
+    assert alpha.shape[0] == d
+    assert outside.shape == scale.shape == out_outside.shape == (n,)
+    assert out_alpha.shape[0] == 0 or out_alpha.shape[0] == d
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == n
     f = U.dtype.type
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
+        assert 0 <= lo < hi <= n
         t = scale[lo]
         pull, active = 0.0, 0.0
         for i in range(lo, hi):

@@ -79,6 +79,8 @@ def sigmoid_8(U, b, Z):
     Z : ndarray of shape (n_rows, n_units)
         Overwritten.
     """
+    assert U.shape == Z.shape
+    assert b.shape[0] == U.shape[1]
     one = np.float64(1)
     for i in range(U.shape[0]):
         for j in range(U.shape[1]):
@@ -105,6 +107,8 @@ def sigmoid_4(U, b, Z):
     Z : ndarray of shape (n_rows, n_units)
         Overwritten.
     """
+    assert U.shape == Z.shape
+    assert b.shape[0] == U.shape[1]
     one = np.float32(1)
     for i in range(U.shape[0]):
         for j in range(U.shape[1]):
@@ -132,6 +136,8 @@ def pull_back_sigmoid(Z, G, H, by_b):
     by_b : ndarray of shape (n_units,)
         Overwritten with the gradient with respect to b.
     """
+    assert Z.shape == G.shape == H.shape
+    assert by_b.shape[0] == Z.shape[1]
     one = Z.dtype.type(1)
     for j in range(Z.shape[1]):
         by_b[j] = 0

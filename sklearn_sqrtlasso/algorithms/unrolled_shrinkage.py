@@ -6,15 +6,37 @@ units of the data, and a momentum ``a`` ::
     v = z_j + a (z_j - z_{j-1}),    t_j^2 = mean_b ||v_b - u_b||^2,
     z_{j+1} = soft(v - beta (v - u) / t_j, beta alpha) .
 
-A constant step converges only below ``2 t`` and does not scale with the row. The method
-is kept for comparison; ``shrinkage.py`` computes its limit exactly.
+A constant step converges only below ``2 t`` and does not scale with the row: if rows
+and ``beta`` are scaled alike, so are codes, to the last bit for powers of two. The
+gradient with respect to a row grows as ``beta / t`` with each step, and overflows for
+rows that are smaller than ``beta`` by many orders of magnitude. The method is kept for
+comparison; ``shrinkage.py`` computes its limit exactly.
 """
 
 import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel
+from sklearn_sqrtlasso.algorithms.jit import kernel, step
+
+
+@step
+def power_of_two_near(x, itemsize):
+    """Return the power of two that brings ``x >= 0`` near 1, finite in its dtype."""
+    exponent = (np.float64(x).view(np.int64) >> 52) & 2047
+    smallest, largest = (1, 2045) if itemsize == 8 else (896, 1149)
+    exponent = min(max(2046 - exponent, smallest), largest)
+    return np.int64(exponent << 52).view(np.float64)
+
+
+@step
+def check_groups(groups, n):
+    """Assert that bounds divide n rows into groups of at least one row."""
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == n
+    for group in range(groups.shape[0] - 1):
+        assert groups[group] < groups[group + 1]
 
 
 @kernel
@@ -40,20 +62,30 @@ def shrink_by_steps(U, alpha, beta, momentum, positive, groups, path, scales):
     scales : ndarray of shape (n_steps, n_samples)
         Overwritten with the residual scale ``t_j`` of each row's group.
     """
-    f = U.dtype.type
+    n, d = U.shape
+    assert path.shape == (scales.shape[0] + 1, n, d)
+    assert scales.shape[1] == n
+    assert alpha.shape[0] == d
+    check_groups(groups, n)
+    f, most = U.dtype.type, np.float64(np.finfo(U.dtype).max)
     path[0] = f(0)
     ahead, back = f(1 + momentum), f(momentum)
     for k in range(path.shape[0] - 1):
         now, before, after = path[k], path[max(k - 1, 0)], path[k + 1]
         for group in range(groups.shape[0] - 1):
             lo, hi = groups[group], groups[group + 1]
-            energy = 0.0
+            largest, energy = 0.0, 0.0
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     r = ahead * now[i, j] - back * before[i, j] - U[i, j]
-                    energy += np.float64(r) * r
-            t = math.sqrt(energy / (hi - lo))
-            pace = f(beta / t) if t > 0 else f(0)
+                    largest = max(largest, np.float64(abs(r)))
+            c = power_of_two_near(largest, U.itemsize)
+            for i in range(lo, hi):
+                for j in range(U.shape[1]):
+                    r = ahead * now[i, j] - back * before[i, j] - U[i, j]
+                    energy += (r * c) * (r * c)
+            t = math.sqrt(energy / (hi - lo)) / c
+            pace = f(min(beta / t, most)) if t > 0 else f(0)
             for i in range(lo, hi):
                 scales[k, i] = t
                 for j in range(U.shape[1]):
@@ -86,7 +118,14 @@ def pull_back_steps(
     out_step : ndarray of shape (2,)
         The gradients with respect to ``beta`` and ``momentum`` are added to it.
     """
-    f = U.dtype.type
+    n, d = U.shape
+    assert path.shape == (scales.shape[0] + 1, n, d)
+    assert scales.shape[1] == n
+    assert G.shape == out.shape == (n, d)
+    assert alpha.shape == out_alpha.shape == (d,)
+    assert out_step.shape[0] == 2
+    check_groups(groups, n)
+    f, most = U.dtype.type, np.float64(np.finfo(U.dtype).max)
     ahead, back = f(1 + momentum), f(momentum)
     to_after, to_now, to_before = G.copy(), np.zeros_like(G), np.zeros_like(G)
     out[:] = f(0)
@@ -95,15 +134,19 @@ def pull_back_steps(
         for group in range(groups.shape[0] - 1):
             lo, hi = groups[group], groups[group + 1]
             t = np.float64(scales[k, lo])
-            pace = f(beta / t) if t > 0 else f(0)
-            along = 0.0  # product of the active gradient at w with v - u
+            c = power_of_two_near(t, U.itemsize)
+            inverse, pace = 0.0, f(0)
+            if t > 0:
+                inverse, pace = 1 / (t * c), f(min(beta / t, most))
+            along = 0.0  # product of the active gradient at w with c (v - u)
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     if after[i, j] != 0:
                         r = ahead * now[i, j] - back * before[i, j] - U[i, j]
-                        along += np.float64(to_after[i, j]) * r
-            bend = f(beta * along / (t * t * t * (hi - lo))) if t > 0 else f(0)
-            out_step[0] -= along / t if t > 0 else 0.0
+                        along += np.float64(to_after[i, j]) * (r * c)
+            along *= inverse
+            bend = f(along * inverse / (hi - lo))
+            out_step[0] -= along
             for i in range(lo, hi):
                 for j in range(U.shape[1]):
                     r = ahead * now[i, j] - back * before[i, j] - U[i, j]
@@ -111,7 +154,7 @@ def pull_back_steps(
                     s = f(after[i, j] > 0) - f(after[i, j] < 0)
                     out_alpha[j] -= f(beta) * s * g
                     out_step[0] -= alpha[j] * s * g
-                    by_residual = bend * r - pace * g
+                    by_residual = pace * (bend * (r * f(c)) - g)
                     out[i, j] -= by_residual
                     by_v = g + by_residual
                     to_now[i, j] += ahead * by_v

@@ -25,6 +25,29 @@ def dense_rows(X, dtype=None):
     return np.asarray(X, dtype=dtype)
 
 
+def canonical_rows(X):
+    """Return rows in which each entry is stored once, and in order.
+
+    Methods of sparse matrices bring them into this form in place, and the caller's
+    arrays may be these rows. Repeated entries are to be added, which what reads
+    ``X.data`` does not do.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        Rows.
+
+    Returns
+    -------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        X itself if it is dense or in this form, else a copy.
+    """
+    if hasattr(X, "sum_duplicates") and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
 def project_rows(X, W, out=None):
     """Return ``X W'`` of dense or sparse rows as a C-contiguous array.
 

@@ -12,7 +12,12 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    canonical_rows,
+    dense_rows,
+    largest_entry,
+    unit_near,
+)
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
     csr_container,
@@ -235,9 +240,10 @@ class BaseEncoder(
         return vars(self).get("fitted_params_", {}).get(name, getattr(self, name))
 
     def _validate(self, X, *, reset):
-        return validate_data(
+        X = validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
         )
+        return canonical_rows(X)
 
     def _fitted_rows(self, X, groups=None):
         """Return validated rows for a fitted estimator, and their groups."""

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import canonical_rows, root_mean_square
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -383,6 +383,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 dtype=X.dtype,
                 input_name="X_clean",
             )
+            X_clean = canonical_rows(X_clean)
             if X_clean.shape != X.shape:
                 raise ValueError(
                     f"X_clean must have the shape of X, {X.shape}, got {X_clean.shape}."

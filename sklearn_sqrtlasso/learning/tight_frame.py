@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import idct
-from scipy.linalg import eigh
+from scipy.linalg import eigh, get_lapack_funcs, qr
 from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
@@ -193,18 +193,37 @@ class FrameLearner:
 def pca_frame(X, n_components, rng):
     """Return principal directions of the uncentered rows, largest moment first.
 
-    For more than ``n_features`` units, random rotations of these are appended.
+    Directions that no row has are completed to orthonormal ones. For more than
+    ``n_features`` units, random rotations are appended.
     """
-    n_features = X.shape[1]
+    n_rows, n_features = X.shape
     if n_features > WIDE and 4 * n_components < min(X.shape):
         return randomized_svd(X, n_components, random_state=rng)[2]
     X = X / X.dtype.type(unit_near(largest_entry(X), X.dtype))
-    directions = eigh(dense_rows(X.T @ X))[1].T[::-1]
+    if n_rows < n_features:
+        directions = _directions_of_few_rows(X, min(n_components, n_features))
+    else:
+        directions = eigh(dense_rows(X.T @ X))[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
     n_more = max(0, n_components - n_features)
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)
     bases = more.reshape(-1, n_features, n_features)
     return np.vstack([directions, *map(nearest_tight_frame, bases)])[:n_components]
+
+
+def _directions_of_few_rows(X, n_directions):
+    """Return orthonormal directions, the principal ones first, by products of rows.
+
+    With eigenvectors U of ``X X'``, the columns of ``X' U`` are the principal
+    directions, times their singular values. Their Householder reflections take the
+    coordinate axes to these directions and to others that are orthogonal to them.
+    """
+    weights = eigh(dense_rows(X @ X.T))[1][:, ::-1][:, :n_directions]
+    reflections, tau = qr(dense_rows(X.T @ weights), mode="raw")[0]
+    axes = np.zeros((X.shape[1], n_directions), reflections.dtype, order="F")
+    axes[:, : len(tau)] = reflections
+    (orgqr,) = get_lapack_funcs(("orgqr",), (axes,))
+    return orgqr(axes, tau, overwrite_a=True)[0].T
 
 
 def dct_frame(X, n_components, rng):

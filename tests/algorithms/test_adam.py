@@ -64,3 +64,12 @@ def test_nothing_moves_by_a_gradient_that_is_not_finite(bad):
 def test_a_zero_gradient_moves_nothing():
     w, _ = moved(np.ones(3), np.zeros((1, 3)), [0.1])
     assert_array_equal(w, 1)
+
+
+@pytest.mark.parametrize("short", ["gradient", "mean", "square"])
+def test_nothing_is_written_where_an_array_is_too_short(short):
+    arrays = {name: np.ones(1000) for name in ("w", "gradient", "mean", "square")}
+    arrays[short] = np.ones(999)
+    with pytest.raises(AssertionError):
+        adam_step(*arrays.values(), 1, 0.1, DECAY_SQUARE, N_SLOW, FAST, 1.0)
+    assert_array_equal(arrays["w"], 1)

@@ -1,11 +1,20 @@
 """What kernels promise of numbers and threads, however they are compiled."""
 
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
 
 from sklearn_sqrtlasso.algorithms.jit import FASTMATH, kernel, step
 from tests import JIT
+
+SIGNATURE = (numba.float64[::1], numba.int64)  # of rows and of a place
 
 compiled_only = pytest.mark.skipif(not JIT, reason="kernels are not compiled")
 
@@ -68,15 +77,184 @@ def test_options_of_one_kernel_are_its_own():
     assert "reassoc" in kernel(_divided.py_func).targetoptions["fastmath"]
 
 
-def test_a_kernel_compiles_where_no_cache_can_be_written(monkeypatch):
-    tried, njit = [], numba.njit
+KERNEL = """
+from sklearn_sqrtlasso.algorithms.jit import kernel
 
-    def without_cache(function, cache=False, **options):
-        tried.append(cache)
-        if cache:
-            raise RuntimeError("no locator available")
-        return njit(function, **options)
+@kernel
+def last(x, place):
+    return x[place] + len(x)
+"""
 
-    monkeypatch.setattr(numba, "njit", without_cache)
-    assert kernel(lambda v: v + 1)(1) == 2
-    assert tried == [True, False]
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """Return the file of a kernel, whose cache is in the folder beside it."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    path = tmp_path / "kernel_on_disk.py"
+    path.write_text(KERNEL, encoding="utf-8")
+    return path
+
+
+def loaded(source):
+    """Return the kernel of a file as a new process has it."""
+    spec = importlib.util.spec_from_file_location(source.stem, source)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.last
+
+
+def saved(source):
+    """Return the files of the cache."""
+    return sorted((source.parent / "__pycache__").glob("*.nb*"))
+
+
+def runs_from_cache(source, dtype=np.float64):
+    """Run the kernel as a new process does; return whether it was in the cache."""
+    last = loaded(source)
+    assert last(np.ones(3, dtype), 2) == 4
+    return sum(last.stats.cache_hits.values()) == 1
+
+
+@compiled_only
+def test_compiled_code_is_kept_on_disk(source):
+    assert [runs_from_cache(source) for _ in range(3)] == [False, True, True]
+    assert [runs_from_cache(source, np.float32) for _ in range(2)] == [False, True]
+    assert len(saved(source)) == 2
+
+
+def damaged(content):
+    """Yield what a crash, a full disk or a bad sector leaves of a file."""
+    for length in (0, 1, 31, 32, 33, len(content) // 2, len(content) - 1):
+        yield content[:length]
+        yield content[:length] + bytes(len(content) - length)
+    for place in range(0, len(content), len(content) // 10):
+        yield content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@compiled_only
+def test_a_damaged_file_is_not_used(source):
+    runs_from_cache(source)
+    (path,) = saved(source)
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        last = loaded(source)
+        assert last._cache.load_overload(SIGNATURE, last.targetctx) is None
+
+
+@compiled_only
+def test_a_damaged_file_is_mended(source):
+    runs_from_cache(source)
+    (path,) = saved(source)
+    path.write_bytes(path.read_bytes()[:100])
+    assert [runs_from_cache(source) for _ in range(2)] == [False, True]
+
+
+@compiled_only
+def test_code_of_another_source_numba_option_or_check_is_not_used(source, monkeypatch):
+    assert not runs_from_cache(source)
+    source.write_text(KERNEL.replace("len(x)", "(len(x) - 3) + 3"), encoding="utf-8")
+    assert not runs_from_cache(source)
+    source.write_text(KERNEL.replace("@kernel", "@kernel(nogil=False)"))
+    assert not runs_from_cache(source)
+    for name, value in [
+        ("BOUNDSCHECK", 1 - bool(numba.config.BOUNDSCHECK)),
+        ("OPT", 1),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(numba.config, name, value)
+            assert not runs_from_cache(source)
+            assert runs_from_cache(source)
+    assert runs_from_cache(source)
+
+
+@compiled_only
+def test_bounds_are_checked_where_numba_is_told_to(source, monkeypatch):
+    runs_from_cache(source)
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    with pytest.raises(IndexError):
+        loaded(source)(np.ones(3), 3)
+
+
+@compiled_only
+def test_kernels_compiled_at_once_are_not_mixed_up(source):
+    one, other = loaded(source), loaded(source)  # both have seen an empty folder
+    assert one(np.ones(3), 2) == other(np.ones(3, np.float32), 2) == 4
+    assert runs_from_cache(source)
+    assert runs_from_cache(source, np.float32)
+
+
+@compiled_only
+def test_a_kernel_runs_where_the_folder_of_its_cache_is_gone(source):
+    last, folder = loaded(source), source.parent / "__pycache__"
+    shutil.rmtree(folder)
+    folder.write_text("a file where the folder was")
+    assert last(np.ones(3), 2) == 4
+    last.recompile()
+    assert last(np.ones(3), 2) == 4
+
+
+@compiled_only
+def test_a_kernel_runs_where_no_cache_can_be_written(source, monkeypatch):
+    (source.parent / "__pycache__").write_text("a file where the folder would be")
+    place = source.parent / "home"
+    place.write_text("and another one")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+    monkeypatch.setenv("HOME", str(place))
+    last = loaded(source)
+    assert last.stats.cache_path is None
+    assert last(np.ones(3), 2) == 4
+
+
+@compiled_only
+def test_compiled_code_can_be_removed(source):
+    last = loaded(source)
+    assert last(np.ones(3), 2) == 4
+    last._cache.flush()
+    assert not saved(source)
+
+
+CHILD = """
+import resource
+import sys
+import numpy as np
+limit = int(sys.argv[1])
+if limit >= 0:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from kernel_on_disk import last
+print(last(np.ones(3), 2), sum(last.stats.cache_hits.values()))
+"""
+
+
+def started(source, limit=-1, **environment):
+    """Start a process that runs the kernel, and writes no file above a size."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(limit)],
+        cwd=source.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process):
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return out.split()
+
+
+@compiled_only
+def test_a_kernel_runs_where_the_disk_is_full(source):
+    assert said(started(source, limit=4096)) == ["4.0", "0"]
+    assert not saved(source)  # nor what was written of it
+
+
+@compiled_only
+def test_processes_may_compile_at_once(source):
+    pair = [started(source) for _ in range(2)]
+    assert [said(process)[0] for process in pair] == ["4.0", "4.0"]
+    assert len(saved(source)) == 1
+    assert said(started(source)) == ["4.0", "1"]

@@ -111,3 +111,30 @@ def test_single_precision_follows_double():
     for ours, best in zip(low, high, strict=True):
         # sums of 42 terms in each of five steps: some hundred roundings of 6e-8
         assert_allclose(ours, best, rtol=0, atol=5e-5 * np.abs(best).max())
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, -500, 500, 600, 1000])
+@each_grouping
+def test_rows_and_steps_in_another_unit_have_codes_and_gradients_in_it(
+    exponent, groups
+):
+    unit = 2.0**exponent
+    other = np.ldexp(U, exponent), ALPHA, PACE * [unit, 1]
+    path, scales = take_steps(U, ALPHA, PACE, False, groups)
+    far_path, far_scales = take_steps(*other, False, groups)
+    assert_array_equal(far_path, np.ldexp(path, exponent))
+    assert_array_equal(far_scales, np.ldexp(scales, exponent))
+    by_u, by_alpha, by_pace = pull_back(U, ALPHA, PACE, False, groups, G)
+    far_u, far_alpha, far_pace = pull_back(*other, False, groups, G)
+    assert_array_equal(far_u, by_u)
+    assert_array_equal(far_alpha, np.ldexp(by_alpha, exponent))
+    assert_array_equal(far_pace, by_pace * [1, unit])
+
+
+@pytest.mark.parametrize("exponent", [-100, 100])
+def test_rows_in_single_precision_have_any_unit_too(exponent):
+    rows, alpha, groups = np.float32(U), np.float32(ALPHA), GROUPS["groups"]
+    path, _ = take_steps(rows, alpha, PACE, False, groups)
+    far = PACE * [2.0**exponent, 1]
+    far_path, _ = take_steps(np.ldexp(rows, exponent), alpha, far, False, groups)
+    assert_array_equal(far_path, np.ldexp(path, exponent))

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.blockwise import linalg
 from sklearn_sqrtlasso.blockwise.linalg import (
+    canonical_rows,
     dense_rows,
     divide_rows,
     largest_entry,
@@ -174,3 +175,16 @@ def test_the_root_mean_square_is_summed_over_all_blocks(contain, monkeypatch):
     whole = root_mean_square(contain(rows()))
     monkeypatch.setattr(linalg, "BLOCK_ROWS", 3)
     assert root_mean_square(contain(rows())) == whole  # whole numbers
+
+
+def test_rows_are_canonical_without_a_change_of_what_is_given():
+    entries, columns, bounds = np.array([1.0, 2.0, 4.0]), np.array([2, 0, 2]), [0, 3, 3]
+    rows = sp.csr_array((entries, columns, bounds), shape=(2, 3))
+    assert_array_equal(canonical_rows(rows).data, [2, 5])
+    assert_array_equal(canonical_rows(rows).indices, [0, 2])
+    assert_array_equal(entries, [1, 2, 4])
+    assert_array_equal(rows.indices, [2, 0, 2])
+    once = sp.csr_array(rows.toarray())
+    assert canonical_rows(once) is once
+    dense = rows.toarray()
+    assert canonical_rows(dense) is dense

@@ -1,5 +1,7 @@
 """Learning never raises the objective, and each of its steps is the best one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -259,6 +261,45 @@ def test_principal_directions_catch_most_energy(n_features):
     caught = np.sum((X @ W.T) ** 2, axis=0)
     most = np.linalg.svd(X, compute_uv=False)[:3] ** 2
     assert_allclose(caught, most, rtol=1e-6)  # sampled directions are that good
+
+
+@pytest.mark.parametrize("contain", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("n_rows", "rank"), [(20, 20), (20, 7), (1, 1), (59, 30)])
+def test_directions_of_few_rows_are_their_singular_vectors(
+    contain, dtype, n_rows, rank
+):
+    n_features, eps = 60, np.finfo(dtype).eps
+    left, right = random_frame((n_rows, rank)), random_frame((rank, n_features), 1)
+    X = (left * np.linspace(2, 1, rank)) @ right
+    for n_components in (1, rank, n_rows, n_features, n_features + 5):
+        state = np.random.RandomState(0)
+        W = pca_frame(contain(X.astype(dtype)), n_components, state)
+        first = W[: min(n_components, n_features)]
+        assert W.shape == (n_components, n_features)
+        assert_tight(first, rounding=50 * eps)
+        n_true = min(rank, n_components)
+        overlap = np.abs(np.sum(W[:n_true] * right[:n_true], axis=1))
+        assert_allclose(overlap, 1, rtol=0, atol=1e4 * eps)
+        assert np.all(first.sum(axis=1) >= -50 * eps)
+
+
+def test_directions_of_few_rows_are_those_of_the_moment_matrix():
+    X = np.random.default_rng(0).standard_normal((30, 40))
+    padded = np.vstack([X, np.zeros((20, 40))])  # as many rows as features
+    ours = pca_frame(X, 30, np.random.RandomState(0))
+    theirs = pca_frame(padded, 30, np.random.RandomState(0))
+    assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_directions_of_few_wide_rows_need_no_matrix_of_all_pairs_of_features():
+    X = sp.random_array((40, 20000), density=0.001, random_state=0, format="csr")
+    tracemalloc.start()
+    W = pca_frame(X, 50, np.random.RandomState(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_tight(W)
+    assert peak < 20000 * 50 * 8 * 6  # a square matrix has 3 GB
 
 
 def test_cosines_of_a_square_are_separable_and_begin_with_the_mean():
