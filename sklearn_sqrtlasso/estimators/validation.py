@@ -65,6 +65,13 @@ def check_weights(sample_weight, X):
             "sample_weight must be nonnegative and not all zero, got weights from "
             f"{weights.min():g} to {weights.max():g}."
         )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum, got weights up to "
+            f"{weights.max():g}; divide them by a number."
+        )
     return weights
 
 

@@ -68,7 +68,7 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     alpha = simulated_quantile(
         draw, confidence=confidence, n_draws=DRAWS, at_once=at_once
     )
-    return float(alpha * design.unit)
+    return float(np.ldexp(alpha, design.in_units_of_x(design.norms)[1]))
 
 
 def _chi_square(rng, freedom, n):
@@ -77,7 +77,8 @@ def _chi_square(rng, freedom, n):
 
 def _draws_by_features(design, n_rows, positive, rng):
     """Draw by the Gram matrix, in which a row of weight two equals two rows."""
-    block, _ = design.columns(np.arange(design.shape[1]))
+    block = design.columns(np.arange(design.shape[1]))
+    factors, _ = design.in_units_of_x(np.where(design.norms > 0, 1.0, 0.0))
     values, vectors = np.linalg.eigh(design.gram(block, block))
     seen = values > RANGE * max(values[-1], 0.0)
     vectors, roots = vectors[:, seen], np.sqrt(values[seen])
@@ -85,7 +86,7 @@ def _draws_by_features(design, n_rows, positive, rng):
 
     def draw(n):
         seeds = rng.standard_normal((n, design.shape[1])) @ vectors
-        C = (seeds * roots) @ vectors.T
+        C = (seeds * roots) @ vectors.T * factors
         energy = np.sum(seeds**2, axis=1) + _chi_square(rng, unseen, n)
         return (C if positive else np.abs(C)).max(axis=1, initial=0.0), energy
 
