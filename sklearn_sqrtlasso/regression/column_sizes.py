@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 BLOCK_ENTRIES = 2**18  # of rows or columns that are converted at a time
+RUN = 8  # adjacent rows of a sample
 SAMPLE = 64  # rows and columns from which the size of entries is estimated
 CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
 IN_REACH = 1e15  # largest norm, over the unit, of a column of ordinary size
@@ -50,96 +50,42 @@ def typical_exponent(entries):
             continue
         largest = np.maximum(part.max(axis=0), -part.min(axis=0)).astype(np.float64)
         if largest.any():
-            return int(np.frexp(np.median(largest[largest > 0]))[1])
+            largest = np.sort(largest[largest > 0])
+            return int(np.frexp(largest[len(largest) // 2])[1])
     return 0
 
 
-def blocks_of(X):
-    """Yield slices of rows, or of columns where columns are contiguous.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_columns)
-        Array of any memory order.
-
-    Yields
-    ------
-    rows, columns : slice
-        Parts of at most ``BLOCK_ENTRIES`` entries, or one row or column.
-    """
-    n, p = X.shape
-    if X.flags.f_contiguous:
-        length = max(1, BLOCK_ENTRIES // n)
-        for start in range(0, p, length):
-            yield slice(None), slice(start, start + length)
-    else:
-        length = max(1, BLOCK_ENTRIES // p)
-        for start in range(0, n, length):
-            yield slice(start, start + length), slice(None)
-
-
-def dense_moments(X, weights, means, unit):
-    """Return weighted sums of deviations from given means, and of their squares.
+def norms_of_sample(X, weights, centered, unit):
+    """Estimate norms of columns from some rows.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_columns)
         Columns.
     weights : ndarray of shape (n_rows,)
-        Weights, of sum 1.
-    means : ndarray of shape (n_columns,) or None
-        Approximate means, in units of X; None is zero.
+        Weights, positive.
+    centered : bool
+        Whether weighted means are subtracted.
     unit : float
-        Unit of the deviations.
+        Unit of the result.
 
     Returns
     -------
-    sums, energies : ndarray of shape (n_columns,)
-        In units of ``unit`` and of its square. Sums without means are zero.
+    norms : ndarray of shape (n_columns,)
+        Roots of the weighted mean squares of rows of the sample; that of all rows is at
+        least the root of their share in the weights times as large.
     """
-    sums, energies = np.zeros((2, X.shape[1]))
-    roots = np.sqrt(weights)
-    for rows, columns in blocks_of(X):
-        part = np.multiply(X[rows, columns], 1 / unit, dtype=np.float64)
-        if means is not None:
-            part -= means[columns] / unit
-            sums[columns] += weights[rows] @ part
-        part *= roots[rows, None]
-        energies[columns] += np.einsum("ij,ij->j", part, part)
-    return sums, energies
-
-
-def sparse_moments(X, weights, means, unit):
-    """Return what :func:`dense_moments` does, for a CSC matrix.
-
-    Parameters
-    ----------
-    X : CSC matrix of shape (n_rows, n_columns)
-        Columns, without duplicate entries.
-    weights : ndarray of shape (n_rows,)
-        Weights, of sum 1.
-    means : ndarray of shape (n_columns,) or None
-        Approximate means, in units of X; None is zero.
-    unit : float
-        Unit of the deviations.
-
-    Returns
-    -------
-    sums, energies : ndarray of shape (n_columns,)
-        In units of ``unit`` and of its square. Sums without means are zero.
-    """
-
-    def total(values):
-        return sp.csc_array((values, X.indices, X.indptr), shape=X.shape).T @ weights
-
-    stored, data = np.diff(X.indptr), X.data.astype(np.float64) / unit
-    if means is None:
-        return np.zeros(X.shape[1]), total(data**2)
-    data -= np.repeat(means / unit, stored)
-    # what zeros contribute; nothing in full columns, where a difference would cancel
-    share = np.where(stored < X.shape[0], 1 - total(np.ones(len(data))), 0.0)
-    zeros = means / unit * np.maximum(share, 0.0)
-    return total(data) - zeros, total(data**2) + zeros * means / unit
+    n = X.shape[0]
+    rows = slice(None)
+    if n > 2 * SAMPLE:  # runs of rows: they share lines of the cache
+        starts = np.linspace(0, n - RUN, SAMPLE // RUN, dtype=np.intp)
+        rows = (starts[:, None] + np.arange(RUN)).ravel()
+    part = np.multiply(X[rows], 1 / unit, dtype=np.float64)
+    shares = weights[rows] / weights[rows].sum()
+    if centered:
+        part -= shares @ part
+    np.multiply(part, part, out=part)
+    return np.sqrt(shares @ part)
 
 
 def measure(columns, weights, centered):
@@ -172,7 +118,10 @@ def measure(columns, weights, centered):
     if not np.isfinite(largest).all():
         raise FloatingPointError("X is not finite.")
     exponents = np.frexp(largest)[1].astype(np.int64)
-    columns = np.asfortranarray(np.ldexp(columns, -exponents))
+    if np.abs(exponents).max(initial=0) < 1000:
+        columns = np.asfortranarray(columns * 2.0**-exponents)
+    else:
+        columns = np.asfortranarray(np.ldexp(columns, -exponents))
     means = np.zeros(columns.shape[1])
     for _ in range(2 if centered else 0):
         left = weights @ columns

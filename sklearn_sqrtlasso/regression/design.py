@@ -10,9 +10,8 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     FAR,
     IN_REACH,
     Sizes,
-    dense_moments,
     measure,
-    sparse_moments,
+    norms_of_sample,
     typical_exponent,
 )
 
@@ -51,55 +50,74 @@ class Design(ABC):
     means : ndarray of shape (n_features,)
         Weighted means in these units; 0 without an intercept.
     norms : ndarray of shape (n_features,)
-        Norms of the columns; 0 for those that are constant, which are zero.
+        Norms of the columns; 0 for those that are constant, which are zero. Others are
+        estimated from some rows until ``measure_exactly`` is called.
     """
 
     def __init__(self, X, weights, fit_intercept):
         self.sqrt_weights, self.fit_intercept = np.sqrt(weights), fit_intercept
-        self.dtype = X.dtype
-        base, shift, given = typical_exponent(self._entries(X)), 0, X
+        self.dtype, self._given, self._weights = X.dtype, X, weights
+        self._measure(exactly=False)
+
+    def _measure(self, exactly):
+        """Measure all columns: exactly, or where an estimate leaves no doubt, by it."""
+        X, shift = self._given, 0
+        base = typical_exponent(self._entries(X))
         with np.errstate(all="ignore"):
             if abs(base) > SAFE:
                 X, shift, base = self._shifted(X, -base), base, 0
             self.X, self.unit = X, 2.0**base  # of products
-            sizes, kept = self._sizes(given, weights, base, shift)
+            sizes, kept = self._sizes(base, shift, exactly)
             live = sizes.norms > 0
             self._share_units(sizes, live)
             more = sizes.exponents - self.exponents
-            self.means, self.norms = (
-                np.ldexp(sizes.means, more),
-                sizes.norms * 2.0**more,
-            )
+            self.means = np.ldexp(sizes.means, more)
+            self.norms = sizes.norms * 2.0**more
             self._scale = np.where(live, 2.0**-self.exponents, 0.0)
             self._centers = np.where(live, self.means, 0.0)
             self._keep(kept, more)
+            self._factors = self._scale * self.unit
+        self._dead = np.flatnonzero(~live)
         self.exponents += shift
+        self._is_exact = exactly
 
-    def _sizes(self, given, weights, base, shift):
-        """Measure the columns; of those to keep, the features as given."""
-        means = self._products(weights) * self.unit if self.fit_intercept else None
-        sums, energies = self._moments(weights, means)
-        norms = np.sqrt(np.maximum(energies - sums**2, 0))
-        means = np.zeros(self.shape[1]) if means is None else means / self.unit + sums
-        ordinary = (norms < IN_REACH) & (norms * self._far >= np.abs(means))
-        ordinary &= (norms > 1 / IN_REACH) & np.isfinite(means)
-        kept = np.flatnonzero(~ordinary & self._is_stored())
-        exponents = np.where(ordinary, np.frexp(norms)[1], 0)
-        factors = np.where(ordinary, 2.0**-exponents, 0.0)
+    def measure_exactly(self):
+        """Measure all columns, whose norms so far may be estimates."""
+        if not self._is_exact:
+            self._measure(exactly=True)
+
+    def _sizes(self, base, shift, exactly):
+        """Return sizes of columns, and those that are kept, centred and scaled."""
+        means = np.zeros(self.shape[1])
+        if self.fit_intercept:
+            means = self._products(self._weights)
+        norms = means if exactly else self._estimated_norms(means)
+        sure = (norms < IN_REACH) & (norms * self._far >= np.abs(means))
+        sure &= (norms > 1 / IN_REACH) & (not exactly)
+        exponents = np.where(sure, np.frexp(norms)[1], 0)
+        factors = np.where(sure, 2.0**-exponents, 0.0)
         sizes = Sizes(exponents + base, means * factors, norms * factors)
-        blocks, most = [], max(1, BLOCK_ENTRIES // self.shape[0])
-        for start in range(0, len(kept), most):
-            part = kept[start : start + most]
-            block, own = measure(self._raw(given, part), weights, self.fit_intercept)
+        doubtful = np.flatnonzero(~sure & self._is_stored())
+        blocks, kept = [], [np.empty(0, dtype=np.intp)]
+        most, reach = max(1, BLOCK_ENTRIES // self.shape[0]), np.log2(IN_REACH)
+        for start in range(0, len(doubtful), most):
+            part = doubtful[start : start + most]
+            raw = self._raw(self._given, part)
+            block, own = measure(raw, self._weights, self.fit_intercept)
             own = own._replace(exponents=own.exponents - shift)
             for whole, of_part in zip(sizes, own, strict=True):
                 whole[part] = of_part
-            blocks.append(block[:, own.norms > 0])
-        kept = kept[sizes.norms[kept] > 0]
-        return sizes, (kept, np.hstack(blocks) if len(kept) else None)
+            keep = np.abs(own.exponents - base) > reach
+            keep = (keep | (np.abs(own.means) > self._far * own.norms)) & (
+                own.norms > 0
+            )
+            blocks.append(block[:, keep])
+            kept.append(part[keep])
+        return sizes, (np.concatenate(kept), np.hstack(blocks) if blocks else None)
 
     def _share_units(self, sizes, live):
-        typical = int(np.floor(np.median(sizes.exponents[live]))) if live.any() else 0
+        exponents = np.sort(sizes.exponents[live])
+        typical = int(exponents[len(exponents) // 2]) if live.any() else 0
         alike = ~live | (np.abs(sizes.exponents - typical) <= ALIKE)
         self.exponents = np.where(alike, typical, sizes.exponents)
 
@@ -139,6 +157,7 @@ class Design(ABC):
 
     def largest_norm(self):
         """Return the largest norm of a column, in units of X."""
+        self.measure_exactly()
         norms, exponent = self.in_units_of_x(self.norms)
         return float(np.ldexp(norms.max(initial=0.0), exponent))
 
@@ -146,10 +165,10 @@ class Design(ABC):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         r = self.sqrt_weights * r
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            c = self._products(r) * (self._scale * self.unit)
+            c = self._products(r) * self._factors
             if self.fit_intercept:
                 c -= self._centers * r.sum()
-        c[self.norms == 0] = 0
+        c[self._dead] = 0
         return self._correlate_kept(c, r)
 
     def peaks(self, Z, positive):
@@ -175,7 +194,7 @@ class Design(ABC):
             part = slice(start, start + FEATURES)
             with np.errstate(invalid="ignore", over="ignore"):
                 C = (self.X[:, part] / self.unit).astype(np.float32).T @ Z
-                C = C * (self._scale[part] * self.unit)[:, None]
+                C = C * self._factors[part, None]
             C -= np.outer(self._centers[part], sums)
             C[self.norms[part] == 0] = 0
             C = self._correlate_kept(C, Z, start) * factors[part, None]
@@ -207,8 +226,8 @@ class Design(ABC):
         """Return whether any entry of a column may differ from zero."""
 
     @abstractmethod
-    def _moments(self, weights, means):
-        """Return sums of deviations from means, and of their squares, by column."""
+    def _estimated_norms(self, means):
+        """Return norms about right, or 0 in doubt; all are in units of ``unit``."""
 
     @staticmethod
     @abstractmethod
@@ -270,8 +289,8 @@ class DenseDesign(Design):
     def _is_stored(self):
         return np.ones(self.shape[1], dtype=bool)
 
-    def _moments(self, weights, means):
-        return dense_moments(self.X, weights, means, self.unit)
+    def _estimated_norms(self, means):
+        return norms_of_sample(self.X, self._weights, self.fit_intercept, self.unit)
 
     @staticmethod
     def _raw(X, features):
@@ -368,8 +387,11 @@ class SparseDesign(Design):
     def _is_stored(self):
         return np.diff(self.X.indptr) > 0
 
-    def _moments(self, weights, means):
-        return sparse_moments(self.X, weights, means, self.unit)
+    def _estimated_norms(self, means):
+        squares = (self.X.data / self.unit).astype(np.float64) ** 2
+        parts = (squares, self.X.indices, self.X.indptr)
+        energies = sp.csc_array(parts, shape=self.shape).T @ self._weights
+        return np.sqrt(np.maximum(energies - means**2, 0.0))
 
     @staticmethod
     def _raw(X, features):

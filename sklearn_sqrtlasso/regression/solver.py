@@ -39,6 +39,7 @@ AHEAD = 0.85  # share of the threshold for adding columns while the residual is 
 MILD = 1.1  # largest correlation, over the threshold, for which the floor decreases
 LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second try
 RETRY = 10  # outer iterations of the second try
+LARGE = 128.0  # correlation, with columns and a target of norms near one
 SEEN = 1e-10  # share of the target in a coefficient that must not be lost to underflow
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
@@ -88,6 +89,9 @@ class Regression:
         self.direction = None  # of the residual, where it has vanished
         self.set = WorkingSet(design)
         self.r, self.c = self.y, design.correlate(self.y)
+        if np.abs(self.c).max(initial=0.0) > LARGE:  # some norms are not near one
+            design.measure_exactly()
+            self.c = design.correlate(self.y)
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
         if design.shape[1] <= ALL:
@@ -312,19 +316,21 @@ def _own_unit(design, y):
 
 def _in_given_units(design, fit, exponent, dtype):
     """Return a fit in units of y and X, whose numbers may be out of range."""
+    on = np.flatnonzero(fit.coef)
+    values, exponents = fit.coef[on], exponent - design.exponents[on]
+    coef = np.zeros_like(fit.coef)
     with np.errstate(over="ignore", under="ignore"):
-        coef = np.ldexp(fit.coef, exponent - design.exponents)
-        rounded = coef.astype(dtype)
-    seen = np.abs(fit.coef) * design.norms > SEEN * (np.abs(fit.coef) @ design.norms)
-    lost = ~np.isfinite(rounded) | (seen & (np.abs(rounded) < np.finfo(dtype).tiny))
+        coef[on] = np.ldexp(values, exponents)
+        sizes = np.abs(coef[on].astype(dtype))
+    parts = np.abs(values) * design.norms[on]
+    lost = (sizes < np.finfo(dtype).tiny) & (parts > SEEN * parts.sum())
+    lost |= ~np.isfinite(sizes)
     if lost.any():
         j = int(np.argmax(lost))
-        size = np.log10(np.abs(fit.coef[j])) + np.log10(2) * int(
-            exponent - design.exponents[j]
-        )
+        size = np.log10(np.abs(values[j])) + np.log10(2) * int(exponents[j])
         raise ValueError(
-            f"The coefficient of feature {j} is about 1e{size:.0f}, out of the range "
-            f"of {np.dtype(dtype).name}: use other units for X or y."
+            f"The coefficient of feature {on[j]} is about 1e{size:.0f}, out of the "
+            f"range of {np.dtype(dtype).name}: use other units for X or y."
         )
     return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)))
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.regression import column_sizes
 from sklearn_sqrtlasso.regression import design as module
 from sklearn_sqrtlasso.regression.design import AllColumns, design_of
 
@@ -250,7 +249,6 @@ def test_blocks_of_single_precision_rows_add_up(n_block, intercept):
     r = vectors()[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_ENTRIES", n_block * P)
-        patch.setattr(column_sizes, "BLOCK_ENTRIES", n_block * P)
         design, columns = make("single", intercept)
         assert_allclose(design.correlate(r), columns.T @ r, rtol=0, atol=ROUNDING)
         largest = np.ldexp(np.linalg.norm(columns, axis=0), design.exponents).max()
