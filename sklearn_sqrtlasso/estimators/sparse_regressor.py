@@ -23,29 +23,38 @@ from sklearn_sqrtlasso.estimators.validation import (
 )
 
 
-def check_regression_data(X, y):
-    """Raise an error for data whose meaning scikit-learn would silently change.
+def refuse_masked(arrays):
+    """Raise an error for masked entries, which scikit-learn would silently unmask.
 
     Parameters
     ----------
-    X, y : array-like
-        Data as given: entries of masked arrays would be unmasked, and the dimensions of
-        a sparse target lost.
+    arrays : dict of str to array-like
+        Data, keyed by the name of the argument.
     """
-    for name, values in (("X", X), ("y", y)):
+    for name, values in arrays.items():
         if np.ma.is_masked(values):
             raise ValueError(
                 f"{name} must have no masked entries, got "
-                f"{int(np.ma.getmaskarray(values).sum())}; remove these rows, or fill "
-                "them in, for example by sklearn.impute.SimpleImputer."
+                f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
+                "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def refuse_target(y):
+    """Raise an error for targets that are sparse or complex.
+
+    Parameters
+    ----------
+    y : array-like
+        Targets as given.
+    """
     if sp.issparse(y):
         raise ValueError(
-            f"y must be a dense array, got a sparse matrix of shape {y.shape}; use "
+            f"y must be a dense array, got a sparse matrix of shape {y.shape}: use "
             "y.toarray()."
         )
-    if np.iscomplexobj(y):
-        raise ValueError("y must be real, got complex numbers.")
+    if isinstance(y, list | tuple | np.ndarray) and np.iscomplexobj(np.asarray(y)):
+        raise ValueError("Complex data not supported: y must be real.")
 
 
 def rows_that_weigh(X, y, weights):
@@ -106,6 +115,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             If a parameter, X, y or ``sample_weight`` is not valid; the estimator is
             left unchanged.
         """
+        refuse_masked({"sample_weight": sample_weight})
         return self._fit(X, y, sample_weight)
 
     @abstractmethod
@@ -126,6 +136,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
+        refuse_masked({"X": X})
         X = validate_data(
             self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
         )
@@ -152,6 +163,8 @@ class SparseRegressor(RegressorMixin, LinearModel):
             One minus the ratio of squared errors to squared deviations of y from its
             mean, averaged over targets; at most 1.
         """
+        refuse_masked({"y": y, "sample_weight": sample_weight})
+        refuse_target(y)
         guess, y = self.predict(X), np.asarray(y, dtype=np.float64)
         check_consistent_length(y, guess, sample_weight)
         weights = check_weights(sample_weight, guess)
@@ -188,7 +201,8 @@ class SparseRegressor(RegressorMixin, LinearModel):
         return self
 
     def _validate(self, X, y, *, multi_output, finite=True):
-        check_regression_data(X, y)
+        refuse_masked({"X": X, "y": y})
+        refuse_target(y)
         with np.errstate(invalid="ignore"):  # sums of numbers near the largest
             X, y = validate_data(
                 self,

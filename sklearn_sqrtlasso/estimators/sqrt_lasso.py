@@ -44,7 +44,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     Parameters
     ----------
     alpha : float or {"pivotal", "asymptotic"}, default="pivotal"
-        Penalty in units of X, in [0, inf]. "pivotal" is the smallest penalty at which
+        Penalty in units of X, in [0, inf). "pivotal" is the smallest penalty at which
         all coefficients of pure Gaussian noise, of any level, are zero with
         probability .95; it is simulated for the given X. "asymptotic" is the closed
         form :math:`1.1\, \Phi^{-1}(1 - .05/(2p)) / \sqrt n` for columns of root mean
