@@ -193,8 +193,7 @@ class Design(ABC):
         for start in range(0, self.shape[1], FEATURES):
             part = slice(start, start + FEATURES)
             with np.errstate(invalid="ignore", over="ignore"):
-                C = (self.X[:, part] / self.unit).astype(np.float32).T @ Z
-                C = C * self._factors[part, None]
+                C = self._products_of(part, Z) * self._factors[part, None]
             C -= np.outer(self._centers[part], sums)
             C[self.norms[part] == 0] = 0
             C = self._correlate_kept(C, Z, start) * factors[part, None]
@@ -241,6 +240,10 @@ class Design(ABC):
     @abstractmethod
     def _products(self, r):
         """Return ``X^T r / unit`` in double precision."""
+
+    def _products_of(self, part, Z):
+        """Return products of a slice of features in single precision."""
+        return (self.X[:, part] / self.unit).astype(np.float32).T @ Z
 
     @abstractmethod
     def columns(self, features):
@@ -319,6 +322,15 @@ class DenseDesign(Design):
             rows = slice(start, start + length)
             total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
         return total
+
+    def _products_of(self, part, Z):
+        length = max(1, 8 * BLOCK_ENTRIES // FEATURES)  # rows at a time
+        starts = range(0, len(Z), length)
+        blocks = (slice(start, start + length) for start in starts)
+        return sum(
+            (self.X[rows, part] / self.unit).astype(np.float32).T @ Z[rows]
+            for rows in blocks
+        )
 
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""

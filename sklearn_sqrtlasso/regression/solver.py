@@ -40,6 +40,7 @@ MILD = 1.1  # largest correlation, over the threshold, for which the floor decre
 LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second try
 RETRY = 10  # outer iterations of the second try
 LARGE = 128.0  # correlation, with columns and a target of norms near one
+FARTHEST = 1e10  # coefficient to start from, over the norm of the target
 SEEN = 1e-10  # share of the target in a coefficient that must not be lost to underflow
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
@@ -78,11 +79,9 @@ class Regression:
         Target, as ``design.centered`` returns it.
     positive : bool
         Whether coefficients are nonnegative.
-    coef : ndarray of shape (n_features,), default=None
-        Coefficients to start from, of columns in their units; None is zero.
     """
 
-    def __init__(self, design, y, positive, coef=None):
+    def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
         self.y_norm = np.linalg.norm(y)
         self.y = y / (self.y_norm or 1.0)
@@ -98,8 +97,15 @@ class Regression:
             self.set.add(np.arange(design.shape[1]))
         self.y_correlations = self.c
         self.top = self._sizes(self.c).max(initial=0.0)
-        if coef is not None and self.y_norm > 0:
-            self._start(np.where(design.norms > 0, coef / self.y_norm, 0.0))
+
+    def start_from(self, coef):
+        """Start from coefficients of columns in their units, in units of y.
+
+        Very large ones, of which the residual would be a rounding error, are ignored.
+        """
+        most = FARTHEST * self.y_norm
+        if self.y_norm > 0 and np.abs(coef).max(initial=0.0) <= most:
+            self._start(np.where(self.design.norms > 0, coef / self.y_norm, 0.0))
 
     @property
     def alpha_max(self):
@@ -367,10 +373,11 @@ def regress(design, y, alphas, options, coef=None):
         If a coefficient is out of the range of numbers of the dtype of X.
     """
     y, exponent, mean = _own_unit(design, y)
+    regression = Regression(design, y, options.positive)
     if coef is not None:
         with np.errstate(over="ignore", under="ignore"):
-            coef = np.nan_to_num(np.ldexp(coef, design.exponents - exponent))
-    regression = Regression(design, y, options.positive, coef)
+            coef = np.ldexp(coef, design.exponents - exponent)
+        regression.start_from(coef)
     fits, intercepts = [], []
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)

@@ -285,3 +285,31 @@ def test_a_path_of_hostile_columns_has_the_gaps_of_its_points(seed):
     for alpha, one in zip(alphas, fits, strict=True):
         found = excess(X, y, alpha, one.coef, weights[on], intercept, positive)
         assert found <= one.gap + WITNESS
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.asfortranarray])
+def test_an_entry_that_no_estimate_sees_hides_no_column(form):
+    X, y = usual(2000)
+    X[1001, 3] = 1e11  # the norm of the column is 2e9, that of most rows one
+    y[1001] = 1.0
+    one, _ = solve(form, X, y, 0.1, np.ones(2000))
+    alone, _ = solve(
+        form, np.delete(X, 1001, 0), np.delete(y, 1001), 0.1, np.ones(1999)
+    )
+    assert one.gap <= 1e-6
+    assert excess(X, y, 0.1, one.coef, np.ones(2000), True, False) <= 1e-6
+    assert np.abs(one.coef[:3]).min() > 0.5 * np.abs(alone.coef[:3]).min()
+
+
+@given(st.integers(0, 10**6))
+def test_a_warm_start_on_hostile_columns_ends_as_well(seed):
+    X, y, alpha, weights, intercept, positive = hostile(seed)
+    on = weights > 0
+    X, y, v = X[on], y[on], weights[on] / weights.sum()
+    design = design_of(X, v, bool(intercept))
+    options = SolverOptions(bool(positive), 1e-6, 100)
+    start = np.random.default_rng(seed).standard_normal(X.shape[1])
+    start *= 10.0 ** np.random.default_rng(seed).integers(-300, 300)
+    (one,), _ = regress(design, y, [alpha], options, start)
+    found = excess(X, y, alpha, one.coef, weights[on], intercept, positive)
+    assert found <= one.gap + WITNESS
