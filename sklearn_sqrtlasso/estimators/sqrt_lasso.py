@@ -102,7 +102,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     (:class:`~sklearn.preprocessing.StandardScaler`). The penalty that a feature of
     large scale needs hides features of small scale. A warning is emitted if all
     coefficients are zero, scales differ by more than 1000, and a feature would have a
-    coefficient if all were scaled to the largest.
+    coefficient if all were scaled to the largest, more than by chance.
 
     Features of any scale and offset are solved exactly: each is centred, and divided
     by a power of two near its own size, in double precision. Offsets may be 1e12 times

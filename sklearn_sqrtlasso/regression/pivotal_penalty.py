@@ -12,6 +12,28 @@ RANGE = 1e-12  # eigenvalue, relative to the largest, that counts as zero
 SLACK = 1.1  # the constant c > 1 of the theory
 
 
+def asymptotic_level(n_features, n_rows, confidence):
+    r"""Return :math:`1.1\, \Phi^{-1}(1 - q/(2p)) / \sqrt n`, for standard columns.
+
+    Parameters
+    ----------
+    n_features : int
+        Number p of columns, of root mean square one.
+    n_rows : float
+        Number n of rows.
+    confidence : float
+        One minus q, in (0, 1).
+
+    Returns
+    -------
+    level : float
+        A pure number.
+    """
+    return float(
+        SLACK * ndtri(1 - (1 - confidence) / (2 * n_features)) / np.sqrt(n_rows)
+    )
+
+
 def asymptotic_alpha(design, n_rows, confidence):
     r"""Return the closed form :math:`1.1\, \Phi^{-1}(1 - q/(2p)) / \sqrt n`.
 
@@ -31,9 +53,8 @@ def asymptotic_alpha(design, n_rows, confidence):
     alpha : float
         Penalty, in units of X.
     """
-    n_features = design.shape[1]
-    level = ndtri(1 - (1 - confidence) / (2 * n_features))
-    return float(SLACK * level / np.sqrt(n_rows) * design.largest_norm())
+    level = asymptotic_level(design.shape[1], n_rows, confidence)
+    return level * design.largest_norm()
 
 
 def simulated_alpha(design, n_rows, confidence, positive, rng):

@@ -179,6 +179,11 @@ class Regression:
         """
         if self.top == 0:
             return self._fit(0.0, 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # of steps that are undone
+            return self._fit(*self._solve_given(alpha, tol, max_iter))
+
+    def _solve_given(self, alpha, tol, max_iter):
+        """Return the gap of a penalty that may be any, and the number of iterations."""
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
         alpha = np.maximum(given, usual)
         gap, n_iter = self._solve(alpha, tol, max_iter)
@@ -187,7 +192,7 @@ class Regression:
             if gap > tol and n_iter < max_iter:
                 gap, more = self._try_lower(gap, given, tol, max_iter - n_iter)
                 n_iter += more
-        return self._fit(gap, n_iter)
+        return gap, n_iter
 
     def _try_lower(self, gap, given, tol, max_iter):
         """Solve with a lower floor of penalties; keep the better of both solutions."""
@@ -278,7 +283,7 @@ class Regression:
             direction = self.set.residual_direction(alpha)
             direction = direction, self.design.correlate(direction)
             new = self._gap(alpha, [(self.r, self.c), direction])
-            if new > max(gap, TINY):  # a path among rounding errors
+            if not new <= max(gap, TINY):  # a path among rounding errors
                 w, self.r, self.c = before
                 self.set.start(w)
                 break

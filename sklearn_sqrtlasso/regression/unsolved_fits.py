@@ -5,6 +5,9 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sqrtlasso.regression.pivotal_penalty import asymptotic_level
+
+CONFIDENCE = 0.95  # that no column of noise is called hidden
 APART = 1e3  # ratio of norms of columns from which small ones may be hidden
 
 
@@ -36,6 +39,9 @@ def warn_unsolved_fits(gaps, tol, max_iter):
 def warn_hidden_columns(design, targets, coef, alpha):
     """Emit one warning if coefficients may be zero because scales of columns differ.
 
+    A column is hidden if its correlation with a target, both of norm one, is above the
+    penalty over the norm of the largest column, and above what noise has.
+
     Parameters
     ----------
     design : Design
@@ -55,6 +61,9 @@ def warn_hidden_columns(design, targets, coef, alpha):
         return
     with np.errstate(over="ignore"):  # the penalty, over the norm of the largest column
         share = np.exp2(np.log2(alpha) - logs.max())
+    # A column of noise is to be found in one of twenty such designs only.
+    noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
+    share = max(share, noise)
     for target in targets:
         y, _ = design.centered(
             np.ldexp(target, -int(np.frexp(np.abs(target).max())[1]))
