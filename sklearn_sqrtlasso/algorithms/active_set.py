@@ -3,9 +3,13 @@
 Any coefficients are the exact solution for perturbed correlations. As the perturbation
 is removed in proportion to a time from 0 to 1, the solution follows a piecewise linear
 path with finitely many breakpoints, each of which adds or drops a column. It ends at a
-lasso solution for some threshold ``mu``; a second path, in ``mu``, ends at
-``mu = alpha sigma``, the solution of the square-root lasso. A Cholesky factor of the
-Gram matrix of the active columns is updated at each breakpoint.
+lasso solution at some scale ``t``, with threshold ``alpha_j t`` for column j; a second
+path, in ``t``, ends at ``t = sigma``, the solution of the square-root lasso. A Cholesky
+factor of the Gram matrix of the active columns is updated at each breakpoint.
+
+Each column has its own penalty, so that columns of any size may be given with norms
+near one: tolerances are then the same for all of them. ``pull`` holds the penalties of
+active columns with the signs of their coefficients, and 0 for the other columns.
 """
 
 import math
@@ -159,16 +163,16 @@ def solve_factored(L, k, x):
 
 
 @kernel
-def direction(G, L, act, k, sign, e, timed, rate, d, dc):
+def direction(G, L, act, k, pull, e, timed, rate, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
-    The correlations are corrected at the rate ``timed * e``; the threshold moves at
+    The correlations are corrected at the rate ``timed * e``; the scale moves at
     ``rate``. Return the rate below which a rate counts as zero.
     """
-    assert sign.shape[0] == dc.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
+    assert pull.shape[0] == dc.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0] == d.shape[0]
     for a in range(k):
-        d[a] = timed * e[act[a]] - rate * sign[act[a]]
+        d[a] = timed * e[act[a]] - rate * pull[act[a]]
     solve_factored(L, k, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
@@ -182,137 +186,141 @@ def direction(G, L, act, k, sign, e, timed, rate, d, dc):
         row, da = G[act[a]], d[a]
         for j in range(e.shape[0]):
             dc[j] -= da * row[j]
-    largest = abs(rate)
+    largest = 0.0
     for j in range(e.shape[0]):
         largest = max(largest, abs(dc[j]), abs(timed * e[j]))
     return FLAT * largest
 
 
 @kernel
-def next_breakpoint(w, c, act, k, sign, pace, d, dc, left, positive):
+def next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, left, positive):
     """Return the distance to the next breakpoint, and its column.
 
     An active coefficient reaches zero, or an inactive correlation the threshold. A
     column that has just left starts at the threshold, which is no breakpoint. ``pace``
-    holds the threshold, its rate, and the rate that counts as zero.
+    holds the scale, its rate, and the rate that counts as zero.
     """
-    assert w.shape[0] == c.shape[0] == sign.shape[0] == dc.shape[0]
+    assert w.shape[0] == c.shape[0] == pull.shape[0] == dc.shape[0]
+    assert alpha.shape[0] == w.shape[0]
     assert 0 <= k <= act.shape[0] == d.shape[0]
-    mu, rate, flat = pace
+    t, rate, flat = pace
     nearest, column = math.inf, -1
     for a in range(k):
         j = act[a]
-        if d[a] * sign[j] < 0.0:
+        if d[a] * pull[j] < 0.0:
             far = max(-w[j] / d[a], 0.0)
             if far < nearest:
                 nearest, column = far, j
     for j in range(w.shape[0]):
-        if sign[j] != 0.0:
+        if pull[j] != 0.0:
             continue
-        up, down = dc[j] - rate, -dc[j] - rate
+        threshold, growth = t * alpha[j], rate * alpha[j]
+        up, down = dc[j] - growth, -dc[j] - growth
         if up > flat and not (j == left and c[j] > 0.0):
-            far = max(mu - c[j], 0.0) / up
+            far = max(threshold - c[j], 0.0) / up
             if far < nearest:
                 nearest, column = far, j
         if down > flat and not positive and not (j == left and c[j] < 0.0):
-            far = max(mu + c[j], 0.0) / down
+            far = max(threshold + c[j], 0.0) / down
             if far < nearest:
                 nearest, column = far, j
     return nearest, column
 
 
 @kernel
-def exchange_dependent(G, w, L, act, k, sign, j):
+def exchange_dependent(G, w, L, act, k, pull, j):
     """Replace an active column by column j, which depends on the active ones.
 
     The fit is unchanged: column j grows and the others compensate until one is zero.
     Return the number of active columns.
     """
-    assert 0 <= j < w.shape[0] == sign.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= j < w.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     z = np.empty(k)
     for a in range(k):
-        z[a] = -sign[j] * G[j, act[a]]
+        z[a] = -pull[j] * G[j, act[a]]
     solve_factored(L, k, z)
-    nearest, place = first_zero(w, sign, act, k, z)
+    nearest, place = first_zero(w, pull, act, k, z)
     if place < 0:  # a column of zeros
-        sign[j] = 0.0
+        pull[j] = 0.0
         return k
     for a in range(k):
         w[act[a]] += nearest * z[a]
-    w[j] = nearest * sign[j]
+    w[j] = nearest * pull[j]
     gone = act[place]
-    w[gone] = sign[gone] = 0.0
+    w[gone] = pull[gone] = 0.0
     drop_column(L, act, k, place)
     if append_column(L, act, k - 1, G, j):
         return k
-    w[j] = sign[j] = 0.0
+    w[j] = pull[j] = 0.0
     return k - 1
 
 
 @kernel
-def update_active_set(G, w, c, L, act, k, sign, j):
+def update_active_set(G, w, c, alpha, L, act, k, pull, j):
     """Drop or add column j at a breakpoint; return the number of active columns."""
-    assert w.shape[0] == c.shape[0] == sign.shape[0] <= G.shape[0] == G.shape[1]
+    assert w.shape[0] == c.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
+    assert alpha.shape[0] == w.shape[0]
     assert 0 <= j < w.shape[0]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
-    if sign[j] != 0.0:
-        w[j] = sign[j] = 0.0
+    if pull[j] != 0.0:
+        w[j] = pull[j] = 0.0
         for a in range(k):
             if act[a] == j:
                 drop_column(L, act, k, a)
                 break
         return k - 1
-    sign[j] = 1.0 if c[j] > 0.0 else -1.0
+    pull[j] = alpha[j] if c[j] > 0.0 else -alpha[j]
     if append_column(L, act, k, G, j):
         return k + 1
-    return exchange_dependent(G, w, L, act, k, sign, j)
+    return exchange_dependent(G, w, L, act, k, pull, j)
 
 
 @kernel
-def distance_to_end(mu, square, alpha, rate, q):
-    """Return the distance of the threshold to ``alpha sigma`` on a linear piece.
+def distance_to_end(t, square, rate, q):
+    """Return the distance of the scale to ``sigma`` on a linear piece.
 
-    On the piece ``sigma^2`` is ``square`` plus ``q`` times the change of ``mu^2``.
+    On the piece ``sigma^2`` is ``square`` plus ``q`` times the change of ``t^2``.
     """
-    slack = 1.0 - alpha * alpha * q
-    goal = alpha * alpha * (square - q * mu * mu)
+    slack = 1.0 - q
+    goal = square - q * t * t
     if rate > 0.0:
-        return math.sqrt(max(goal, 0.0) / slack) - mu if slack > 0.0 else math.inf
-    return mu - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else mu
+        return math.sqrt(max(goal, 0.0) / slack) - t if slack > 0.0 else math.inf
+    return t - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else t
 
 
 @kernel
 def follow_active_set_path(
-    G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+    G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
 ):
     """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
 
-    ``state`` holds the threshold, ``||r||^2``, the rate of the threshold (0 on the
-    first path), the time left of the first path, and the least threshold of the second;
+    ``state`` holds the scale, ``||r||^2``, the rate of the scale (0 on the first path),
+    the time left of the first path, and the least scale of the second;
     all but the rate and the last are updated. Return the number of active columns and
     the number of breakpoints.
     """
-    assert w.shape[0] == c.shape[0] == sign.shape[0] == e.shape[0]
+    assert w.shape[0] == c.shape[0] == pull.shape[0] == e.shape[0]
+    assert alpha.shape[0] == w.shape[0]
     assert w.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     assert state.shape[0] == 5
-    mu, square, rate, left, least = state
+    t, square, rate, left, least = state
     timed = 1.0 if rate == 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
     gone = -1
     for n_breakpoints in range(max_breakpoints):
-        flat = direction(G, L, act, k, sign, e, timed, rate, d, dc)
-        pace = (mu, rate, flat)
-        far, j = next_breakpoint(w, c, act, k, sign, pace, d, dc, gone, positive)
+        flat = direction(G, L, act, k, pull, e, timed, rate, d, dc)
+        pace = (t, rate, flat)
+        far, j = next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, gone, positive)
         q = 0.0
         for a in range(k):
-            q -= rate * sign[act[a]] * d[a]
-        end = left if timed else distance_to_end(mu, square, alpha, rate, q)
+            q -= rate * pull[act[a]] * d[a]
+        end = left if timed else distance_to_end(t, square, rate, q)
         if rate < 0.0:
-            end = min(end, mu - least)
+            end = min(end, t - least)
         end = max(end, 0.0)
-        if far > end - TIE * mu * abs(rate):  # breakpoints coincide at mu = 0
+        if far > end - TIE * t * abs(rate):  # breakpoints coincide at t = 0
             far = end
         if far == math.inf:
             return k, n_breakpoints
@@ -320,50 +328,52 @@ def follow_active_set_path(
             w[act[a]] += far * d[a]
         for i in range(w.shape[0]):
             c[i] += far * dc[i]
-        before = mu
-        mu = max(mu + far * rate, 0.0)
-        square = max(square + q * (mu * mu - before * before), 0.0)
+        before = t
+        t = max(t + far * rate, 0.0)
+        square = max(square + q * (t * t - before * before), 0.0)
         left -= far * timed
         for a in range(k):
-            c[act[a]] = mu * sign[act[a]]
-        state[0], state[1], state[3] = mu, square, left
+            c[act[a]] = t * pull[act[a]]
+        state[0], state[1], state[3] = t, square, left
         if far == end:
             return k, n_breakpoints
-        gone = j if sign[j] != 0.0 else -1
-        k = update_active_set(G, w, c, L, act, k, sign, j)
+        gone = j if pull[j] != 0.0 else -1
+        k = update_active_set(G, w, c, alpha, L, act, k, pull, j)
     return k, max_breakpoints
 
 
 @kernel
-def split_correlations(w, c, mu, act, k, positive, sign, e):
-    """Write the signs; split ``c`` into a feasible part and the remainder ``e``.
+def split_correlations(w, c, t, alpha, act, k, positive, pull, e):
+    """Write ``pull``; split ``c`` into a feasible part and the remainder ``e``.
 
     Correlations above the threshold start at various values below it: if many started
     at the threshold, as many breakpoints would coincide.
     """
-    assert w.shape[0] == c.shape[0] == sign.shape[0] == e.shape[0]
+    assert w.shape[0] == c.shape[0] == pull.shape[0] == e.shape[0]
+    assert alpha.shape[0] == w.shape[0]
     assert 0 <= k <= act.shape[0]
     for a in range(k):
-        sign[act[a]] = 1.0 if w[act[a]] > 0.0 else -1.0
+        j = act[a]
+        pull[j] = alpha[j] if w[j] > 0.0 else -alpha[j]
     for j in range(w.shape[0]):
-        goal = c[j]
-        if sign[j] != 0.0:
-            goal = mu * sign[j]
-        elif abs(c[j]) > mu and not (positive and c[j] < 0.0):
-            inside = 0.9 + 0.1 * ((GOLDEN * j) % 1.0)
-            goal = mu * inside if c[j] > 0.0 else -mu * inside
+        goal, threshold = c[j], t * alpha[j]
+        if pull[j] != 0.0:
+            goal = t * pull[j]
+        elif abs(c[j]) > threshold and not (positive and c[j] < 0.0):
+            inside = threshold * (0.9 + 0.1 * ((GOLDEN * j) % 1.0))
+            goal = inside if c[j] > 0.0 else -inside
         e[j] = c[j] - goal
         c[j] = goal
 
 
 @kernel
-def prune(w, L, act, k, sign):
+def prune(w, L, act, k, pull):
     """Drop active columns with coefficients zero or, by rounding, of wrong sign."""
-    assert w.shape[0] == sign.shape[0]
+    assert w.shape[0] == pull.shape[0]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     for place in range(k - 1, -1, -1):
         j = act[place]
-        if w[j] * sign[j] <= 0.0:
+        if w[j] * pull[j] <= 0.0:
             w[j] = 0.0
             drop_column(L, act, k, place)
             k -= 1
@@ -383,9 +393,9 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     square : float
         ``||r||^2``, at least 0.
     floors : ndarray of shape (2,)
-        Lower bounds of ``square`` in the threshold, on the first and the second path.
-    alpha : float
-        Penalty, in [0, inf).
+        Lower bounds of ``square`` in the scale, on the first and the second path.
+    alpha : ndarray of shape (p,)
+        Penalty of each coefficient, in (0, inf).
     positive : bool
         Whether coefficients are nonnegative.
     L : ndarray of shape (size, size)
@@ -410,27 +420,28 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     """
     assert w.shape[0] == c.shape[0] <= G.shape[0] == G.shape[1]
     assert floors.shape[0] == 2
+    assert alpha.shape[0] == w.shape[0]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     for a in range(k):
         assert 0 <= act[a] < w.shape[0]
-    mu = alpha * math.sqrt(max(square, floors[0]))
-    sign, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
+    t = math.sqrt(max(square, floors[0]))
+    pull, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
     w_before, c_before = w.copy(), c.copy()
-    split_correlations(w, c, mu, act, k, positive, sign, e)
-    state = np.array([mu, square, 0.0, 1.0, 0.0])
+    split_correlations(w, c, t, alpha, act, k, positive, pull, e)
+    state = np.array([t, square, 0.0, 1.0, 0.0])
     k, first = follow_active_set_path(
-        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+        G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
     for j in range(w.shape[0]):
         c[j] += state[3] * e[j]
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
     square = max(square, 0.0)
     if state[3] > 0.0:
-        return square, prune(w, L, act, k, sign), max_breakpoints
-    above = mu * mu > alpha * alpha * max(square, floors[1])
+        return square, prune(w, L, act, k, pull), max_breakpoints
+    above = t * t > max(square, floors[1])
     state[1], state[2] = square, -1.0 if above else 1.0
-    state[4] = alpha * math.sqrt(floors[1])
+    state[4] = math.sqrt(floors[1])
     k, second = follow_active_set_path(
-        G, w, c, L, act, k, sign, e, state, alpha, positive, max_breakpoints
+        G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
-    return state[1], prune(w, L, act, k, sign), first + second
+    return state[1], prune(w, L, act, k, pull), first + second

@@ -2,10 +2,10 @@
 
 With columns ``x_j`` and a target in units where ``sigma = ||r||_2``, minimise ::
 
-    ||y - X w||_2 + alpha ||w||_1 .
+    ||y - X w||_2 + sum_j alpha_j |w_j| .
 
-Given ``sigma``, the step of one coordinate is that of the lasso at ``alpha sigma``, and
-``sigma^2`` is a quadratic function of the step: both are updated exactly.
+Given ``sigma``, the step of one coordinate is that of the lasso at ``alpha_j sigma``,
+and ``sigma^2`` is a quadratic function of the step: both are updated exactly.
 """
 
 import math
@@ -37,8 +37,8 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
         ``||r||^2``, at least 0.
     floor : float
         Lower bound of ``square`` in the threshold.
-    alpha : float
-        Penalty, in [0, inf).
+    alpha : ndarray of shape (p,)
+        Penalty of each coefficient, in [0, inf).
     positive : bool
         Whether coefficients are nonnegative.
     tol : float
@@ -51,7 +51,8 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
     square : float
         The new ``||r||^2``, at least 0.
     """
-    assert w.shape[0] == c.shape[0] <= G.shape[0] == G.shape[1]
+    assert w.shape[0] == c.shape[0] == alpha.shape[0]
+    assert w.shape[0] <= G.shape[0] == G.shape[1]
     for _ in range(max_sweeps):
         largest = 0.0
         for j in range(w.shape[0]):
@@ -60,7 +61,7 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
                 continue
             a = c[j] + size * w[j]
             old = w[j]
-            tau = alpha * math.sqrt(max(square, floor))
+            tau = alpha[j] * math.sqrt(max(square, floor))
             w[j] = shrunk(a, tau, positive) / size
             change = w[j] - old
             if change != 0.0:

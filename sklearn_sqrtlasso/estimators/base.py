@@ -31,6 +31,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_groups,
     check_live_parameters,
+    refuse_masked,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
@@ -240,6 +241,7 @@ class BaseEncoder(
         return vars(self).get("fitted_params_", {}).get(name, getattr(self, name))
 
     def _validate(self, X, *, reset):
+        refuse_masked({"X": X})
         X = validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
         )

@@ -5,8 +5,11 @@ from abc import abstractmethod
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.metrics import r2_score
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.linalg import largest_entry, unit_near
 from sklearn_sqrtlasso.estimators.compat import (
     LinearModel,
     csr_container,
@@ -14,7 +17,53 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
-from sklearn_sqrtlasso.estimators.validation import DTYPES
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    check_weights,
+    refuse_masked,
+)
+
+
+def refuse_target(y):
+    """Raise an error for targets that are sparse or complex.
+
+    Parameters
+    ----------
+    y : array-like
+        Targets as given.
+    """
+    if sp.issparse(y):
+        raise ValueError(
+            f"y must be a dense array, got a sparse matrix of shape {y.shape}: use "
+            "y.toarray()."
+        )
+    if isinstance(y, list | tuple | np.ndarray) and np.iscomplexobj(np.asarray(y)):
+        raise ValueError("Complex data not supported: y must be real.")
+
+
+def rows_that_weigh(X, y, weights):
+    """Return the rows of positive weight; X is checked where others are left out.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features.
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        Targets.
+    weights : ndarray of shape (n_samples,)
+        Weights, at least 0.
+
+    Returns
+    -------
+    X, y, weights : {ndarray, sparse matrix}, ndarray, ndarray
+        The rows; the arguments themselves if all weights are positive.
+    """
+    on = weights > 0
+    if on.all():
+        return X, y, weights
+    assert_all_finite(X, input_name="X")
+    rows = np.flatnonzero(on)
+    return X[rows], y[rows], weights[rows]
 
 
 class SparseRegressor(RegressorMixin, LinearModel):
@@ -36,7 +85,8 @@ class SparseRegressor(RegressorMixin, LinearModel):
             Targets; cross-validation takes a single target.
         sample_weight : float or array-like of shape (n_samples,), default=None
             Nonnegative weights of the rows, used in the fit and in all errors; None
-            gives all rows weight 1.
+            gives all rows weight 1. Rows of weight zero do not matter, whatever they
+            hold, as long as it is finite.
 
         Returns
         -------
@@ -49,6 +99,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             If a parameter, X, y or ``sample_weight`` is not valid; the estimator is
             left unchanged.
         """
+        refuse_masked({"sample_weight": sample_weight})
         return self._fit(X, y, sample_weight)
 
     @abstractmethod
@@ -69,6 +120,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
+        refuse_masked({"X": X})
         X = validate_data(
             self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
         )
@@ -86,7 +138,8 @@ class SparseRegressor(RegressorMixin, LinearModel):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; None gives all rows weight 1.
+            Weights of the rows; None gives all rows weight 1. Rows of weight zero do
+            not matter, whatever they hold.
 
         Returns
         -------
@@ -94,7 +147,15 @@ class SparseRegressor(RegressorMixin, LinearModel):
             One minus the ratio of squared errors to squared deviations of y from its
             mean, averaged over targets; at most 1.
         """
-        return super().score(X, y, sample_weight)
+        refuse_masked({"y": y, "sample_weight": sample_weight})
+        refuse_target(y)
+        guess, y = self.predict(X), np.asarray(y, dtype=np.float64)
+        check_consistent_length(y, guess, sample_weight)
+        weights = check_weights(sample_weight, guess)
+        _, y, _ = rows_that_weigh(guess, y, weights)
+        _, guess, weights = rows_that_weigh(guess, guess, weights)
+        unit = unit_near(max(largest_entry(y), largest_entry(guess)))
+        return r2_score(y / unit, guess / unit, sample_weight=weights)
 
     def sparsify(self):
         """Store the coefficients as a CSR matrix; predictions do not change.
@@ -124,16 +185,19 @@ class SparseRegressor(RegressorMixin, LinearModel):
         return self
 
     def _validate(self, X, y, *, multi_output, finite=True):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=DTYPES,
-            y_numeric=True,
-            multi_output=multi_output,
-            ensure_all_finite=finite,
-        )
+        refuse_masked({"X": X, "y": y})
+        refuse_target(y)
+        with np.errstate(invalid="ignore"):  # sums of numbers near the largest
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csc",
+                dtype=DTYPES,
+                y_numeric=True,
+                multi_output=multi_output,
+                ensure_all_finite=finite,
+            )
         return X, np.asarray(y, dtype=np.float64)
 
     def __sklearn_tags__(self):

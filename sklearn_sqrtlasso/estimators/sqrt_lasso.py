@@ -10,7 +10,10 @@ from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
 from sklearn_sqrtlasso.estimators.resumption import resumes
-from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
+from sklearn_sqrtlasso.estimators.sparse_regressor import (
+    SparseRegressor,
+    rows_that_weigh,
+)
 from sklearn_sqrtlasso.estimators.validation import check_weights
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
@@ -18,7 +21,10 @@ from sklearn_sqrtlasso.regression.pivotal_penalty import (
     simulated_alpha,
 )
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
-from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
+from sklearn_sqrtlasso.regression.unsolved_fits import (
+    warn_hidden_columns,
+    warn_unsolved_fits,
+)
 
 CONFIDENCE = 0.95  # probability that all coefficients of pure noise are zero
 
@@ -75,8 +81,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     alpha_ : float
         Fitted penalty, in units of X.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
-        with zero coefficients are solved, and certified, at that value.
+        Relative duality gap for the given penalty, a pure number. A warning is emitted
+        if it exceeds ``tol``.
     n_iter_ : int or ndarray of shape (n_targets,)
         Number of outer iterations.
     n_features_in_ : int
@@ -93,7 +99,15 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     Notes
     -----
     All coefficients have the same penalty: scale the features first
-    (:class:`~sklearn.preprocessing.StandardScaler`).
+    (:class:`~sklearn.preprocessing.StandardScaler`). The penalty that a feature of
+    large scale needs hides features of small scale. A warning is emitted if all
+    coefficients are zero, scales differ by more than 1000, and a feature would have a
+    coefficient if all were scaled to the largest, more than by chance.
+
+    Features of any scale and offset are solved exactly: each is centred, and divided
+    by a power of two near its own size, in double precision. Offsets may be 1e12 times
+    as large as what varies. An error is raised if a coefficient is out of the range of
+    numbers of its dtype.
 
     ``sample_weight`` counts rows: a row of weight 2 is equivalent to that row twice,
     also for "pivotal" and "asymptotic". Weights that are not counts should sum to the
@@ -160,13 +174,13 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         # Without a simulation, the first product detects values that are not finite.
         simulated = isinstance(self.alpha, str)
         X, y = self._validate(X, y, multi_output=True, finite=simulated)
-        weights = check_weights(sample_weight, X)
-        design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
-        alpha = self._penalty(design, weights.sum())
+        X, y, weights = rows_that_weigh(X, y, check_weights(sample_weight, X))
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
         targets = np.atleast_2d(y.T)
         starts = self._starts(len(targets), X.shape[1])
         try:
+            design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+            alpha = self._penalty(design, weights.sum())
             results = [
                 regress(design, target, [alpha], options, start)
                 for target, start in zip(targets, starts, strict=True)
@@ -188,6 +202,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         self.n_iter_ = n_iter if several else int(n_iter[0])
         self.alpha_ = alpha
         warn_unsolved_fits(gap, self.tol, self.max_iter)
+        warn_hidden_columns(design, targets, coef, alpha)
         return self
 
     def _penalty(self, design, n_rows):

@@ -4,12 +4,18 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.model_selection import check_cv
+from sklearn.utils import metadata_routing
 
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
-from sklearn_sqrtlasso.estimators.compat import Interval
-from sklearn_sqrtlasso.estimators.sparse_regressor import SparseRegressor
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.estimators.compat import Interval, fit_context
+from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.sparse_regressor import (
+    SparseRegressor,
+    rows_that_weigh,
+)
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
-from sklearn_sqrtlasso.estimators.validation import check_weights
+from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
@@ -26,7 +32,8 @@ class SqrtLassoCV(SparseRegressor):
         \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
 
     A path of penalties is solved for each fold. The penalty with the smallest mean
-    squared error on held-out rows is then fitted to all rows.
+    squared error on held-out rows is then fitted to all rows. Rows of a group stay
+    together if ``cv`` splits by ``groups``, an argument of :meth:`fit`.
 
     Parameters
     ----------
@@ -60,14 +67,14 @@ class SqrtLassoCV(SparseRegressor):
     sigma_ : float
         Root mean square of the residuals, in units of y.
     dual_gap_ : float
-        Relative duality gap, a pure number. Penalties below 1e-8 of the smallest one
-        with zero coefficients are solved, and certified, at that value.
+        Relative duality gap for the chosen penalty, a pure number.
     n_iter_ : int
         Number of outer iterations of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
         Penalties in decreasing order, in units of X.
     mse_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean squared error of the held-out rows of each fold, in squared units of y.
+        Mean squared error of the held-out rows of each fold, in squared units of y;
+        infinite where the square is out of range, which does not affect the choice.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -105,6 +112,8 @@ class SqrtLassoCV(SparseRegressor):
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
     }
+    # Groups are the splitter's: meta-estimators pass them on if it asks for them.
+    __metadata_request__fit = {"groups": metadata_routing.UNUSED}
 
     def __init__(
         self,
@@ -127,35 +136,92 @@ class SqrtLassoCV(SparseRegressor):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    def _fit(self, X, y, sample_weight):
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Choose the penalty, and fit coefficients and intercept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, in any memory order; sparse X is converted to CSC.
+        y : array-like of shape (n_samples,)
+            Target.
+        sample_weight : float or array-like of shape (n_samples,), default=None
+            Nonnegative weights of the rows, used in the fit and in all errors; None
+            gives all rows weight 1. Rows of weight zero do not matter, whatever they
+            hold, as long as it is finite.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, passed to ``cv.split``: for
+            :class:`~sklearn.model_selection.GroupKFold` and other splitters by groups.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not valid; the estimator is left unchanged.
+        """
+        refuse_masked({"sample_weight": sample_weight})
+        return self._fit(X, y, sample_weight, groups)
+
+    def get_metadata_routing(self):
+        """Return how metadata reach this estimator and its splitter.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of ``fit``, and of ``cv.split``, to which ``groups`` are passed.
+        """
+        mapping = metadata_routing.MethodMapping().add(caller="fit", callee="split")
+        router = metadata_routing.MetadataRouter(owner=type(self).__name__)
+        router.add_self_request(self)
+        return router.add(splitter=check_cv(self.cv), method_mapping=mapping)
+
+    def _fit(self, X, y, sample_weight, groups=None):
         X, y = self._validate(X, y, multi_output=False)
         weights = check_weights(sample_weight, X)
-        folds = list(check_cv(self.cv).split(X, y))
-        design = self._design(X, weights)
+        folds = list(check_cv(self.cv).split(X, y, groups))
+        if not folds:
+            raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
+        design, target = self._problem(X, y, weights)
         alphas = penalty_grid(
-            self.alphas, self.eps, regression_alpha_max(design, y, bool(self.positive))
+            self.alphas,
+            self.eps,
+            regression_alpha_max(design, target, bool(self.positive)),
         )
+        unit = unit_near(np.abs(target).max())
 
         def errors(fold):
-            return self._errors(X, y, weights, alphas, fold)
+            return self._errors(X, y, weights, alphas, fold, unit)
 
         results = parallel_map(errors, folds, self.n_jobs)
         mse, gaps, shares = (np.array(part) for part in zip(*results, strict=True))
         best = alphas[int(np.argmin(np.average(mse, axis=0, weights=shares)))]
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
-        (fit,), (intercept,) = regress(design, y, [best], options)
-        self.alpha_, self.alphas_, self.mse_path_ = float(best), alphas, mse.T
+        (fit,), (intercept,) = regress(design, target, [best], options)
+        self.alpha_, self.alphas_ = float(best), alphas
+        with np.errstate(over="ignore", under="ignore"):
+            self.mse_path_ = mse.T * unit * unit
         self.coef_ = fit.coef.astype(X.dtype, copy=False)
         self.intercept_, self.sigma_ = float(intercept), fit.sigma
         self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
         warn_unsolved_fits(np.append(gaps, fit.gap), self.tol, self.max_iter)
         return self
 
-    def _design(self, X, weights):
-        return design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+    def _problem(self, X, y, weights):
+        """Return the design and the target of rows that weigh."""
+        X, y, weights = rows_that_weigh(X, y, weights)
+        return design_of(X, weights / weights.sum(), bool(self.fit_intercept)), y
 
-    def _errors(self, X, y, weights, alphas, fold):
-        """Return errors and gaps of the path of a fold, and the weight of the fold."""
+    def _errors(self, X, y, weights, alphas, fold, unit):
+        """Return errors and gaps of the path of a fold, and the weight of the fold.
+
+        Errors are in squares of ``unit``.
+        """
         train, test = fold
         if not weights[train].any() or not weights[test].any():
             raise ValueError(
@@ -163,9 +229,10 @@ class SqrtLassoCV(SparseRegressor):
                 "row of positive weight, got only zeros in one of them."
             )
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
-        design = self._design(X[train], weights[train])
-        fits, intercepts = regress(design, y[train], alphas, options)
-        guesses = X[test] @ np.array([fit.coef for fit in fits]).T + intercepts
-        squares = (guesses - y[test][:, None]) ** 2
-        mse = np.average(squares, axis=0, weights=weights[test])
-        return mse, [fit.gap for fit in fits], weights[test].sum()
+        design, target = self._problem(X[train], y[train], weights[train])
+        fits, intercepts = regress(design, target, alphas, options)
+        X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
+        guesses = X @ np.array([fit.coef for fit in fits]).T + intercepts
+        squares = ((guesses - y[:, None]) / unit) ** 2
+        mse = np.average(squares, axis=0, weights=weights)
+        return mse, [fit.gap for fit in fits], weights.sum()

@@ -1,12 +1,13 @@
 """Square-root-lasso solutions along a path of penalties."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_sqrtlasso.estimators.validation import DTYPES
+from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
+from sklearn_sqrtlasso.estimators.validation import DTYPES, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
@@ -54,15 +55,18 @@ def penalty_grid(alphas, eps, largest):
     alphas : ndarray of shape (n_alphas,)
         Penalties.
     """
-    if isinstance(alphas, Integral):
+    if isinstance(alphas, Integral) and not isinstance(alphas, bool):
         if alphas < 1:
             raise ValueError(f"alphas must be at least 1 or an array, got {alphas}.")
         return largest * np.geomspace(1, eps, int(alphas))
-    alphas = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
-    if alphas.ndim != 1 or np.any(alphas < 0):
+    if np.ndim(alphas) != 1 or len(alphas) == 0:
         raise ValueError(
-            f"alphas must be one-dimensional and nonnegative, got {alphas!r}."
+            "alphas must be an integer or a one-dimensional array with at least one "
+            f"penalty, got {alphas!r}."
         )
+    alphas = check_array(alphas, ensure_2d=False, dtype=np.float64, input_name="alphas")
+    if np.any(alphas < 0):
+        raise ValueError(f"alphas must be nonnegative, got {alphas!r}.")
     return np.sort(alphas)[::-1]
 
 
@@ -128,16 +132,17 @@ def sqrt_lasso_path(
     >>> (path.coefs != 0).sum(axis=0)
     array([0, 3, 4, 5, 7])
     """
+    refuse_masked({"X": X, "y": y})
+    refuse_target(y)
     X = check_array(X, accept_sparse="csc", dtype=DTYPES, input_name="X")
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
-    if not 0 < eps <= 1:
+    if not (isinstance(eps, Real) and 0 < eps <= 1):
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
-    if not tol >= 0 or not max_iter >= 1:
-        raise ValueError(
-            "tol must be at least 0 and max_iter at least 1, "
-            f"got tol={tol!r} and max_iter={max_iter!r}."
-        )
+    if not (isinstance(tol, Real) and tol >= 0):
+        raise ValueError(f"tol must be at least 0, got {tol!r}.")
+    if not (isinstance(max_iter, Real) and max_iter >= 1):
+        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
     targets = np.atleast_2d(y.T)
     largest = max(

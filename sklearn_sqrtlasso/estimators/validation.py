@@ -14,6 +14,23 @@ LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
 
 
+def refuse_masked(arrays):
+    """Raise an error for masked entries, which scikit-learn would silently unmask.
+
+    Parameters
+    ----------
+    arrays : dict of str to array-like
+        Data, keyed by the name of the argument.
+    """
+    for name, values in arrays.items():
+        if np.ma.is_masked(values):
+            raise ValueError(
+                f"{name} must have no masked entries, got "
+                f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
+                "fill them in, for example by sklearn.impute.SimpleImputer."
+            )
+
+
 def check_live_parameters(estimator):
     """Raise an error if a parameter that acts after ``fit`` too has a bad value.
 
@@ -75,6 +92,13 @@ def check_weights(sample_weight, X):
         raise ValueError(
             "sample_weight must be nonnegative and not all zero, got weights from "
             f"{weights.min():g} to {weights.max():g}."
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum, got weights up to "
+            f"{weights.max():g}; divide them by a number."
         )
     return weights
 

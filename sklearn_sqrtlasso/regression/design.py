@@ -5,19 +5,32 @@ from abc import ABC, abstractmethod
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.regression.column_sizes import (
+    BLOCK_ENTRIES,
+    FAR,
+    IN_REACH,
+    Sizes,
+    measure,
+    norms_of_sample,
+    typical_exponent,
+)
 
-BLOCK_BYTES = 2**22  # of single-precision rows converted to double at a time
-SAMPLE = 64  # rows and columns from which the size of entries is estimated
 FEATURES = 1024  # converted to single precision at a time
-CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
+ALIKE = 6  # powers of two from the typical norm within which columns share its unit
+SAFE = 500  # largest power of two in the typical entry for which X is not copied
+LARGEST = 1e100  # of a penalty in units of a column, whose norm is about one
 
 
 class Design(ABC):
-    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u`, computed on demand.
+    r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u_j`, computed on demand.
 
     With weights v that sum to 1, the inner products of these columns are weighted means
-    of products of centred features, in units of u.
+    of products of centred features. The units :math:`u_j` are powers of two. Columns
+    whose norm is within a factor of about 64 of the median have one unit; others have
+    their own, so that no column is large or small in comparison with the others.
+
+    Columns with large offsets, or of extreme size, are centred and scaled once and kept
+    (``_keep``); all others are so implicitly.
 
     Parameters
     ----------
@@ -27,16 +40,86 @@ class Design(ABC):
         Weights v, nonnegative, of sum 1.
     fit_intercept : bool
         Whether columns are centred at their weighted means.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That of X.
+    exponents : ndarray of shape (n_features,)
+        Logarithms to base 2 of the units, which may be out of the range of numbers.
+    means : ndarray of shape (n_features,)
+        Weighted means in these units; 0 without an intercept.
+    norms : ndarray of shape (n_features,)
+        Norms of the columns; 0 for those that are constant, which are zero. Others are
+        estimated from some rows until ``measure_exactly`` is called.
     """
 
     def __init__(self, X, weights, fit_intercept):
-        self.X, self.unit, self.sqrt_weights = X, 1.0, np.sqrt(weights)
-        self.fit_intercept = fit_intercept
-        self.is_excluded = np.zeros(X.shape[1], dtype=bool)
-        self.means = np.zeros(X.shape[1])
-        if fit_intercept:
-            with np.errstate(invalid="ignore", over="ignore"):
-                self.means = self._products(weights)
+        self.sqrt_weights, self.fit_intercept = np.sqrt(weights), fit_intercept
+        self.dtype, self._given, self._weights = X.dtype, X, weights
+        self._measure(exactly=False)
+
+    def _measure(self, exactly):
+        """Measure all columns: exactly, or where an estimate leaves no doubt, by it."""
+        X, shift = self._given, 0
+        base = typical_exponent(self._entries(X))
+        with np.errstate(all="ignore"):
+            if abs(base) > SAFE:
+                X, shift, base = self._shifted(X, -base), base, 0
+            self.X, self.unit = X, 2.0**base  # of products
+            sizes, kept = self._sizes(base, shift, exactly)
+            live = sizes.norms > 0
+            self._share_units(sizes, live)
+            more = sizes.exponents - self.exponents
+            self.means = np.ldexp(sizes.means, more)
+            self.norms = sizes.norms * 2.0**more
+            self._scale = np.where(live, 2.0**-self.exponents, 0.0)
+            self._centers = np.where(live, self.means, 0.0)
+            self._keep(kept, more)
+            self._factors = self._scale * self.unit
+        self._dead = np.flatnonzero(~live)
+        self.exponents += shift
+        self._is_exact = exactly
+
+    def measure_exactly(self):
+        """Measure all columns, whose norms so far may be estimates."""
+        if not self._is_exact:
+            self._measure(exactly=True)
+
+    def _sizes(self, base, shift, exactly):
+        """Return sizes of columns, and those that are kept, centred and scaled."""
+        means = np.zeros(self.shape[1])
+        if self.fit_intercept:
+            means = self._products(self._weights)
+        norms = means if exactly else self._estimated_norms(means)
+        sure = (norms < IN_REACH) & (norms * self._far >= np.abs(means))
+        sure &= (norms > 1 / IN_REACH) & (not exactly)
+        exponents = np.where(sure, np.frexp(norms)[1], 0)
+        factors = np.where(sure, 2.0**-exponents, 0.0)
+        sizes = Sizes(exponents + base, means * factors, norms * factors)
+        doubtful = np.flatnonzero(~sure & self._is_stored())
+        blocks, kept = [], [np.empty(0, dtype=np.intp)]
+        most, reach = max(1, BLOCK_ENTRIES // self.shape[0]), np.log2(IN_REACH)
+        for start in range(0, len(doubtful), most):
+            part = doubtful[start : start + most]
+            raw = self._raw(self._given, part)
+            block, own = measure(raw, self._weights, self.fit_intercept)
+            own = own._replace(exponents=own.exponents - shift)
+            for whole, of_part in zip(sizes, own, strict=True):
+                whole[part] = of_part
+            keep = np.abs(own.exponents - base) > reach
+            keep = (keep | (np.abs(own.means) > self._far * own.norms)) & (
+                own.norms > 0
+            )
+            blocks.append(block[:, keep])
+            kept.append(part[keep])
+        return sizes, (np.concatenate(kept), np.hstack(blocks) if blocks else None)
+
+    def _share_units(self, sizes, live):
+        exponents = np.sort(sizes.exponents[live])
+        typical = int(exponents[len(exponents) // 2]) if live.any() else 0
+        alike = ~live | (np.abs(sizes.exponents - typical) <= ALIKE)
+        self.exponents = np.where(alike, typical, sizes.exponents)
 
     @property
     def shape(self):
@@ -50,27 +133,43 @@ class Design(ABC):
 
     def centered(self, y):
         """Return the target, centred and weighted like the columns, and its mean."""
-        mean = float(self.sqrt_weights**2 @ y) if self.fit_intercept else 0.0
-        return self.sqrt_weights * (y - mean), mean
+        mean = 0.0
+        for _ in range(2 if self.fit_intercept else 0):  # the second is a rounding
+            left = float(self.sqrt_weights**2 @ y)
+            y, mean = y - left, mean + left
+        return self.sqrt_weights * y, mean
 
-    def set_unit(self, sample):
-        """Set the unit of scaling of columns near the largest of some of their entries.
+    def penalties(self, alpha):
+        """Return a penalty in units of each column, from 0 to a large number."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.minimum(np.ldexp(float(alpha), -self.exponents), LARGEST)
 
-        Nothing is rounded, and no product of columns overflows.
+    def in_units_of_x(self, values):
+        """Return numbers in units of the columns as ``(numbers, exponent)``.
+
+        They are in units of X times two to the power of the exponent, which is that of
+        the largest unit of a column that is not constant.
         """
-        unit = unit_near(np.abs(sample).max(initial=0.0))
-        self.means /= unit / self.unit
-        self.unit = unit
+        top = int(self.exponents[self.norms > 0].max(initial=-(10**4)))
+        top = 0 if top == -(10**4) else top
+        with np.errstate(under="ignore"):
+            return np.ldexp(values, np.minimum(self.exponents - top, 0)), top
+
+    def largest_norm(self):
+        """Return the largest norm of a column, in units of X."""
+        self.measure_exactly()
+        norms, exponent = self.in_units_of_x(self.norms)
+        return float(np.ldexp(norms.max(initial=0.0), exponent))
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         r = self.sqrt_weights * r
-        with np.errstate(invalid="ignore", over="ignore"):
-            c = self._products(r)
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            c = self._products(r) * self._factors
             if self.fit_intercept:
-                c -= self.means * r.sum()
-        c[self.is_excluded] = 0
-        return c
+                c -= self._centers * r.sum()
+        c[self._dead] = 0
+        return self._correlate_kept(c, r)
 
     def peaks(self, Z, positive):
         """Return the largest product with each column of ``Z``, in single precision.
@@ -85,41 +184,70 @@ class Design(ABC):
         Returns
         -------
         peaks : ndarray of shape (n_draws,)
-            The largest products, in magnitude unless ``positive``.
+            The largest products of columns in units of the largest unit, in magnitude
+            unless ``positive``.
         """
         Z = (self.sqrt_weights[:, None] * Z).astype(np.float32)
         sums, largest = Z.sum(axis=0), np.zeros(Z.shape[1])
+        factors, _ = self.in_units_of_x(np.where(self.norms > 0, 1.0, 0.0))
         for start in range(0, self.shape[1], FEATURES):
             part = slice(start, start + FEATURES)
-            C = (self.X[:, part] / self.unit).astype(np.float32).T @ Z
-            C -= np.outer(self.means[part], sums)
+            with np.errstate(invalid="ignore", over="ignore"):
+                C = self._products_of(part, Z) * self._factors[part, None]
+            C -= np.outer(self._centers[part], sums)
+            C[self.norms[part] == 0] = 0
+            C = self._correlate_kept(C, Z, start) * factors[part, None]
             top = (C if positive else np.abs(C)).max(axis=0)
             largest = np.maximum(largest, top)
         return largest
 
-    def largest_norm(self):
-        """Return the largest norm of a column, in units of X."""
-        squares = np.maximum(self._squares() - self.means**2, 0)
-        return float(np.sqrt(squares.max(initial=0.0)) * self.unit)
+    def _correlate_kept(self, c, r, start=0):
+        """Overwrite products of the columns that are kept; return the products."""
+        return c
+
+    @property
+    @abstractmethod
+    def _far(self):
+        """Ratio of mean and spread from which a column is kept."""
+
+    @staticmethod
+    @abstractmethod
+    def _entries(X):
+        """Return the stored entries as a matrix."""
+
+    @staticmethod
+    @abstractmethod
+    def _shifted(X, exponent):
+        """Return a copy of X times a power of two."""
 
     @abstractmethod
-    def _squares(self):
-        """Return the weighted mean square of each feature, not centred."""
+    def _is_stored(self):
+        """Return whether any entry of a column may differ from zero."""
+
+    @abstractmethod
+    def _estimated_norms(self, means):
+        """Return norms about right, or 0 in doubt; all are in units of ``unit``."""
+
+    @staticmethod
+    @abstractmethod
+    def _raw(X, features):
+        """Return some columns of X in a new array in double precision."""
+
+    @abstractmethod
+    def _keep(self, kept, more):
+        """Keep columns that were centred and scaled; ``more`` is what units grew by."""
 
     @abstractmethod
     def _products(self, r):
         """Return ``X^T r / unit`` in double precision."""
 
+    def _products_of(self, part, Z):
+        """Return products of a slice of features in single precision."""
+        return (self.X[:, part] / self.unit).astype(np.float32).T @ Z
+
     @abstractmethod
     def columns(self, features):
-        """Return the columns of some features, and which of them are constant.
-
-        The columns are a block for the methods below, in which constant ones are zero.
-        """
-
-    def exclude(self, features):
-        """Make ``correlate`` return 0 for features that were found to be constant."""
-        self.is_excluded[features] = True
+        """Return the columns of some features, a block for the methods below."""
 
     @abstractmethod
     def join(self, blocks):
@@ -134,37 +262,99 @@ class Design(ABC):
         """Return the sum of the columns of a block, weighted by ``w``."""
 
 
+class AllColumns:
+    """All columns of a design, of which no more than a few rows are ever in memory."""
+
+    def __init__(self, design):
+        self.design = design
+
+    def __iter__(self):
+        """Yield blocks of rows, in double precision."""
+        n, p = self.design.shape
+        length = max(1, BLOCK_ENTRIES // p)
+        for start in range(0, n, length):
+            yield self.design.part(slice(start, start + length), slice(None))
+
+
 class DenseDesign(Design):
     """A design whose features are a float64 or float32 array, of any memory order."""
+
+    _far = FAR["dense"]
+
+    @staticmethod
+    def _entries(X):
+        return X
+
+    @staticmethod
+    def _shifted(X, exponent):
+        return np.ldexp(X, exponent)
+
+    def _is_stored(self):
+        return np.ones(self.shape[1], dtype=bool)
+
+    def _estimated_norms(self, means):
+        return norms_of_sample(self.X, self._weights, self.fit_intercept, self.unit)
+
+    @staticmethod
+    def _raw(X, features):
+        return X[:, features].astype(np.float64)
+
+    def _keep(self, kept, more):
+        features, block = kept
+        self._kept, self._place = features, np.full(self.shape[1], -1)
+        self._block = block
+        if len(features):
+            self._place[features] = np.arange(len(features))
+            self._block *= 2.0 ** more[features]
+
+    def _correlate_kept(self, c, r, start=0):
+        inside = (self._kept >= start) & (self._kept < start + len(c))
+        if inside.any():
+            block = self._block if inside.all() else self._block[:, inside]
+            c[self._kept[inside] - start] = block.astype(r.dtype, copy=False).T @ r
+        return c
 
     def _products(self, r):
         if self.X.dtype == np.float64:
             return self.X.T @ (r / self.unit)
-        total, block = np.zeros(self.shape[1]), max(1, BLOCK_BYTES // self.shape[1])
-        for start in range(0, len(r), block):
-            rows = slice(start, start + block)
+        total, length = np.zeros(self.shape[1]), max(1, BLOCK_ENTRIES // self.shape[1])
+        for start in range(0, len(r), length):
+            rows = slice(start, start + length)
             total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
         return total
 
-    def _squares(self):
-        total, block = np.zeros(self.shape[1]), max(1, BLOCK_BYTES // self.shape[1])
-        for start in range(0, self.shape[0], block):
-            rows = slice(start, start + block)
-            part = self.X[rows].astype(np.float64) / self.unit
-            total += self.sqrt_weights[rows] ** 2 @ part**2
-        return total
+    def _products_of(self, part, Z):
+        length = max(1, 8 * BLOCK_ENTRIES // FEATURES)  # rows at a time
+        starts = range(0, len(Z), length)
+        blocks = (slice(start, start + length) for start in starts)
+        return sum(
+            (self.X[rows, part] / self.unit).astype(np.float32).T @ Z[rows]
+            for rows in blocks
+        )
 
     def columns(self, features):
-        """Return the columns of some features, and which of them are constant."""
-        block = np.asarray(self.X[:, features], dtype=np.float64, order="F") / self.unit
-        constant = np.zeros(block.shape[1], dtype=bool)
-        if self.fit_intercept:
-            means = self.means[features]
-            block -= means
-            constant = np.abs(block).max(axis=0) <= CONSTANT * np.abs(means)
-            block[:, constant] = 0
-        block *= self.sqrt_weights[:, None]
-        return block, constant
+        """Return the columns of some features, a block for the methods below."""
+        features = np.asarray(features)
+        whole = np.array_equal(features, np.arange(self.shape[1]))
+        if whole and self.X.dtype == np.float32:
+            return AllColumns(self)
+        return self.part(slice(None), features)
+
+    def part(self, rows, features):
+        """Return some rows of the columns of some features, in double precision."""
+        own = not isinstance(features, slice)  # else it may be a view of X
+        block = self.X[rows, features]
+        block = (np.asarray if own else np.array)(block, dtype=np.float64, order="F")
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            block *= self._scale[features]
+            if self.fit_intercept:
+                block -= self._centers[features]
+        block[:, self.norms[features] == 0] = 0
+        place = self._place[features]
+        if (place >= 0).any():
+            block[:, place >= 0] = self._block[rows, place[place >= 0]]
+        block *= self.sqrt_weights[rows, None]
+        return block
 
     def join(self, blocks):
         """Return blocks of columns side by side."""
@@ -172,35 +362,74 @@ class DenseDesign(Design):
 
     def gram(self, left, right):
         """Return the products of two blocks of columns."""
+        if isinstance(left, AllColumns):
+            return sum(part.T @ part for part in left)
         return left.T @ right
 
     def apply(self, block, w):
         """Return the sum of the columns of a block, weighted by ``w``."""
+        if isinstance(block, AllColumns):
+            return np.concatenate([part @ w for part in block])
         return block @ w
 
 
 class SparseDesign(Design):
-    """A design whose features are a CSC matrix, centred only implicitly."""
+    """A design whose features are a CSC matrix, centred only implicitly.
+
+    Columns with large offsets have few zeros: they are stored in full, and centred.
+    """
+
+    _far = FAR["sparse"]
+
+    def __init__(self, X, weights, fit_intercept):
+        if not X.has_canonical_format:  # entries given twice would be squared apart
+            X = X.copy()
+            X.sum_duplicates()
+        super().__init__(sp.csc_array(X), weights, fit_intercept)
+
+    @staticmethod
+    def _entries(X):
+        return X.data[None]
+
+    @staticmethod
+    def _shifted(X, exponent):
+        parts = (np.ldexp(X.data, exponent), X.indices, X.indptr)
+        return sp.csc_array(parts, shape=X.shape)
+
+    def _is_stored(self):
+        return np.diff(self.X.indptr) > 0
+
+    def _estimated_norms(self, means):
+        squares = (self.X.data / self.unit).astype(np.float64) ** 2
+        parts = (squares, self.X.indices, self.X.indptr)
+        energies = sp.csc_array(parts, shape=self.shape).T @ self._weights
+        return np.sqrt(np.maximum(energies - means**2, 0.0))
+
+    @staticmethod
+    def _raw(X, features):
+        return X[:, features].astype(np.float64).toarray()
+
+    def _keep(self, kept, more):
+        features, block = kept
+        if not len(features):
+            return
+        others = np.setdiff1d(np.arange(self.shape[1]), features)
+        block *= 2.0 ** more[features] * self.unit
+        parts = [self.X[:, others].astype(np.float64), sp.csc_array(block)]
+        order = np.argsort(np.concatenate([others, features]))
+        self.X = sp.csc_array(sp.hstack(parts, format="csc")[:, order])
+        self._scale[features], self._centers[features] = 1 / self.unit, 0.0
 
     def _products(self, r):
         return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
 
-    def _squares(self):
-        squares = self.X.astype(np.float64)
-        squares.data = (squares.data / self.unit) ** 2
-        return np.asarray(squares.T @ self.sqrt_weights**2)
-
     def columns(self, features):
-        """Return the columns of some features, and which of them are constant."""
+        """Return the columns of some features, a block for the methods below."""
         block = self.X[:, features].astype(np.float64)
-        block.data *= self.sqrt_weights[block.indices] / self.unit
-        means = self.means[features].copy()
-        energy = np.asarray(block.multiply(block).sum(axis=0)).ravel()
-        constant = energy - means**2 <= CONSTANT * energy
-        if constant.any():
-            means[constant] = 0
-            block = block @ sp.diags_array(np.where(constant, 0.0, 1.0), format="csc")
-        return (sp.csc_array(block), means), constant
+        scale = np.repeat(self._scale[features], np.diff(block.indptr))
+        with np.errstate(under="ignore"):
+            block.data *= self.sqrt_weights[block.indices] * scale
+        return sp.csc_array(block), self._centers[features]
 
     def join(self, blocks):
         """Return blocks of columns side by side."""
@@ -219,11 +448,6 @@ class SparseDesign(Design):
 
 
 def design_of(X, weights, fit_intercept):
-    """Return the design of dense or sparse features, with its unit of scaling."""
+    """Return the design of dense or sparse features, with its units of scaling."""
     kind = SparseDesign if sp.issparse(X) else DenseDesign
-    design = kind(X, weights, fit_intercept)
-    entries = X.data[:, None] if sp.issparse(X) else X
-    steps = [max(1, length // SAMPLE) for length in entries.shape]
-    sample = entries[:: steps[0], :: steps[1]]
-    design.set_unit(sample if sample.any() else entries)
-    return design
+    return kind(X, weights, fit_intercept)

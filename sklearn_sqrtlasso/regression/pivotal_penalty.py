@@ -12,6 +12,28 @@ RANGE = 1e-12  # eigenvalue, relative to the largest, that counts as zero
 SLACK = 1.1  # the constant c > 1 of the theory
 
 
+def asymptotic_level(n_features, n_rows, confidence):
+    r"""Return :math:`1.1\, \Phi^{-1}(1 - q/(2p)) / \sqrt n`, for standard columns.
+
+    Parameters
+    ----------
+    n_features : int
+        Number p of columns, of root mean square one.
+    n_rows : float
+        Number n of rows.
+    confidence : float
+        One minus q, in (0, 1).
+
+    Returns
+    -------
+    level : float
+        A pure number.
+    """
+    return float(
+        SLACK * ndtri(1 - (1 - confidence) / (2 * n_features)) / np.sqrt(n_rows)
+    )
+
+
 def asymptotic_alpha(design, n_rows, confidence):
     r"""Return the closed form :math:`1.1\, \Phi^{-1}(1 - q/(2p)) / \sqrt n`.
 
@@ -31,9 +53,8 @@ def asymptotic_alpha(design, n_rows, confidence):
     alpha : float
         Penalty, in units of X.
     """
-    n_features = design.shape[1]
-    level = ndtri(1 - (1 - confidence) / (2 * n_features))
-    return float(SLACK * level / np.sqrt(n_rows) * design.largest_norm())
+    level = asymptotic_level(design.shape[1], n_rows, confidence)
+    return level * design.largest_norm()
 
 
 def simulated_alpha(design, n_rows, confidence, positive, rng):
@@ -68,7 +89,7 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     alpha = simulated_quantile(
         draw, confidence=confidence, n_draws=DRAWS, at_once=at_once
     )
-    return float(alpha * design.unit)
+    return float(np.ldexp(alpha, design.in_units_of_x(design.norms)[1]))
 
 
 def _chi_square(rng, freedom, n):
@@ -77,7 +98,8 @@ def _chi_square(rng, freedom, n):
 
 def _draws_by_features(design, n_rows, positive, rng):
     """Draw by the Gram matrix, in which a row of weight two equals two rows."""
-    block, _ = design.columns(np.arange(design.shape[1]))
+    block = design.columns(np.arange(design.shape[1]))
+    factors, _ = design.in_units_of_x(np.where(design.norms > 0, 1.0, 0.0))
     values, vectors = np.linalg.eigh(design.gram(block, block))
     seen = values > RANGE * max(values[-1], 0.0)
     vectors, roots = vectors[:, seen], np.sqrt(values[seen])
@@ -85,7 +107,7 @@ def _draws_by_features(design, n_rows, positive, rng):
 
     def draw(n):
         seeds = rng.standard_normal((n, design.shape[1])) @ vectors
-        C = (seeds * roots) @ vectors.T
+        C = (seeds * roots) @ vectors.T * factors
         energy = np.sum(seeds**2, axis=1) + _chi_square(rng, unseen, n)
         return (C if positive else np.abs(C)).max(axis=1, initial=0.0), energy
 

@@ -1,8 +1,9 @@
 r"""Solve a square-root-lasso regression by working sets, with a duality gap.
 
-In the units of a design (weights inside the columns), minimise ::
+In the units of a design (weights inside the columns, norms of columns near one),
+minimise ::
 
-    ||y - X w||_2 + alpha ||w||_1 .
+    ||y - X w||_2 + sum_j alpha_j |w_j| .
 
 An outer iteration solves the problem on a working set of columns by their Gram matrix:
 sweeps of coordinate descent find most of the support and, once few columns are missing,
@@ -13,13 +14,20 @@ Where the residual vanishes, the objective is not smooth and correlations are ro
 errors. Hence the residual norm in the threshold has a floor, which decreases over
 outer iterations: a solution at the floor is that of a lasso, and its correlations show
 the missing columns. The last step removes the floor.
+
+Penalties have a floor, too, below which correlations are rounding errors. It is one for
+columns of norms near one: a column of extreme size hides no other. The gap is that of
+the given penalties.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.regression.certificate import (
+    dual_value,
+    value_without_penalties,
+)
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
@@ -29,7 +37,11 @@ ALL = 100  # up to this number of features, all columns are in the working set
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 AHEAD = 0.85  # share of the threshold for adding columns while the residual is small
 MILD = 1.1  # largest correlation, over the threshold, for which the floor decreases
-LEAST_ALPHA = 1e-8  # relative to the smallest penalty of zero coefficients
+LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second try
+RETRY = 10  # outer iterations of the second try
+LARGE = 128.0  # correlation, with columns and a target of norms near one
+FARTHEST = 1e10  # coefficient to start from, over the norm of the target
+SEEN = 1e-10  # share of the target in a coefficient that must not be lost to underflow
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
 
@@ -67,24 +79,39 @@ class Regression:
         Target, as ``design.centered`` returns it.
     positive : bool
         Whether coefficients are nonnegative.
-    coef : ndarray of shape (n_features,), default=None
-        Coefficients to start from; None is zero.
     """
 
-    def __init__(self, design, y, positive, coef=None):
+    def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
         self.y_norm = np.linalg.norm(y)
         self.y = y / (self.y_norm or 1.0)
         self.direction = None  # of the residual, where it has vanished
         self.set = WorkingSet(design)
         self.r, self.c = self.y, design.correlate(self.y)
+        if np.abs(self.c).max(initial=0.0) > LARGE:  # some norms are not near one
+            design.measure_exactly()
+            self.c = design.correlate(self.y)
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
-        self.alpha_max = self._largest_correlation(self.c)
         if design.shape[1] <= ALL:
             self.set.add(np.arange(design.shape[1]))
-        if coef is not None and self.y_norm > 0:
-            self._start(coef * (design.unit / self.y_norm))
+        self.y_correlations = self.c
+        self.top = self._sizes(self.c).max(initial=0.0)
+
+    def start_from(self, coef):
+        """Start from coefficients of columns in their units, in units of y.
+
+        Very large ones, of which the residual would be a rounding error, are ignored.
+        """
+        most = FARTHEST * self.y_norm
+        if self.y_norm > 0 and np.abs(coef).max(initial=0.0) <= most:
+            self._start(np.where(self.design.norms > 0, coef / self.y_norm, 0.0))
+
+    @property
+    def alpha_max(self):
+        """Smallest penalty at which all coefficients are zero, in units of X."""
+        sizes, exponent = self.design.in_units_of_x(self._sizes(self.y_correlations))
+        return float(np.ldexp(sizes.max(initial=0.0), exponent))
 
     def _start(self, coef):
         coef = np.maximum(coef, 0.0) if self.positive else coef
@@ -94,25 +121,40 @@ class Regression:
         self.set.start(coef[self.set.features])
         self._update_residual()
 
-    def _largest_correlation(self, c):
-        """Return the largest correlation, in magnitude unless ``positive``."""
-        return max((c if self.positive else np.abs(c)).max(initial=0.0), 0.0)
+    def _sizes(self, c):
+        """Return the sizes of correlations, of which only positive ones may count."""
+        return np.maximum(c, 0.0) if self.positive else np.abs(c)
 
     def _update_residual(self):
         """Compute the residual and its correlations with all features."""
         self.r = self.y - self.set.fitted()
         self.c = self.design.correlate(self.r)
 
+    def _primal(self, alpha):
+        return np.linalg.norm(self.r) + alpha[self.set.features] @ np.abs(self.set.w)
+
     def _gap(self, alpha, points):
         """Return the gap by the best of the dual points, given with correlations."""
         if self.positive and np.any(self.set.w < 0):
             return np.inf
-        dual = 0.0
-        for theta, c in points:
-            over = max(np.linalg.norm(theta), self._largest_correlation(c) / alpha)
-            dual = max(dual, self.y @ theta / over if over > 0 else 0.0)
-        norm = np.linalg.norm(self.r)
-        return max(norm + alpha * np.abs(self.set.w).sum() - dual, 0.0)
+        dual = max(dual_value(self.y, *p, alpha, self.positive) for p in points)
+        return max(self._primal(alpha) - dual, 0.0)
+
+    def _given_gap(self, given, alpha):
+        """Return the gap for the given penalties, some of which were raised."""
+        free = (given < alpha) & (self.design.norms > 0)
+        points = [(self.r, self.c)]
+        points += [] if self.direction is None else [self.direction]
+        primal = self._primal(given)
+        gap = min(self._gap(given, points), primal)
+        if gap > TINY and free.any():
+            signs = np.zeros(len(given))
+            signs[self.set.features] = np.sign(self.set.w)
+            dual = value_without_penalties(
+                self.design, self.y, self.r, given, free, signs, self.positive
+            )
+            gap = min(gap, max(primal - dual, 0.0))
+        return gap
 
     def _restart(self):
         self.direction = None
@@ -135,13 +177,37 @@ class Regression:
         fit : Fit
             The solution, with its gap.
         """
-        if self.alpha_max == 0:
-            return Fit(np.zeros(self.design.shape[1]), self.y_norm, 0.0, 1)
-        alpha = max(alpha / self.design.unit, LEAST_ALPHA * self.alpha_max)
+        if self.top == 0:
+            return self._fit(0.0, 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # of steps that are undone
+            return self._fit(*self._solve_given(alpha, tol, max_iter))
+
+    def _solve_given(self, alpha, tol, max_iter):
+        """Return the gap of a penalty that may be any, and the number of iterations."""
+        given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
+        alpha = np.maximum(given, usual)
+        gap, n_iter = self._solve(alpha, tol, max_iter)
+        if np.any((given < usual) & (self.design.norms > 0)):
+            gap = self._given_gap(given, alpha)
+            if gap > tol and n_iter < max_iter:
+                gap, more = self._try_lower(gap, given, tol, max_iter - n_iter)
+                n_iter += more
+        return gap, n_iter
+
+    def _try_lower(self, gap, given, tol, max_iter):
+        """Solve with a lower floor of penalties; keep the better of both solutions."""
+        w = self.set.w.copy()
+        alpha = np.maximum(given, LEAST_ALPHA[1] * self.top)
+        _, n_iter = self._solve(alpha, tol, min(max_iter, RETRY))
+        new = self._given_gap(given, alpha)
+        return (new if new < gap else self._return_to(gap, w)), n_iter
+
+    def _solve(self, alpha, tol, max_iter):
+        """Solve for penalties of columns; return the gap and number of iterations."""
         if self.direction is not None:  # the residual is zero for smaller penalties too
             gap = self._gap(alpha, [self.direction])
             if gap <= tol:
-                return self._fit(gap, 1)
+                return gap, 1
             self._restart()
         first, last = FLOORS
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
@@ -150,8 +216,8 @@ class Regression:
         n_iter = 0
         while gap > tol and n_iter < max_iter:
             n_iter += 1
-            mu = alpha * max(norm, floor)
-            new, worst = self._add_missing(mu, AHEAD if norm < first else 1.0)
+            share = AHEAD if norm < first else 1.0
+            new, worst = self._add_missing(alpha, max(norm, floor), share)
             if worst <= MILD:
                 floor = max(last, min(floor, norm / 2))
             smooth = max(norm, floor) >= first  # below, sweeps converge slowly
@@ -170,7 +236,7 @@ class Regression:
                 best = gap, self.set.w.copy()
         if gap > best[0]:
             gap = self._return_to(*best)
-        return self._fit(gap, n_iter)
+        return gap, n_iter
 
     def _return_to(self, gap, w):
         """Restore the best coefficients, and return their gap."""
@@ -179,14 +245,14 @@ class Regression:
         self._update_residual()
         return gap
 
-    def _add_missing(self, mu, share):
-        """Add columns above a share of the threshold.
+    def _add_missing(self, alpha, scale, share):
+        """Add columns above a share of their thresholds, penalties times the scale.
 
-        Return their number, and the worst correlation, relative to the threshold.
+        Return their number, and the worst correlation, relative to its threshold.
         """
-        score = np.where(self.set.is_in, 0, self.c if self.positive else np.abs(self.c))
-        worst = score.max(initial=0) / mu
-        missing = np.flatnonzero(score > share * mu)
+        score = np.where(self.set.is_in, 0, self._sizes(self.c) / alpha)
+        worst = score.max(initial=0) / scale
+        missing = np.flatnonzero(score > share * scale)
         most = max(FIRST, np.count_nonzero(self.set.w))
         if len(missing) > most:
             missing = missing[np.argpartition(score[missing], -most)[-most:]]
@@ -214,10 +280,10 @@ class Regression:
             self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
             self._update_residual()
             floor = np.linalg.norm(self.r)
-            direction = self.set.sign_direction()
+            direction = self.set.residual_direction(alpha)
             direction = direction, self.design.correlate(direction)
             new = self._gap(alpha, [(self.r, self.c), direction])
-            if new > max(gap, TINY):  # a path among rounding errors
+            if not new <= max(gap, TINY):  # a path among rounding errors
                 w, self.r, self.c = before
                 self.set.start(w)
                 break
@@ -226,10 +292,9 @@ class Regression:
 
     def _fit(self, gap, n_iter):
         coef = np.zeros(self.design.shape[1])
-        coef[self.set.features] = self.set.w * (self.y_norm / self.design.unit)
-        return Fit(
-            coef, float(np.linalg.norm(self.r) * self.y_norm), float(gap), n_iter
-        )
+        coef[self.set.features] = self.set.w
+        sigma = float(np.linalg.norm(self.r)) * self.y_norm
+        return Fit(coef * self.y_norm, sigma, float(gap), n_iter)
 
 
 class SolverOptions(NamedTuple):
@@ -251,13 +316,34 @@ class SolverOptions(NamedTuple):
 
 
 def _own_unit(design, y):
-    """Return the centred, weighted and scaled target, its unit and its mean."""
-    unit = unit_near(np.abs(y).max(initial=0.0))
-    whole = y / unit
+    """Return the centred, weighted and scaled target, its exponent and its mean."""
+    exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
+    whole = np.ldexp(y, -exponent)
     y, mean = design.centered(whole)
     if np.linalg.norm(y) <= TINY * np.linalg.norm(design.sqrt_weights * whole):
         y = np.zeros_like(y)
-    return y, unit, mean
+    return y, exponent, mean
+
+
+def _in_given_units(design, fit, exponent, dtype):
+    """Return a fit in units of y and X, whose numbers may be out of range."""
+    on = np.flatnonzero(fit.coef)
+    values, exponents = fit.coef[on], exponent - design.exponents[on]
+    coef = np.zeros_like(fit.coef)
+    with np.errstate(over="ignore", under="ignore"):
+        coef[on] = np.ldexp(values, exponents)
+        sizes = np.abs(coef[on].astype(dtype))
+    parts = np.abs(values) * design.norms[on]
+    lost = (sizes < np.finfo(dtype).tiny) & (parts > SEEN * parts.sum())
+    lost |= ~np.isfinite(sizes)
+    if lost.any():
+        j = int(np.argmax(lost))
+        size = np.log10(np.abs(values[j])) + np.log10(2) * int(exponents[j])
+        raise ValueError(
+            f"The coefficient of feature {on[j]} is about 1e{size:.0f}, out of the "
+            f"range of {np.dtype(dtype).name}: use other units for X or y."
+        )
+    return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)))
 
 
 def regress(design, y, alphas, options, coef=None):
@@ -283,21 +369,28 @@ def regress(design, y, alphas, options, coef=None):
         One for each penalty.
     intercepts : ndarray of shape (n_alphas,)
         Their intercepts.
+
+    Raises
+    ------
+    FloatingPointError
+        If X is not finite.
+    ValueError
+        If a coefficient is out of the range of numbers of the dtype of X.
     """
-    y, unit, mean = _own_unit(design, y)
-    coef = None if coef is None else coef / unit
-    regression = Regression(design, y, options.positive, coef)
+    y, exponent, mean = _own_unit(design, y)
+    regression = Regression(design, y, options.positive)
+    if coef is not None:
+        with np.errstate(over="ignore", under="ignore"):
+            coef = np.ldexp(coef, design.exponents - exponent)
+        regression.start_from(coef)
     fits, intercepts = [], []
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)
-        on = np.flatnonzero(fit.coef)
-        shift = (design.means[on] * design.unit) @ fit.coef[on]
-        intercepts.append((mean - shift) * unit)
-        fits.append(fit._replace(coef=fit.coef * unit, sigma=fit.sigma * unit))
+        intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
+        fits.append(_in_given_units(design, fit, exponent, design.dtype))
     return fits, np.array(intercepts)
 
 
 def regression_alpha_max(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
-    regression = Regression(design, _own_unit(design, y)[0], positive)
-    return float(regression.alpha_max * design.unit)
+    return Regression(design, _own_unit(design, y)[0], positive).alpha_max

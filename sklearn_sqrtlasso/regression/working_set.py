@@ -32,8 +32,7 @@ class WorkingSet:
     def add(self, features):
         """Add the columns of other features, with coefficients zero."""
         design, size = self.design, len(self.features)
-        block, constant = design.columns(features)
-        design.exclude(features[constant])
+        block = design.columns(features)
         both = block if self.block is None else design.join([self.block, block])
         new = size + len(features)
         if new > len(self.G):
@@ -49,7 +48,7 @@ class WorkingSet:
 
     def sweep(self, c, square, floor, alpha, positive, tol):
         """Sweep over the columns; update ``c`` and return the new squared residual."""
-        self.n_factored = -1
+        self.n_factored, alpha = -1, alpha[self.features]
         return sweep_gram(
             self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
         )
@@ -57,6 +56,7 @@ class WorkingSet:
     def solve(self, c, square, floors, alpha, positive):
         """Follow a path to the exact solution; return the number of breakpoints."""
         self._factor()
+        alpha = alpha[self.features]
         most = 10 * len(self.w) + 100
         _, self.n_factored, n_breakpoints = solve_exactly(
             self.G, self.w, c, square, floors, alpha, positive,
@@ -96,14 +96,15 @@ class WorkingSet:
             return np.zeros(self.design.shape[0])
         return self.design.apply(self.block, self.w)
 
-    def sign_direction(self):
-        """Return the combination of active columns whose products with them are signs.
+    def residual_direction(self, alpha):
+        """Return the direction of the residual where that vanishes along a path.
 
-        It is the direction of the residual where that vanishes along a path.
+        It is the combination of active columns whose products with them are their
+        penalties, with the signs of the coefficients.
         """
         k, z = self.n_factored, np.zeros(len(self.w))
         on = self.act[:k]
-        signs = np.sign(self.w[on])
-        solve_factored(self.L, k, signs)
-        z[on] = signs
+        pull = alpha[self.features][on] * np.sign(self.w[on])
+        solve_factored(self.L, k, pull)
+        z[on] = pull
         return self.design.apply(self.block, z)

@@ -45,8 +45,9 @@ def follow(X, y, alpha, w, positive=False, floors=(0.0, 0.0)):
     L, act = storage(*X.shape)
     k = factorize(G, w, L, act)
     r = y - X @ w
+    each = np.broadcast_to(np.float64(alpha), w.shape).copy()
     square, _, n_breakpoints = solve_exactly(
-        G, w, X.T @ r, r @ r, np.array(floors), alpha, positive, L, act, k, 1000
+        G, w, X.T @ r, r @ r, np.array(floors), each, positive, L, act, k, 1000
     )
     assert n_breakpoints < 1000
     return w, square
@@ -140,6 +141,22 @@ def test_a_path_from_zero_ends_at_the_optimum(shape, fraction, positive):
     assert not positive or np.all(w >= 0)
 
 
+@given(shapes, st.floats(0.05, 1.0), st.booleans())
+def test_columns_of_other_sizes_with_penalties_as_large_have_the_same_fit(
+    shape, fraction, positive
+):
+    X, y, rng = problem(shape)
+    alpha, sizes = (
+        fraction * np.abs(X.T @ y).max(),
+        2.0 ** rng.integers(-9, 9, shape[1]),
+    )
+    w, square = follow(X, y, alpha, np.zeros(X.shape[1]), positive)
+    v, energy = follow(sizes * X, y, alpha * sizes, np.zeros(X.shape[1]), positive)
+    if square > 1e-12:  # else the residual has vanished
+        assert_allclose(sizes * v, w, atol=1e-7 * np.abs(w).max())
+        assert_allclose(energy, square, rtol=1e-7)
+
+
 @given(shapes, st.floats(0.3, 1.0))
 def test_a_path_ends_at_one_place_wherever_it_begins(shape, fraction):
     X, y, rng = problem(shape)
@@ -214,13 +231,13 @@ def test_at_the_next_breakpoint_one_column_meets_its_bound_and_none_is_past(
     w, c, dc = rng.standard_normal(8), rng.uniform(-1, 1, 8), rng.standard_normal(8)
     w[4:] = 0
     d, sign = rng.standard_normal(4), np.sign(w)
-    pace = (1.0, rate, 0.0)  # the threshold is 1
-    far, j = next_breakpoint(w, c, act, 4, sign, pace, d, dc, -1, positive)
+    alpha, pace = rng.uniform(0.5, 2, 8), (1.0, rate, 0.0)  # the scale is 1
+    c *= alpha
+    far, j = next_breakpoint(w, c, alpha, act, 4, sign, pace, d, dc, -1, positive)
     if far == np.inf:
         far, j = 1e3, -1  # nothing is past there, either
-    room = (
-        1 + rate * far - np.where(positive, 1, np.sign(c + far * dc)) * (c + far * dc)
-    )
+    after = c + far * dc
+    room = alpha * (1 + rate * far) - (after if positive else np.abs(after))
     kept = (w[:4] + far * d) * sign[:4]
     distance = np.r_[kept, room[4:]]
     assert (distance >= -1e-9 * max(1, far)).all()
@@ -229,7 +246,8 @@ def test_at_the_next_breakpoint_one_column_meets_its_bound_and_none_is_past(
 
 def test_a_column_that_has_just_left_does_not_come_back_at_once():
     w, c, act = np.zeros(2), np.array([1.0, 0.5]), np.zeros(2, dtype=int)
-    given, dc = (w, c, act, 0, np.zeros(2), (1.0, -1.0, 0.0), np.zeros(2)), np.zeros(2)
+    one, dc = np.ones(2), np.zeros(2)
+    given = (w, c, one, act, 0, np.zeros(2), (1.0, -1.0, 0.0), np.zeros(2))
     assert next_breakpoint(*given, dc, -1, False) == (0.0, 0)
     assert next_breakpoint(*given, dc, 0, False) == (0.5, 1)
 
@@ -261,34 +279,36 @@ def test_a_column_of_zeros_is_exchanged_for_nothing():
 def test_a_breakpoint_adds_a_column_or_drops_it(seed, j):
     X, y, w, L, act = active_problem(seed)
     G, c, sign, before = X.T @ X, X.T @ (y - X @ w), np.sign(w), w.copy()
-    k = update_active_set(G, w, c, L, act, 4, sign, j)
+    alpha = np.arange(1.0, 11.0)
+    k = update_active_set(G, w, c, alpha, L, act, 4, sign, j)
     assert k == (5 if before[j] == 0 else 3)
     assert set(act[:k]) == set(np.flatnonzero(before)) ^ {j}
-    assert sign[j] == (np.sign(c[j]) if before[j] == 0 else 0)
+    assert sign[j] == (alpha[j] * np.sign(c[j]) if before[j] == 0 else 0)
     assert w[j] == 0
     assert factor_error(L, act[:k], G) <= 1e-9
 
 
-@given(st.floats(0.1, 2), st.floats(0.1, 2), st.floats(0.1, 1.2), st.floats(0, 2))
-def test_a_straight_piece_ends_where_the_threshold_is_alpha_sigma(mu, square, alpha, q):
-    rate = -1.0 if mu**2 > alpha**2 * square else 1.0
-    end = mu + rate * distance_to_end(mu, square, alpha, rate, q)
-    if end == np.inf:  # sigma grows at least as fast as the threshold
-        assert alpha**2 * q >= 1
+@given(st.floats(0.1, 2), st.floats(0.1, 2), st.floats(0, 2))
+def test_a_straight_piece_ends_where_the_scale_is_sigma(t, square, q):
+    rate = -1.0 if t**2 > square else 1.0
+    end = t + rate * distance_to_end(t, square, rate, q)
+    if end == np.inf:  # sigma grows at least as fast as the scale
+        assert q >= 1
     elif end > 0:
-        sigma_square = square + q * (end**2 - mu**2)
+        sigma_square = square + q * (end**2 - t**2)
         # the root of a difference: half of the digits, where it nearly vanishes
-        assert_allclose(end**2, alpha**2 * sigma_square, rtol=1e-6, atol=1e-12)
+        assert_allclose(end**2, sigma_square, rtol=1e-6, atol=1e-12)
 
 
 def along(X, y, w, mu, alpha, max_breakpoints=1000):
-    """Follow the second path down from a lasso solution at ``mu``."""
+    """Follow the second path down from a lasso solution at the threshold ``mu``."""
     G, c, w = X.T @ X, X.T @ (y - X @ w), w.copy()
     L, act = storage(*X.shape)
-    k, sign, e = factorize(G, w, L, act), np.sign(w), np.zeros(len(w))
-    state = np.array([mu, np.sum((y - X @ w) ** 2), -1.0, 0.0, 0.0])
+    k, pull, e = factorize(G, w, L, act), alpha * np.sign(w), np.zeros(len(w))
+    each, t = np.full(len(w), alpha), mu / alpha
+    state = np.array([t, np.sum((y - X @ w) ** 2), -1.0, 0.0, 0.0])
     of = follow_active_set_path(
-        G, w, c, L, act, k, sign, e, state, alpha, False, max_breakpoints
+        G, w, c, L, act, k, pull, e, state, each, False, max_breakpoints
     )
     return w, c, state, of
 
@@ -297,9 +317,9 @@ def along(X, y, w, mu, alpha, max_breakpoints=1000):
 def test_a_path_along_the_threshold_passes_lasso_solutions(seed, fraction):
     X, y, _ = problem((12, 5, seed))
     top, nothing = np.abs(X.T @ y).max(), np.zeros(5)
-    w, c, (mu, square, *_), (k, _) = along(X, y, nothing, top, fraction * top)
-    assert oracles.lasso_violation(y, w, X.T, mu) <= 1e-9 * top
-    assert_allclose(mu, fraction * top * np.sqrt(square), rtol=1e-9)
+    w, c, (t, square, *_), (k, _) = along(X, y, nothing, top, fraction * top)
+    assert oracles.lasso_violation(y, w, X.T, fraction * top * t) <= 1e-9 * top
+    assert_allclose(t, np.sqrt(square), rtol=1e-9)
     assert_allclose(square, np.sum((y - X @ w) ** 2), rtol=1e-9)
     assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * top)
     assert k == np.count_nonzero(w)
@@ -310,9 +330,9 @@ def test_a_path_of_few_breakpoints_stops_on_its_way():
     top, nothing = np.abs(X.T @ y).max(), np.zeros(5)
     end, n_breakpoints = along(X, y, nothing, top, 0.1 * top)[2][0], []
     for most in (1, 2, 3):
-        w, _, (mu, *_), (_, n) = along(X, y, nothing, top, 0.1 * top, most)
-        assert oracles.lasso_violation(y, w, X.T, mu) <= 1e-9 * top
-        assert mu > end
+        w, _, (t, *_), (_, n) = along(X, y, nothing, top, 0.1 * top, most)
+        assert oracles.lasso_violation(y, w, X.T, 0.1 * top * t) <= 1e-9 * top
+        assert t > end
         n_breakpoints.append(n)
     assert n_breakpoints == [1, 2, 3]
 
@@ -324,13 +344,14 @@ def test_correlations_are_split_into_what_the_threshold_allows_and_the_rest(
     X, y, w, _, act = active_problem(seed)
     w = np.abs(w) if positive else w
     whole = X.T @ (y - X @ w)
-    mu, c, sign, e = np.median(np.abs(whole)), whole.copy(), np.zeros(10), np.empty(10)
-    split_correlations(w, c, mu, act, 4, positive, sign, e)
+    t, c, pull, e = np.median(np.abs(whole)), whole.copy(), np.zeros(10), np.empty(10)
+    alpha = np.linspace(0.5, 2, 10)
+    split_correlations(w, c, t, alpha, act, 4, positive, pull, e)
     assert_allclose(c + e, whole, atol=1e-12)
-    assert_array_equal(sign, np.sign(w))
-    assert_array_equal(c[w != 0], mu * sign[w != 0])
-    assert ((c if positive else np.abs(c)) <= mu).all()
-    inside = (w == 0) & (np.abs(whole) <= mu)
+    assert_array_equal(pull, alpha * np.sign(w))
+    assert_array_equal(c[w != 0], t * pull[w != 0])
+    assert ((c if positive else np.abs(c)) <= t * alpha).all()
+    inside = (w == 0) & (np.abs(whole) <= t * alpha)
     assert not e[inside].any()
 
 

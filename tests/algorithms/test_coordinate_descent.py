@@ -25,7 +25,8 @@ def swept(X, y, w, alpha, floor=0.0, positive=False, max_sweeps=1, tol=0.0):
     """Return coefficients, correlations and the energy left after sweeps."""
     w, r = w.copy(), y - X @ w
     c, G = X.T @ r, X.T @ X
-    square = sweep_gram(G, w, c, r @ r, floor, alpha, positive, tol, max_sweeps)
+    each = np.full(len(w), alpha)
+    square = sweep_gram(G, w, c, r @ r, floor, each, positive, tol, max_sweeps)
     return w, c, square
 
 

@@ -25,7 +25,7 @@ MAY_BE_SKIPPED = {"check_array_api_input"}  # asks for SCIPY_ARRAY_API=1 and tor
 # What scikit-learn checks of its own estimators only.
 OWN_CHECKS = ["check_param_validation", "check_dataframe_column_names_consistency"]
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*duality gap")
+pytestmark = pytest.mark.filterwarnings("error:.*duality gap")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def solved(n, p, fractions):
     design = design_of(X, np.full(n, 1 / n), True)
     regression = Regression(design, design.centered(y)[0], False)
     for fraction in fractions:
-        alpha = fraction * regression.alpha_max * design.unit
+        alpha = fraction * regression.alpha_max
         assert regression.solve(alpha, 1e-9, 100).gap <= 1e-9
     return regression.set
 
