@@ -197,7 +197,7 @@ def draw_bad_rows(rng, n, p):
         "three axes": X[None],
         "None": None,
     }
-    name = _one(rng, bad)
+    name = _one(rng, bad, 0.3)
     return Rows(f"bad rows ({name})", bad[name], X)
 
 

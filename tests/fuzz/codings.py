@@ -61,8 +61,9 @@ class Codings(Sequence):
         if issubclass(self.cls, NeLUAutoencoder) and self.rng.random() < 0.4:
             n, p = rows.X.shape
             if self.rng.random() < 0.5:
-                same = self.rng.random() < 0.5
-                clean = rows if same else arrays.draw_rows(self.rng, n, p)
+                single = rows.dtype == np.float32  # which cannot hold all others
+                one = single or self.rng.random() < 0.5
+                clean = rows if one else arrays.draw_rows(self.rng, n, p)
                 extra["X_clean"] = clean.given
             else:
                 K = self.estimator.n_components or p
@@ -158,6 +159,20 @@ class Codings(Sequence):
                 judges.codes(self.estimator, self.given, rows, extra.get("groups"), Z)
             )
         self.other_containers(rows, extra, Z)
+        if self.rng.random() < 0.2:
+            self.other_output(rows, extra, Z)
+
+    def other_output(self, rows, extra, Z):
+        """Compare codes by other threads, and sparse or dense ones, to the bit."""
+        usual, now = self.estimator.get_params(deep=False), {"n_jobs": 2}
+        if "sparse_output" in usual:
+            now["sparse_output"] = not usual["sparse_output"]
+        self.estimator.set_params(**now)
+        text = f"{rows.name}{in_short(extra)}; {parameters.describe(now)}"
+        again = self.attempt("transform", rows.given, text=text, **extra)
+        if not (isinstance(again, Failed) or same(dense(again), Z)):
+            self.find("codes depend on threads or sparse_output", "")
+        self.estimator.set_params(**usual)
 
     def overflows(self, rows):
         """Return whether codes may be larger than any number."""
@@ -270,14 +285,14 @@ class Codings(Sequence):
 
     def fail(self):
         """Call with rows or parameters that have to be refused."""
-        methods = ["fit", "partial_fit", "fit_transform"]
-        if self.fitted:
-            methods += ["transform", "reconstruct", "score", "noise_scale", "report"]
-        method = methods[self.rng.integers(len(methods))]
-        if self.rng.random() < 0.7:
+        learn = ["fit", "partial_fit", "fit_transform"]
+        use = ["transform", "reconstruct", "score", "noise_scale", "report"]
+        methods = [self.rng.choice(of) for of in (learn, use)]
+        for method in methods if self.fitted else methods[:1]:
             n = int(self.rng.integers(1, 9))
             rows = arrays.draw_bad_rows(self.rng, n, self.n_features)
             self.attempt(method, rows.given, text=rows.name, valid=False)
+        if self.rng.random() < 0.5:
             return
         rows, before = self.draw(), self.estimator.get_params(deep=False)
         bad = parameters.draw_invalid(self.rng, self.cls)

@@ -10,7 +10,7 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests.problems import ATOMS
 
 INVALID = [object(), -1, float("nan"), "nonsense", [], -0.5, {}]
-OFTEN = ("selector", "activation", "encoder_activation", "alpha")
+OFTEN = ("selector", "activation", "encoder_activation", "alpha", "phi")
 SEEDED = {"random_state": 0}  # else no fit repeats another
 LENGTHS = (1e-3, 0.01, 0.1, 0.3, 0.5, 0.7, 1.5)
 

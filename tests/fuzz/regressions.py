@@ -41,8 +41,9 @@ class Regressions(Sequence):
         weights = None
         if self.rng.random() < 0.3:
             weights = self.rng.integers(1, 4, len(y))
-            weights = weights * self.rng.choice([1.0, 1e-200, 1e200])
         given = self.estimator.get_params()
+        if weights is not None and isinstance(given.get("alpha"), float):
+            weights = weights * self.rng.choice([1.0, 1e-200, 1e200])
         if self.rng.random() < 0.3 and isinstance(given.get("alpha"), float):
             spread = judges.size(rows.X - rows.X[:1])
             self.estimator.set_params(alpha=float(0.1 * spread))

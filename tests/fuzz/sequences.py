@@ -28,6 +28,7 @@ CONFLICT = (  # what contradictory parameters are told; others are valid togethe
     "|n_splits=|Cannot have number of splits|must leave each fold"
     "|init must|dictionary must be finite and have shape|n_components=|n_samples=1"
     "|must have the shape|too long for prox|too large for dtype"
+    "|cannot change from"
 )
 
 
@@ -126,7 +127,10 @@ class Sequence:
     # Calls
 
     def call(self, function, *args, text, valid=True, **kwargs):
-        """Make a call; note what must not happen, whatever it is asked for."""
+        """Make a call; note what must not happen, whatever it is asked for.
+
+        If ``valid`` is None, it may fail or not.
+        """
         self.calls.append(text)
         self.tell(f"{self.name}: " + "; ".join(self.calls))
         given = (*args, *kwargs.values())
@@ -146,7 +150,7 @@ class Sequence:
             self._judge_seconds(function, args, kwargs, seconds)
         if isinstance(result, Failed):
             self._judge_error(result.error, valid)
-        elif not valid:
+        elif valid is False:
             self.find(f"accepted: {text.split('(')[0]}", "expected an error, got none")
         return result
 

@@ -14,7 +14,7 @@ from tests.fuzz.codings import Codings
 from tests.fuzz.regressions import Regressions
 from tests.fuzz.test_fuzz import Child, run_case
 
-N_SEEDS = 60  # within which a fault has to be found
+N_SEEDS = 200  # within which a fault has to be found
 
 
 class LargerCodes(SqrtLassoTransform):
