@@ -150,9 +150,10 @@ class Codings(Sequence):
         K = len(self.estimator.components_)
         if Z.dtype != rows.dtype or Z.shape != (len(rows.X), K):
             self.find("codes of another dtype or shape", f"{Z.dtype} {Z.shape}")
+        if self.overflows(rows):
+            return
         if not np.isfinite(Z).all():
-            if not self.overflows(rows):
-                self.find("codes are not finite", f"{Z}")
+            self.find("codes are not finite", f"{Z}")
             return
         if not unsolved:
             self.judge(
@@ -175,13 +176,14 @@ class Codings(Sequence):
         self.estimator.set_params(**usual)
 
     def overflows(self, rows):
-        """Return whether codes may be larger than any number."""
-        D = self.estimator.components_.astype("f8")
-        lengths = judges.norms(D)
-        least = min(lengths[lengths > 0], default=1.0)
-        big = np.finfo(rows.dtype).max
-        top = judges.size(rows.X) * max(1 / least, lengths.max()) * 1e3
-        return bool(top * getattr(self.estimator, "unit_", 1) > big or top > big)
+        """Return whether weights, codes or restored rows may exceed all numbers."""
+        layers = judges.layers_of(self.estimator, rows.dtype)
+        if not all(map(is_finite, layers.values())):
+            return True
+        W = judges.norms(layers["components_"])
+        V = judges.norms(layers.get("decoder_", layers["components_"])).max()
+        code = judges.size(rows.X) * max(1 / min(W[W > 0], default=1), W.max())
+        return bool(1e3 * max(code, code * V, V) > np.finfo(rows.dtype).max)
 
     def other_containers(self, rows, extra, Z):
         """Compare codes of the same rows, dense or alone, where they are continuous."""
@@ -251,9 +253,10 @@ class Codings(Sequence):
         if isinstance(back, Failed):
             return
         unsolved = self.warned
+        if self.overflows(rows):
+            return
         if not np.isfinite(back).all():
-            if not self.overflows(rows):
-                self.find("restored rows are not finite", f"{back}")
+            self.find("restored rows are not finite", f"{back}")
             return
         figures = {
             name: self.attempt(name, rows.given, text=text, **extra)
