@@ -33,7 +33,7 @@ KINDS = [
     (Regressions, SqrtLassoCV),
     (Paths, sqrt_lasso_path),
 ]
-HANG = 300  # seconds until a child is given up
+HANG = 120  # seconds until a child is given up
 N_SHOWN = 3  # findings of a kind
 
 
@@ -70,10 +70,10 @@ class Child:
         self.process.start()
         other.close()
 
-    def findings(self):
+    def findings(self, patience=HANG):
         """Return the findings of a case, and whether the child is still alive."""
         try:
-            while self.pipe.poll(HANG):
+            while self.pipe.poll(patience):
                 word, value = self.pipe.recv()
                 if word == "ends":
                     return value, True

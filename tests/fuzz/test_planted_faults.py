@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import warnings
 
 import numpy as np
@@ -123,13 +124,22 @@ def crash(seed, tell):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def test_a_crash_is_found_with_its_seed_and_its_call():
-    child = Child(17, crash)
-    (finding,), alive = child.findings()
+def hang(seed, tell):
+    """Go on for ever, as a loop in compiled code may."""
+    tell("some call")
+    while True:
+        time.sleep(1)
+
+
+@pytest.mark.parametrize(("run", "kind"), [(crash, "crashes"), (hang, "hangs")])
+def test_an_end_of_the_child_is_found_with_its_seed_and_its_call(run, kind):
+    child = Child(17, run)
+    child.pipe.poll(60)  # until it has begun
+    (finding,), alive = child.findings(patience=2)
     child.stop()
     assert not alive
     assert finding.seed == 17
-    assert "crashes" in finding.kind
+    assert kind in finding.kind
     assert "some call" in finding.text
 
 
