@@ -215,6 +215,7 @@ def matching_pursuit(X, D, given, Z):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = orthogonal_mp(D.T.astype("f8"), x.astype("f8"), n_nonzero_coefs=k)
+            theirs = np.atleast_1d(theirs)  # it squeezes a single atom
         ours, other = (norms(x - c.astype(wide) @ D) for c in (z, theirs))
         if not abs(ours - other) <= 1e-4 * norms(x):
             yield (
