@@ -1,0 +1,155 @@
+"""Sequences of calls on regressors, and paths of penalties."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
+from tests.estimators.common import dense, learnt
+from tests.fuzz import arrays, judges, parameters
+from tests.fuzz.sequences import Failed, Sequence, in_short, is_finite, same
+
+
+def draw_problem(sequence, several=False):
+    """Return rows and targets whose coefficients are numbers of their dtype."""
+    while True:
+        rows = sequence.draw()
+        what, y = arrays.draw_targets(sequence.rng, rows.X, several)
+        if judges.is_representable(rows.X, y, rows.dtype):
+            return rows, what, y
+
+
+class Regressions(Sequence):
+    """Calls on a regressor."""
+
+    def run(self):
+        """Fit, predict, fail and copy, in any order."""
+        given = parameters.draw_parameters(self.rng, self.cls, self.n_features)
+        given["max_iter"] = int(self.rng.choice([100, 100, 2]))
+        self.create(given)
+        steps = [self.fit, self.fit, self.predict, self.fail, self.copies]
+        self.fit()
+        for _ in range(int(self.rng.integers(1, 4))):
+            self.one_of(steps)
+            if len(self.findings) > 3:
+                break
+
+    def draw_lesson(self):
+        """Return rows, targets and weights."""
+        rows, what, y = draw_problem(self, issubclass(self.cls, SqrtLasso))
+        weights = None
+        if self.rng.random() < 0.3:
+            weights = self.rng.integers(1, 4, len(y))
+        given = self.estimator.get_params()
+        if weights is not None and isinstance(given.get("alpha"), float):
+            weights = weights * self.rng.choice([1.0, 1e-200, 1e200])
+        if self.rng.random() < 0.3 and isinstance(given.get("alpha"), float):
+            spread = judges.size(rows.X - rows.X[:1])
+            self.estimator.set_params(alpha=float(0.1 * spread))
+            self.calls.append(f"set_params(alpha={0.1 * spread})")
+        return rows, what, y, weights
+
+    def fit(self):
+        """Fit, judge the coefficients, and compare with the fit of a clone."""
+        rows, what, y, weights = self.draw_lesson()
+        model, extra = self.estimator, {}
+        if weights is not None:
+            extra["sample_weight"] = weights
+        twin, text = clone(model), f"{rows.name}; {what}{in_short(extra)}"
+        result = self.attempt("fit", rows.given, y, text=text, **extra)
+        if isinstance(result, Failed):
+            return
+        self.fitted, solved = True, not self.warned
+        for name, value in learnt(model).items():
+            if not is_finite(value):
+                self.find(f"{name} is not finite", f"{value}")
+        if not getattr(model, "warm_start", False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                twin.fit(rows.given, y, **extra)
+            if not same(learnt(model), learnt(twin)):
+                self.find("a refit is not the fit of a clone", "")
+        if (
+            solved
+            and issubclass(self.cls, SqrtLassoCV)
+            and model.alpha_ not in model.alphas_
+        ):
+            self.find("alpha_ is not among alphas_", f"{model.alpha_}")
+        figures = (model.intercept_, model.sigma_, model.dual_gap_)
+        parts = (np.atleast_2d(y.T), np.atleast_2d(model.coef_))
+        asked = (model.alpha_, model.fit_intercept, model.positive)
+        for target, w, *of in zip(*parts, *map(np.atleast_1d, figures), strict=True):
+            problem = judges.Regression.asked(rows.X, target, weights, *asked)
+            dtype = model.coef_.dtype
+            self.judge(problem.judge(w, *of, model.tol, solved, dtype))
+
+    def predict(self):
+        """Predict, before and after coefficients are stored sparse."""
+        rows = self.draw()
+        y = self.attempt("predict", rows.given, text=rows.name, valid=self.fitted)
+        if isinstance(y, Failed):
+            return
+        model = self.estimator
+        w = np.atleast_2d(dense(model.coef_)).astype(judges.wide)
+        X, b = rows.X.astype(judges.wide), np.atleast_1d(model.intercept_)
+        summed = np.abs(X) @ np.abs(w.T) + np.abs(b)
+        fits = bool(np.all(summed < 1e-3 * np.finfo(rows.dtype).max))
+        kind = judges.kind_of(rows.dtype)
+        allowed = (judges.ROUNDING[kind] * summed + judges.LEAST[kind]).reshape(y.shape)
+        if fits:
+            expected = (X @ w.T + b).reshape(y.shape)
+            self.judge(judges.compare("predictions", y, expected, allowed))
+        store = ["sparsify", "densify"][self.rng.integers(2)]
+        self.attempt(store, text="")
+        again = self.attempt("predict", rows.given, text=rows.name)
+        if fits and not isinstance(again, Failed):
+            found = judges.compare("predictions after " + store, again, y, allowed)
+            self.judge(found)
+
+    def fail(self):
+        """Call with rows, targets or parameters that have to be refused."""
+        n = int(self.rng.integers(3, 9))
+        y = self.rng.standard_normal(n)
+        rows = arrays.draw_bad_rows(self.rng, n, self.n_features)
+        if self.rng.random() < 0.5:
+            self.attempt("fit", rows.given, y, text=rows.name, valid=False)
+        else:
+            bad = {
+                "nan": np.where(np.arange(n) == 1, np.nan, y),
+                "short": y[:-1],
+                "words": np.full(n, "word"),
+            }
+            name = list(bad)[self.rng.integers(3)]
+            self.attempt("fit", rows.X, bad[name], text=f"y {name}", valid=False)
+
+
+class Paths(Sequence):
+    """One path of penalties."""
+
+    def run(self):
+        """Solve a path, and judge each of its solutions."""
+        rng, (rows, what, y) = self.rng, draw_problem(self)
+        given = {
+            "alphas": [3, 5, [1.0, 0.1]][rng.integers(3)],
+            "eps": float(rng.choice([1e-3, 0.1, 1.0, 1e-6])),
+            "fit_intercept": bool(rng.integers(2)),
+            "positive": bool(rng.integers(2)),
+        }
+        text = f"sqrt_lasso_path({rows.name}; {what}; {parameters.describe(given)})"
+        path = self.call(sqrt_lasso_path, rows.given, y, text=text, **given)
+        if isinstance(path, Failed):
+            return
+        solved = not self.warned
+        if not is_finite(path.coefs) or not is_finite(path.gaps):
+            self.find("path is not finite", f"{path}")
+            return
+        for alpha, w, gap, sigma in zip(
+            path.alphas, path.coefs.T, path.gaps, path.sigmas, strict=True
+        ):
+            problem = judges.Regression.asked(
+                rows.X, y, None, alpha, given["fit_intercept"], given["positive"]
+            )
+            b = problem.shares @ (problem.y - problem.X @ w.astype(judges.wide))
+            b = float(b) if given["fit_intercept"] else 0.0
+            self.judge(problem.judge(w, b, sigma, gap, 1e-6, solved, path.coefs.dtype))

@@ -1,0 +1,130 @@
+"""Random estimators, sequences of calls and hostile arrays, until the time is over.
+
+Run with ``pytest tests/fuzz --fuzz-minutes=10``. Each case is one seed; to see one
+again, run with ``--fuzz-seed`` and few minutes.
+"""
+
+import faulthandler
+import multiprocessing
+import time
+import traceback
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLasso,
+    SqrtLassoCV,
+    SqrtLassoTransform,
+    sqrt_lasso_path,
+)
+from tests.fuzz.codings import Codings
+from tests.fuzz.regressions import Paths, Regressions
+from tests.fuzz.sequences import Finding
+
+CODERS = [SqrtLassoTransform, NeLUAutoencoder, RelaxedSparseCoder, ANAMOAutoencoder]
+KINDS = [
+    *[(Codings, coder) for coder in 2 * CODERS],
+    (Regressions, SqrtLasso),
+    (Regressions, SqrtLassoCV),
+    (Paths, sqrt_lasso_path),
+]
+HANG = 120  # seconds until a child is given up
+N_SHOWN = 3  # findings of a kind
+
+
+def run_case(seed, tell=lambda text: None):
+    """Return the findings of one seed."""
+    sequence, cls = KINDS[np.random.default_rng([seed, 0]).integers(len(KINDS))]
+    case = sequence(cls, seed, tell)
+    try:
+        case.run()
+    except Exception:  # else the seed would be lost
+        case.find("the judges fail", traceback.format_exc(limit=-3))
+    return case.findings
+
+
+def work(pipe, seed, run):
+    """Run case after case in a child process, and tell all."""
+    faulthandler.enable()
+    while True:
+        pipe.send(("begins", seed))
+        found = run(seed, lambda text: pipe.send(("calls", text)))
+        pipe.send(("ends", found))
+        seed += 1
+
+
+class Child:
+    """A process that runs cases, one seed after another, from a seed on."""
+
+    def __init__(self, seed, run=run_case):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.seed, self.last = seed, "no call"
+        given = (other, seed, run)
+        self.process = context.Process(target=work, args=given, daemon=True)
+        self.process.start()
+        other.close()
+
+    def findings(self, patience=HANG):
+        """Return the findings of a case, and whether the child is still alive."""
+        try:
+            while self.pipe.poll(patience):
+                word, value = self.pipe.recv()
+                if word == "ends":
+                    return value, True
+                if word == "begins":
+                    self.seed = value
+                else:
+                    self.last = value
+            kind = "hangs"
+        except EOFError:
+            kind = "crashes"
+        name = self.last.split(":")[0]
+        return [Finding(self.seed, f"{name}: {kind}", f"    {self.last}")], False
+
+    def stop(self):
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+
+
+def fuzz(minutes, seed):
+    """Return all findings, by kind, and the number of cases."""
+    kinds, n_cases, end = defaultdict(list), 0, time.monotonic() + 60 * minutes
+    child = Child(seed)
+    while time.monotonic() < end:
+        found, alive = child.findings()
+        n_cases += 1
+        for finding in found:
+            kinds[finding.kind].append(finding)
+        if not alive:
+            child.stop()
+            child = Child(child.seed + 1)
+    child.stop()
+    return kinds, n_cases
+
+
+def report(kinds):
+    """Return findings, grouped by kind, the most frequent first."""
+    lines = []
+    for kind, found in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        lines.append(f"{len(found)} x {kind}")
+        lines += [f"  seed {f.seed}\n{f.text}" for f in found[:N_SHOWN]]
+    return "\n".join(lines)
+
+
+def test_nothing_is_found(request, capsys):
+    minutes = request.config.getoption("fuzz_minutes", 0.0)
+    seed = request.config.getoption("fuzz_seed", 0)
+    if not minutes:
+        pytest.skip("for minutes that are asked for: --fuzz-minutes=10")
+    kinds, n_cases = fuzz(minutes, seed)
+    with capsys.disabled():
+        print(f"\n{n_cases} cases, seeds {seed} to {seed + n_cases - 1}")
+    if kinds:
+        pytest.fail(f"{len(kinds)} kinds\n{report(kinds)}", pytrace=False)

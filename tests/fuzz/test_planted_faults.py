@@ -1,0 +1,162 @@
+"""The fuzz finds planted faults: judges that never find anything judge nothing."""
+
+import os
+import signal
+import time
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso as SklearnLasso
+
+from sklearn_sqrtlasso import RelaxedSparseCoder, SqrtLasso, SqrtLassoTransform
+from tests.fuzz import judges
+from tests.fuzz.codings import Codings
+from tests.fuzz.regressions import Regressions
+from tests.fuzz.test_fuzz import Child, run_case
+
+N_SEEDS = 200  # within which a fault has to be found
+
+
+class LargerCodes(SqrtLassoTransform):
+    def transform(self, X, *, groups=None):
+        return 1.01 * super().transform(X, groups=groups)
+
+
+class Warns(SqrtLassoTransform):
+    def transform(self, X, *, groups=None):
+        warnings.warn("overflow encountered", RuntimeWarning, stacklevel=1)
+        return super().transform(X, groups=groups)
+
+
+class WritesIntoRows(SqrtLassoTransform):
+    def fit(self, X, y=None, *, groups=None):
+        super().fit(X, groups=groups)
+        if isinstance(X, np.ndarray) and X.flags.writeable:
+            X[0] += 1
+        return self
+
+
+class LeavesAttributes(SqrtLassoTransform):
+    def fit(self, X, y=None, *, groups=None):
+        if hasattr(self, "components_"):
+            self.again_ = True
+        return super().fit(X, groups=groups)
+
+
+class FailsHalfway(SqrtLassoTransform):
+    def fit(self, X, y=None, *, groups=None):
+        self.n_iter_ = -1
+        return super().fit(X, groups=groups)
+
+
+class ReadsParameters(SqrtLassoTransform):
+    def _encoder(self, dtype):
+        alpha = self.alpha_ if isinstance(self.alpha, str) else self.alpha
+        return self._frame(self.components_.astype(dtype), alpha)
+
+
+class AcceptsNaN(SqrtLassoTransform):
+    def fit(self, X, y=None, *, groups=None):
+        if isinstance(X, np.ndarray) and X.dtype.kind == "f":
+            X = np.nan_to_num(X, nan=0, posinf=1, neginf=1)
+        return super().fit(X, groups=groups)
+
+
+class IsSingular(SqrtLassoTransform):
+    def reconstruct(self, X, *, groups=None):
+        return np.full_like(super().reconstruct(X, groups=groups), np.nan)
+
+
+class SmallerCodes(RelaxedSparseCoder):
+    def transform(self, X):
+        return 0.9 * super().transform(X)
+
+
+class LargerCoefficients(SqrtLasso):
+    def _fit(self, X, y, sample_weight):
+        super()._fit(X, y, sample_weight)
+        self.coef_ = 1.1 * self.coef_
+        return self
+
+
+class WrongIntercept(SqrtLasso):
+    def _fit(self, X, y, sample_weight):
+        super()._fit(X, y, sample_weight)
+        self.intercept_ = self.intercept_ + 1.0
+        return self
+
+
+PLANTED = {
+    LargerCodes: "codes are not the minimiser",
+    Warns: "RuntimeWarning: overflow encountered",
+    WritesIntoRows: "the caller's array is changed",
+    LeavesAttributes: "a refit leaves attributes",
+    FailsHalfway: "a failed fit changes the estimator",
+    ReadsParameters: "parameters act before the next fit",
+    AcceptsNaN: "accepted: fit",
+    IsSingular: "restored rows are not finite",
+    SmallerCodes: "codes are not the minimiser",
+    LargerCoefficients: "coefficients are not the minimiser",
+    WrongIntercept: "intercept",
+}
+
+
+@pytest.mark.parametrize(("cls", "kind"), PLANTED.items())
+def test_a_planted_fault_is_found(cls, kind):
+    sequence = Regressions if issubclass(cls, SqrtLasso) else Codings
+    for seed in range(N_SEEDS):
+        case = sequence(cls, seed)
+        case.run()
+        if any(kind in finding.kind for finding in case.findings):
+            return
+    pytest.fail(f"{kind!r} was not found in {N_SEEDS} cases")
+
+
+def test_a_seed_repeats_its_case():
+    one, two = ([run_case(seed) for seed in range(10)] for _ in range(2))
+    assert one == two
+
+
+def crash(seed, tell):
+    """Die at once, as a fault of compiled code does."""
+    tell("some call")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang(seed, tell):
+    """Go on for ever, as a loop in compiled code may."""
+    tell("some call")
+    while True:
+        time.sleep(1)
+
+
+@pytest.mark.parametrize(("run", "kind"), [(crash, "crashes"), (hang, "hangs")])
+def test_an_end_of_the_child_is_found_with_its_seed_and_its_call(run, kind):
+    child = Child(17, run)
+    child.pipe.poll(60)  # until it has begun
+    (finding,), alive = child.findings(patience=2)
+    child.stop()
+    assert not alive
+    assert finding.seed == 17
+    assert kind in finding.kind
+    assert "some call" in finding.text
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_conic_witness_agrees_with_scikit_learn_and_sees_what_is_worse(positive):
+    rng = np.random.default_rng(0)
+    X, n, alpha = rng.standard_normal((20, 8)), 20, 0.2
+    y = X[:, 0] - X[:, 1] + rng.standard_normal(n)
+    model = SklearnLasso(alpha, fit_intercept=False, positive=positive, tol=1e-12)
+    w, penalties = model.fit(X, y).coef_, np.full(8, n * alpha)
+    for unit in (1.0, 1e-300, 1e300):
+        c = judges.wide(unit)
+        given = (c * y, c * X, c * c * penalties)
+        problem = judges.Lasso(*map(np.asarray, given), False, positive)
+        assert judges.excess(problem, w) == 0
+        assert judges.excess(problem, 1.01 * w) > 2 * judges.SOLVED
+        # and without the help of the dual point
+        scaled, v = problem.scaled(w)
+        best = scaled.objective(scaled.conic())
+        assert abs(best - scaled.objective(v)) < 1e-7 * scaled.objective(0 * v)
