@@ -82,8 +82,12 @@ class TwoLayerLearner:
         ends = schedule.n_steps is not None
         rate = schedule.at(self.n_scheduled if ends else self.adam.n_steps + 1)
         norm = self.adam.step(self.flat, gradient, rate)
+        parts = views(self.model, self.flat)
+        for name in self.model.sizes.keys() & parts.keys():
+            least = self.model.activation.parameter(name).least
+            np.maximum(parts[name], least, out=parts[name])
         if self.unit_rows:
-            W = views(self.model, self.flat)["W"]
+            W = parts["W"]
             W /= np.maximum(np.linalg.norm(W, axis=1), np.finfo(W.dtype).tiny)[:, None]
         return loss if norm < np.inf else math.nan
 

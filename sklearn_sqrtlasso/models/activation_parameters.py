@@ -28,6 +28,8 @@ class Parameter(NamedTuple):
         Whether all units share one value, which is always learnt.
     has_unit : bool
         Whether it has the unit of the data.
+    least : float
+        Lower bound of the raw number, which steps of learning do not pass.
     """
 
     from_raw: Callable
@@ -36,6 +38,7 @@ class Parameter(NamedTuple):
     start: float | None = None
     shared: bool = False
     has_unit: bool = False
+    least: float = -np.inf
 
 
 def _inside(x):

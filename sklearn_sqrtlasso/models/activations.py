@@ -119,7 +119,8 @@ class Activation(NamedTuple):
     def parameter(self, name) -> Parameter:
         """Return the record of a parameter."""
         if name == "alpha":
-            return PENALTY if self.role_of_alpha == "penalty" else OFFSET
+            penalty = self.role_of_alpha == "penalty"
+            return PENALTY if penalty else OFFSET._replace(least=self.least_alpha)
         return PARAMETERS[name]
 
 

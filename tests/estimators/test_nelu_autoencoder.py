@@ -266,3 +266,12 @@ def test_targets_must_fit():
         coder.fit(X, Z=X)
     with pytest.raises(ValueError, match="X_clean contains NaN"):
         coder.fit(X, X_clean=np.full_like(X, np.nan))
+
+
+def test_a_learnt_threshold_does_not_become_negative():
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    coder = NeLUAutoencoder(activation="soft", alpha=0.01, random_state=0, max_iter=300)
+    alpha = coder.fit(X).alpha_
+    assert np.all(alpha >= 0)
+    U = X @ coder.components_.T
+    assert np.all(np.abs(coder.transform(X)) <= np.abs(U))
