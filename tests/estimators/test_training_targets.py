@@ -173,3 +173,20 @@ def test_without_held_out_rows_the_last_epoch_is_kept(monkeypatch):
     epochs = by_epoch(monkeypatch, coder, make_pairs()[0])
     for name in LEARNT:
         assert_array_equal(getattr(coder, name), epochs[-1][name])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_columns_of_a_clean_frame_are_matched_by_name(kind):
+    frames = pytest.importorskip(kind)
+    X, clean, _ = make_pairs()
+    names = [f"c{j}" for j in range(X.shape[1])]
+    noisy, wanted = (
+        frames.DataFrame({name: of[:, j] for j, name in enumerate(names)})
+        for of in (X, clean)
+    )
+    ours = make_coder().fit(noisy, X_clean=wanted)
+    turned = make_coder().fit(noisy, X_clean=wanted[names[::-1]])
+    assert_array_equal(turned.components_, ours.components_)
+    other = wanted.rename({"c0": "d"}) if kind == "polars" else wanted.add_prefix("d")
+    with pytest.raises(ValueError, match="X_clean must have the columns of X"):
+        make_coder().fit(noisy, X_clean=other)

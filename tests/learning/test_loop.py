@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso.learning.loop import DivergedError, Stopping, learn
 
@@ -171,3 +172,31 @@ def test_states_before_an_epoch_are_not_those_after():
 
 def test_divergence_is_a_floating_point_error():
     assert issubclass(DivergedError, FloatingPointError)
+
+
+@pytest.mark.parametrize("n_finished", [0, 1, 3])
+def test_an_interrupt_keeps_the_epochs_that_ended_before(n_finished):
+    state = []
+
+    def epoch(n_iter):
+        state.append(n_iter)
+        if len(state) > n_finished:
+            raise KeyboardInterrupt
+        return 1.0 / n_iter
+
+    def restore(before):
+        state[:] = before
+
+    def run():
+        return learn(
+            epoch, lambda: list(state), restore, Stopping(9, 0.0), lambda n, loss: False
+        )
+
+    if n_finished == 0:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        return
+    with pytest.warns(ConvergenceWarning, match=f"interrupted; the {n_finished} it"):
+        history = run()
+    assert len(history.losses) == len(state) == n_finished
+    assert not history.converged
