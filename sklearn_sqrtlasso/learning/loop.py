@@ -102,13 +102,8 @@ def learn(
         except KeyboardInterrupt:
             if n_iter == 1:
                 raise
-            warnings.warn(
-                f"Learning was interrupted; the {n_iter - 1} iterations that ended "
-                "before are kept.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
             restore(before if best is None else best)
+            _tell_of_interrupt(n_iter - 1)
             return History(losses, validation, False, False)
         if not (np.isfinite(loss) and np.isfinite(held_out)):
             restore(before if best is None else best)
@@ -122,8 +117,21 @@ def learn(
             best = None if validate is None else state()
         done = stopping.tol > 0 and stale >= stopping.patience
         done = done if converged is None else converged()
-        if report(n_iter, loss) or done:
+        try:
+            if report(n_iter, loss) or done:
+                break
+        except KeyboardInterrupt:
+            _tell_of_interrupt(n_iter)
+            done = False
             break
     if best is not None:
         restore(best)
     return History(losses, validation, done, False)
+
+
+def _tell_of_interrupt(n_finished):
+    warnings.warn(
+        f"Learning was interrupted; {n_finished} finished iterations are kept.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

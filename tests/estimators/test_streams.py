@@ -1,11 +1,14 @@
 """Streams of batches, and what resumes after a parameter has changed."""
 
+import contextlib
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
@@ -13,6 +16,7 @@ from sklearn_sqrtlasso import (
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
+from sklearn_sqrtlasso.estimators.progress import Progress
 
 N_FEATURES, N_BATCHES = 12, 30
 BASIS = np.random.default_rng(99).standard_normal((4, N_FEATURES))
@@ -211,3 +215,41 @@ def test_the_same_atoms_code_otherwise_as_a_given_dictionary():
     Z, relaxed = shrunk.fit_transform(TEST), coder.transform(TEST)
     assert_array_equal(Z != 0, relaxed != 0)
     assert np.abs(Z).sum() < np.abs(relaxed).sum()
+
+
+# As a whole
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_an_interrupted_fit_keeps_its_finished_iterations(name, monkeypatch):
+    def interrupt(self, n_iter, *_):
+        if n_iter == 2:
+            raise KeyboardInterrupt
+
+    coder = clone(STREAMS[name]).set_params(max_iter=4, tol=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", interrupt)
+        with pytest.warns(ConvergenceWarning, match="2 finished"):
+            coder.fit(X)
+    assert coder.n_iter_ == 2
+    assert np.isfinite(coder.score(TEST))
+
+
+@pytest.mark.parametrize("name", ["frame", "nelu", "atoms", "bits"])
+def test_other_threads_see_no_half_of_a_fit(name):
+    coder = clone(STREAMS[name]).set_params(max_iter=2, tol=0.0).fit(X)
+    refit, codes = True, [coder.transform(TEST)]
+
+    def keep_fitting():
+        while refit:
+            coder.fit(X)
+            with contextlib.suppress(ValueError):
+                coder.fit(X * np.nan)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(keep_fitting)
+        codes += [coder.transform(TEST) for _ in range(50)]
+        refit = False
+        other.result()
+    for Z in codes[1:]:
+        assert_array_equal(Z, codes[0])

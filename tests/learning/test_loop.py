@@ -174,6 +174,21 @@ def test_divergence_is_a_floating_point_error():
     assert issubclass(DivergedError, FloatingPointError)
 
 
+@pytest.mark.parametrize("n_finished", [1, 3])
+def test_an_interrupt_of_the_report_keeps_its_epoch(n_finished):
+    state = []
+
+    def report(n_iter, loss):
+        if n_iter == n_finished:
+            raise KeyboardInterrupt
+
+    with pytest.warns(ConvergenceWarning, match=f"{n_finished} finished"):
+        history = learn(
+            lambda n: state.append(n) or 1.0 / n, list, None, Stopping(9, 0.0), report
+        )
+    assert len(history.losses) == len(state) == n_finished
+
+
 @pytest.mark.parametrize("n_finished", [0, 1, 3])
 def test_an_interrupt_keeps_the_epochs_that_ended_before(n_finished):
     state = []
@@ -196,7 +211,7 @@ def test_an_interrupt_keeps_the_epochs_that_ended_before(n_finished):
         with pytest.raises(KeyboardInterrupt):
             run()
         return
-    with pytest.warns(ConvergenceWarning, match=f"interrupted; the {n_finished} it"):
+    with pytest.warns(ConvergenceWarning, match=f"interrupted; {n_finished} finished"):
         history = run()
     assert len(history.losses) == len(state) == n_finished
     assert not history.converged
