@@ -39,9 +39,11 @@ class WritesIntoRows(SqrtLassoTransform):
 
 class LeavesAttributes(SqrtLassoTransform):
     def fit(self, X, y=None, *, groups=None):
-        if hasattr(self, "components_"):
+        again = hasattr(self, "components_")
+        super().fit(X, groups=groups)
+        if again:  # a fit forgets what was there before
             self.again_ = True
-        return super().fit(X, groups=groups)
+        return self
 
 
 class FailsHalfway(SqrtLassoTransform):
