@@ -498,10 +498,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _fitted_parameters(self, model, dtype):
         """Return the fitted parameters in units of the model, which they follow."""
-        W, b, V, c = (getattr(self, name).astype(dtype) for name in NAMES)
+        W, b, V, c = (getattr(self, name).astype(np.float64) for name in NAMES)
         parameters = Parameters(join_block(W, b), join_block(V, c))
         parameters = self._shifted(parameters, model, self._middle())
-        return rescale_parameters(model, parameters, 1 / self.unit_)
+        parameters = rescale_parameters(model, parameters, 1 / self.unit_)
+        return Parameters(*(block.astype(dtype) for block in parameters))
 
     def _learnt(self, model, parameters, unit):
         """Return the fitted attributes for parameters of rows divided by ``unit``."""
