@@ -10,6 +10,7 @@ from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     largest_entry,
+    multiply_rows,
     root_mean_square,
 )
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
@@ -661,7 +662,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):
-        return Z @ self.decoder_.astype(Z.dtype, copy=False)
+        return multiply_rows(Z, self.decoder_)
 
     def _is_certified(self):
         if not self._activation().certified:
