@@ -27,6 +27,9 @@ import numpy as np
 
 from sklearn_sqrtlasso.algorithms.jit import kernel, step
 
+LARGEST = np.finfo(np.float64).max
+LEAST_SQUARES = (1e-280, 1e-30)  # double, single: below, sums of squares lose digits
+
 
 @step
 def power_of_two_near(x, itemsize):
@@ -184,6 +187,53 @@ def newton_step(q, falls, n_rows, active, tail):
     return (q if met else root), True, met
 
 
+@step
+def exceeds(u, high, positive):
+    """Return whether an entry is above its threshold, in double precision."""
+    u = np.float64(u)
+    return u > high or (u < -high and not positive)
+
+
+@step
+def scale_of_uneven_group(U, outside, alpha, positive, lo, hi):
+    """Return the residual scale of a group, of entries of any sizes.
+
+    Squares of small entries vanish in the unit of large ones. Here each step of
+    Newton's method, from above, has the unit of the largest entry that is not active.
+    """
+    penalties, beyond = 0.0, 0.0
+    for j in range(alpha.shape[0]):
+        penalties += np.float64(alpha[j]) * np.float64(alpha[j])
+    for i in range(lo, hi):
+        beyond = max(beyond, np.float64(outside[i]))
+    if penalties < 1 and beyond == 0 and not positive:
+        return 0.0  # all entries may be active
+    t = math.inf
+    while True:
+        active, largest, tail = 0.0, beyond, 0.0
+        for i in range(lo, hi):
+            for j in range(alpha.shape[0]):
+                a = np.float64(alpha[j])
+                if exceeds(U[i, j], a * t, positive):
+                    active += a * a
+                else:
+                    largest = max(largest, abs(np.float64(U[i, j])))
+        if active >= hi - lo:  # the last step had a slack that was rounded
+            return t
+        if largest == 0:
+            return 0.0
+        c = power_of_two_near(largest, 8)
+        for i in range(lo, hi):
+            tail += (c * np.float64(outside[i])) ** 2
+            for j in range(alpha.shape[0]):
+                if not exceeds(U[i, j], np.float64(alpha[j]) * t, positive):
+                    tail += (c * np.float64(U[i, j])) ** 2
+        root = min(math.sqrt(tail / (hi - lo - active)) / c, LARGEST)
+        if not root < t:
+            return t
+        t = root
+
+
 @kernel
 def shrink_groups(U, outside, alpha, positive, groups, out, scale):
     """Shrink groups of rows, each at the residual scale that solves its problem.
@@ -215,6 +265,7 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
     assert groups[0] == 0
     assert groups[-1] == U.shape[0]
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
+    least = LEAST_SQUARES[0] if U.itemsize == 8 else LEAST_SQUARES[1]
     share = noise_share(alpha, positive)
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
@@ -229,6 +280,9 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
                     break
             active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
             q, falls, met = newton_step(q, falls, hi - lo, active, tail)
+        if q < least and size > 0:
+            t = scale_of_uneven_group(U, outside, alpha, positive, lo, hi)
+            shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
         for i in range(lo, hi):
             scale[i] = t
 

@@ -65,9 +65,54 @@ def project_rows(X, W, out=None):
     U : ndarray of shape (n_rows, n_components)
         The product, in ``out`` if it was used.
     """
-    if isinstance(X, np.ndarray) and out is not None:
-        return np.matmul(X, W.T, out=out)
-    return np.ascontiguousarray(X @ W.T)
+    return multiply_rows(X, W.T, out if isinstance(X, np.ndarray) else None)
+
+
+def multiply_rows(X, V, out=None):
+    """Return ``X V``, in which a number is infinite only if it exceeds all others.
+
+    Products are exact to rounding also where terms of a sum, or V itself, exceed the
+    range of the dtype of X: they are then computed in units of scaling.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n)
+        Finite rows.
+    V : ndarray of shape (n, n_columns)
+        Matrix, of any precision.
+    out : ndarray of shape (n_rows, n_columns), default=None
+        Output array for dense rows.
+
+    Returns
+    -------
+    product : ndarray of shape (n_rows, n_columns)
+        C-contiguous, in the dtype of X.
+    """
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            narrow = V.astype(X.dtype, copy=False)
+            if isinstance(X, np.ndarray):
+                return np.matmul(X, narrow, out=out)
+            product = np.ascontiguousarray(X @ narrow)
+            if np.isfinite(np.add.reduce(product, axis=None)):
+                return product  # sparse products do not raise
+    except FloatingPointError:
+        pass
+    product = _multiply_in_units(dense_rows(X), V)
+    if out is None:
+        return product
+    out[:] = product
+    return out
+
+
+def _multiply_in_units(X, V):
+    """Return ``X V`` of rows and columns that are divided by their units."""
+    of_rows = unit_near(np.abs(X).max(axis=1, initial=0), X.dtype)[:, None]
+    of_columns = unit_near(np.abs(V).max(axis=0, initial=0), np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        product = (X / of_rows).astype(np.float64) @ (V / of_columns)
+        exponents = np.log2(of_rows) + np.log2(of_columns)
+        return np.ldexp(product, exponents.astype(np.intc)).astype(X.dtype)
 
 
 def divide_rows(X, scale):

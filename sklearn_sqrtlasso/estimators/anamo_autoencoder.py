@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import multiply_rows
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -498,10 +499,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _fitted_parameters(self, model, dtype):
         """Return the fitted parameters in units of the model, which they follow."""
-        W, b, V, c = (getattr(self, name).astype(dtype) for name in NAMES)
+        W, b, V, c = (getattr(self, name).astype(np.float64) for name in NAMES)
         parameters = Parameters(join_block(W, b), join_block(V, c))
         parameters = self._shifted(parameters, model, self._middle())
-        return rescale_parameters(model, parameters, 1 / self.unit_)
+        parameters = rescale_parameters(model, parameters, 1 / self.unit_)
+        return Parameters(*(block.astype(dtype) for block in parameters))
 
     def _learnt(self, model, parameters, unit):
         """Return the fitted attributes for parameters of rows divided by ``unit``."""
@@ -541,9 +543,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         activation = POINTWISE[self._fitted("encoder_activation")]
         if self._fitted("binary") is not None:
             activation = BITS
-        W, b = self.components_.astype(dtype), self.encoder_bias_.astype(dtype)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            W, b = self.components_.astype(dtype), self.encoder_bias_.astype(dtype)
         return BiasedEncoder(W, b, activation)
 
     def _decode(self, Z):
-        V, c = (of.astype(Z.dtype) for of in (self.decoder_, self.decoder_bias_))
-        return POINTWISE[self._fitted("decoder_activation")].value(Z @ V, c)[0]
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            c, X = self.decoder_bias_.astype(Z.dtype), multiply_rows(Z, self.decoder_)
+            return POINTWISE[self._fitted("decoder_activation")].value(X, c)[0]

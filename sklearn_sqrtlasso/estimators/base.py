@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     dense_rows,
     largest_entry,
+    multiply_rows,
     unit_near,
 )
 from sklearn_sqrtlasso.estimators.compat import (
@@ -330,7 +331,7 @@ class BaseEncoder(
         )
 
     def _decode(self, Z):
-        return Z @ self.components_.astype(Z.dtype, copy=False)
+        return multiply_rows(Z, self.components_)
 
     @property
     def _n_features_out(self):

@@ -1,6 +1,5 @@
 """Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
-import math
 from functools import partial
 from numbers import Integral, Real
 
@@ -8,7 +7,12 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import canonical_rows, root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import (
+    canonical_rows,
+    largest_entry,
+    multiply_rows,
+    root_mean_square,
+)
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -47,7 +51,9 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
-MOST = 1e50  # ratio of the sizes of target codes or noise and rows, either way
+# Ratio of the sizes of targets or noise and rows, either way, by bytes: squares of
+# quotients are in the range of the dtype.
+MOST = {8: 1e50, 4: 1e15}
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -388,6 +394,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 raise ValueError(
                     f"X_clean must have the shape of X, {X.shape}, got {X_clean.shape}."
                 )
+            self._check_size_of_target(X, X_clean, "X_clean")
         if Z is not None:
             Z = check_array(Z, dtype=X.dtype, input_name="Z")
             fitted = len(self.components_) if hasattr(self, "components_") else None
@@ -403,19 +410,31 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _check_size_of_codes(self, X, Z):
         """Raise an error if no weights of ordinary size map rows to codes."""
-        of_codes, of_rows = (math.prod(root_mean_square(of)) for of in (Z, X))
-        comparable = of_rows / MOST < of_codes < of_rows * MOST
-        either = of_codes == 0 or of_rows == 0
-        if either and not hasattr(self, "components_"):
+        both = largest_entry(X) > 0 and largest_entry(Z) > 0
+        if not both and not hasattr(self, "components_"):
             raise ValueError(
                 "X and Z must not be all zero in a first fit to codes, which starts "
                 "from the least-squares map of X to Z."
             )
-        if self._activation().scales and not (comparable or either):
+        if self._activation().scales:
+            self._check_size_of_target(X, Z, "Z")
+
+    def _check_size_of_target(self, X, target, name):
+        """Raise an error if errors in units of X have squares that are no numbers."""
+        most = MOST[X.dtype.itemsize]
+        (of_target, unit_of_target), (of_rows, unit_of_rows) = map(
+            root_mean_square, (target, X)
+        )
+        if of_target == 0 or of_rows == 0:
+            return
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = np.float64(unit_of_target) / unit_of_rows * (of_target / of_rows)
+        if not 1 / most < ratio < most:
             raise ValueError(
-                f"Z must have entries within a factor of {MOST:g} of those of X, as "
-                "codes have the unit of X; got a root mean square of "
-                f"{of_codes:.3g} for Z and of {of_rows:.3g} for X."
+                f"{name} must have entries within a factor of {most:g} of those of X, "
+                f"whose unit they have; got a root mean square of "
+                f"{of_target * unit_of_target:.3g} for {name} and of "
+                f"{of_rows * unit_of_rows:.3g} for X."
             )
 
     def _columns_in_order(self, X_clean):
@@ -492,9 +511,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 f"got {self.noise_std!r}."
             )
         low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
-        if not 1 / MOST < low <= high < MOST:
+        most = MOST[X.dtype.itemsize]
+        if not 1 / most < low <= high < most:
             raise ValueError(
-                f"noise_std must be within a factor of {MOST:g} of the size of X, "
+                f"noise_std must be within a factor of {most:g} of the size of X, "
                 f"about {unit:.3g}, got {self.noise_std!r}."
             )
         return Corruption(low, high, span_of(X))
@@ -502,7 +522,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _train(self, data, resumed, rng, progress):
         X = data.X
         stream = progress is None
-        units = self._units(X, resumed, stream)
+        units = self._units(self._rows_with_unit(data), resumed, stream)
         unit = units.model
         if resumed:
             self._check_resumed_penalty()
@@ -536,6 +556,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         state = {**learner.named_moments(), "log2_sizes": units.log2_sizes}
         self.unit_, self.optimizer_state_ = unit, state
         return history
+
+    def _rows_with_unit(self, data):
+        """Return the rows, or targets of their unit if all of them are zero."""
+        has_unit = data.target is not None
+        if data.coded:
+            has_unit = self._activation().scales
+        if has_unit and largest_entry(data.X) == 0:
+            return data.target
+        return data.X
 
     def _check_resumed_penalty(self):
         """Raise an error if penalties learnt for each unit would have to be one."""
@@ -605,10 +634,11 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _layers(self, activation, dtype):
         """Return the fitted layers, for rows that are not rescaled."""
         p, n_components = {}, len(self.components_)
-        for name in activation.parameters:
-            size = 1 if activation.parameter(name).shared else n_components
-            p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
-        W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            for name in activation.parameters:
+                size = 1 if activation.parameter(name).shared else n_components
+                p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
+            W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
         return Layers(W, V, p)
 
     def _resumed_layers(self, model, unit, dtype):
@@ -617,13 +647,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         What is learnt is a number of units, and so follows ``unit_``, except that a
         threshold does not grow with it; what is fixed is in units of X.
         """
-        layers = self._layers(model.activation, dtype)
+        layers = self._layers(model.activation, np.float64)
         fixed = rescale_layers(layers, model.activation, 1 / unit).p["alpha"]
         layers = rescale_layers(layers, model.activation, 1 / self.unit_)
         keep = np.abs(fixed) < np.abs(layers.p["alpha"])
         keep |= model.sizes["alpha"] == 0
         layers.p["alpha"][keep] = fixed[keep]
-        return layers
+        p = {name: value.astype(dtype) for name, value in layers.p.items()}
+        return Layers(layers.W.astype(dtype), layers.V.astype(dtype), p)
 
     def _encoder(self, dtype):
         activation = self._activation()
@@ -631,7 +662,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):
-        return Z @ self.decoder_.astype(Z.dtype, copy=False)
+        return multiply_rows(Z, self.decoder_)
 
     def _is_certified(self):
         if not self._activation().certified:

@@ -39,9 +39,10 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
     rows = correlate_rows(X, dictionary)
     first = SELECTORS[options.selector].select(rows, dictionary, options)
     Z = relax(rows, dictionary, first, options)
-    if np.any(rows.unit != 1):
-        Z = Z * rows.unit[:, None]
-    mu = None if first.mu is None else first.mu * rows.unit
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        if np.any(rows.unit != 1):
+            Z = Z * rows.unit[:, None]
+        mu = None if first.mu is None else first.mu * rows.unit
     return Solution(Z, first.gap, mu)
 
 
@@ -73,5 +74,6 @@ class DictionaryEncoder(Encoder):
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""
         solution = code_rows(x, self.dictionary, self.options)
-        out[:] = solution.Z
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            out[:] = solution.Z
         return np.zeros(len(out)), solution.gap

@@ -1,8 +1,10 @@
 """Scaling a row scales its code: exactly by powers of two, and at any magnitude."""
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -114,3 +116,52 @@ def test_rows_that_are_not_finite_still_end(value, alpha, positive):
             shrink_groups(U, outside, alphas, positive, groups, out, level)
         assert not np.any(np.isfinite(level))
         assert np.all(np.isnan(out[:, 4]))
+
+
+SPANS = {"f8": 300, "f4": 30}  # decades of entries, either way
+
+
+@st.composite
+def uneven_groups(draw):
+    """Draw a group with entries of any sizes, penalties, and what is outside."""
+    dtype = draw(st.sampled_from(sorted(SPANS)))
+    decades = st.integers(-SPANS[dtype], SPANS[dtype])
+    m, d = draw(st.tuples(st.integers(1, 4), st.integers(1, 6)))
+
+    def numbers(*shape):
+        size = math.prod(shape)
+        powers = draw(st.lists(decades, min_size=size, max_size=size))
+        seed = draw(st.integers(0, 99))
+        values = np.random.default_rng(seed).standard_normal(size)
+        return (values * 10.0 ** np.array(powers)).reshape(shape).astype(dtype)
+
+    outside = np.abs(numbers(m)) * draw(st.sampled_from([0, 1]))
+    alpha = draw(st.sampled_from([0.2, 0.5, 0.7745460924061848, 1.0, 1.3]))
+    return numbers(m, d), alpha, outside.astype(dtype), draw(st.booleans())
+
+
+# Three rows, the second 1e-393 times the first: not all of them can be active.
+UNEVEN = np.outer([1e105, 1e-288, 1e15], np.linspace(1, 3, 11))
+TWO_SIZES = np.array([[1e299, 1e-20, 2e-20, 3e-20]])
+
+
+@given(uneven_groups())
+@example((UNEVEN, 0.3594, np.zeros(3), False))
+@example((TWO_SIZES, 0.6, np.zeros(1), False))
+@example((TWO_SIZES, 0.2, np.full(1, 1e-200), True))
+def test_the_scale_is_a_root_whatever_the_sizes_of_entries(group):
+    U, alpha, outside, positive = group
+    m = len(U)
+    Z, scale = shrink(U, alpha, outside, positive, groups=[0, m])
+    wide = np.longdouble
+    t, u, a = wide(scale[0]), U.astype(wide), wide(U.dtype.type(alpha))
+    sizes = np.where(positive & (u < 0), 0, np.abs(u))
+    on = sizes > a * t
+    tail = np.sum(outside.astype(wide) ** 2) + np.sum(u**2, where=~on)
+    slack = m - np.sum(on) * a**2
+    eps = 64 * np.finfo(U.dtype).eps
+    assert slack > -eps * m  # at smaller roots it is negative
+    root = np.sqrt(tail / max(slack, eps * m))
+    if slack > 1e-3:  # else the root is ill conditioned
+        assert abs(t - root) <= 1e3 * eps * root + np.finfo(U.dtype).smallest_normal
+    assert_array_equal(Z[(sizes < a * t * (1 - eps)) & (t > 0)], 0)

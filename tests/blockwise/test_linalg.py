@@ -1,5 +1,7 @@
 """Products, norms and units of rows of any size, dense or sparse."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -13,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,
     largest_entry,
+    multiply_rows,
     project_rows,
     root_mean_square,
     row_norms,
@@ -188,3 +191,35 @@ def test_rows_are_canonical_without_a_change_of_what_is_given():
     assert canonical_rows(once) is once
     dense = rows.toarray()
     assert canonical_rows(dense) is dense
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("given_out", [False, True])
+@pytest.mark.parametrize("powers", [(0, 0), (1, 1), (1, 0.5), (-1, 1.2), (-0.5, -1)])
+def test_a_product_is_infinite_only_where_it_exceeds_all_numbers(
+    dtype, container, given_out, powers
+):
+    rng, top = np.random.default_rng(0), {"f8": 299, "f4": 36}[dtype]
+    X = rng.standard_normal((9, 4)) * 10.0 ** (powers[0] * top)
+    V = rng.standard_normal((4, 3)) * 10.0 ** min(powers[1] * top, 299)
+    X[0, 1], X[1] = 0, [1, -1, 1, -1]
+    V[0], V[2] = V[1], V[3]  # terms of the second row cancel
+    X = X.astype(dtype)
+    narrow = V if powers[1] > 1 else V.astype(dtype)
+    out = np.empty((9, 3), dtype) if given_out else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = multiply_rows(container(X), narrow, out)
+    wide = np.longdouble
+    expected = X.astype(wide) @ narrow.astype(wide)
+    summed = np.abs(X).astype(wide) @ np.abs(narrow).astype(wide)
+    info = np.finfo(dtype)
+    assert ours.dtype == X.dtype
+    assert not np.isnan(ours).any()
+    finite = np.abs(expected) < 0.9 * wide(info.max)
+    allowed = 16 * info.eps * summed + info.smallest_normal
+    sure = finite & (np.abs(expected) + allowed < wide(info.max))
+    assert np.all((np.abs(ours - expected) <= allowed)[sure])
+    beyond = np.abs(expected) - allowed > wide(info.max)
+    assert_array_equal(ours[beyond], np.sign(expected[beyond]) * np.inf)

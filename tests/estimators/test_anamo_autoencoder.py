@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sklearn_sqrtlasso import ANAMOAutoencoder
+from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
 
 SHORT = {"n_components": 6, "max_iter": 4, "random_state": 0, "tol": 0.0}
@@ -153,3 +153,24 @@ def test_what_makes_no_sense_is_refused(given, told):
     with pytest.raises(ValueError, match=told):
         coder.fit(digits())
     assert not hasattr(coder, "components_")
+
+
+@pytest.mark.parametrize(
+    "coder",
+    [
+        ANAMOAutoencoder(encoder_activation="helu", decoder_activation="sigmoid"),
+        ANAMOAutoencoder(encoder_activation="sigmoid"),
+        NeLUAutoencoder(activation="sigmoid", alpha=0.0),
+        NeLUAutoencoder(activation="helu", alpha=0.1),
+    ],
+    ids=lambda coder: f"{type(coder).__name__}",
+)
+@pytest.mark.parametrize("exponent", [-700, -200, 200, 700])
+def test_single_precision_resumes_what_was_learnt_from_any_size(coder, exponent):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    coder = clone(coder).set_params(max_iter=2, random_state=0, warm_start=True)
+    coder.fit(2.0**exponent * X)
+    coder.fit(X.astype("f4"))  # the weights of the fit before are no single numbers
+    names = coder._parameters()
+    assert all(np.isfinite(getattr(coder, name)).all() for name in names)
+    assert np.isfinite(coder.loss_curve_[-1])

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import example, given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
@@ -33,6 +35,7 @@ def targets():
     return {"none": {}, "clean": {"X_clean": clean}, "codes": {"Z": Z}}
 
 
+LEARNING = ["fit", "partial_fit", "resumed"]
 each_target = pytest.mark.parametrize("target", targets().values(), ids=targets())
 
 
@@ -95,6 +98,39 @@ def test_codes_that_are_pure_numbers_have_no_unit(scale):
     ours, other = clone(coder).fit(X, Z=Z), coder.fit(scale * X, Z=Z)
     assert_allclose(other.transform(scale * X), ours.transform(X), rtol=1e-10)
     assert_allclose(other.decoder_, scale * ours.decoder_, rtol=1e-10)
+
+
+SIZES = st.sampled_from([0.0, 1e-309, 1e-200, 1e-60, 1e-20, 1.0, 1e20, 1e60, 1e200])
+FACTORS = {"f8": 1e50, "f4": 1e15}  # by which sizes of targets and rows may differ
+
+
+@given(SIZES, SIZES, st.sampled_from(sorted(FACTORS)), st.sampled_from(LEARNING))
+@example(0.0, 1.0, "f8", "partial_fit")
+@example(0.0, 1e299, "f8", "resumed")
+@example(1e-309, 1.0, "f8", "fit")
+@example(1.0, 1e-200, "f8", "resumed")
+@example(1.0, 1e20, "f4", "fit")
+def test_clean_rows_of_any_size_are_learnt_or_named(rows, clean, dtype, method):
+    X, target, _ = (of[:12] for of in make_pairs())
+    single = dtype == "f4"
+    with np.errstate(over="ignore", under="ignore"):
+        given = [
+            (c * of if not single or c < 1e36 else of).astype(dtype)
+            for c, of in ((rows, X), (clean, target))
+        ]
+    tops = [np.abs(of).max().astype(np.longdouble) for of in given]
+    coder = make_coder(max_iter=1)
+    if method == "resumed":
+        coder.fit(X.astype(dtype))
+    learn = coder.fit if method == "fit" else coder.partial_fit
+    ratio = tops[1] / tops[0] if min(tops) > 0 else 1
+    if 1 / FACTORS[dtype] < ratio < FACTORS[dtype]:
+        learn(given[0], X_clean=given[1])
+        assert all(np.isfinite(getattr(coder, name)).all() for name in LEARNT)
+        assert np.isfinite(coder.loss_curve_).all()
+    else:
+        with pytest.raises(ValueError, match="X_clean must have entries within"):
+            learn(given[0], X_clean=given[1])
 
 
 def wrong(name):

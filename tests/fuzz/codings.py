@@ -184,7 +184,9 @@ class Codings(Sequence):
         V = judges.norms(layers.get("decoder_", layers["components_"])).max()
         code = judges.size(rows.X) * max(1 / min(W[W > 0], default=1), W.max())
         step = getattr(self.estimator, "step_", 0)  # in units of the training rows
-        return bool(1e3 * max(code, code * V, V, step) > np.finfo(rows.dtype).max)
+        offset = judges.size(getattr(self.estimator, "alpha_", 0))
+        largest = max(code, code * V, V, step, offset)
+        return bool(1e3 * largest > judges.wide(np.finfo(rows.dtype).max))
 
     def other_containers(self, rows, extra, Z):
         """Compare codes of the same rows, dense or alone, where they are continuous."""

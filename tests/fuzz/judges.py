@@ -161,6 +161,8 @@ def shrinkage(U, outside, alpha, positive, Z, groups):
         best = oracles.objective(
             oracles.shrink(u, alpha, rest, positive), u, alpha, rest
         )
+        if whole < LEAST[kind_of(Z.dtype)]:  # codes may be rounded to zero
+            continue
         more = (oracles.objective(z, u, alpha, rest) - best) / (whole or wide(1))
         limit = ROUNDING[kind_of(Z.dtype)] * max(1, size(alpha))
         if not more <= limit:
@@ -224,11 +226,17 @@ def matching_pursuit(X, D, given, Z):
             )
 
 
+def _rounded(values, dtype):
+    """Return numbers as a dtype holds them, in extended precision."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype).astype(wide)
+
+
 def layers_of(coder, dtype):
     """Return weights and biases as the formulas have them, in extended precision."""
     names = ("components_", "decoder_", "encoder_bias_", "decoder_bias_")
     return {
-        name: getattr(coder, name).astype(dtype).astype(wide)
+        name: _rounded(getattr(coder, name), dtype)
         for name in names
         if hasattr(coder, name)
     }

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso as SklearnLasso
 
-from sklearn_sqrtlasso import RelaxedSparseCoder, SqrtLasso, SqrtLassoTransform
-from tests.fuzz import judges
+from sklearn_sqrtlasso import (
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLasso,
+    SqrtLassoTransform,
+)
+from tests.fuzz import judges, refusals
 from tests.fuzz.codings import Codings
 from tests.fuzz.regressions import Regressions
 from tests.fuzz.test_fuzz import Child, run_case
@@ -39,9 +44,11 @@ class WritesIntoRows(SqrtLassoTransform):
 
 class LeavesAttributes(SqrtLassoTransform):
     def fit(self, X, y=None, *, groups=None):
-        if hasattr(self, "components_"):
+        again = hasattr(self, "components_")
+        super().fit(X, groups=groups)
+        if again:  # a fit forgets what was there before
             self.again_ = True
-        return super().fit(X, groups=groups)
+        return self
 
 
 class FailsHalfway(SqrtLassoTransform):
@@ -87,7 +94,15 @@ class WrongIntercept(SqrtLasso):
         return self
 
 
+class RefusesRows(NeLUAutoencoder):
+    def _corruption(self, X, unit):
+        if self.noise_std:
+            raise ValueError("noise_std must be within a factor of 1e+50 of the size")
+        return super()._corruption(X, unit)
+
+
 PLANTED = {
+    RefusesRows: "refuses what is valid: ValueError noise_std",
     LargerCodes: "codes are not the minimiser",
     Warns: "RuntimeWarning: overflow encountered",
     WritesIntoRows: "the caller's array is changed",
@@ -160,3 +175,29 @@ def test_the_conic_witness_agrees_with_scikit_learn_and_sees_what_is_worse(posit
         scaled, v = problem.scaled(w)
         best = scaled.objective(scaled.conic())
         assert abs(best - scaled.objective(v)) < 1e-7 * scaled.objective(0 * v)
+
+
+ROWS = np.random.default_rng(0).standard_normal((7, 3))
+RIGHT = {  # whose condition holds
+    "X and Z must not": (ROWS, {"Z": 0 * ROWS}, {}),
+    "Z must have": (ROWS, {"Z": 1e60 * ROWS}, {}),
+    "X_clean must have": (1e-60 * ROWS, {"X_clean": ROWS}, {}),
+    "noise_std must be": (1e100 * ROWS, {}, {"noise_std": 0.3}),
+    "dictionary must have": (ROWS, {}, {"dictionary": 1e60 * ROWS}),
+    "The learnt parameters": (1e-299 * ROWS, {}, {}),
+}
+
+
+@pytest.mark.parametrize("words", refusals.REFUSALS)
+def test_a_refusal_is_right_only_where_its_condition_holds(words):
+    ordinary = ROWS, {"Z": ROWS, "X_clean": 2 * ROWS}, {"noise_std": 0.3}
+    ordinary[2]["dictionary"] = ROWS
+    (key,) = [key for key in RIGHT if words.startswith(key)]
+    for (X, extra, given), right in ((ordinary, False), (RIGHT[key], True)):
+        coder = NeLUAutoencoder()
+        for name, value in given.items():
+            setattr(coder, name, value)
+        for method in ("fit", "partial_fit"):
+            told = refusals.is_right(ValueError(words), coder, method, X, extra)
+            assert told == right
+    assert not refusals.is_right(ValueError("other"), coder, "fit", X, extra)
