@@ -28,7 +28,11 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
-from sklearn_sqrtlasso.estimators.validation import as_numbers, check_groups
+from sklearn_sqrtlasso.estimators.validation import (
+    as_numbers,
+    check_groups,
+    columns_like,
+)
 from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
 from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
@@ -384,7 +388,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             )
         if X_clean is not None:
             X_clean = check_array(
-                self._columns_in_order(X_clean),
+                columns_like(X_clean, self, "X_clean"),
                 accept_sparse="csr",
                 dtype=X.dtype,
                 input_name="X_clean",
@@ -436,19 +440,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 f"{of_target * unit_of_target:.3g} for {name} and of "
                 f"{of_rows * unit_of_rows:.3g} for X."
             )
-
-    def _columns_in_order(self, X_clean):
-        """Return a frame with columns in the order of those of X, if named alike."""
-        names = getattr(self, "feature_names_in_", None)
-        columns = getattr(X_clean, "columns", None)
-        if names is None or columns is None or list(columns) == list(names):
-            return X_clean
-        if len(columns) != len(names) or set(columns) != set(names):
-            raise ValueError(
-                f"X_clean must have the columns of X, {list(names)}, got "
-                f"{list(columns)}."
-            )
-        return X_clean[list(names)]
 
     def _activation(self):
         name, n_unrolled = self._fitted("activation"), self._fitted("n_unrolled")

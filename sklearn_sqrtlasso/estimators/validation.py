@@ -70,6 +70,34 @@ def as_numbers(value, name):
         raise ValueError(f"{name} must consist of numbers, got {value!r}.") from error
 
 
+def columns_like(frame, estimator, name):
+    """Return a frame with its columns in the order of those of X.
+
+    Parameters
+    ----------
+    frame : array-like
+        Frame with the names of X in any order; or anything else, which is returned.
+    estimator : estimator
+        Estimator that has seen X.
+    name : str
+        Name of the argument.
+
+    Returns
+    -------
+    frame : array-like
+        The same columns.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    columns = getattr(frame, "columns", None)
+    if names is None or columns is None or list(columns) == list(names):
+        return frame
+    if len(columns) != len(names) or set(columns) != set(names):
+        raise ValueError(
+            f"{name} must have the columns of X, {list(names)}, got {list(columns)}."
+        )
+    return frame[list(names)]
+
+
 def check_weights(sample_weight, X):
     """Return validated weights of the rows, not normalised.
 
