@@ -11,7 +11,6 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     largest_entry,
     multiply_rows,
-    root_mean_square,
 )
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
@@ -29,8 +28,10 @@ from sklearn_sqrtlasso.estimators.resumption import (
     refuse_change,
 )
 from sklearn_sqrtlasso.estimators.validation import (
+    MOST,
     as_numbers,
     check_groups,
+    check_size_of_target,
     columns_like,
 )
 from sklearn_sqrtlasso.learning.adam import Schedule
@@ -55,9 +56,6 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
-# Ratio of the sizes of targets or noise and rows, either way, by bytes: squares of
-# quotients are in the range of the dtype.
-MOST = {8: 1e50, 4: 1e15}
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -398,7 +396,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 raise ValueError(
                     f"X_clean must have the shape of X, {X.shape}, got {X_clean.shape}."
                 )
-            self._check_size_of_target(X, X_clean, "X_clean")
+            check_size_of_target(X, X_clean, "X_clean")
         if Z is not None:
             Z = check_array(Z, dtype=X.dtype, input_name="Z")
             fitted = len(self.components_) if hasattr(self, "components_") else None
@@ -421,25 +419,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "from the least-squares map of X to Z."
             )
         if self._activation().scales:
-            self._check_size_of_target(X, Z, "Z")
-
-    def _check_size_of_target(self, X, target, name):
-        """Raise an error if errors in units of X have squares that are no numbers."""
-        most = MOST[X.dtype.itemsize]
-        (of_target, unit_of_target), (of_rows, unit_of_rows) = map(
-            root_mean_square, (target, X)
-        )
-        if of_target == 0 or of_rows == 0:
-            return
-        with np.errstate(over="ignore", under="ignore"):
-            ratio = np.float64(unit_of_target) / unit_of_rows * (of_target / of_rows)
-        if not 1 / most < ratio < most:
-            raise ValueError(
-                f"{name} must have entries within a factor of {most:g} of those of X, "
-                f"whose unit they have; got a root mean square of "
-                f"{of_target * unit_of_target:.3g} for {name} and of "
-                f"{of_rows * unit_of_rows:.3g} for X."
-            )
+            check_size_of_target(X, Z, "Z")
 
     def _activation(self):
         name, n_unrolled = self._fitted("activation"), self._fitted("n_unrolled")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.estimators.compat import (
     check_sample_weight,
     validate_parameter_constraints,
@@ -12,6 +13,10 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 DTYPES = [np.float64, np.float32]
 LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
+
+# Ratio of the sizes of targets or noise and rows, either way, by bytes: squares of
+# quotients are in the range of the dtype.
+MOST = {8: 1e50, 4: 1e15}
 
 
 def refuse_masked(arrays):
@@ -199,6 +204,32 @@ def check_dictionary(dictionary, n_components, n_features, dtype):
             f"rows of {np.dtype(dtype).name}, got {largest:.3g}; use another unit."
         )
     return D
+
+
+def check_size_of_target(X, target, name):
+    """Raise an error if squares of targets in units of the rows are no numbers.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    target : ndarray or sparse matrix of shape (n_samples, n)
+        Targets, which have the unit of the rows; zero rows or targets have any size.
+    name : str
+        Name of the argument.
+    """
+    most = MOST[X.dtype.itemsize]
+    (size, unit), (size_of_rows, unit_of_rows) = map(root_mean_square, (target, X))
+    if size == 0 or size_of_rows == 0:
+        return
+    with np.errstate(over="ignore", under="ignore"):
+        ratio = np.float64(unit) / unit_of_rows * (size / size_of_rows)
+    if not 1 / most < ratio < most:
+        raise ValueError(
+            f"{name} must have entries within a factor of {most:g} of those of X, "
+            f"whose unit they have; got a root mean square of {size * unit:.3g} for "
+            f"{name} and of {size_of_rows * unit_of_rows:.3g} for X."
+        )
 
 
 def is_missing(labels):
