@@ -16,7 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.regression.certificate import correct, value_without_penalties
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
+from sklearn_sqrtlasso.regression.solver import (
+    SolverOptions,
+    regress,
+    regression_alpha_max,
+)
 from tests import sized
 
 LONG = np.longdouble
@@ -207,6 +211,23 @@ def test_constant_columns_of_any_size_are_zero(form, of_x, of_constant, n):
     assert np.isfinite(design.norms).all()
     assert np.isfinite(design.means).all()
     assert_array_equal(design.correlate(np.ones(n))[1:], 0.0)
+
+
+@each_form
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_coefficient_that_is_a_rounding_error_may_vanish(form, dtype):
+    X, y = usual()
+    tiny = float(np.finfo(dtype).tiny)
+    X = (X * (1e-2 / tiny) ** 0.999).astype(dtype)
+    design = design_of(form(X), np.full(60, 1 / 60), True)
+    largest = regression_alpha_max(design, y, False)
+    options = SolverOptions(False, 1e-6, 100)
+    shares = [1.0, 1 - 1e-15, 1 - 1e-14, 1 - 1e-12]
+    fits, _ = regress(design, y, [share * largest for share in shares], options)
+    for share, fit in zip(shares, fits, strict=True):
+        w, given = fit.coef.astype(dtype), (X, y, share * largest)
+        found = excess(*given, w, np.ones(60), True, False)
+        assert found <= fit.gap + WITNESS
 
 
 def test_powers_of_a_large_number_are_solved():
