@@ -25,6 +25,29 @@ from sklearn_sqrtlasso.regression.solver import (
 from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
 
+def pooled_errors(mse, units, shares):
+    """Return root mean squares over folds, whose squares may be out of range.
+
+    Parameters
+    ----------
+    mse : ndarray of shape (n_folds, n_alphas)
+        Mean squares, in squares of ``units``; may be infinite.
+    units : ndarray of shape (n_folds, n_alphas)
+        Powers of two.
+    shares : ndarray of shape (n_folds,)
+        Weights of the folds, nonnegative, not all zero.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_alphas,)
+        Roots of the weighted means of squares, in the units of the errors.
+    """
+    top = units.max(axis=0)
+    with np.errstate(over="ignore", under="ignore"):
+        pooled = np.average(mse * (units / top) ** 2, axis=0, weights=shares)
+        return top * np.sqrt(pooled)
+
+
 class SqrtLassoCV(SparseRegressor):
     r"""Square-root lasso with the penalty chosen by cross-validation.
 
@@ -74,7 +97,8 @@ class SqrtLassoCV(SparseRegressor):
         Penalties in decreasing order, in units of X.
     mse_path_ : ndarray of shape (n_alphas, n_folds)
         Mean squared error of the held-out rows of each fold, in squared units of y;
-        infinite where the square is out of range, which does not affect the choice.
+        infinite or 0 where the square is out of the range of float64. The choice does
+        not depend on that: it compares root mean squares.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -193,19 +217,19 @@ class SqrtLassoCV(SparseRegressor):
             self.eps,
             regression_alpha_max(design, target, bool(self.positive)),
         )
-        unit = unit_near(np.abs(target).max())
 
         def errors(fold):
-            return self._errors(X, y, weights, alphas, fold, unit)
+            return self._errors(X, y, weights, alphas, fold)
 
         results = parallel_map(errors, folds, self.n_jobs)
-        mse, gaps, shares = (np.array(part) for part in zip(*results, strict=True))
-        best = alphas[int(np.argmin(np.average(mse, axis=0, weights=shares)))]
+        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
+        best = alphas[int(np.argmin(pooled_errors(*errors_of_folds, shares)))]
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
         (fit,), (intercept,) = regress(design, target, [best], options)
         self.alpha_, self.alphas_ = float(best), alphas
         with np.errstate(over="ignore", under="ignore"):
-            self.mse_path_ = mse.T * unit * unit
+            mse, units = errors_of_folds
+            self.mse_path_ = (mse * units * units).T
         self.coef_ = fit.coef.astype(X.dtype, copy=False)
         self.intercept_, self.sigma_ = float(intercept), fit.sigma
         self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
@@ -217,10 +241,10 @@ class SqrtLassoCV(SparseRegressor):
         X, y, weights = rows_that_weigh(X, y, weights)
         return design_of(X, weights / weights.sum(), bool(self.fit_intercept)), y
 
-    def _errors(self, X, y, weights, alphas, fold, unit):
+    def _errors(self, X, y, weights, alphas, fold):
         """Return errors and gaps of the path of a fold, and the weight of the fold.
 
-        Errors are in squares of ``unit``.
+        Errors are mean squares in squares of units, one for each penalty.
         """
         train, test = fold
         if not weights[train].any() or not weights[test].any():
@@ -232,7 +256,10 @@ class SqrtLassoCV(SparseRegressor):
         design, target = self._problem(X[train], y[train], weights[train])
         fits, intercepts = regress(design, target, alphas, options)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
-        guesses = X @ np.array([fit.coef for fit in fits]).T + intercepts
-        squares = ((guesses - y[:, None]) / unit) ** 2
-        mse = np.average(squares, axis=0, weights=weights)
-        return mse, [fit.gap for fit in fits], weights.sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            guesses = X @ np.array([fit.coef for fit in fits]).T + intercepts
+            wrong = np.abs(guesses - y[:, None])
+        wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
+        units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))
+        mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
+        return mse, units, [fit.gap for fit in fits], weights.sum()

@@ -72,7 +72,7 @@ class Design(ABC):
             self._share_units(sizes, live)
             more = sizes.exponents - self.exponents
             self.means = np.ldexp(sizes.means, more)
-            self.norms = sizes.norms * 2.0**more
+            self.norms = np.ldexp(sizes.norms, more)  # 0 whatever the power
             self._scale = np.where(live, 2.0**-self.exponents, 0.0)
             self._centers = np.where(live, self.means, 0.0)
             self._keep(kept, more)

@@ -41,7 +41,7 @@ LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second t
 RETRY = 10  # outer iterations of the second try
 LARGE = 128.0  # correlation, with columns and a target of norms near one
 FARTHEST = 1e10  # coefficient to start from, over the norm of the target
-SEEN = 1e-10  # share of the target in a coefficient that must not be lost to underflow
+SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
 TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
 
 
@@ -325,25 +325,31 @@ def _own_unit(design, y):
     return y, exponent, mean
 
 
-def _in_given_units(design, fit, exponent, dtype):
-    """Return a fit in units of y and X, whose numbers may be out of range."""
-    on = np.flatnonzero(fit.coef)
+def _in_given_units(design, fit, exponent, y_norm):
+    """Return a fit in units of y and X, whose numbers may be out of range.
+
+    What coefficients lose where they are rounded to numbers below the normal ones is
+    added to the gap.
+    """
+    on, dtype = np.flatnonzero(fit.coef), design.dtype
     values, exponents = fit.coef[on], exponent - design.exponents[on]
     coef = np.zeros_like(fit.coef)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         coef[on] = np.ldexp(values, exponents)
-        sizes = np.abs(coef[on].astype(dtype))
-    parts = np.abs(values) * design.norms[on]
-    lost = (sizes < np.finfo(dtype).tiny) & (parts > SEEN * parts.sum())
-    lost |= ~np.isfinite(sizes)
-    if lost.any():
-        j = int(np.argmax(lost))
+        stored = coef[on].astype(dtype)
+        kept = np.ldexp(stored.astype(np.float64), -exponents)
+        lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
+    lost[np.abs(stored) >= np.finfo(dtype).tiny] = 0.0
+    refused = (lost > SEEN) | ~np.isfinite(stored)
+    if refused.any():
+        j = int(np.argmax(refused))
         size = np.log10(np.abs(values[j])) + np.log10(2) * int(exponents[j])
         raise ValueError(
             f"The coefficient of feature {on[j]} is about 1e{size:.0f}, out of the "
             f"range of {np.dtype(dtype).name}: use other units for X or y."
         )
-    return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)))
+    sigma, gap = float(np.ldexp(fit.sigma, exponent)), fit.gap + float(lost.sum())
+    return fit._replace(coef=coef, sigma=sigma, gap=gap)
 
 
 def regress(design, y, alphas, options, coef=None):
@@ -375,7 +381,8 @@ def regress(design, y, alphas, options, coef=None):
     FloatingPointError
         If X is not finite.
     ValueError
-        If a coefficient is out of the range of numbers of the dtype of X.
+        If a coefficient is too large for the dtype of X, or so small that its rounding
+        changes more than 1e-10 of the target.
     """
     y, exponent, mean = _own_unit(design, y)
     regression = Regression(design, y, options.positive)
@@ -387,7 +394,7 @@ def regress(design, y, alphas, options, coef=None):
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)
         intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
-        fits.append(_in_given_units(design, fit, exponent, design.dtype))
+        fits.append(_in_given_units(design, fit, exponent, regression.y_norm))
     return fits, np.array(intercepts)
 
 

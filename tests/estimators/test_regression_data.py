@@ -156,6 +156,37 @@ def test_cross_validation_chooses_the_same_at_every_scale_of_the_target():
         assert_array_equal(model.coef_, scale * usual.coef_)
 
 
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
+def test_errors_out_of_range_are_infinite_or_zero_without_a_warning(scale):
+    X, y = make()
+    usual = SqrtLassoCV(alphas=10).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SqrtLassoCV(alphas=10).fit(X, scale * y)
+    assert_array_equal(model.mse_path_, np.inf if scale > 1 else 0.0)
+    assert model.alpha_ == usual.alpha_
+
+
+def test_the_choice_compares_errors_whose_squares_are_out_of_range():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    y = X[:, 0] + X[:, 2]
+    X[:, 1] = y + 0.3 * X[:, 1]  # stands for both others at large penalties
+    y = y + 0.1 * rng.standard_normal(60)
+    X[0, 1] = 1e250  # held out in one fold only, in which the column is usual
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SqrtLassoCV(alphas=[0.1, 0.3, 1.0]).fit(X, y)
+    errors = np.zeros(3, np.longdouble)
+    for train, test in KFold(5).split(X):
+        for i, alpha in enumerate(model.alphas_):
+            alone = SqrtLasso(alpha).fit(X[train], y[train])
+            w = alone.coef_.astype(np.longdouble)
+            errors[i] += np.sum((y[test] - X[test] @ w - alone.intercept_) ** 2)
+    assert np.isinf(model.mse_path_).any(axis=1).all()
+    assert model.alpha_ == model.alphas_[np.argmin(errors)] < 1
+
+
 def test_coefficients_that_single_precision_does_not_hold_are_refused():
     X, y = make()
     for scale in (1e-50, 1e50):

@@ -368,9 +368,7 @@ class Regression(NamedTuple):
         columns[:, spread <= 1e-17 * sizes] = 0  # constant, but for this rounding
         if norms(target) <= 1e-17 * size(self.y):
             target = 0 * target
-        pull = np.abs(columns.T @ target)
-        top = pull.max(initial=0) / (norms(target) or wide(1))
-        penalties = np.full(len(pull), max(self.alpha, wide(1e-8) * top))
+        penalties = np.full(len(spread), self.alpha)
         return Lasso(target, columns, penalties, True, self.positive)
 
     def judge(self, w, b, sigma, gap, tol, solved, dtype):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import check_cv
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
 from tests.estimators.common import dense, learnt
@@ -18,6 +19,24 @@ def draw_problem(sequence, several=False):
         what, y = arrays.draw_targets(sequence.rng, rows.X, several)
         if judges.is_representable(rows.X, y, rows.dtype):
             return rows, what, y
+
+
+def infinite_errors(model, X, y, weights):
+    """Yield infinite errors of cross-validation whose squares are numbers."""
+    weights = np.ones(len(y)) if weights is None else weights
+    folds = list(check_cv(model.cv).split(X, y))
+    places = np.argwhere(np.isinf(model.mse_path_))
+    for i, k in places[:: 1 + len(places) // judges.N_JUDGED]:
+        train, test = folds[k]
+        given = {"fit_intercept": model.fit_intercept, "positive": model.positive}
+        alone = SqrtLasso(float(model.alphas_[i]), **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            alone.fit(X[train], y[train], sample_weight=weights[train])
+        wrong = X[test].astype(judges.wide) @ alone.coef_ + alone.intercept_ - y[test]
+        error = np.average(wrong**2, weights=weights[test].astype(judges.wide))
+        if not error > 1e307:
+            yield "mse_path_ is infinite", f"expected {error:.6g} at {i}, {k}"
 
 
 class Regressions(Sequence):
@@ -62,7 +81,8 @@ class Regressions(Sequence):
             return
         self.fitted, solved = True, not self.warned
         for name, value in learnt(model).items():
-            if not is_finite(value):
+            known = name == "mse_path_" and not np.isnan(value).any()
+            if not (known or is_finite(value)):
                 self.find(f"{name} is not finite", f"{value}")
         if not getattr(model, "warm_start", False):
             with warnings.catch_warnings():
@@ -70,12 +90,10 @@ class Regressions(Sequence):
                 twin.fit(rows.given, y, **extra)
             if not same(learnt(model), learnt(twin)):
                 self.find("a refit is not the fit of a clone", "")
-        if (
-            solved
-            and issubclass(self.cls, SqrtLassoCV)
-            and model.alpha_ not in model.alphas_
-        ):
-            self.find("alpha_ is not among alphas_", f"{model.alpha_}")
+        if issubclass(self.cls, SqrtLassoCV):
+            if model.alpha_ not in model.alphas_:
+                self.find("alpha_ is not among alphas_", f"{model.alpha_}")
+            self.judge(infinite_errors(model, rows.X, y, weights))
         figures = (model.intercept_, model.sigma_, model.dual_gap_)
         parts = (np.atleast_2d(y.T), np.atleast_2d(model.coef_))
         asked = (model.alpha_, model.fit_intercept, model.positive)

@@ -16,7 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.regression.certificate import correct, value_without_penalties
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
+from sklearn_sqrtlasso.regression.solver import (
+    SolverOptions,
+    regress,
+    regression_alpha_max,
+)
 from tests import sized
 
 LONG = np.longdouble
@@ -149,6 +153,81 @@ def test_a_column_of_extreme_scale_hides_no_other(form):
     assert excess(X, y, 0.1, one.coef, np.ones(60), True, False) <= WITNESS
     # three coefficients were zero, and the objective was 2.64
     assert_allclose(objective(X, y, 0.1, one.coef, np.ones(60), True), 0.573133838)
+
+
+@settings(max_examples=sized(200, 40))
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["rows", "entry", "twin rows"]),
+    st.sampled_from([0.0, 0.01, 0.1, 1.0]),
+    st.sampled_from(sorted(FORMS)),
+    st.booleans(),
+    st.booleans(),
+)
+def test_rows_of_any_size_have_the_gap_that_is_reported(
+    seed, kind, alpha, form, intercept, positive
+):
+    rng = np.random.default_rng(seed)
+    n, p = rng.integers(3, 14), rng.integers(1, 9)
+    X, y = rng.standard_normal((n, p)), rng.standard_normal(n)
+    if kind == "rows":
+        X = np.rint(2 * X) * 10.0 ** rng.uniform(-290, 290, (n, 1))
+    elif kind == "entry":
+        X[0, 0] = 1e299
+    else:
+        X = X[np.arange(n) // 2] * 10.0 ** rng.uniform(-8, 8, p)
+    weights = rng.integers(1, 4, n).astype(float)
+    one, _ = solve(FORMS[form], X, y, alpha, weights, intercept, positive)
+    found = excess(X, y, alpha, one.coef, weights, intercept, positive)
+    assert found <= one.gap + WITNESS
+
+
+@each_form
+def test_a_penalty_for_usual_columns_is_not_that_of_a_huge_one(form):
+    X, y = usual()
+    X[0, 3] = 1e299
+    one, _ = solve(form, X, y, 0.1, np.ones(60))
+    assert one.gap <= 1e-9
+    assert np.all(one.coef[1:] != 0)
+    # the huge column fits its row, and has no share in the penalty
+    C = np.eye(60)[:, :1] - 1 / 60
+    alone, _ = solve(form, np.hstack([X[:, :3], 1e9 * C]), y, 0.1, np.ones(60))
+    assert_allclose(one.coef[:3], alone.coef[:3], rtol=1e-6)
+    assert excess(X, y, 0.1, one.coef, np.ones(60), True, False) <= WITNESS
+
+
+@each_form
+@given(
+    st.integers(-1070, 1020),
+    st.integers(-1000, 1000),
+    st.integers(1, 5),
+)
+def test_constant_columns_of_any_size_are_zero(form, of_x, of_constant, n):
+    X = np.random.default_rng(0).standard_normal((n, 3))
+    X = np.ldexp(X, of_x)
+    X[:, 1:] = np.ldexp([0.7, -0.3], [of_constant, -of_constant])
+    design = design_of(form(X), np.full(n, 1 / n), True)
+    assert_array_equal(design.norms[1:], 0.0)
+    assert np.isfinite(design.norms).all()
+    assert np.isfinite(design.means).all()
+    assert_array_equal(design.correlate(np.ones(n))[1:], 0.0)
+
+
+@each_form
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_coefficient_that_is_a_rounding_error_may_vanish(form, dtype):
+    X, y = usual()
+    tiny = float(np.finfo(dtype).tiny)
+    X = (X * (1e-2 / tiny) ** 0.999).astype(dtype)
+    design = design_of(form(X), np.full(60, 1 / 60), True)
+    largest = regression_alpha_max(design, y, False)
+    options = SolverOptions(False, 1e-6, 100)
+    shares = [1.0, 1 - 1e-15, 1 - 1e-14, 1 - 1e-12]
+    fits, _ = regress(design, y, [share * largest for share in shares], options)
+    for share, fit in zip(shares, fits, strict=True):
+        w, given = fit.coef.astype(dtype), (X, y, share * largest)
+        found = excess(*given, w, np.ones(60), True, False)
+        assert found <= fit.gap + WITNESS
 
 
 def test_powers_of_a_large_number_are_solved():
