@@ -177,7 +177,8 @@ class Regression:
         fit : Fit
             The solution, with its gap.
         """
-        if self.top == 0:
+        if self.top == 0:  # zero is the solution, wherever it starts
+            self._restart()
             return self._fit(0.0, 1)
         with np.errstate(over="ignore", invalid="ignore"):  # of steps that are undone
             return self._fit(*self._solve_given(alpha, tol, max_iter))

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import KFold, check_cv
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
 from tests.estimators.common import dense, learnt
@@ -17,8 +17,18 @@ def draw_problem(sequence, several=False):
     while True:
         rows = sequence.draw()
         what, y = arrays.draw_targets(sequence.rng, rows.X, several)
-        if judges.is_representable(rows.X, y, rows.dtype):
+        parts = [slice(None), *training_rows(sequence, len(y))]
+        if all(judges.is_representable(rows.X[i], y[i], rows.dtype) for i in parts):
             return rows, what, y
+
+
+def training_rows(sequence, n):
+    """Return the training rows of each fold, if there is cross-validation."""
+    folds = getattr(sequence.estimator, "cv", 1)
+    folds = 5 if folds is None else folds
+    if not 2 <= folds <= n:
+        return []
+    return [train for train, _ in KFold(folds).split(np.zeros(n))]
 
 
 def infinite_errors(model, X, y, weights):

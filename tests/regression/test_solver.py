@@ -266,6 +266,19 @@ def test_a_warm_start_ends_where_a_cold_one_does():
     assert_allclose(warm.coef, cold.coef, atol=1e-8)
 
 
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("fraction", [0.0, 0.1])
+def test_a_warm_start_is_left_where_no_column_helps(fraction, positive):
+    X = np.array([[1.0, 1, 1, 1, 0, 0, 0, 0]]).T
+    y = np.array([0.0, 0, 0, 0, -1, -1, -1, -1])  # orthogonal, and it was 0.677
+    design = design_of(X, np.full(8, 1 / 8), False)
+    options = SolverOptions(positive, 1e-6, 100)
+    (fit,), _ = regress(design, y, [fraction], options, np.array([0.677]))
+    assert_array_equal(fit.coef, 0.0)
+    assert fit.gap == 0.0
+    assert_allclose(fit.sigma, np.sqrt(0.5))
+
+
 @pytest.mark.parametrize("factor", [1e150, 1e-150])
 def test_extreme_scales_neither_overflow_nor_vanish(factor):
     X, y = make(20, 10)
