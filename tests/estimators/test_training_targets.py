@@ -221,6 +221,8 @@ def test_columns_of_a_clean_frame_are_matched_by_name(kind):
         for of in (X, clean)
     )
     ours = make_coder().fit(noisy, X_clean=wanted)
+    if not hasattr(ours, "feature_names_in_"):
+        pytest.skip(f"this scikit-learn sees no names in a frame of {kind}")
     turned = make_coder().fit(noisy, X_clean=wanted[names[::-1]])
     assert_array_equal(turned.components_, ours.components_)
     other = wanted.rename({"c0": "d"}) if kind == "polars" else wanted.add_prefix("d")
