@@ -147,12 +147,14 @@ def row_norms(X):
     Returns
     -------
     norms : ndarray of shape (n_rows,)
-        In the dtype of X.
+        In the dtype of X; infinite where an entry or the norm is.
     """
     largest = np.abs(X).max(axis=1, initial=0)
-    unit = np.where(largest > 0, largest, 1).astype(X.dtype)
-    X = X / unit[:, None]
-    return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
+    usual = (largest > 0) & (largest < np.inf)
+    unit = np.where(usual, largest, 1).astype(X.dtype)
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        X = X / unit[:, None]
+        return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
 def mean_norm(X, unit):

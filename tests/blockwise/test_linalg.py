@@ -102,6 +102,14 @@ def test_rows_may_differ_in_size_and_have_no_entries():
     assert_array_equal(row_norms(np.empty((2, 0))), [0, 0])
 
 
+@each_dtype
+def test_norms_that_are_out_of_range_are_infinite(dtype):
+    top = np.finfo(dtype).max
+    X = np.array([[np.inf, 1], [-np.inf, np.inf], [top, top], [3, 4]], dtype)
+    with np.errstate(all="raise"):
+        assert_array_equal(row_norms(X), [np.inf, np.inf, np.inf, 5])
+
+
 @each_container
 def test_the_largest_entry_counts_in_magnitude(contain):
     X = rows()

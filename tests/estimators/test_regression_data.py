@@ -187,6 +187,27 @@ def test_the_choice_compares_errors_whose_squares_are_out_of_range():
     assert model.alpha_ == model.alphas_[np.argmin(errors)] < 1
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("several", [False, True])
+@each_form
+def test_predictions_are_infinite_only_where_they_exceed_all_numbers(
+    form, several, dtype
+):
+    X, y = make()
+    top, y = np.finfo(dtype).max / 8, np.column_stack([y, -y]) if several else y
+    model = SqrtLasso(0.0).fit(X.astype(dtype), y)
+    model.coef_ = np.array([8.0, -8.0, 0.0, 2.0], dtype)
+    if several:
+        model.coef_ = np.array([model.coef_, -model.coef_])
+    rows = top * np.array([[2, 2, 1, 1], [2, 0.5, 0, 0], [0.5, 0.25, 1, 0]])
+    expected = np.array([2 * top, np.inf, 2 * top])
+    expected = np.column_stack([expected, -expected]) if several else expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for stored in (model, model.sparsify()):
+            assert_allclose(stored.predict(form(rows.astype(dtype))), expected)
+
+
 def test_coefficients_that_single_precision_does_not_hold_are_refused():
     X, y = make()
     for scale in (1e-50, 1e50):
@@ -286,6 +307,8 @@ BAD = {
         {"sample_weight": masked(np.r_[2.0, np.ones(59)])},
         "sample_weight must have no masked entries, got 1",
     ),
+    "no number in X": (np.full_like(X, np.nan), Y, {}, "X contains NaN"),
+    "infinite X": (np.full_like(X, np.inf), Y, {}, "X contains infinity"),
     "huge weights": (
         X,
         Y,
