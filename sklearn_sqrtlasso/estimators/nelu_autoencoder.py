@@ -418,8 +418,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "X and Z must not be all zero in a first fit to codes, which starts "
                 "from the least-squares map of X to Z."
             )
-        if self._activation().scales:
-            check_size_of_target(X, Z, "Z")
+        check_size_of_target(X, Z, "Z", pure=not self._activation().scales)
 
     def _activation(self):
         name, n_unrolled = self._fitted("activation"), self._fitted("n_unrolled")
