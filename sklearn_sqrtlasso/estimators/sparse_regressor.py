@@ -10,8 +10,8 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.linalg import (
+    affine_rows,
     largest_entry,
-    multiply_rows,
     unit_near,
 )
 from sklearn_sqrtlasso.estimators.compat import (
@@ -133,9 +133,10 @@ class SparseRegressor(RegressorMixin, LinearModel):
             on = np.unique(w.indices)
             X, w = X[:, on], w[:, on].toarray()
         X = X.astype(np.result_type(X, w), copy=False)
-        y = multiply_rows(X, np.atleast_2d(w).T)
+        y, b = affine_rows(X, np.atleast_2d(w).T, np.atleast_1d(self.intercept_))
         with np.errstate(over="ignore"):  # what is out of range is infinite
-            return (y if np.ndim(self.intercept_) else y[:, 0]) + self.intercept_
+            y += b
+        return y if np.ndim(self.intercept_) else y[:, 0]
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination of the prediction.
