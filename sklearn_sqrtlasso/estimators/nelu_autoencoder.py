@@ -649,8 +649,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
 
 def _pivotal_alpha(W):
-    """Return the pivotal penalty for given weights."""
+    """Return the pivotal penalty for given weights, of any if they are zero."""
     n_components, n_features = W.shape
+    W = W if W.any() else None
     if n_components < n_features:
         return pivotal_alpha(n_components, n_components)
     return pivotal_alpha(n_components, n_features, components=W)

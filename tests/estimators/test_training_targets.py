@@ -101,6 +101,17 @@ def test_codes_that_are_pure_numbers_have_no_unit(scale, decoder):
     assert_allclose(other.decoder_, scale * ours.decoder_, rtol=1e-10)
 
 
+@pytest.mark.parametrize("activation", ["nelu", "nelu_helu", "sigmoid"])
+def test_codes_that_rows_do_not_explain_start_from_zero_weights(activation):
+    X, Z = np.eye(6, 3), np.eye(6, 2)[::-1]  # no row has both
+    alpha = 0.0 if activation == "sigmoid" else "pivotal"
+    coder = make_coder(activation=activation, alpha=alpha, n_components=2)
+    coder.fit(X, Z=Z)
+    assert all(np.isfinite(getattr(coder, name)).all() for name in LEARNT)
+    if activation != "sigmoid":
+        assert_array_equal(coder.transform(X), 0)
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "sign"])
 @pytest.mark.parametrize(("dtype", "near"), [("f8", 1e49), ("f4", 1e14)])
 def test_codes_that_are_pure_numbers_are_not_far_from_one(activation, dtype, near):
