@@ -208,6 +208,17 @@ def test_predictions_are_infinite_only_where_they_exceed_all_numbers(
             assert_allclose(stored.predict(form(rows.astype(dtype))), expected)
 
 
+def test_small_coefficients_are_as_exact_as_single_precision():
+    X, y = make()
+    X, y = np.ldexp(X, 120).astype(np.float32), 2.0**-8 * y
+    y += np.ldexp(1e-3 * X[:, 3].astype(np.float64), -128)
+    model, exact = SqrtLasso(0.0).fit(X, y), SqrtLasso(0.0).fit(X.astype("f8"), y)
+    assert np.abs(model.coef_).min() < np.finfo(np.float32).tiny
+    spread = np.abs(X.astype("f8")) @ np.abs(exact.coef_)
+    wrong = np.abs(X.astype("f8") @ (model.coef_.astype("f8") - exact.coef_))
+    assert np.all(wrong <= 2 * np.finfo(np.float32).eps * spread.max())
+
+
 def test_coefficients_that_single_precision_does_not_hold_are_refused():
     X, y = make()
     for scale in (1e-50, 1e50):
