@@ -35,7 +35,8 @@ def infinite_errors(model, X, y, weights):
     """Yield infinite errors of cross-validation whose squares are numbers.
 
     Where terms cancel, an error is known up to rounding of their size, and no further:
-    its square may be infinite though the error of the witness is small.
+    its square may be infinite though the error of the witness is small. An intercept is
+    a difference of terms of the size of the training targets.
     """
     weights = np.ones(len(y)) if weights is None else weights
     rounding = judges.ROUNDING[judges.kind_of(model.coef_.dtype)]
@@ -50,7 +51,7 @@ def infinite_errors(model, X, y, weights):
             alone.fit(X[train], y[train], sample_weight=weights[train])
         held_out, w = X[test].astype(judges.wide), alone.coef_.astype(judges.wide)
         wrong = np.abs(held_out @ w + alone.intercept_ - y[test])
-        summed = np.abs(held_out) @ np.abs(w) + abs(alone.intercept_)
+        summed = np.abs(held_out) @ np.abs(w) + judges.size(y[train])
         wrong += rounding * (summed + np.abs(y[test]))
         error = np.average(wrong**2, weights=weights[test].astype(judges.wide))
         if not error > 1e307:
