@@ -72,9 +72,9 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
         Z, scale = block.Z / unit, block.scale / unit
         penalty = np.abs(Z) @ frame.alpha
         objective = float(np.sum(scale + penalty, dtype=np.float64))
-        rounding = np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
-        scale = np.maximum(scale, np.maximum(SHARPEST * penalty, rounding))
-        scale[scale == 0] = 1  # rows of zeros
+        scale = np.maximum(scale, SHARPEST * penalty)
+        rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
+        scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
         moments[block.part] += Z.T @ divide_rows(block.X / unit, scale)
         return objective
 
