@@ -14,6 +14,7 @@ from sklearn.linear_model import orthogonal_mp
 
 from sklearn_sqrtlasso import NeLUAutoencoder, RelaxedSparseCoder, SqrtLassoTransform
 from sklearn_sqrtlasso.algorithms.refit import DEPENDENT
+from sklearn_sqrtlasso.sparse_coding.lasso import LEAST_PENALTY
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import oracles
 
@@ -209,7 +210,8 @@ def _is_refit_of_independent(problem, z, limit):
 def codes_in_atoms(X, D, alpha, given, Z):
     """Yield rows whose codes in atoms are not those of their selector.
 
-    Codes of tiny rows in huge atoms may be below all numbers: they are rounded.
+    Codes of tiny rows in huge atoms may be below all numbers: they are rounded. The
+    package raises penalties that are lost among correlations, as it documents.
     """
     name, phi, positive = given["selector"], given["phi"], given["positive"]
     if positive and np.any(Z < 0):
@@ -219,14 +221,17 @@ def codes_in_atoms(X, D, alpha, given, Z):
     correlations = X @ D.T
     lost = wide(np.finfo(Z.dtype).smallest_subnormal) * np.sum(norms(D) + alpha)
     for x, z, c in list(zip(X, Z, correlations, strict=True))[:N_JUDGED]:
-        S, limit = z != 0, usual + float(4 * lost / (norms(x) or wide(1)))
+        unit = norms(x) or wide(1)
+        S, limit = z != 0, usual + float(4 * lost / unit)
+        least = LEAST_PENALTY * size(np.maximum(c, 0) if positive else c)
+        raised = max(alpha, least / unit if name == "sqrt_lasso" else least)
         if name in ("lasso", "sqrt_lasso") and phi == 1:
-            penalties = np.full(len(D), alpha)
+            penalties = np.full(len(D), raised)
             more = excess(Lasso(x, D.T, penalties, name == "sqrt_lasso", positive), z)
             if not more <= limit:
                 yield f"{name} codes are not the minimiser", f"higher by {more:.3g}"
         elif name == "lasso" or (phi == 0 and name not in ("topk", "threshold")):
-            penalties = np.full(np.sum(S), phi * alpha if phi else wide(0))
+            penalties = np.full(np.sum(S), phi * raised)
             problem, z = Lasso(x, D[S].T, penalties, False, positive), z[S].astype(wide)
             more = excess(problem, z)
             if not (more <= limit or _is_refit_of_independent(problem, z, limit)):
