@@ -2,11 +2,12 @@
 
 import pickle
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from hashlib import sha256
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
@@ -84,6 +85,17 @@ class _Cache(FunctionCache):
         return key, self._options, numba.config.BOUNDSCHECK, numba.config.OPT
 
 
+def _quiet(function):
+    """Return an interpreted kernel, as silent about overflow as a compiled one."""
+
+    @wraps(function)
+    def call(*args):
+        with np.errstate(all="ignore"):
+            return function(*args)
+
+    return call
+
+
 def kernel(function=None, **options):
     """Compile a serial function that releases the GIL, cached on disk if possible.
 
@@ -95,9 +107,10 @@ def kernel(function=None, **options):
         return partial(kernel, **options)
     options = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, **options}
     compiled = numba.njit(function, **options)
-    if hasattr(compiled, "enable_caching"):  # not where NUMBA_DISABLE_JIT is set
-        with suppress(RuntimeError, OSError):  # no place to write at all
-            compiled._cache = _Cache(function, options)
+    if compiled is function:  # NUMBA_DISABLE_JIT is set
+        return _quiet(function)
+    with suppress(RuntimeError, OSError):  # no place to write at all
+        compiled._cache = _Cache(function, options)
     return compiled
 
 

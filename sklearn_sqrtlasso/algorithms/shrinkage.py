@@ -138,6 +138,15 @@ def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
 
 
 @step
+def sum_of_squares(alpha):
+    """Return ``sum_i alpha_i^2`` in double precision."""
+    total = 0.0
+    for j in range(alpha.shape[0]):
+        total += np.float64(alpha[j]) * np.float64(alpha[j])
+    return total
+
+
+@step
 def noise_share(alpha, positive):
     """Return the squared residual scale of Gaussian noise, relative to its energy.
 
@@ -145,9 +154,7 @@ def noise_share(alpha, positive):
     ``v = E[min(g^2, c v)]`` and ``c = sum_i alpha_i^2``; with ``positive``, half of the
     entries count in full.
     """
-    c = 0.0
-    for j in range(alpha.shape[0]):
-        c += np.float64(alpha[j]) * np.float64(alpha[j])
+    c = sum_of_squares(alpha)
     share = 1.0
     for _ in range(30 if c < 40 else 0):  # beyond 40, nothing is active: v = 1
         tau = math.sqrt(c * share)
@@ -195,43 +202,72 @@ def exceeds(u, high, positive):
 
 
 @step
+def is_uneven(size, q, itemsize):
+    """Return whether squares of some entries may have vanished in those of others."""
+    return size > 0 and q < (LEAST_SQUARES[0] if itemsize == 8 else LEAST_SQUARES[1])
+
+
+@step
+def split_group(U, outside, alpha, positive, t, lo, hi):
+    """Return how the entries of the rows from ``lo`` to ``hi`` are split by ``t``.
+
+    They are ``sum alpha_i^2`` over active entries, the largest of all other numbers,
+    and the largest norm outside the span.
+    """
+    assert 0 <= lo <= hi <= U.shape[0] == outside.shape[0]
+    assert alpha.shape[0] == U.shape[1]
+    active, largest, beyond = 0.0, 0.0, 0.0
+    for i in range(lo, hi):
+        beyond = max(beyond, np.float64(outside[i]))
+        for j in range(alpha.shape[0]):
+            a = np.float64(alpha[j])
+            if exceeds(U[i, j], a * t, positive):
+                active += a * a
+            else:
+                largest = max(largest, abs(np.float64(U[i, j])))
+    return active, max(largest, beyond), beyond
+
+
+@step
+def inactive_energy(U, outside, alpha, positive, t, c, lo, hi):
+    """Return ``c^2`` times the energy of inactive entries and outside the span."""
+    assert 0 <= lo <= hi <= U.shape[0] == outside.shape[0]
+    assert alpha.shape[0] == U.shape[1]
+    tail = 0.0
+    for i in range(lo, hi):
+        tail += (c * np.float64(outside[i])) ** 2
+        for j in range(alpha.shape[0]):
+            if not exceeds(U[i, j], np.float64(alpha[j]) * t, positive):
+                tail += (c * np.float64(U[i, j])) ** 2
+    return tail
+
+
+@step
+def lower_root(t, n_rows, active, tail, c):
+    """Return the next scale of Newton's method from above; t where it has ended."""
+    if active >= n_rows:  # the last step had a slack that was rounded
+        return t
+    return min(t, math.sqrt(tail / (n_rows - active)) / c, LARGEST)
+
+
+@step
 def scale_of_uneven_group(U, outside, alpha, positive, lo, hi):
     """Return the residual scale of a group, of entries of any sizes.
 
     Squares of small entries vanish in the unit of large ones. Here each step of
     Newton's method, from above, has the unit of the largest entry that is not active.
     """
-    penalties, beyond = 0.0, 0.0
-    for j in range(alpha.shape[0]):
-        penalties += np.float64(alpha[j]) * np.float64(alpha[j])
-    for i in range(lo, hi):
-        beyond = max(beyond, np.float64(outside[i]))
-    if penalties < 1 and beyond == 0 and not positive:
-        return 0.0  # all entries may be active
-    t = math.inf
+    may_rest = positive or sum_of_squares(alpha) >= 1
+    before, t = math.inf, math.inf
     while True:
-        active, largest, tail = 0.0, beyond, 0.0
-        for i in range(lo, hi):
-            for j in range(alpha.shape[0]):
-                a = np.float64(alpha[j])
-                if exceeds(U[i, j], a * t, positive):
-                    active += a * a
-                else:
-                    largest = max(largest, abs(np.float64(U[i, j])))
-        if active >= hi - lo:  # the last step had a slack that was rounded
-            return t
-        if largest == 0:
-            return 0.0
+        active, largest, beyond = split_group(U, outside, alpha, positive, t, lo, hi)
+        if beyond == 0 and not may_rest:
+            return 0.0  # all entries are active
         c = power_of_two_near(largest, 8)
-        for i in range(lo, hi):
-            tail += (c * np.float64(outside[i])) ** 2
-            for j in range(alpha.shape[0]):
-                if not exceeds(U[i, j], np.float64(alpha[j]) * t, positive):
-                    tail += (c * np.float64(U[i, j])) ** 2
-        root = min(math.sqrt(tail / (hi - lo - active)) / c, LARGEST)
-        if not root < t:
+        tail = inactive_energy(U, outside, alpha, positive, t, c, lo, hi)
+        before, t = t, lower_root(t, hi - lo, active, tail, c)
+        if not t < before:
             return t
-        t = root
 
 
 @kernel
@@ -265,7 +301,6 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
     assert groups[0] == 0
     assert groups[-1] == U.shape[0]
     rounding = 8 * np.float64(np.finfo(U.dtype).eps)
-    least = LEAST_SQUARES[0] if U.itemsize == 8 else LEAST_SQUARES[1]
     share = noise_share(alpha, positive)
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
@@ -280,7 +315,7 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
                     break
             active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
             q, falls, met = newton_step(q, falls, hi - lo, active, tail)
-        if q < least and size > 0:
+        if is_uneven(size, q, U.itemsize):
             t = scale_of_uneven_group(U, outside, alpha, positive, lo, hi)
             shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
         for i in range(lo, hi):

@@ -15,9 +15,15 @@ import numpy as np
 from sklearn_sqrtlasso.algorithms.shrinkage import (
     first_guess,
     group_size,
+    inactive_energy,
+    is_uneven,
+    lower_root,
     newton_step,
     noise_share,
+    power_of_two_near,
+    split_group,
     sum_group,
+    sum_of_squares,
 )
 from sklearn_sqrtlasso.blockwise.blocks import (
     blocks_of_groups,
@@ -209,42 +215,74 @@ def _map_encoded(function, X, encoder, groups, out, n_jobs):
     return map_blocks(encode_block, blocks, n_jobs)
 
 
-def _scales_of_long_groups(X, encoder, groups, blocks, n_jobs):
-    """Return the residual scale of each group that is longer than a block.
+class LongGroup(NamedTuple):
+    """A group that is longer than a block, of which only sums over blocks are kept.
 
     The rows are projected again in each pass of Newton's method, so memory is bounded
     by a block for each thread.
     """
-    long_groups = sorted({block.long_group for block in blocks} - {-1})
+
+    X: np.ndarray
+    encoder: PoolingEncoder
+    groups: RowGroups
+    blocks: list
+    n_jobs: int | None
+
+    @property
+    def n_rows(self):
+        """Number of rows."""
+        return self.blocks[-1].stop - self.blocks[0].start
+
+    def over_blocks(self, function, *given):
+        """Return the results of a kernel for the rows of each block."""
+        encoder = self.encoder
+
+        def of_block(block):
+            U, outside = encoder.project(_rows_of(self.X, self.groups, block)[1])
+            return function(U, outside, *given, 0, len(U))
+
+        return map_blocks(of_block, self.blocks, self.n_jobs)
+
+    def scale(self):
+        """Return the residual scale, by the steps of ``shrink_groups``."""
+        penalties = self.encoder.alpha, self.encoder.positive
+        itemsize, share = self.X.dtype.itemsize, noise_share(*penalties)
+        with np.errstate(over="ignore"):
+            size = float(np.sum(self.over_blocks(group_size)))
+        width = self.encoder.n_components
+        c, q = first_guess(size, self.n_rows, width, share, itemsize)
+        falls, met, t = False, False, 0.0
+        while not met:
+            t = math.sqrt(q) / c
+            sums = self.over_blocks(sum_group, *penalties, t, c)
+            active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
+            q, falls, met = newton_step(q, falls, self.n_rows, active, tail)
+        return self._scale_if_uneven() if is_uneven(size, q, itemsize) else t
+
+    def _scale_if_uneven(self):
+        """Return the residual scale, by the steps of ``scale_of_uneven_group``."""
+        alpha, positive = penalties = self.encoder.alpha, self.encoder.positive
+        may_rest = positive or sum_of_squares(alpha) >= 1
+        before, t = math.inf, math.inf
+        while True:
+            parts = self.over_blocks(split_group, *penalties, t)
+            actives, largest, beyond = zip(*parts, strict=True)
+            if max(beyond) == 0 and not may_rest:
+                return 0.0
+            c = power_of_two_near(max(largest), 8)
+            tail = math.fsum(self.over_blocks(inactive_energy, *penalties, t, c))
+            before, t = t, lower_root(t, self.n_rows, math.fsum(actives), tail, c)
+            if not t < before:
+                return t
+
+
+def _scales_of_long_groups(X, encoder, groups, blocks, n_jobs):
+    """Return the residual scale of each group that is longer than a block."""
     scales = {}
-    for group in long_groups:
+    for group in sorted({block.long_group for block in blocks} - {-1}):
         own = [block for block in blocks if block.long_group == group]
-        scales[group] = _scale_of_long_group(X, encoder, groups, own, n_jobs)
+        scales[group] = LongGroup(X, encoder, groups, own, n_jobs).scale()
     return scales
-
-
-def _scale_of_long_group(X, encoder, groups, blocks, n_jobs):
-    def size_of(block):
-        U, outside = encoder.project(_rows_of(X, groups, block)[1])
-        return group_size(U, outside, 0, len(U))
-
-    n_rows = blocks[-1].stop - blocks[0].start
-    size = math.fsum(map_blocks(size_of, blocks, n_jobs))
-    share = noise_share(encoder.alpha, encoder.positive)
-    c, q = first_guess(size, n_rows, encoder.n_components, share, X.dtype.itemsize)
-    falls, met, t = False, False, 0.0
-    while not met:
-        t = math.sqrt(q) / c
-
-        def sums_of(block, t=t):
-            U, outside = encoder.project(_rows_of(X, groups, block)[1])
-            alpha, positive = encoder.alpha, encoder.positive
-            return sum_group(U, outside, alpha, positive, t, c, 0, len(U))
-
-        sums = map_blocks(sums_of, blocks, n_jobs)
-        active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
-        q, falls, met = newton_step(q, falls, n_rows, active, tail)
-    return t
 
 
 def _rows_of(X, groups, block):

@@ -105,6 +105,59 @@ def multiply_rows(X, V, out=None):
     return out
 
 
+def affine_rows(X, V, b, out=None):
+    """Return ``X V`` and b, whose sum is infinite only if it exceeds all numbers.
+
+    Where one of both is out of the range of the dtype of X, and the sum perhaps is not,
+    the sum is returned with zeros instead.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n)
+        Finite rows.
+    V : ndarray of shape (n, n_columns)
+        Matrix, of any precision.
+    b : ndarray of shape (n_columns,)
+        Offsets, of any precision.
+    out : ndarray of shape (n_rows, n_columns), default=None
+        Output array for dense rows.
+
+    Returns
+    -------
+    U : ndarray of shape (n_rows, n_columns)
+        The product or the sum, in the dtype of X.
+    b : ndarray of shape (n_columns,)
+        The offsets in this dtype, or zeros.
+    """
+    U = multiply_rows(X, V, out)
+    narrow = narrowed(b, X.dtype)
+    if narrow.dtype == U.dtype and np.isfinite(U).all():
+        return U, narrow
+    ones = np.ones((X.shape[0], 1), X.dtype)
+    whole = multiply_rows(np.hstack([dense_rows(X), ones]), np.vstack([V, b]))
+    return whole, np.zeros(len(b), X.dtype)
+
+
+def narrowed(V, dtype):
+    """Return numbers in a dtype, or as they are if they are out of its range.
+
+    Parameters
+    ----------
+    V : ndarray
+        Numbers.
+    dtype : dtype
+        Dtype of floating-point numbers.
+
+    Returns
+    -------
+    V : ndarray
+        The numbers; V itself if they are of this dtype or one is out of its range.
+    """
+    with np.errstate(over="ignore"):
+        narrow = V.astype(dtype, copy=False)
+    return narrow if np.isfinite(narrow).all() else V
+
+
 def _multiply_in_units(X, V):
     """Return ``X V`` of rows and columns that are divided by their units."""
     of_rows = unit_near(np.abs(X).max(axis=1, initial=0), X.dtype)[:, None]
@@ -147,12 +200,14 @@ def row_norms(X):
     Returns
     -------
     norms : ndarray of shape (n_rows,)
-        In the dtype of X.
+        In the dtype of X; infinite where an entry or the norm is.
     """
     largest = np.abs(X).max(axis=1, initial=0)
-    unit = np.where(largest > 0, largest, 1).astype(X.dtype)
-    X = X / unit[:, None]
-    return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
+    usual = (largest > 0) & (largest < np.inf)
+    unit = np.where(usual, largest, 1).astype(X.dtype)
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        X = X / unit[:, None]
+        return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
 def mean_norm(X, unit):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import multiply_rows
+from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -543,11 +543,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         activation = POINTWISE[self._fitted("encoder_activation")]
         if self._fitted("binary") is not None:
             activation = BITS
-        with np.errstate(over="ignore"):  # what is out of range is infinite
-            W, b = self.components_.astype(dtype), self.encoder_bias_.astype(dtype)
-        return BiasedEncoder(W, b, activation)
+        W = narrowed(self.components_, dtype)
+        return BiasedEncoder(W, self.encoder_bias_, activation)
 
     def _decode(self, Z):
+        X, c = affine_rows(Z, self.decoder_, self.decoder_bias_)
         with np.errstate(over="ignore"):  # what is out of range is infinite
-            c, X = self.decoder_bias_.astype(Z.dtype), multiply_rows(Z, self.decoder_)
             return POINTWISE[self._fitted("decoder_activation")].value(X, c)[0]

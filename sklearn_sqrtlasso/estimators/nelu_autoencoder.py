@@ -418,8 +418,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "X and Z must not be all zero in a first fit to codes, which starts "
                 "from the least-squares map of X to Z."
             )
-        if self._activation().scales:
-            check_size_of_target(X, Z, "Z")
+        check_size_of_target(X, Z, "Z", pure=not self._activation().scales)
 
     def _activation(self):
         name, n_unrolled = self._fitted("activation"), self._fitted("n_unrolled")
@@ -650,8 +649,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
 
 def _pivotal_alpha(W):
-    """Return the pivotal penalty for given weights."""
+    """Return the pivotal penalty for given weights, of any if they are zero."""
     n_components, n_features = W.shape
+    W = W if W.any() else None
     if n_components < n_features:
         return pivotal_alpha(n_components, n_components)
     return pivotal_alpha(n_components, n_features, components=W)

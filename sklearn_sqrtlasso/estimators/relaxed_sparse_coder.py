@@ -163,7 +163,9 @@ class RelaxedSparseCoder(BaseEncoder):
     rows per call.
 
     Do not use the coder to rank nearly identical atoms: the selection among them is
-    exact but arbitrary.
+    exact but arbitrary. An atom with less than a share of 1e-11 of its energy outside
+    the span of others counts as dependent on them, and need not be refitted; penalties
+    below 1e-10 of that of a zero code are raised to it.
 
     References
     ----------

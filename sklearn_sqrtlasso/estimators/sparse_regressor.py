@@ -9,7 +9,11 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.linalg import largest_entry, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    affine_rows,
+    largest_entry,
+    unit_near,
+)
 from sklearn_sqrtlasso.estimators.compat import (
     LinearModel,
     csr_container,
@@ -117,16 +121,22 @@ class SparseRegressor(RegressorMixin, LinearModel):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            ``X @ coef_.T + intercept_``.
+            ``X @ coef_.T + intercept_``; infinite where it is out of range.
         """
         check_is_fitted(self)
         refuse_masked({"X": X})
         X = validate_data(
             self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
         )
-        y = X @ self.coef_.T
-        y = y.toarray() if sp.issparse(y) else np.asarray(y)
-        return (y if np.ndim(self.intercept_) else y.reshape(-1)) + self.intercept_
+        w = self.coef_
+        if sp.issparse(w):  # only some columns of X count
+            on = np.unique(w.indices)
+            X, w = X[:, on], w[:, on].toarray()
+        X = X.astype(np.result_type(X, w), copy=False)
+        y, b = affine_rows(X, np.atleast_2d(w).T, np.atleast_1d(self.intercept_))
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            y += b
+        return y if np.ndim(self.intercept_) else y[:, 0]
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination of the prediction.

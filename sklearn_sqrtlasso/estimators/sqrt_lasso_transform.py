@@ -1,12 +1,12 @@
 """Learnt sparsifying transform: one penalty for all noise levels."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.linalg import largest_entry, mean_norm, unit_near
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
@@ -272,12 +272,11 @@ class SqrtLassoTransform(GroupedEncoder):
             return
         decrease = (curve[-2] - curve[-1]) / curve[-2] if curve[-2] else 0.0
         if decrease > self.tol:
-            warnings.warn(
+            warn_caller(
                 f"Learning stopped at max_iter={self.max_iter}: the last step lowered "
                 f"the objective by a share of {decrease:.1e}, more than tol="
                 f"{self.tol:.1e}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
 
     def _first_components(self, X):

@@ -206,29 +206,33 @@ def check_dictionary(dictionary, n_components, n_features, dtype):
     return D
 
 
-def check_size_of_target(X, target, name):
-    """Raise an error if squares of targets in units of the rows are no numbers.
+def check_size_of_target(X, target, name, *, pure=False):
+    """Raise an error if squares of targets in their unit are no numbers.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
     target : ndarray or sparse matrix of shape (n_samples, n)
-        Targets, which have the unit of the rows; zero rows or targets have any size.
+        Targets; zero rows or targets have any size.
     name : str
         Name of the argument.
+    pure : bool, default=False
+        Whether targets are pure numbers; else they have the unit of the rows.
     """
     most = MOST[X.dtype.itemsize]
-    (size, unit), (size_of_rows, unit_of_rows) = map(root_mean_square, (target, X))
-    if size == 0 or size_of_rows == 0:
+    size, unit = root_mean_square(target)
+    usual, usual_unit = (1.0, 1.0) if pure else root_mean_square(X)
+    if size == 0 or usual == 0:
         return
     with np.errstate(over="ignore", under="ignore"):
-        ratio = np.float64(unit) / unit_of_rows * (size / size_of_rows)
+        ratio = np.float64(unit) / usual_unit * (size / usual)
     if not 1 / most < ratio < most:
+        of = "1, as pure numbers" if pure else "those of X, whose unit they have"
+        rows = "" if pure else f" and of {usual * usual_unit:.3g} for X"
         raise ValueError(
-            f"{name} must have entries within a factor of {most:g} of those of X, "
-            f"whose unit they have; got a root mean square of {size * unit:.3g} for "
-            f"{name} and of {size_of_rows * unit_of_rows:.3g} for X."
+            f"{name} must have entries within a factor of {most:g} of {of}; got a "
+            f"root mean square of {size * unit:.3g} for {name}{rows}."
         )
 
 

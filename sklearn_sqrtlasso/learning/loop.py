@@ -1,11 +1,12 @@
 """Outer loop of all learning algorithms: history, best parameters, stopping."""
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 
 
 class DivergedError(FloatingPointError):
@@ -130,8 +131,7 @@ def learn(
 
 
 def _tell_of_interrupt(n_finished):
-    warnings.warn(
+    warn_caller(
         f"Learning was interrupted; {n_finished} finished iterations are kept.",
         ConvergenceWarning,
-        stacklevel=3,
     )

@@ -73,7 +73,8 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
         penalty = np.abs(Z) @ frame.alpha
         objective = float(np.sum(scale + penalty, dtype=np.float64))
         scale = np.maximum(scale, SHARPEST * penalty)
-        scale[scale == 0] = 1  # rows of zeros
+        rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
+        scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
         moments[block.part] += Z.T @ divide_rows(block.X / unit, scale)
         return objective
 

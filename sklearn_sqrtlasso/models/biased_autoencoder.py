@@ -16,7 +16,8 @@ from sklearn_sqrtlasso.models.block import (
 )
 from sklearn_sqrtlasso.models.pointwise import Pointwise
 
-LARGEST_PENALTY = 1e30  # relative to the rows; all codes are zero well below it
+# Relative to the rows: codes are zero well below it; float32 holds squared gradients.
+LARGEST_PENALTY = 1e15
 
 
 class BiasedAutoencoder(NamedTuple):

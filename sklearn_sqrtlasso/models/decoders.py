@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import pinvh
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 
 RANK_TOL = 1e-10  # squared singular values below this share of the largest count as 0
 
@@ -34,13 +34,20 @@ class Decoder(NamedTuple):
 
 
 def _pinv(W):
-    """Return the transposed pseudo-inverse of W, by its smaller Gram matrix."""
-    wide = W.astype(np.float64)
+    """Return the transposed pseudo-inverse of W, by its smaller Gram matrix.
+
+    W of any finite size is scaled before it is squared; others have none (NaN).
+    """
+    if not np.isfinite(W).all():
+        return np.full_like(W, np.nan)
+    unit = unit_near(largest_entry(W))
+    wide = W / np.float64(unit)
     if len(W) < W.shape[1]:
         V = pinvh(wide @ wide.T, rtol=RANK_TOL) @ wide
     else:
         V = wide @ pinvh(wide.T @ wide, rtol=RANK_TOL)
-    return V.astype(W.dtype)
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        return (V / unit).astype(W.dtype)
 
 
 def _pinv_pull_back(W, V, G):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.encode import Encoder, PoolingEncoder
-from sklearn_sqrtlasso.blockwise.linalg import project_rows
+from sklearn_sqrtlasso.blockwise.linalg import affine_rows, project_rows
 from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.pointwise import Pointwise
 
@@ -86,6 +86,7 @@ class BiasedEncoder(Encoder):
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, as there is no residual scale."""
-        U = project_rows(x, self.components, workspace)
-        out[:] = self.activation.value(U, self.bias)[0]
+        U, b = affine_rows(x, self.components.T, self.bias, workspace)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            out[:] = self.activation.value(U, b)[0]
         return np.zeros(len(U), U.dtype), None

@@ -37,18 +37,25 @@ def typical_exponent(entries):
     Parameters
     ----------
     entries : ndarray of shape (n_rows, n_columns)
-        Finite numbers.
+        Numbers, of which some rows and columns may be enough.
 
     Returns
     -------
     exponent : int
         0 if all entries are zero.
+
+    Raises
+    ------
+    FloatingPointError
+        If an entry that was looked at is not finite.
     """
     steps = [max(1, length // SAMPLE) for length in entries.shape]
     for part in (entries[:: steps[0], :: steps[1]], entries):
         if part.size == 0:
             continue
         largest = np.maximum(part.max(axis=0), -part.min(axis=0)).astype(np.float64)
+        if not np.isfinite(largest).all():
+            raise FloatingPointError("X is not finite.")
         if largest.any():
             largest = np.sort(largest[largest > 0])
             return int(np.frexp(largest[len(largest) // 2])[1])

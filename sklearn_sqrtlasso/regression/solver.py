@@ -341,7 +341,7 @@ def _in_given_units(design, fit, exponent, y_norm):
         kept = np.ldexp(stored.astype(np.float64), -exponents)
         lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
     lost[np.abs(stored) >= np.finfo(dtype).tiny] = 0.0
-    refused = (lost > SEEN) | ~np.isfinite(stored)
+    refused = (lost > max(SEEN, np.finfo(dtype).eps)) | ~np.isfinite(stored)
     if refused.any():
         j = int(np.argmax(refused))
         size = np.log10(np.abs(values[j])) + np.log10(2) * int(exponents[j])
@@ -383,7 +383,7 @@ def regress(design, y, alphas, options, coef=None):
         If X is not finite.
     ValueError
         If a coefficient is too large for the dtype of X, or so small that its rounding
-        changes more than 1e-10 of the target.
+        changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     y, exponent, mean = _own_unit(design, y)
     regression = Regression(design, y, options.positive)

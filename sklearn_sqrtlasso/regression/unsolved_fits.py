@@ -1,10 +1,9 @@
 """Report which regressions were not solved, or found nothing, and why."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.regression.pivotal_penalty import asymptotic_level
 
 CONFIDENCE = 0.95  # that no column of noise is called hidden
@@ -25,14 +24,13 @@ def warn_unsolved_fits(gaps, tol, max_iter):
     """
     n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
     if n_unsolved:
-        warnings.warn(
+        warn_caller(
             f"{n_unsolved} of {np.size(gaps)} fits did not reach the relative duality "
             f"gap tol={tol:.1e} in max_iter={max_iter} outer iterations; the "
             f"largest gap is {np.max(gaps):.1e}. Raise max_iter, tol or alpha; if that "
             "does not help, features are too large or too similar for this alpha in "
             "double precision.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
@@ -70,12 +68,11 @@ def warn_hidden_columns(design, targets, coef, alpha):
         )
         found = np.abs(design.correlate(y)) > share * design.norms * np.linalg.norm(y)
         if np.any(found & live):
-            warnings.warn(
+            warn_caller(
                 f"All coefficients are zero at alpha={alpha:.3g}, but scales of "
                 f"features differ by a factor of 1e{np.ptp(logs) * np.log10(2):.0f}: a "
                 "penalty for the largest hides the others. Scale the features first, "
                 "for example by sklearn.preprocessing.StandardScaler.",
                 UserWarning,
-                stacklevel=3,
             )
             return

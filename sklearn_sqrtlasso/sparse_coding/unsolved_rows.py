@@ -1,9 +1,9 @@
 """Report which rows were not solved, and why."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 
 
 def warn_unsolved_rows(gap, tol, max_iter):
@@ -39,4 +39,4 @@ def warn_unsolved_rows(gap, tol, max_iter):
                 f", among them row {worst}, whose support was still changing. Raise "
                 "transform_max_iter, or use another selector."
             )
-        warnings.warn(message, ConvergenceWarning)  # noqa: B028
+        warn_caller(message, ConvergenceWarning)

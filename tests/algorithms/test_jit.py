@@ -258,3 +258,16 @@ def test_processes_may_compile_at_once(source):
     assert [said(process)[0] for process in pair] == ["4.0", "4.0"]
     assert len(saved(source)) == 1
     assert said(started(source)) == ["4.0", "1"]
+
+
+def test_an_interpreted_kernel_is_as_silent_as_a_compiled_one(monkeypatch):
+    def square(x):
+        return x * x
+
+    kernels = [kernel(square)]
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    kernels.append(kernel(square))
+    for function in kernels:
+        assert function.__name__ == "square"
+        with np.errstate(all="raise"):
+            assert function(np.float64(1e300)) == np.inf

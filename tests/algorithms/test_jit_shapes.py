@@ -17,7 +17,7 @@ from sklearn_sqrtlasso import (
     RelaxedSparseCoder,
     SqrtLasso,
 )
-from sklearn_sqrtlasso.models.activations import ACTIVATIONS
+from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 PACKAGE = Path(sklearn_sqrtlasso.__file__).parent
@@ -29,6 +29,7 @@ FILES = [
 ]
 FREE = {  # axes of any length: nothing else is indexed like them
     ("noise_share", "alpha", 0),
+    ("sum_of_squares", "alpha", 0),
     ("group_size", "U", 1),
     ("combine", "A", 1),
     ("l1_norm", "Z", 0),
@@ -124,6 +125,8 @@ def small_fits():
     for name, row in ACTIVATIONS.items():
         coder = NeLUAutoencoder(activation=name, alpha=row.default_alpha, max_iter=1)
         coder.fit(X, groups=groups) if row.pools_groups else coder.fit(X)
+    uneven = ProjectedRows(np.array([[1e200, 1e-200]]), np.array([0, 1]), False)
+    ACTIVATIONS["nelu"].value(uneven, {"alpha": np.full(2, 0.9)})
     NeLUAutoencoder(n_unrolled=2, max_iter=1).fit(X)
     ANAMOAutoencoder(max_iter=1).fit(X)
     for name, row in SELECTORS.items():

@@ -176,3 +176,56 @@ def test_long_groups_are_coded_at_one_scale(name, labels, dtype, n_jobs):
         codes, scale = ACTIVATIONS[name].value(rows, p)
         assert_allclose(Z[on], codes, **close)
         assert_allclose(found[on], scale, **close)
+
+
+def code_at_once_and_in_blocks(X, alpha, positive, n_jobs=None):
+    """Return codes and scale of one group, encoded at once, and in blocks of four."""
+    p = {"alpha": np.full(X.shape[1], alpha, X.dtype)}
+    given = np.eye(X.shape[1], dtype=X.dtype), positive, ACTIVATIONS["nelu"], p
+    found = []
+    for encoder in (LayerEncoder(*given), ShortBlocks(*given)):
+        scales = map_encoded(
+            lambda block: block.scale[0], X, encoder, one_group(len(X)), n_jobs=n_jobs
+        )
+        codes = encode(X, encoder, one_group(len(X)), n_jobs=n_jobs)[0]
+        found.append((codes, scales[0]))
+    return found
+
+
+@each_dtype
+@each_team
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("power", [-900, -600, 600, 900])
+def test_a_power_of_two_scales_long_groups_exactly(dtype, n_jobs, positive, power):
+    X = np.random.default_rng(3).standard_normal((N_ROWS, 3)).astype(dtype)
+    c = X.dtype.type(2.0 ** (power if dtype == "f8" else power // 10))
+    _, (Z, scale) = code_at_once_and_in_blocks(X, 0.7, positive, n_jobs)
+    _, (by_c, scale_by_c) = code_at_once_and_in_blocks(c * X, 0.7, positive, n_jobs)
+    assert_array_equal(by_c, c * Z)
+    assert scale_by_c == c * scale > 0
+
+
+@each_dtype
+@each_team
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("alpha", [0.5, 0.7, 4.0])
+@pytest.mark.parametrize("small", [1e-160, 1e-300])
+def test_a_huge_entry_does_not_hide_the_level_of_a_long_group(
+    dtype, n_jobs, positive, alpha, small
+):
+    small, huge = (small, 1 / small) if dtype == "f8" else (1e-30, 1e30)
+    X = (small * np.random.default_rng(4).standard_normal((N_ROWS, 3))).astype(dtype)
+    X[5, 1] = huge
+    whole, long = code_at_once_and_in_blocks(X, alpha, positive, n_jobs)
+    rounding = 16 * np.finfo(dtype).eps
+    assert_allclose(long[1], whole[1], rtol=rounding)
+    assert_allclose(long[0], whole[0], rtol=0, atol=rounding * 6 * small)
+    assert np.all((alpha > N_ROWS**0.5) | (long[0][5, 1] > huge / 2))
+
+
+@each_team
+def test_the_sum_of_a_long_group_may_exceed_all_numbers(n_jobs):
+    X = 1e306 * np.random.default_rng(5).standard_normal((400, 3))
+    whole, long = code_at_once_and_in_blocks(X, 0.7, False, n_jobs)
+    assert_allclose(long[1], whole[1], rtol=1e-12)
+    assert_allclose(long[0] / 1e306, whole[0] / 1e306, rtol=0, atol=1e-12)

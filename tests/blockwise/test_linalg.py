@@ -11,11 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.blockwise import linalg
 from sklearn_sqrtlasso.blockwise.linalg import (
+    affine_rows,
     canonical_rows,
     dense_rows,
     divide_rows,
     largest_entry,
     multiply_rows,
+    narrowed,
     project_rows,
     root_mean_square,
     row_norms,
@@ -100,6 +102,14 @@ def test_rows_may_differ_in_size_and_have_no_entries():
     assert_array_equal(row_norms(np.array([[3e-200, 4e-200], [0, 0], [1e200, 0]])), (
         [5e-200, 0, 1e200]))  # fmt: skip
     assert_array_equal(row_norms(np.empty((2, 0))), [0, 0])
+
+
+@each_dtype
+def test_norms_that_are_out_of_range_are_infinite(dtype):
+    top = np.finfo(dtype).max
+    X = np.array([[np.inf, 1], [-np.inf, np.inf], [top, top], [3, 4]], dtype)
+    with np.errstate(all="raise"):
+        assert_array_equal(row_norms(X), [np.inf, np.inf, np.inf, 5])
 
 
 @each_container
@@ -223,3 +233,31 @@ def test_a_product_is_infinite_only_where_it_exceeds_all_numbers(
     assert np.all((np.abs(ours - expected) <= allowed)[sure])
     beyond = np.abs(expected) - allowed > wide(info.max)
     assert_array_equal(ours[beyond], np.sign(expected[beyond]) * np.inf)
+
+
+@each_container
+@pytest.mark.parametrize("given_out", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [("f8", 0.75), ("f4", 0.75), ("f4", 1.5), ("f4", 1e-9)]
+)
+def test_a_sum_is_infinite_only_where_it_exceeds_all_numbers(
+    contain, dtype, offset, given_out
+):
+    top, wide = float(np.finfo(dtype).max), np.longdouble
+    X = np.array([[2, 1], [1.5, 0], [2, 0], [-2, 0], [0, 0], [0.5, 0]], dtype)
+    V, b = np.array([[top, top], [-top, -top]]), np.array([-offset * top, 0.25 * top])
+    expected = X.astype(wide) @ V.astype(wide) + b
+    out = np.empty((6, 2), dtype) if given_out else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        U, offsets = affine_rows(contain(X), V, b, out)
+    assert U.dtype == offsets.dtype == dtype
+    with np.errstate(over="ignore"):
+        assert_allclose(U + offsets, expected.astype(dtype), rtol=1e-6)
+
+
+def test_numbers_are_narrowed_where_none_is_out_of_range():
+    V = np.array([1.0, 1e39])
+    assert narrowed(V, np.dtype("f4")) is V
+    assert narrowed(V, np.dtype("f8")) is V
+    assert_array_equal(narrowed(V / 2e39, np.dtype("f4")), (V / 2e39).astype("f4"))

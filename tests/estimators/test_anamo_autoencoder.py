@@ -174,3 +174,22 @@ def test_single_precision_resumes_what_was_learnt_from_any_size(coder, exponent)
     names = coder._parameters()
     assert all(np.isfinite(getattr(coder, name)).all() for name in names)
     assert np.isfinite(coder.loss_curve_[-1])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("encoder", ["sign", "tanh", "relu"])
+def test_a_penalty_beyond_all_rows_leaves_single_precision_finite(encoder, method):
+    X = np.random.default_rng(0).standard_normal((9, 3)).astype("f4")
+    coder = ANAMOAutoencoder(
+        2,
+        alpha=1.0,
+        encoder_activation=encoder,
+        decoder_activation="identity",
+        encoder_method="adam",
+        decoder_method="adam",
+        max_iter=2,
+        random_state=0,
+    )
+    getattr(coder, method)(np.float32(1e-30) * X)
+    assert np.isfinite(coder.optimizer_state_["encoder"]["square"]).all()
+    assert all(np.isfinite(getattr(coder, name)).all() for name in coder._parameters())

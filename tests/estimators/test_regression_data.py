@@ -187,6 +187,38 @@ def test_the_choice_compares_errors_whose_squares_are_out_of_range():
     assert model.alpha_ == model.alphas_[np.argmin(errors)] < 1
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("several", [False, True])
+@each_form
+def test_predictions_are_infinite_only_where_they_exceed_all_numbers(
+    form, several, dtype
+):
+    X, y = make()
+    top, y = np.finfo(dtype).max / 8, np.column_stack([y, -y]) if several else y
+    model = SqrtLasso(0.0).fit(X.astype(dtype), y)
+    model.coef_ = np.array([8.0, -8.0, 0.0, 2.0], dtype)
+    if several:
+        model.coef_ = np.array([model.coef_, -model.coef_])
+    rows = top * np.array([[2, 2, 1, 1], [2, 0.5, 0, 0], [0.5, 0.25, 1, 0]])
+    expected = np.array([2 * top, np.inf, 2 * top])
+    expected = np.column_stack([expected, -expected]) if several else expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for stored in (model, model.sparsify()):
+            assert_allclose(stored.predict(form(rows.astype(dtype))), expected)
+
+
+def test_small_coefficients_are_as_exact_as_single_precision():
+    X, y = make()
+    X, y = np.ldexp(X, 120).astype(np.float32), 2.0**-8 * y
+    y += np.ldexp(1e-3 * X[:, 3].astype(np.float64), -128)
+    model, exact = SqrtLasso(0.0).fit(X, y), SqrtLasso(0.0).fit(X.astype("f8"), y)
+    assert np.abs(model.coef_).min() < np.finfo(np.float32).tiny
+    spread = np.abs(X.astype("f8")) @ np.abs(exact.coef_)
+    wrong = np.abs(X.astype("f8") @ (model.coef_.astype("f8") - exact.coef_))
+    assert np.all(wrong <= 2 * np.finfo(np.float32).eps * spread.max())
+
+
 def test_coefficients_that_single_precision_does_not_hold_are_refused():
     X, y = make()
     for scale in (1e-50, 1e50):
@@ -286,6 +318,8 @@ BAD = {
         {"sample_weight": masked(np.r_[2.0, np.ones(59)])},
         "sample_weight must have no masked entries, got 1",
     ),
+    "no number in X": (np.full_like(X, np.nan), Y, {}, "X contains NaN"),
+    "infinite X": (np.full_like(X, np.inf), Y, {}, "X contains infinity"),
     "huge weights": (
         X,
         Y,

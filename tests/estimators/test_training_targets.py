@@ -90,14 +90,38 @@ def test_batches_bring_codes_nearer_to_given_ones():
     assert np.mean((coder.transform(X) - Z) ** 2) < 0.5 * before
 
 
-@pytest.mark.parametrize("scale", [2.0**-400, 1024.0])
-def test_codes_that_are_pure_numbers_have_no_unit(scale):
+@pytest.mark.parametrize("decoder", ["free", "pinv"])
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**-400, 1024.0, 2.0**900])
+def test_codes_that_are_pure_numbers_have_no_unit(scale, decoder):
     X, _, Z = make_pairs()
     Z = 1 / (1 + np.exp(-Z))
-    coder = make_coder(activation="sigmoid", alpha=0.0)
+    coder = make_coder(activation="sigmoid", alpha=0.0, decoder=decoder)
     ours, other = clone(coder).fit(X, Z=Z), coder.fit(scale * X, Z=Z)
     assert_allclose(other.transform(scale * X), ours.transform(X), rtol=1e-10)
     assert_allclose(other.decoder_, scale * ours.decoder_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("activation", ["nelu", "nelu_helu", "sigmoid"])
+def test_codes_that_rows_do_not_explain_start_from_zero_weights(activation):
+    X, Z = np.eye(6, 3), np.eye(6, 2)[::-1]  # no row has both
+    alpha = 0.0 if activation == "sigmoid" else "pivotal"
+    coder = make_coder(activation=activation, alpha=alpha, n_components=2)
+    coder.fit(X, Z=Z)
+    assert all(np.isfinite(getattr(coder, name)).all() for name in LEARNT)
+    if activation != "sigmoid":
+        assert_array_equal(coder.transform(X), 0)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "sign"])
+@pytest.mark.parametrize(("dtype", "near"), [("f8", 1e49), ("f4", 1e14)])
+def test_codes_that_are_pure_numbers_are_not_far_from_one(activation, dtype, near):
+    X, _, Z = make_pairs()
+    coder = make_coder(activation=activation, alpha=0.0)
+    for size in (near, 1 / near):
+        coder.fit(X.astype(dtype), Z=size * Z)
+        assert all(np.isfinite(getattr(coder, name)).all() for name in LEARNT)
+        with pytest.raises(ValueError, match=r"Z must have entries .* of 1, as pure"):
+            coder.fit(X.astype(dtype), Z=size**1.1 * Z)
 
 
 SIZES = st.sampled_from([0.0, 1e-309, 1e-200, 1e-60, 1e-20, 1.0, 1e20, 1e60, 1e200])

@@ -68,10 +68,9 @@ def _has_no_map(call):
 
 def _far(name):
     def is_far(call):
-        if name == "Z" and call.coder.activation in PURE:
-            return False
-        sizes = (root_mean_square(of) for of in (call.target(name), call.X))
-        return apart(*sizes, FACTORS[call.kind])
+        pure = name == "Z" and call.coder.activation in PURE
+        usual = wide(1) if pure else root_mean_square(call.X)
+        return apart(root_mean_square(call.target(name)), usual, FACTORS[call.kind])
 
     return is_far
 

@@ -32,8 +32,14 @@ def training_rows(sequence, n):
 
 
 def infinite_errors(model, X, y, weights):
-    """Yield infinite errors of cross-validation whose squares are numbers."""
+    """Yield infinite errors of cross-validation whose squares are numbers.
+
+    Where terms cancel, an error is known up to rounding of their size, and no further:
+    its square may be infinite though the error of the witness is small. An intercept is
+    a difference of terms of the size of the training targets.
+    """
     weights = np.ones(len(y)) if weights is None else weights
+    rounding = judges.ROUNDING[judges.kind_of(model.coef_.dtype)]
     folds = list(check_cv(model.cv).split(X, y))
     places = np.argwhere(np.isinf(model.mse_path_))
     for i, k in places[:: 1 + len(places) // judges.N_JUDGED]:
@@ -43,7 +49,10 @@ def infinite_errors(model, X, y, weights):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             alone.fit(X[train], y[train], sample_weight=weights[train])
-        wrong = X[test].astype(judges.wide) @ alone.coef_ + alone.intercept_ - y[test]
+        held_out, w = X[test].astype(judges.wide), alone.coef_.astype(judges.wide)
+        wrong = np.abs(held_out @ w + alone.intercept_ - y[test])
+        summed = np.abs(held_out) @ np.abs(w) + judges.size(y[train])
+        wrong += rounding * (summed + np.abs(y[test]))
         error = np.average(wrong**2, weights=weights[test].astype(judges.wide))
         if not error > 1e307:
             yield "mse_path_ is infinite", f"expected {error:.6g} at {i}, {k}"

@@ -150,6 +150,15 @@ def test_rows_coded_exactly_have_finite_weight(shape):
         assert np.isfinite(frame_statistics(X, frame, ungrouped(5)).moment).all()
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("small", [0.0, 1e-310, 1e-30, 1e-3])
+def test_rows_coded_up_to_rounding_without_a_penalty_count_once(dtype, small):
+    X, W = np.array([[3.0, small]], dtype), np.eye(1, 2, dtype=dtype)
+    moment = frame_statistics(X, frame_of(W, 0.0), ungrouped(1)).moment
+    scale = X[0, 1] if X[0, 1] > 1e-20 else 1.0
+    assert_allclose(moment, 3 * X.astype("f8") / scale, rtol=1e-6)
+
+
 @each_shape
 def test_the_best_frame_beats_random_frames(shape):
     moment = np.random.default_rng(1000).standard_normal(shape)

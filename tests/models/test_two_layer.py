@@ -121,6 +121,20 @@ def test_the_pseudo_inverse_is_that_of_numpy(shape):
     assert_allclose(DECODERS["pinv"].atoms(W), np.linalg.pinv(W).T, rtol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5)])
+@pytest.mark.parametrize(("dtype", "power"), [("f8", 1000), ("f4", 100)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_pseudo_inverse_of_larger_weights_is_smaller(shape, dtype, power, sign):
+    W = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    scale, atoms = W.dtype.type(2.0) ** (sign * power), DECODERS["pinv"].atoms
+    assert_array_equal(atoms(scale * W), atoms(W) / scale)
+
+
+def test_weights_that_are_out_of_range_have_no_pseudo_inverse():
+    W = np.array([[1.0, np.inf], [2.0, 3.0]])
+    assert np.isnan(DECODERS["pinv"].atoms(W)).all()
+
+
 def test_the_pseudo_inverse_drops_empty_directions():
     W = np.random.default_rng(0).standard_normal((8, 4))
     W -= W.mean(axis=1, keepdims=True)
