@@ -210,15 +210,84 @@ def row_norms(X):
         return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
-def mean_norm(X, unit):
-    """Return the mean l2 norm of the rows over a unit, 1 if they are all zero.
+def column_means(X):
+    """Return the mean of each column, in double precision.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+
+    Returns
+    -------
+    means : ndarray of shape (n_features,)
+        In units of X.
+    """
+    unit = unit_near(largest_entry(X), X.dtype)
+    total = np.zeros(X.shape[1])
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        total += np.asarray((X[rows] / unit).sum(axis=0, dtype=np.float64)).ravel()
+    return total / X.shape[0] * unit
+
+
+def largest_spread(X, mean):
+    """Return the largest distance of an entry from the mean of its column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+    mean : ndarray of shape (n_features,)
+        Mean of each column.
+
+    Returns
+    -------
+    largest : float
+        At least 0.
+    """
+    highest, lowest = (dense_rows(of).ravel() for of in (X.max(axis=0), X.min(axis=0)))
+    with np.errstate(over="ignore"):
+        spread = np.maximum(highest - mean, mean - lowest)
+    return float(min(spread.max(), np.finfo(X.dtype).max))
+
+
+def second_moment(X, mean, unit):
+    """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row, before products are made.
     unit : float
-        Unit of scaling, a power of two near the largest entry.
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
+
+    Returns
+    -------
+    moment : ndarray of shape (n_features, n_features)
+        In double precision.
+    """
+    if hasattr(X, "tocsr") and not mean.any():
+        return dense_rows((X / unit).T @ (X / unit), np.float64)
+    moment = np.zeros((X.shape[1],) * 2)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = (dense_rows(X[rows]) - mean) / unit
+        moment += x.T @ x
+    return moment
+
+
+def mean_norm(X, mean, unit):
+    """Return the mean l2 norm of ``X - mean`` over a unit, 1 if all rows are the mean.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row.
+    unit : float
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
 
     Returns
     -------
@@ -227,7 +296,9 @@ def mean_norm(X, unit):
     """
     total = 0.0
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        x = X[rows].astype(np.float64) / unit
+        x = X[rows].astype(np.float64)
+        x = dense_rows(x) - mean if mean.any() else x
+        x = x / unit
         squares = x.multiply(x) if hasattr(x, "multiply") else x * x
         total += np.sum(np.sqrt(squares.sum(axis=1)))
     return float(total / X.shape[0]) or 1.0

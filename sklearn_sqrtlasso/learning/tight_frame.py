@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import idct
 from scipy.linalg import eigh, get_lapack_funcs, qr
+from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
@@ -15,7 +16,8 @@ from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,
-    largest_entry,
+    largest_spread,
+    second_moment,
     unit_near,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
@@ -32,7 +34,7 @@ class FrameStatistics(NamedTuple):
     Attributes
     ----------
     moment : ndarray of shape (n_components, n_features)
-        ``sum_i z_i x_i' / t_i``, divided by the unit of scaling.
+        ``sum_i z_i (x_i - mean)' / t_i``, divided by the unit of scaling.
     objective : float
         ``sum_i t_i + ||alpha * z_i||_1``, divided by the unit of scaling.
     n_rows : int
@@ -56,7 +58,7 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     groups : RowGroups
         Rows that share a residual scale.
     unit : float, default=1.0
-        Unit of scaling, a power of two near the largest entry of X.
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
     n_jobs : int, default=None
         Number of threads, as in joblib.
 
@@ -69,13 +71,13 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     unit = X.dtype.type(unit)
 
     def add(block):
-        Z, scale = block.Z / unit, block.scale / unit
+        Z, scale, x = block.Z / unit, block.scale / unit, frame.centred(block.X)
         penalty = np.abs(Z) @ frame.alpha
         objective = float(np.sum(scale + penalty, dtype=np.float64))
         scale = np.maximum(scale, SHARPEST * penalty)
         rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
         scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
-        moments[block.part] += Z.T @ divide_rows(block.X / unit, scale)
+        moments[block.part] += Z.T @ divide_rows(x / unit, scale)
         return objective
 
     objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs)
@@ -191,25 +193,41 @@ class FrameLearner:
         self.frame, self.statistics = state
 
 
-def pca_frame(X, n_components, rng):
-    """Return principal directions of the uncentered rows, largest moment first.
+def pca_frame(X, n_components, rng, mean=None):
+    """Return principal directions of the rows about a mean, largest moment first.
 
     Directions that no row has are completed to orthonormal ones. For more than
     ``n_features`` units, random rotations are appended.
     """
     n_rows, n_features = X.shape
+    mean = np.zeros(n_features) if mean is None else mean
     if n_features > WIDE and 4 * n_components < min(X.shape):
-        return randomized_svd(X, n_components, random_state=rng)[2]
-    X = X / X.dtype.type(unit_near(largest_entry(X), X.dtype))
+        return _few_directions(X, mean, n_components, rng)
+    unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
+        X = (dense_rows(X) - mean) / unit
         directions = _directions_of_few_rows(X, min(n_components, n_features))
     else:
-        directions = eigh(dense_rows(X.T @ X))[1].T[::-1]
+        directions = eigh(second_moment(X, mean, unit))[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
     n_more = max(0, n_components - n_features)
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)
     bases = more.reshape(-1, n_features, n_features)
     return np.vstack([directions, *map(nearest_tight_frame, bases)])[:n_components]
+
+
+def _few_directions(X, mean, n_components, rng):
+    """Return the first principal directions by products with the rows, as they are."""
+    if not mean.any():
+        return randomized_svd(X, n_components, random_state=rng)[2]
+    centred = LinearOperator(
+        X.shape,
+        matvec=lambda v: X @ v - mean @ v,
+        rmatvec=lambda u: X.T @ u - mean * u.sum(),
+        dtype=np.float64,
+    )
+    first = rng.standard_normal(min(X.shape))
+    return svds(centred, n_components, v0=first, random_state=rng)[2][::-1]
 
 
 def _directions_of_few_rows(X, n_directions):
@@ -227,7 +245,7 @@ def _directions_of_few_rows(X, n_directions):
     return orgqr(axes, tau, overwrite_a=True)[0].T
 
 
-def dct_frame(X, n_components, rng):
+def dct_frame(X, n_components, rng, mean=None):
     """Return cosines, lowest frequencies first; separable for square patches."""
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
@@ -245,7 +263,7 @@ def _cosines(n_waves, n_points):
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 
-def random_frame(X, n_components, rng):
+def random_frame(X, n_components, rng, mean=None):
     """Return Gaussian directions."""
     return rng.standard_normal((n_components, X.shape[1]))
 
@@ -255,7 +273,7 @@ class Init(NamedTuple):
 
     Attributes
     ----------
-    directions : callable, (X, n_components, rng) -> ndarray
+    directions : callable, (X, n_components, rng, mean) -> ndarray
         Returns the matrix that is projected on tight frames.
     summary : str
         Description for the documentation.
@@ -267,7 +285,7 @@ class Init(NamedTuple):
 
 INITS = MappingProxyType(
     {
-        "pca": Init(pca_frame, "principal directions of X, not centered"),
+        "pca": Init(pca_frame, "principal directions of X, centered if ``center``"),
         "dct": Init(
             dct_frame,
             "cosines, separable in two dimensions if the number of features is a "

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
-from sklearn_sqrtlasso.blockwise.linalg import project_rows, row_norms
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    multiply_rows,
+    project_rows,
+    row_norms,
+)
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
     threshold_rows_at,
 )
 from sklearn_sqrtlasso.theory.noise import noise_std
+
+N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,19 @@ class TightFrame(PoolingEncoder):
         Penalty of each unit, a pure number, in the dtype of ``components``.
     positive : bool
         Whether codes are nonnegative.
+    mean : ndarray of shape (n_features,) or None
+        Subtracted from rows, in their unit and in the dtype of ``components``; None
+        is zero.
     """
 
     components: np.ndarray
     alpha: np.ndarray
     positive: bool
+    mean: np.ndarray | None = None
+
+    def centred(self, x):
+        """Return rows less the mean; sparse rows as they are if there is none."""
+        return x if self.mean is None else dense_rows(x) - self.mean
 
     def project(self, x, out=None):
         """Return the coefficients of rows, and their norm outside the span of W.
@@ -44,11 +59,12 @@ class TightFrame(PoolingEncoder):
         Returns
         -------
         U : ndarray of shape (n_rows, n_components)
-            Coefficients ``x W'``, not yet shrunk.
+            Coefficients ``(x - mean) W'``, not yet shrunk.
         outside : ndarray of shape (n_rows,)
-            ``||x - W'W x||``; zero if W has at least as many rows as columns.
+            Norm of ``x - mean`` outside the span; zero if W has at least as many rows
+            as columns.
         """
-        W = self.components
+        W, x = self.components, self.centred(x)
         U = project_rows(x, W, out)
         if W.shape[0] >= W.shape[1]:
             return U, np.zeros(len(U), U.dtype)
@@ -65,6 +81,14 @@ class TightFrame(PoolingEncoder):
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
         threshold_rows_at(U, self.alpha, self.positive, t, out=out)
+
+    def decode(self, Z):
+        """Return the rows of codes, in their dtype."""
+        X = multiply_rows(Z, self.components)
+        if self.mean is None:
+            return X
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            return X + self.mean.astype(X.dtype)
 
 
 def nearest_tight_frame(A):
@@ -92,7 +116,7 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     X, groups, n_jobs
         As for ``map_encoded``.
     frame : TightFrame
-        Frame with equal penalties of all units.
+        Frame.
 
     Returns
     -------
@@ -101,12 +125,15 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     """
     energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
     alpha = np.asarray(frame.alpha, dtype=np.float64)
-    scale, seen, spent = np.empty((3, X.shape[0]))
+    bounds, members = _classes(alpha)
+    of_classes = members * energy
+    scale, spent = np.empty((2, X.shape[0]))
+    seen = np.empty((X.shape[0], len(bounds)))
 
     def count(block):
         active = block.Z != 0
         scale[block.rows] = block.scale
-        seen[block.rows] = active @ energy
+        seen[block.rows] = active @ of_classes.T
         spent[block.rows] = active @ alpha**2
 
     map_encoded(count, X, frame, groups, n_jobs=n_jobs)
@@ -116,9 +143,21 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
         scale[places][first],
         np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
         n_rows * max(0.0, X.shape[1] - energy.sum()),
-        n_rows * energy.sum() - np.add.reduceat(seen[places], first),
-        alpha[0] / np.sqrt(np.sum(energy**2) / energy.sum()),
+        n_rows[:, None] * of_classes.sum(axis=1)
+        - np.add.reduceat(seen[places], first, axis=0),
+        bounds / np.sqrt(np.sum(energy**2) / energy.sum()),
     )
     sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
     sigma_of_row[places] = np.repeat(sigma, n_rows)
     return sigma_of_row
+
+
+def _classes(alpha):
+    """Return the penalties of classes of units with similar ones, and the members."""
+    order = np.argsort(alpha, kind="stable")
+    distinct = min(len(np.unique(alpha)), N_CLASSES)
+    parts = np.array_split(order, distinct)
+    members = np.zeros((distinct, len(alpha)))
+    for one, units in zip(members, parts, strict=True):
+        one[units] = 1
+    return np.array([np.median(alpha[units]) for units in parts]), members

@@ -40,9 +40,11 @@ def noise_std(scale, slack, outside, inside, bound):
     contributes to it in the directions outside the span of the frame and, truncated at
     the threshold, in the inactive units,
 
-    .. math:: S = \sigma^2 \left[ d_\text{out} + d_\text{in}\, v(\tau/\sigma) \right],
+    .. math::
+        S = \sigma^2 \Bigl[ d_\text{out} + \sum_c d_c \, v(\tau_c/\sigma) \Bigr],
 
-    with v the variance of a Gaussian truncated at :math:`\tau`.
+    with v the variance of a Gaussian truncated at :math:`\tau_c`, the threshold of a
+    class of units.
 
     Parameters
     ----------
@@ -52,11 +54,11 @@ def noise_std(scale, slack, outside, inside, bound):
         Slack :math:`S / t^2`, at least 0.
     outside : ndarray of shape (n_groups,)
         Degrees of freedom outside the span of the frame.
-    inside : ndarray of shape (n_groups,)
-        Degrees of freedom of the inactive units.
-    bound : float
-        Threshold :math:`\tau`, in units of t, of units with noise of standard deviation
-        :math:`\sigma`.
+    inside : ndarray of shape (n_groups,) or (n_groups, n_classes)
+        Degrees of freedom of the inactive units of each class.
+    bound : float or ndarray of shape (n_classes,)
+        Threshold :math:`\tau_c`, in units of t, of units with noise of standard
+        deviation :math:`\sigma`.
 
     Returns
     -------
@@ -79,10 +81,12 @@ def noise_std(scale, slack, outside, inside, bound):
     >>> noise_std(scale, slack, outside, inside, bound=0.4).round(2)
     array([1.01])
     """
+    inside, bound = np.reshape(inside, (len(scale), -1)), np.atleast_1d(bound)
     unit = np.ones_like(scale)  # sigma in units of t
     for _ in range(STEPS):
         last = unit
-        freedom = outside + inside * truncated_variance(np.maximum(bound / unit, 1))
+        variance = truncated_variance(np.maximum(bound / unit[:, None], 1))
+        freedom = outside + np.sum(inside * variance, axis=1)
         unit = np.sqrt(
             np.divide(slack, freedom, out=np.ones_like(slack), where=freedom > 0)
         )
