@@ -251,6 +251,27 @@ def largest_spread(X, mean):
     return float(min(spread.max(), np.finfo(X.dtype).max))
 
 
+def root_mean_spread(X):
+    """Return the root mean square of the entries about the means of their columns.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+
+    Returns
+    -------
+    size : float
+        In units of X; 0 where it is lost in the rounding of X.
+    """
+    mean, total = column_means(X), 0.0
+    unit = unit_near(largest_spread(X, mean), X.dtype)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        total += np.sum(((dense_rows(X[rows]) - mean) / unit) ** 2)
+    size = float(np.sqrt(total / (X.shape[0] * X.shape[1]))) * unit
+    return size if size > np.finfo(X.dtype).eps * np.abs(mean).max() else 0.0
+
+
 def second_moment(X, mean, unit):
     """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
 

@@ -10,8 +10,9 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
-from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     dense_rows,
@@ -35,6 +36,8 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
+
+CHECKED_ROWS = 512  # training rows whose codes are looked at after a fit
 
 
 class BaseEncoder(
@@ -93,6 +96,7 @@ class BaseEncoder(
         """
         X, resumed = self._begin(X)
         self._learn(X, ungrouped(X.shape[0]), resumed)
+        self._check_codes(X, ungrouped(X.shape[0]))
         return self
 
     def transform(self, X):
@@ -266,6 +270,35 @@ class BaseEncoder(
         if blocks[0][1] is not None:
             self._check_gap(np.concatenate([gap for _, gap in blocks]))
         return [result for result, _ in blocks]
+
+    def _check_codes(self, X, groups):
+        """Warn if most training rows have a code of zeros, or if no entry is zero."""
+        rows, groups = spread_over(groups, CHECKED_ROWS)
+        X = X[rows]
+        Z, _ = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+        somewhere = (dense_rows(X) != getattr(self, "mean_", 0)).any(axis=1)
+        used = Z[somewhere] != 0
+        if not used.size:
+            return
+        share = float(np.mean(~used.any(axis=1)))
+        if share > 0.5 and self._remedy_for_zeros():
+            warn_caller(
+                f"{share:.0%} of the training rows have a code of zeros. "
+                f"{self._remedy_for_zeros()}",
+                UserWarning,
+            )
+        if used.all() and used.shape[1] > 1 and self._remedy_for_dense_codes():
+            warn_caller(
+                "No entry of the codes of the training rows is zero. "
+                f"{self._remedy_for_dense_codes()}",
+                UserWarning,
+            )
+
+    def _remedy_for_zeros(self):
+        """Return what to do if most codes are zero, None where that can be meant."""
+
+    def _remedy_for_dense_codes(self):
+        """Return what to do if no entry is zero, None where that can be meant."""
 
     def _check_gap(self, gap):
         """Warn about rows that an iterative encoder did not solve."""

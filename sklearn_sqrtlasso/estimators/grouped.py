@@ -43,7 +43,9 @@ class GroupedEncoder(BaseEncoder):
             unchanged.
         """
         X, resumed = self._begin(X)
-        self._learn(X, check_groups(groups, X.shape[0]), resumed)
+        groups = check_groups(groups, X.shape[0])
+        self._learn(X, groups, resumed)
+        self._check_codes(X, groups)
         return self
 
     def transform(self, X, *, groups=None):

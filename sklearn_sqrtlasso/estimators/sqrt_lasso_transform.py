@@ -385,6 +385,15 @@ class SqrtLassoTransform(GroupedEncoder):
     def _encoder(self, dtype):
         return self._frame(self.components_, self.alpha_, dtype)
 
+    def _remedy_for_zeros(self):
+        detects = " detects, it does not restore" if self.alpha == "pivotal" else ""
+        return f"Set alpha='auto' or a lower number; alpha={self.alpha!r}{detects}."
+
+    def _remedy_for_dense_codes(self):
+        return (
+            f"Set alpha='auto', or raise alpha={self.alpha!r}." if self.alpha else None
+        )
+
     def _decode(self, Z):
         return self._encoder(Z.dtype).decode(Z)
 

@@ -145,7 +145,7 @@ def check_selector(selector, n_nonzero_coefs, alpha):
         Name in ``SELECTORS``.
     n_nonzero_coefs : int or None
         Largest number of nonzero entries of a code.
-    alpha : float or "pivotal"
+    alpha : float, "auto" or "pivotal"
         Penalty.
     """
     row, count = SELECTORS[selector], n_nonzero_coefs
@@ -155,18 +155,12 @@ def check_selector(selector, n_nonzero_coefs, alpha):
             f"n_nonzero_coefs={count} is not used by selector={selector!r}; set "
             f"n_nonzero_coefs=None, or use a selector among {counting}."
         )
-    if count is not None or (row.alpha_unit is None and row.takes_count == "optional"):
-        return
-    if row.takes_count == "required":
-        raise ValueError(
-            f"selector={selector!r} needs n_nonzero_coefs of at least 1, got None."
-        )
-    if isinstance(alpha, str) and not row.pivotal:
+    if count is None and alpha == "pivotal" and not row.pivotal and row.alpha_unit:
         other = "" if row.takes_count == "never" else " or n_nonzero_coefs"
         pivotal = [name for name, of in SELECTORS.items() if of.pivotal]
         raise ValueError(
             f"alpha={alpha!r} has no meaning for selector={selector!r}: give a number"
-            f"{other}, or use a selector among {pivotal}."
+            f"{other}, set alpha='auto', or use a selector among {pivotal}."
         )
 
 
