@@ -306,7 +306,7 @@ def test_tables_with_words_are_scored(library):
     table["place"], table["count"] = np.where(y > 1, "hill", "dale"), np.arange(len(y))
     table = table if library is pd else library.from_pandas(table)
     columns = make_column_transformer(
-        (StandardScaler(), list("abcd")), (OneHotEncoder(), ["place"])
+        (StandardScaler(), [0, 1, 2, 3]), (OneHotEncoder(), [4])
     )
     pipeline = make_pipeline(columns, LogisticRegression()).fit(table, y)
     (noisy,) = seen_by(noise_scorer(None, 0.5), table)

@@ -114,8 +114,8 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
     Of a data frame, columns of floats and integers get noise, as floats; all others are
     repeated. Missing values stay missing.
 
-    The regularization of the estimator may have to change: more rows weigh more
-    against a penalty that is not divided by their number, such as ``C`` or ``alpha``.
+    Search the regularization of the estimator again: a penalty that is not divided by
+    the number of rows, as by ``C`` or ``alpha``, weighs less against more rows.
 
     References
     ----------

@@ -17,11 +17,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_sqrtlasso import Denoiser, RelaxedSparseCoder, SqrtLassoTransform
 from sklearn_sqrtlasso.metrics import denoising_scorer
 from tests.estimators.common import SCATTERED, make_rows
+from tests.estimators.test_sklearn_checks import OWN_CHECKS
 
 NAMES = [f"sensor{j}" for j in range(12)]
 TABLE = pd.DataFrame(make_rows(), columns=NAMES)
@@ -30,6 +32,11 @@ TABLE = pd.DataFrame(make_rows(), columns=NAMES)
 @parametrize_with_checks([Denoiser(PCA()), Denoiser(SqrtLassoTransform())])
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("check", OWN_CHECKS)
+def test_checks_of_scikit_learn_for_its_own(check):
+    getattr(estimator_checks, check)("Denoiser", Denoiser(PCA()))
 
 
 def test_rows_are_those_of_reconstruct():
