@@ -19,7 +19,9 @@ Where things are, from the top floor down:
 
 from sklearn_sqrtlasso._version import __version__
 from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder
+from sklearn_sqrtlasso.estimators.denoiser import Denoiser
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
+from sklearn_sqrtlasso.estimators.noisy_copies import NoisyCopies
 from sklearn_sqrtlasso.estimators.relaxed_sparse_coder import RelaxedSparseCoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
 from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import SqrtLassoCV
@@ -28,7 +30,9 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 
 __all__ = [
     "ANAMOAutoencoder",
+    "Denoiser",
     "NeLUAutoencoder",
+    "NoisyCopies",
     "RelaxedSparseCoder",
     "SqrtLasso",
     "SqrtLassoCV",

@@ -8,6 +8,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     check_sample_weight,
     validate_parameter_constraints,
 )
+from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
@@ -308,3 +309,61 @@ def check_group_word(groups, modes):
         return
     words = " or ".join(repr(mode) for mode in modes)
     raise ValueError(f"groups must be None or {words}, got {groups!r}.")
+
+
+def check_noise_kinds(kinds):
+    """Return validated names of kinds of noise.
+
+    Parameters
+    ----------
+    kinds : list or tuple of str
+        Names in ``NOISE_KINDS``.
+
+    Returns
+    -------
+    kinds : tuple of str
+        The names, at least one.
+    """
+    several = isinstance(kinds, list | tuple) and len(kinds)
+    if not several or not all(kind in NOISE_KINDS for kind in kinds):
+        raise ValueError(
+            f"kinds must be a list or tuple of names among {sorted(NOISE_KINDS)}, "
+            f"got {kinds!r}."
+        )
+    return tuple(kinds)
+
+
+def check_noise_levels(levels, kinds, name):
+    """Return validated levels of noise.
+
+    Parameters
+    ----------
+    levels : float or array-like of float
+        Levels.
+    kinds : tuple of str
+        Kinds of noise that are all used at each of the levels.
+    name : str
+        Name of the parameter.
+
+    Returns
+    -------
+    levels : tuple of float
+        The levels, at least one.
+    """
+    values = np.atleast_1d(as_numbers(levels, name))
+    if (
+        values.ndim != 1
+        or not len(values)
+        or not np.all(values >= 0)
+        or np.inf in values
+    ):
+        raise ValueError(
+            f"{name} must be finite numbers of at least 0, got {levels!r}."
+        )
+    shares = [kind for kind in kinds if NOISE_KINDS[kind].is_share]
+    if shares and values.max() > 1:
+        raise ValueError(
+            f"{name} must be in [0, 1] with {shares} among kinds, whose level is a "
+            f"share, got {levels!r}."
+        )
+    return tuple(values.tolist())
