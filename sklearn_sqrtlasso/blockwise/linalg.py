@@ -25,6 +25,26 @@ def dense_rows(X, dtype=None):
     return np.asarray(X, dtype=dtype)
 
 
+def has_missing(X):
+    """Return whether an entry of dense or sparse rows is NaN.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    missing : bool
+        Whether there is one.
+    """
+    values = X.data if hasattr(X, "tocsr") else X
+    return any(
+        np.isnan(values[rows]).any()
+        for rows in gen_batches(max(values.shape[0], 1), BLOCK_ROWS)
+    )
+
+
 def canonical_rows(X):
     """Return rows in which each entry is stored once, and in order.
 

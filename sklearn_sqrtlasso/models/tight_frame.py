@@ -1,16 +1,18 @@
 """Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    has_missing,
     multiply_rows,
     project_rows,
     row_norms,
 )
+from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
     threshold_rows_at,
@@ -35,12 +37,19 @@ class TightFrame(PoolingEncoder):
     mean : ndarray of shape (n_features,) or None
         Subtracted from rows, in their unit and in the dtype of ``components``; None
         is zero.
+    outlier_alpha : ndarray of shape (n_features,) or None
+        Penalty of outliers in each entry of a row, pure numbers; None has no outliers.
+    whole_groups : bool
+        Whether rows have missing entries or outliers: codes are then not in closed
+        form, and groups are encoded at once.
     """
 
     components: np.ndarray
     alpha: np.ndarray
     positive: bool
     mean: np.ndarray | None = None
+    outlier_alpha: np.ndarray | None = None
+    whole_groups: bool = False
 
     def centred(self, x):
         """Return rows less the mean; sparse rows as they are if there is none."""
@@ -64,19 +73,32 @@ class TightFrame(PoolingEncoder):
             Norm of ``x - mean`` outside the span; zero if W has at least as many rows
             as columns.
         """
-        W, x = self.components, self.centred(x)
+        return self.project_centred(self.centred(x), out)
+
+    def project_centred(self, x, out=None):
+        """Return what ``project`` does, of rows about the mean."""
+        W = self.components
         U = project_rows(x, W, out)
         if W.shape[0] >= W.shape[1]:
             return U, np.zeros(len(U), U.dtype)
         return U, row_norms(np.asarray(x - U @ W))
 
+    def prepared(self, X):
+        """Return the frame for given rows, with or without missing entries."""
+        iterates = self.outlier_alpha is not None or has_missing(X)
+        return replace(self, whole_groups=iterates)
+
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups; return the residual scale of each row."""
-        U, outside = self.project(x, workspace)
-        _, scale = threshold_rows(
-            U, self.alpha, self.positive, groups, outside=outside, out=out
-        )
-        return scale, None
+        if not self.whole_groups:
+            U, outside = self.project(x, workspace)
+            _, scale = threshold_rows(
+                U, self.alpha, self.positive, groups, outside=outside, out=out
+            )
+            return scale, None
+        found = code_incomplete(self, self.centred(dense_rows(x)), groups)
+        out[:] = found.Z
+        return found.scale, found.gap
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
