@@ -7,7 +7,6 @@ import numpy as np
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 
 PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
-LASTING_PACE = 0.5  # the same, for the second of two batches of unusual sizes
 UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual
 
 
@@ -24,18 +23,23 @@ class Sizes(NamedTuple):
         the size of the batch is unusual.
     shift : float
         Change of the usual size because two batches in turn were of another one.
+    tells : bool
+        Whether the rows are like the usual ones: not if all are zero, or if their size
+        is unusual and that of the batch before was not.
     """
 
     log2_sizes: tuple[float | None, float | None]
     outlying: int = 0
     shift: float = 0.0
+    tells: bool = True
 
 
 def follow_sizes(X, log2_sizes=(None, None)):
     """Return the sizes of rows after a batch.
 
-    The usual size follows a running mean. A batch of an unusual size moves it only if
-    the batch before was of an unusual size too.
+    The usual size follows a running mean. A batch of an unusual size leaves it as it
+    is, unless the batch before was of an unusual size too: then that of this batch is
+    usual from now on.
 
     Parameters
     ----------
@@ -51,12 +55,13 @@ def follow_sizes(X, log2_sizes=(None, None)):
     """
     usual, last = log2_sizes
     size, unit = root_mean_square(X)
-    now = float(np.log2(size) + np.log2(unit)) if size else last
-    if usual is None or now is None:
-        return Sizes((now if usual is None else usual, now))
-    unusual = abs(now - usual) > UNUSUAL
-    lasting = unusual and abs(last - usual) > UNUSUAL
-    step = (LASTING_PACE if lasting else PACE) * (now - usual)
-    moved = usual + step if lasting or not unusual else usual
-    outlying = round(now - moved) if unusual else 0
-    return Sizes((moved, now), outlying, step if lasting else 0.0)
+    if not size:
+        return Sizes((last if usual is None else usual, last), tells=False)
+    now = float(np.log2(size) + np.log2(unit))
+    if usual is None:
+        return Sizes((now, now))
+    if abs(now - usual) <= UNUSUAL:
+        return Sizes((usual + PACE * (now - usual), now))
+    if abs(last - usual) <= UNUSUAL:
+        return Sizes((usual, now), outlying=round(now - usual), tells=False)
+    return Sizes((now, now), shift=now - usual)

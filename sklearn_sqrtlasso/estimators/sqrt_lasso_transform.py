@@ -265,8 +265,11 @@ class SqrtLassoTransform(GroupedEncoder):
         The statistics of the batch, exact for the current transform and divided by the
         mean norm of its rows, are added to those of earlier rows, whose weight decays:
         the n-th row has weight n/N when N rows have been seen, regardless of batches
-        and of their scale. The first call, on an unfitted estimator, is one step of
-        ``fit`` on the batch.
+        and of their scale. Column means and learnt penalties are averaged likewise. A
+        batch of zeros, or whose rows are 8 times larger or smaller than usual, leaves
+        them as they are, unless the batch before was of another size too; and batches
+        of fewer rows than features leave the penalties. The first call, on an unfitted
+        estimator, is one step of ``fit`` on the batch.
 
         Parameters
         ----------
@@ -290,7 +293,8 @@ class SqrtLassoTransform(GroupedEncoder):
         """
         X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
-        sizes = follow_sizes(X, self.log2_sizes_ if resumed else (None, None))
+        before = self.log2_sizes_ if resumed else (None, None)
+        sizes = follow_sizes(X, before)
         self.log2_sizes_, scale = sizes.log2_sizes, X.dtype.type(2.0**-sizes.outlying)
         X = X * scale if sizes.outlying else X
         if not resumed:
@@ -298,11 +302,13 @@ class SqrtLassoTransform(GroupedEncoder):
             self.objective_curve_ = np.empty(0)
         self.n_samples_seen_ += X.shape[0]
         share = X.shape[0] / self.n_samples_seen_
-        self._follow_mean(X, share, sizes.shift)
+        pace = 2 * share / (1 + share) if sizes.tells else 0.0
+        pace = 1.0 if before[0] is None else pace
+        self._follow_mean(X, pace, sizes.shift)
         if not resumed:
             self.components_ = self._first_components(X)
             self.moment_ = np.zeros(self.components_.shape)
-        self._follow_penalties(X, groups, share)
+        self._follow_penalties(X, groups, pace)
         self._record_parameters()
         frame = self._encoder(X.dtype)
         unit = unit_near(largest_spread(X, self.mean_), X.dtype)
@@ -317,18 +323,23 @@ class SqrtLassoTransform(GroupedEncoder):
         self.noise_scale_ = self._median_noise(X, groups) / float(scale)
         return self
 
-    def _follow_mean(self, X, share, shift):
-        """Move the column means to those of a batch, by its share of all rows."""
-        before = getattr(self, "mean_", 0.0) * np.exp2(shift)
-        now = self._column_means(X)
-        self.mean_ = (before + share * (now - before)).astype(now.dtype)
+    def _follow_mean(self, X, pace, shift):
+        """Move the column means to those of a batch, after a change of their unit."""
+        now, whole = self._column_means(X), np.ceil(shift)
+        before = getattr(self, "mean_", np.zeros(len(now))) * np.exp2(shift - whole)
+        before = np.ldexp(before, int(whole))
+        self.mean_ = (before + pace * (now - before)).astype(now.dtype)
 
-    def _follow_penalties(self, X, groups, share):
-        """Move the penalties to those of a batch, or set them if ``alpha`` changed."""
+    def _follow_penalties(self, X, groups, pace):
+        """Move the penalties to those of a batch, or set them if ``alpha`` changed.
+
+        Batches of fewer rows than features do not tell how units spread.
+        """
+        learnt = self.alpha == "auto" and np.ndim(getattr(self, "alpha_", 0.0)) == 1
+        if learnt and (not pace or X.shape[0] < X.shape[1]):
+            return
         alpha = self._penalties(X, self.components_, groups, kept=False)
-        if self.alpha == "auto" and hasattr(self, "alpha_") and np.ndim(self.alpha_):
-            alpha = self.alpha_ ** (1 - share) * alpha**share
-        self.alpha_ = alpha
+        self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_

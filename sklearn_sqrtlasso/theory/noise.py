@@ -83,14 +83,15 @@ def noise_std(scale, slack, outside, inside, bound):
     """
     inside, bound = np.reshape(inside, (len(scale), -1)), np.atleast_1d(bound)
     unit = np.ones_like(scale)  # sigma in units of t
+    moving = np.arange(len(scale))
     for _ in range(STEPS):
-        last = unit
-        variance = truncated_variance(np.maximum(bound / unit[:, None], 1))
-        freedom = outside + np.sum(inside * variance, axis=1)
-        unit = np.sqrt(
-            np.divide(slack, freedom, out=np.ones_like(slack), where=freedom > 0)
-        )
-        unit = np.maximum(unit, np.finfo(np.float64).tiny)
-        if np.allclose(unit, last, rtol=1e-12, atol=0):
+        last, room = unit[moving], slack[moving]
+        variance = truncated_variance(np.maximum(bound / last[:, None], 1))
+        freedom = outside[moving] + np.sum(inside[moving] * variance, axis=1)
+        ratio = np.divide(room, freedom, out=np.ones_like(room), where=freedom > 0)
+        now = np.maximum(np.sqrt(ratio), np.finfo(np.float64).tiny)
+        unit[moving] = now
+        moving = moving[~np.isclose(now, last, rtol=1e-12, atol=0)]
+        if not moving.size:
             break
     return scale * np.where(slack > 0, unit, 0)

@@ -34,8 +34,10 @@ FRAMES = {
     "sparse_output": {"alpha": 0.4, "sparse_output": True},
     "overcomplete": {"n_components": 25, "alpha": 0.35},
     "undercomplete": {"n_components": 5, "alpha": 0.4},
+    "uncentered": {"center": False, "alpha": 0.4},
+    "pivotal": {"alpha": "pivotal"},
     "kept": {"max_iter": 0},
-    **_each("init", INITS),
+    **{f"init={name}": {"init": name, "alpha": 0.4} for name in INITS},
 }
 
 NELUS = {
@@ -128,18 +130,26 @@ def is_grouped(coder):
 
 def is_homogeneous(coder):
     """Return whether scaling a row scales its code, as the records have it."""
+    if isinstance(coder, SqrtLassoTransform):
+        return not coder.center  # else it does so about the mean
     if isinstance(coder, RelaxedSparseCoder):
         unit = SELECTORS[coder.selector].alpha_unit
         return unit in ("pure", None) or coder.n_nonzero_coefs is not None
     if isinstance(coder, NeLUAutoencoder):
         pure = ACTIVATIONS[coder.activation].role_of_alpha == "penalty"
         return pure and coder.n_unrolled is None  # steps of a length do not scale
-    return isinstance(coder, SqrtLassoTransform)  # biases do not scale
+    return False  # biases do not scale
+
+
+def is_centred(coder):
+    """Return whether scaling a row about the mean scales its code."""
+    return isinstance(coder, SqrtLassoTransform) and coder.center
 
 
 def learns_the_same_in_any_unit(coder):
     """Return whether no parameter of learning has the unit of the rows."""
-    return is_homogeneous(coder) and not np.any(getattr(coder, "noise_std", 0))
+    pure = is_homogeneous(coder) or is_centred(coder)
+    return pure and not np.any(getattr(coder, "noise_std", 0))
 
 
 def is_frame_of_noise(coder):

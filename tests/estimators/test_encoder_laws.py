@@ -40,6 +40,7 @@ from tests.estimators.encoders import (
     FAMILIES,
     N_FEATURES,
     OF_THE_CLASS,
+    is_centred,
     is_certified,
     is_frame_of_noise,
     is_given_atoms,
@@ -57,6 +58,7 @@ def names_where(fact):
 
 
 GROUPED, HOMOGENEOUS = names_where(is_grouped), names_where(is_homogeneous)
+CENTRED = names_where(is_centred)
 LEARNING = names_where(lambda coder: not is_given_atoms(coder))
 PACKED = names_where(lambda coder: "sparse_output" in coder.get_params())
 GROUPINGS = {"alone": {}, "all": {"groups": "all"}, "scattered": {"groups": SCATTERED}}
@@ -304,6 +306,19 @@ def test_scaling_rows_scales_their_codes(name, given):
         by_c = dense(coder.transform(c * X, **given)) / c
         # c * X is rounded, and 1 / (1 - k alpha^2) enlarges that
         assert_allclose(by_c, Z, rtol=1e-9, atol=1e-9)
+
+
+@each_way_of(CENTRED)
+def test_scaling_rows_about_the_mean_scales_their_codes(name, given):
+    X, coder = make_rows() + 3, new(name).fit(make_rows() + 3)
+    from_mean = X - coder.mean_
+    for method in ("transform", "noise_scale"):
+        ours = dense(getattr(coder, method)(X, **given))
+        for c in (0.5, 3.0, 2.0**40, 1e12):
+            moved = coder.mean_ + c * from_mean
+            by_c = dense(getattr(coder, method)(moved, **given)) / c
+            # the sum with the mean is rounded, and 1 / (1 - k alpha^2) enlarges that
+            assert_allclose(by_c, ours, rtol=1e-9, atol=1e-9)
 
 
 @each_of(names_where(learns_the_same_in_any_unit))
