@@ -178,6 +178,25 @@ def narrowed(V, dtype):
     return narrow if np.isfinite(narrow).all() else V
 
 
+def scaled(values, factor):
+    """Return numbers times a factor, which may be out of the range of their dtype.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+    factor : float
+        Positive factor.
+
+    Returns
+    -------
+    scaled : ndarray
+        The products, in the dtype of ``values``; infinite where they exceed its range.
+    """
+    with np.errstate(over="ignore"):
+        return (values.astype(np.float64) * factor).astype(values.dtype)
+
+
 def _multiply_in_units(X, V):
     """Return ``X V`` of rows and columns that are divided by their units."""
     of_rows = unit_near(np.abs(X).max(axis=1, initial=0), X.dtype)[:, None]
@@ -377,12 +396,13 @@ def unit_near(largest, dtype=np.float64):
     Returns
     -------
     unit : float or ndarray
-        In [largest, 2 largest], within the bounds of the dtype; 1 for 0.
+        In [largest, 2 largest], within the bounds of the dtype; 1 for 0 and infinity.
     """
     bound = np.finfo(dtype).maxexp - 24
     mantissa, exponent = np.frexp(np.asarray(largest, dtype=np.float64))
     exponent = np.clip(exponent, -bound, bound)
-    unit = np.where(mantissa > 0, np.ldexp(1.0, exponent), 1.0)
+    usual = (mantissa > 0) & (mantissa < np.inf)
+    unit = np.where(usual, np.ldexp(1.0, exponent), 1.0)
     return unit if unit.ndim else float(unit)
 
 

@@ -110,14 +110,17 @@ class AutoencoderMixin:
         norms = np.empty(X.shape[0])
 
         def measure(block):
-            norms[block.rows] = row_norms(dense_rows(block.X) - self._decode(block.Z))
+            with np.errstate(over="ignore"):  # what is out of range is infinite
+                residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
+            norms[block.rows] = row_norms(residual)
 
         self._map_encoded(measure, X, groups)
         places = slice(None) if groups.order is None else groups.order
         first, n_rows = groups.starts[:-1], np.diff(groups.starts)
         norms = norms[places]
-        unit = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
+        unit = np.repeat(unit_near(np.maximum.reduceat(norms, first)), n_rows)
         mean = np.add.reduceat((norms / unit) ** 2, first) / n_rows / X.shape[1]
         sigma = np.empty(X.shape[0], X.dtype)
-        sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
+        with np.errstate(over="ignore"):
+            sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
         return sigma

@@ -179,7 +179,8 @@ class BaseEncoder(
         Returns
         -------
         sigma : ndarray of shape (n_samples,)
-            Noise standard deviations, in units of X.
+            Noise standard deviations, in units of X; infinite where they exceed all
+            numbers of the dtype of X.
         """
         return self._noise_scale(*self._fitted_rows(X))
 

@@ -459,7 +459,8 @@ class RelaxedSparseCoder(BaseEncoder):
             residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
             freedom = np.maximum(n_features - np.count_nonzero(block.Z, axis=1), 0)
             norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
-            sigma[block.rows] = np.where(freedom > 0, norms, 0)
+            with np.errstate(over="ignore"):  # what is out of range is infinite
+                sigma[block.rows] = np.where(freedom > 0, norms, 0)
 
         self._map_encoded(measure, X, groups, self._encoder(X.dtype, phi=0.0))
         return sigma

@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     project_rows,
     root_mean_square,
     row_norms,
+    scaled,
     unit_near,
 )
 
@@ -140,6 +141,11 @@ def test_a_unit_is_near_what_it_measures(largest):
         assert unit == (bound if largest > 1 else 1 / bound)
 
 
+def test_the_unit_of_infinite_numbers_is_one():
+    assert unit_near(np.inf) == 1
+    assert_array_equal(unit_near(np.array([np.inf, 0, 3.0])), [1, 1, 4])
+
+
 @given(st.lists(sizes, max_size=5), st.sampled_from(["f4", "f8"]))
 def test_units_of_an_array_are_those_of_its_entries(sizes, dtype):
     units = unit_near(np.array(sizes), dtype)
@@ -254,6 +260,16 @@ def test_a_sum_is_infinite_only_where_it_exceeds_all_numbers(
     assert U.dtype == offsets.dtype == dtype
     with np.errstate(over="ignore"):
         assert_allclose(U + offsets, expected.astype(dtype), rtol=1e-6)
+
+
+def test_factors_may_be_out_of_the_range_of_a_dtype():
+    values = np.array([1e-10, 0, 1, -1], np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        large, small = scaled(values, 2.0**150), scaled(1e30 * values, 2.0**-200)
+    assert large.dtype == small.dtype == np.float32
+    assert_array_equal(large, [float(values[0]) * 2.0**150, 0, np.inf, -np.inf])
+    assert_allclose(small, 1e30 * values.astype("f8") * 2.0**-200, atol=1e-44)
+    assert_array_equal(scaled(values.astype("f8"), 8.0), 8 * values.astype("f8"))
 
 
 def test_numbers_are_narrowed_where_none_is_out_of_range():

@@ -88,6 +88,22 @@ def test_noise_is_what_the_restoration_removes(name):
         assert_allclose(sigma[label == SCATTERED], expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e39, 1e300])
+def test_noise_is_infinite_only_in_groups_whose_restoration_is(unit):
+    coder = fitted("identity", early_stopping=False)
+    coder.decoder_ = unit * coder.decoder_
+    X, groups = np.ones((7, 12), np.float32), [0, 1, 1, 2, 2, 3, 3]
+    X[[1, 3, 5]], X[4], X[6] = 1e-5, 2e-5, 0
+    sigma = coder.noise_scale(X, groups=groups)
+    codes = X.astype("f8") @ coder.components_.T - coder.alpha_
+    removed = X - codes @ coder.decoder_
+    squares = np.bincount(groups, np.mean((removed / unit) ** 2, axis=1))
+    expected = unit * np.sqrt(squares / np.bincount(groups))[groups]
+    with np.errstate(over="ignore"):
+        assert_allclose(sigma, expected.astype("f4"), rtol=1e-5)
+    assert np.isinf(sigma).sum() == (3 if unit == 1e39 else 7)
+
+
 @pytest.mark.parametrize("decoder", ["tied", "pinv"])
 def test_the_decoder_is_that_which_is_asked_for(decoder):
     coder = fitted("default", decoder=decoder)

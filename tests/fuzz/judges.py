@@ -412,6 +412,20 @@ class Regression(NamedTuple):
         penalties = np.full(len(spread), self.alpha)
         return Lasso(target, columns, penalties, True, self.positive)
 
+    def is_unique(self, w):
+        """Return whether columns that may be used by a solution are independent.
+
+        They correlate with the residual as much as the penalty, up to the accuracy of
+        the solution ``w``: all do where the residual vanishes.
+        """
+        problem, v = self.lasso().scaled(w.astype(wide))
+        r = problem.target - problem.columns @ v
+        c = problem.columns.T @ r
+        c = c if self.positive else np.abs(c)
+        on = c >= problem.penalties * norms(r) - np.sqrt(SOLVED)
+        on &= norms(problem.columns.T) > 0
+        return bool(_independent(problem.columns.T[on]).all())
+
     def judge(self, w, b, sigma, gap, tol, solved, dtype):
         """Yield what is wrong with coefficients, intercept, noise level and gap."""
         if not (np.all(np.isfinite(w)) and np.isfinite(b) and np.isfinite(sigma)):
