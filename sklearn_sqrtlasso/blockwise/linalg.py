@@ -250,23 +250,53 @@ def row_norms(X):
 
 
 def column_means(X):
-    """Return the mean of each column, in double precision.
+    """Return the mean of the observed entries of each column, in double precision.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Finite rows.
+        Rows; NaN where an entry is missing.
 
     Returns
     -------
     means : ndarray of shape (n_features,)
-        In units of X.
+        In units of X; 0 where no entry is observed.
     """
+    n_observed = np.full(X.shape[1], float(X.shape[0]))
+    if has_missing(X):
+        for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+            n_observed -= np.isnan(dense_rows(X[rows])).sum(axis=0)
+        X = filled_rows(X, np.zeros(X.shape[1]))
     unit = unit_near(largest_entry(X), X.dtype)
     total = np.zeros(X.shape[1])
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):
         total += np.asarray((X[rows] / unit).sum(axis=0, dtype=np.float64)).ravel()
-    return total / X.shape[0] * unit
+    return total / np.maximum(n_observed, 1) * unit
+
+
+def filled_rows(X, values):
+    """Return rows with missing entries replaced by a value for each column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    values : ndarray of shape (n_features,)
+        Replacements.
+
+    Returns
+    -------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        X itself if nothing is missing, else a copy.
+    """
+    if not has_missing(X):
+        return X
+    if not hasattr(X, "tocsr"):
+        return np.where(np.isnan(X), values.astype(X.dtype), X)
+    X = X.copy()
+    missing = np.isnan(X.data)
+    X.data[missing] = values[X.indices[missing]]
+    return X
 
 
 def largest_spread(X, mean):

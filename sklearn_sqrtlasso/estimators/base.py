@@ -15,7 +15,9 @@ from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
+    column_means,
     dense_rows,
+    filled_rows,
     largest_entry,
     multiply_rows,
     unit_near,
@@ -55,6 +57,7 @@ class BaseEncoder(
     again. Parameters that codes depend on are those of ``fitted_params_``.
     """
 
+    _takes_missing = False  # whether NaN means that an entry was not observed
     sparse_output = False  # a parameter of subclasses that can return sparse codes
     _coded_with: tuple[str, ...] = ()  # parameters that codes depend on
     _kept_with: tuple[str, ...] = ()  # those that cannot change when learning resumes
@@ -188,7 +191,7 @@ class BaseEncoder(
         """Return the explained variance of the reconstruction, at most 1.
 
         It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
-        of X about its column means; higher is better.
+        of X about its column means, of observed entries; higher is better.
 
         Parameters
         ----------
@@ -249,7 +252,13 @@ class BaseEncoder(
     def _validate(self, X, *, reset):
         refuse_masked({"X": X})
         X = validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=DTYPES,
+            order="C",
+            ensure_all_finite="allow-nan" if self._takes_missing else True,
         )
         return canonical_rows(X)
 
@@ -335,15 +344,16 @@ class BaseEncoder(
         return restored
 
     def _score(self, X, groups):
-        unit = unit_near(largest_entry(X))
-        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+        unit = unit_near(largest_entry(filled_rows(X, np.zeros(X.shape[1]))))
+        mean = column_means(X / unit)
 
         def energies(block):
             x = dense_rows(block.X)
             with np.errstate(over="ignore"):
                 residual = (x - self._decode(block.Z)).astype(np.float64) / unit
                 spread = x.astype(np.float64) / unit - mean
-                return np.sum(residual**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
+                whole = (x / unit) ** 2.0
+                return [np.nansum(of) for of in (residual**2, spread**2, whole)]
 
         blocks = self._map_encoded(energies, X, groups)
         residual, spread, whole = np.sum(blocks, axis=0)
@@ -374,5 +384,6 @@ class BaseEncoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,5 +1,6 @@
 """Learnt sparsifying transform: one penalty for all noise levels."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -7,8 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
+from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
+    filled_rows,
     largest_spread,
     mean_norm,
     unit_near,
@@ -24,6 +27,7 @@ from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
+    clean_rows,
     frame_statistics,
     procrustes_frame,
 )
@@ -35,6 +39,8 @@ from sklearn_sqrtlasso.models.tight_frame import (
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
+OUTLIERS = 2.2  # times 1 / sqrt(n_features), "auto" penalty of outliers
+UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
 
 
@@ -81,6 +87,12 @@ class SqrtLassoTransform(GroupedEncoder):
     center : bool, default=True
         Whether to subtract the column means. Sparse X is then made dense block by
         block, never as a whole.
+    outlier_alpha : float or "auto", default=None
+        Penalty :math:`\beta` of outliers, a pure number above 0: the code is then that
+        of :math:`x - e`, with :math:`\beta \|e\|_1` added to the objective, which is
+        minimised over e, too. Entries are taken for outliers where their residual
+        exceeds :math:`\beta` times that of the row; "auto" is :math:`2.2 /
+        \sqrt{\text{n\_features}}`. None knows no outliers.
     positive : bool, default=False
         Whether to constrain codes to be nonnegative.
     init : str or array-like of shape (n_components, n_features), default="pca"
@@ -116,8 +128,8 @@ class SqrtLassoTransform(GroupedEncoder):
         never increases. After ``partial_fit``, mean objective of each batch before its
         step.
     fitted_params_ : dict
-        Values of ``alpha``, ``center`` and ``positive`` in the last fit, which rows are
-        coded with; later changes act at the next fit.
+        Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
+        fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
         Median noise standard deviation of the training rows, in units of X.
     moment_ : ndarray of shape (n_components, n_features)
@@ -148,6 +160,11 @@ class SqrtLassoTransform(GroupedEncoder):
     With at least as many components as features, and up to
     :math:`\alpha = 1/\sqrt{\text{n\_components}}`, codes are not shrunk and ``fit``
     cannot learn.
+
+    NaN in X is an entry that was not observed. A row is coded by its observed entries:
+    the objective is minimised over the others, too, which ``reconstruct`` fills in.
+    Rows without observed entries have a code of zeros. With missing entries or
+    outliers, codes are not in closed form; ``duality_gap`` bounds their error.
 
     The level of noise of a single row with few features is hard to tell from its
     signal: pass ``groups`` where rows share a noise level.
@@ -183,7 +200,8 @@ class SqrtLassoTransform(GroupedEncoder):
     True
     """
 
-    _coded_with = ("alpha", "center", "positive")
+    _takes_missing = True
+    _coded_with = ("alpha", "center", "outlier_alpha", "positive")
     _kept_with = ("center",)
 
     _parameter_constraints: dict = {
@@ -193,6 +211,11 @@ class SqrtLassoTransform(GroupedEncoder):
             StrOptions({"auto", "pivotal"}),
         ],
         "center": ["boolean"],
+        "outlier_alpha": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "positive": ["boolean"],
         "init": [StrOptions(set(INITS)), "array-like"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -209,6 +232,7 @@ class SqrtLassoTransform(GroupedEncoder):
         *,
         alpha="auto",
         center=True,
+        outlier_alpha=None,
         positive=False,
         init="pca",
         max_iter=100,
@@ -221,6 +245,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.n_components = n_components
         self.alpha = alpha
         self.center = center
+        self.outlier_alpha = outlier_alpha
         self.positive = positive
         self.init = init
         self.max_iter = max_iter
@@ -233,11 +258,12 @@ class SqrtLassoTransform(GroupedEncoder):
     def _learn(self, X, groups, resumed):
         self._record_parameters()
         progress = Progress(self, X, self.max_iter)
-        self.log2_sizes_ = follow_sizes(X).log2_sizes
         self.mean_ = self._column_means(X)
-        W = self._first_components(X)
-        alpha = self._penalties(X, W, groups, kept=self.max_iter == 0)
-        unit = unit_near(largest_spread(X, self.mean_), X.dtype)
+        whole = filled_rows(X, self.mean_)
+        self.log2_sizes_ = follow_sizes(whole).log2_sizes
+        W = self._first_components(whole)
+        alpha = self._penalties(whole, W, groups, kept=self.max_iter == 0)
+        unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
         frame = self._frame(W, alpha, X.dtype)
         learner = FrameLearner(X, frame, groups, self.n_jobs, unit)
 
@@ -251,7 +277,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.components_, self.alpha_ = learner.frame.components, alpha
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = learner.statistics.moment / mean_norm(X, self.mean_, unit)
+        self.moment_ = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
         self.n_samples_seen_ = learner.statistics.n_rows
         self.noise_scale_ = self._median_noise(X, groups)
         self._warn_if_not_converged()
@@ -294,7 +320,7 @@ class SqrtLassoTransform(GroupedEncoder):
         X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
         before = self.log2_sizes_ if resumed else (None, None)
-        sizes = follow_sizes(X, before)
+        sizes = follow_sizes(filled_rows(X, column_means(X)), before)
         self.log2_sizes_, scale = sizes.log2_sizes, X.dtype.type(2.0**-sizes.outlying)
         X = X * scale if sizes.outlying else X
         if not resumed:
@@ -305,20 +331,23 @@ class SqrtLassoTransform(GroupedEncoder):
         pace = 2 * share / (1 + share) if sizes.tells else 0.0
         pace = 1.0 if before[0] is None else pace
         self._follow_mean(X, pace, sizes.shift)
+        whole = filled_rows(X, self.mean_)
         if not resumed:
-            self.components_ = self._first_components(X)
+            self.components_ = self._first_components(whole)
             self.moment_ = np.zeros(self.components_.shape)
-        self._follow_penalties(X, groups, pace)
+        self._follow_penalties(whole, groups, pace)
         self._record_parameters()
         frame = self._encoder(X.dtype)
-        unit = unit_near(largest_spread(X, self.mean_), X.dtype)
-        batch = frame_statistics(X, frame, groups, unit, n_jobs=self.n_jobs)
-        size = mean_norm(X, self.mean_, unit)
+        unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
+        clean, penalty = clean_rows(X, frame, groups, n_jobs=self.n_jobs)
+        frame = replace(frame, outlier_alpha=None)
+        batch = frame_statistics(clean, frame, groups, unit, n_jobs=self.n_jobs)
+        size = mean_norm(whole, self.mean_, unit)
         self.moment_ = (1 - share) * self.moment_ + batch.moment / size
         W = procrustes_frame(self.moment_, self.components_)
         self.components_ = W.astype(self.components_.dtype)
         self.n_iter_ += 1
-        mean_objective = batch.objective / batch.n_rows * unit / scale
+        mean_objective = (batch.objective * unit + penalty) / batch.n_rows / scale
         self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
         self.noise_scale_ = self._median_noise(X, groups) / float(scale)
         return self
@@ -391,7 +420,11 @@ class SqrtLassoTransform(GroupedEncoder):
         alpha = np.minimum(np.full(len(W), alpha), CODES_NOTHING).astype(dtype)
         mean = self.mean_.astype(dtype, copy=False) if self._fitted("center") else None
         positive = bool(self._fitted("positive"))
-        return TightFrame(W.astype(dtype, copy=False), alpha, positive, mean)
+        W, spikes = W.astype(dtype, copy=False), self._fitted("outlier_alpha")
+        if spikes is not None:
+            spikes = OUTLIERS / np.sqrt(W.shape[1]) if spikes == "auto" else spikes
+            spikes = np.full(W.shape[1], spikes, dtype)
+        return TightFrame(W, alpha, positive, mean, spikes)
 
     def _encoder(self, dtype):
         return self._frame(self.components_, self.alpha_, dtype)
@@ -415,4 +448,17 @@ class SqrtLassoTransform(GroupedEncoder):
         return float(np.median(self._noise_scale(X, groups)))
 
     def _duality_gap(self, X, groups):
-        return gaps_of_rows(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+        encoder = self._encoder(X.dtype)
+        if encoder.prepared(X).whole_groups:
+            gap, order = encode(X, encoder, groups, n_jobs=self.n_jobs)[1], groups.order
+            return gap if order is None else gap[np.argsort(order)]
+        return gaps_of_rows(X, encoder, groups, n_jobs=self.n_jobs)
+
+    def _check_gap(self, gap):
+        n_unsolved = int(np.sum(gap > UNSOLVED))
+        if n_unsolved:
+            warn_caller(
+                f"{n_unsolved} of {len(gap)} rows with missing entries or outliers "
+                f"have a duality gap of up to {gap.max():.1e}: see duality_gap.",
+                ConvergenceWarning,
+            )

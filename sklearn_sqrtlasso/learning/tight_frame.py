@@ -25,6 +25,7 @@ from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
 WIDE = 2000  # features above which few principal directions use a randomized SVD
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
+CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 
 
@@ -84,6 +85,36 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     return FrameStatistics(moments.sum(axis=0), sum(objectives), groups.n_rows)
 
 
+def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
+    """Return rows without outliers and with missing entries filled in.
+
+    Parameters
+    ----------
+    X, frame, groups, n_jobs
+        As for ``frame_statistics``; NaN where an entry is missing.
+
+    Returns
+    -------
+    clean : ndarray or sparse matrix of shape (n_samples, n_features)
+        X itself if nothing is missing and the frame has no penalty of outliers.
+    penalty : float
+        Penalty of the outliers, summed over rows.
+    """
+    frame = frame.prepared(X)
+    if not frame.whole_groups:
+        return X, 0.0
+    clean, mean = np.empty(X.shape, X.dtype), 0 if frame.mean is None else frame.mean
+
+    def clear(block):
+        rows, outliers = frame.cleaned(block.X, block.Z, block.scale)
+        clean[block.rows] = rows + mean
+        if outliers is None:
+            return 0.0
+        return np.sum(np.abs(outliers) @ frame.outlier_alpha)
+
+    return clean, float(np.sum(map_encoded(clear, X, frame, groups, n_jobs=n_jobs)))
+
+
 def procrustes_frame(moment, components):
     """Return the tight frame W that maximises ``tr(W' moment)``: its polar factor.
 
@@ -134,11 +165,13 @@ class FrameLearner:
     """
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
-        self.X, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
+        self.given, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
         self.frame, self.fall = frame, np.inf
+        self.X, self.penalty = clean_rows(X, frame, groups, n_jobs=n_jobs)
         self.statistics = self._statistics_at(frame)
 
     def _statistics_at(self, frame):
+        frame = replace(frame, outlier_alpha=None)  # rows are clean
         return frame_statistics(
             self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
         )
@@ -146,10 +179,34 @@ class FrameLearner:
     @property
     def objective(self):
         """Mean objective per row for the current frame, in units of X."""
-        return self.statistics.objective / self.statistics.n_rows * self.unit
+        total = self.statistics.objective * self.unit + self.penalty
+        return total / self.statistics.n_rows
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""
+        if self.X is self.given:
+            return self._turn()
+        before, cleans = self.objective, n_iter % CLEAN_EVERY == 0
+        if cleans:
+            self._clean()
+        self._turn()
+        # rows that are cleaned anew now and then tell only then if learning has ended
+        fall = before - self.objective
+        self.fall = fall / before if before and cleans else np.inf
+        return self.objective
+
+    def _clean(self):
+        """Clean the rows by the current frame if that lowers the objective."""
+        before, state = self.objective, (self.X, self.penalty, self.statistics)
+        self.X, self.penalty = clean_rows(
+            self.given, self.frame, self.groups, n_jobs=self.n_jobs
+        )
+        self.statistics = self._statistics_at(self.frame)
+        if self.objective > before:
+            self.X, self.penalty, self.statistics = state
+
+    def _turn(self):
+        """Turn the frame if that lowers the objective of the clean rows."""
         W = procrustes_frame(self.statistics.moment, self.frame.components)
         W = W.astype(self.frame.components.dtype)
         candidate = replace(self.frame, components=W)

@@ -20,6 +20,7 @@ The dual problem is ::
 and the residual, scaled into that set, is the dual point.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,10 @@ from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 MAX_ROUNDS = 100
+STALLED = 1e-9  # relative decrease of the objective of a group that stops short
 LEAST_SCALE = 1e-7  # of a group that is coded exactly, relative to its norm
 LEAST_PENALTY = 1e-8  # of a unit, in the atoms of a path
-GAP = {8: 1e-6, 4: 1e-4}  # relative duality gap of a solved group, by bytes
+GAP = 1e-6  # relative duality gap of a solved group
 
 
 class IncompleteCodes(NamedTuple):
@@ -74,15 +76,26 @@ def code_incomplete(frame, x, groups):
     codes : IncompleteCodes
         In the dtype of x.
     """
+    dtype, frame = x.dtype, _in_double_precision(frame)
     observed = ~np.isnan(x)
-    x = np.where(observed, x, 0)
+    x = np.where(observed, x, 0).astype(np.float64)
     rows = np.repeat(np.arange(len(groups) - 1), np.diff(groups))
     largest = np.maximum.reduceat(np.abs(x).max(axis=1, initial=0), groups[:-1])
-    unit = unit_near(largest, x.dtype).astype(x.dtype)[rows, None]
+    unit = unit_near(largest)[rows, None]
     problem = _Problem(frame, x / unit, observed, groups, rows)
     state = problem.solve()
-    scale = state.scale * unit.ravel()
-    return IncompleteCodes(state.Z * unit, state.clean * unit, scale, state.gap[rows])
+    values = state.Z * unit, state.clean * unit, state.scale * unit.ravel()
+    return IncompleteCodes(*(of.astype(dtype) for of in values), state.gap[rows])
+
+
+def _in_double_precision(frame):
+    bounds = frame.outlier_alpha
+    return replace(
+        frame,
+        components=frame.components.astype(np.float64),
+        alpha=np.maximum(frame.alpha.astype(np.float64), LEAST_PENALTY),
+        outlier_alpha=None if bounds is None else bounds.astype(np.float64),
+    )
 
 
 class _Problem:
@@ -152,11 +165,13 @@ class _Problem:
         clean = self.x
         best = self._step(clean)
         last, pace = best, np.ones(len(self.m))
+        moving = np.ones(len(self.m), bool)
         for _ in range(MAX_ROUNDS):
-            if np.all(best.gap <= GAP[self.x.itemsize]):
+            moving &= best.gap > GAP
+            if not moving.any():
                 break
             ahead = 0.5 + np.sqrt(0.25 + pace**2)
-            speed = ((pace - 1) / ahead)[self.rows, None].astype(self.x.dtype)
+            speed = ((pace - 1) / ahead)[self.rows, None]
             new = self._step(best.clean + speed * (best.clean - last.clean))
             rises = new.objective > best.objective
             if rises.any():
@@ -164,53 +179,51 @@ class _Problem:
                 new = _choose(rises, self.rows, plain, new)
             pace = np.where(rises, 1.0, ahead)
             worse = new.objective > best.objective  # by rounding
+            moving &= best.objective - new.objective > STALLED * best.objective
             last, best = best, _choose(worse, self.rows, best, new)
-        for group in np.flatnonzero(best.gap > GAP[self.x.itemsize]):
+        for group in np.flatnonzero(best.gap > GAP):
             rows = slice(self.groups[group], self.groups[group + 1])
             exact = self._exact(rows)
-            if exact.objective[0] <= best.objective[group]:
+            if exact.gap[0] < best.gap[group]:
                 for ours, found in zip(best[:3], exact[:3], strict=True):
                     ours[rows] = found
                 best.objective[group] = exact.objective[0]
                 best.gap[group] = exact.gap[0]
         return best
 
-    def _judged(self, Z, rows):
-        """Return the state of one group for given codes."""
-        m = rows.stop - rows.start
-        one = _Problem(
-            self.frame,
-            self.x[rows],
-            self.observed[rows],
-            np.array([0, m]),
-            np.zeros(m, np.intp),
-        )
-        clean, e, decoded = one.clear(Z)
-        r = np.sum((clean - decoded) ** 2, axis=1) + one._beyond(Z, decoded) ** 2
-        scale = np.full(m, np.sqrt(np.mean(r)), Z.dtype)
-        return _State(Z, clean, scale, *one.judge(Z, clean, e, decoded))
-
     def _exact(self, rows):
         """Return the state of one group, with codes by lasso paths."""
         problems = [self._lasso_of_row(i) for i in range(rows.start, rows.stop)]
-        gap = np.inf
+        gap, n_components = np.inf, len(self.frame.alpha)
         if len(problems) == 1:
             code, _, gap = _solve(*problems[0], 1.0, root=True)
             codes = [code]
         else:
             codes = _codes_of_group(problems)
-        weights = np.maximum(self.frame.alpha.astype(np.float64), LEAST_PENALTY)
-        Z = np.array(codes)[:, : len(weights)] / weights
-        state = self._judged(Z.astype(self.x.dtype), rows)
-        return state._replace(gap=np.minimum(state.gap, gap))
+        Z = np.array([code[:n_components] for code in codes]) / self.frame.alpha
+        e, observed = np.zeros_like(self.x[rows]), self.observed[rows]
+        if self.frame.outlier_alpha is not None:
+            for outliers, seen, code in zip(e, observed, codes, strict=True):
+                parts = np.reshape(code[n_components:], (-1, seen.sum()))
+                signed = parts[0] - parts[1] if self.frame.positive else parts[0]
+                outliers[seen] = signed / self.frame.outlier_alpha[seen]
+        decoded, m = Z @ self.frame.components, len(Z)
+        clean = np.where(observed, self.x[rows] - e, decoded)
+        one = _Problem(
+            self.frame, self.x[rows], observed, np.array([0, m]), np.zeros(m, np.intp)
+        )
+        r = np.sum((clean - decoded) ** 2, axis=1) + one._beyond(Z, decoded) ** 2
+        scale = np.full(m, np.sqrt(np.mean(r)))
+        objective, found = one.judge(Z, clean, e, decoded)
+        return _State(Z, clean, scale, objective, np.minimum(found, gap))
 
     def _lasso_of_row(self, i):
         """Return a row and atoms whose code with equal penalties is that of the row."""
-        W, seen = self.frame.components.astype(np.float64), self.observed[i]
+        W, seen = self.frame.components, self.observed[i]
         A = W[:, seen]
         if self.overcomplete:
             A = np.hstack([A, W @ W.T - np.eye(len(W))])
-        A = A / np.maximum(self.frame.alpha.astype(np.float64), LEAST_PENALTY)[:, None]
+        A = A / self.frame.alpha[:, None]
         if self.frame.outlier_alpha is not None:
             spikes = np.zeros((seen.sum(), A.shape[1]))
             bounds = np.maximum(self.frame.outlier_alpha[seen], LEAST_PENALTY)
@@ -229,7 +242,7 @@ class _Problem:
 
 def _solve(x, dictionary, positive, alpha, *, root):
     """Return the code of a row, the norm of its residual, and its duality gap."""
-    options = CodingOptions("lasso", positive=positive, tol=GAP[8])
+    options = CodingOptions("lasso", positive=positive, tol=GAP)
     X, alpha = x[None], np.array([alpha])
     Z, gap, norm = solve_lassos(X, dictionary, X @ dictionary.D.T, alpha, root, options)
     return Z[0], float(norm[0]), float(gap[0])

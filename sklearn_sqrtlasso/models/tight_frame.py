@@ -96,9 +96,54 @@ class TightFrame(PoolingEncoder):
                 U, self.alpha, self.positive, groups, outside=outside, out=out
             )
             return scale, None
-        found = code_incomplete(self, self.centred(dense_rows(x)), groups)
-        out[:] = found.Z
-        return found.scale, found.gap
+        x = self.centred(dense_rows(x))
+        if self.outlier_alpha is not None:
+            found = code_incomplete(self, x, groups)
+            out[:] = found.Z
+            return found.scale, found.gap
+        missing = np.isnan(x)
+        U, outside = self.project_centred(np.where(missing, 0, x))
+        _, scale = threshold_rows(
+            U, self.alpha, self.positive, groups, outside=outside, out=out
+        )
+        gap, sizes = np.zeros(len(x)), np.diff(groups)
+        affected = np.logical_or.reduceat(missing.any(axis=1), groups[:-1])
+        if affected.any():
+            rows = np.repeat(affected, sizes)
+            of_affected = np.concatenate([[0], np.cumsum(sizes[affected])])
+            found = code_incomplete(self, x[rows], of_affected)
+            out[rows], scale[rows], gap[rows] = found.Z, found.scale, found.gap
+        return scale, gap
+
+    def cleaned(self, x, Z, scale):
+        """Return rows about the mean without outliers, filled in, and the outliers.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+        Z : ndarray of shape (n_rows, n_components)
+            Their codes.
+        scale : ndarray of shape (n_rows,)
+            Residual scale of each row's group.
+
+        Returns
+        -------
+        clean : ndarray or sparse matrix of shape (n_rows, n_features)
+            The rows themselves if nothing is missing and there are no outliers.
+        outliers : ndarray of shape (n_rows, n_features) or None
+            Outliers, None if there are none.
+        """
+        x = self.centred(x)
+        if not self.whole_groups:
+            return x, None
+        x, decoded, outliers = dense_rows(x), Z @ self.components, None
+        if self.outlier_alpha is not None:
+            v = np.nan_to_num(x - decoded)
+            bound = self.outlier_alpha * scale[:, None]
+            outliers = v - np.clip(v, -bound, bound)
+            x = x - outliers
+        return np.where(np.isnan(x), decoded, x), outliers
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
@@ -150,23 +195,28 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     bounds, members = _classes(alpha)
     of_classes = members * energy
     scale, spent = np.empty((2, X.shape[0]))
-    seen = np.empty((X.shape[0], len(bounds)))
+    seen, observed = np.empty((X.shape[0], len(bounds))), np.ones(X.shape[0])
+    incomplete = has_missing(X)
 
     def count(block):
         active = block.Z != 0
         scale[block.rows] = block.scale
         seen[block.rows] = active @ of_classes.T
         spent[block.rows] = active @ alpha**2
+        if incomplete:
+            observed[block.rows] = 1 - np.isnan(dense_rows(block.X)).mean(axis=1)
 
     map_encoded(count, X, frame, groups, n_jobs=n_jobs)
     places = slice(None) if groups.order is None else groups.order
     first, n_rows = groups.starts[:-1], np.diff(groups.starts)
+    share = np.add.reduceat(observed[places], first) / n_rows
+    inside = n_rows[:, None] * of_classes.sum(axis=1)
+    inside = inside - np.add.reduceat(seen[places], first, axis=0)
     sigma = noise_std(
         scale[places][first],
         np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
-        n_rows * max(0.0, X.shape[1] - energy.sum()),
-        n_rows[:, None] * of_classes.sum(axis=1)
-        - np.add.reduceat(seen[places], first, axis=0),
+        share * n_rows * max(0.0, X.shape[1] - energy.sum()),
+        share[:, None] * inside,
         bounds / np.sqrt(np.sum(energy**2) / energy.sum()),
     )
     sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
