@@ -31,7 +31,7 @@ def make_rows(seed=0):
 def make_frame(shape, positive=False, dtype="f8", mean=None):
     K, n = shape
     W = np.eye(K, n)
-    if K > n:
+    if n < K:
         W = nearest_tight_frame(np.random.default_rng(1).standard_normal(shape))
     return TightFrame(W.astype(dtype), np.ones(K, dtype), positive, mean)
 
@@ -107,11 +107,9 @@ def test_the_factor_is_near_the_best_of_a_search(shape, grouping, positive):
     X, frame = make_rows(), make_frame(shape, positive)
     X = np.abs(X) if positive else X
     ours = penalties(X, frame, GROUPS[grouping]).min()
-    factors = np.append(np.geomspace(1e-2, 1, 15), ours)
-    errors = sum(
-        np.array([error_of(f, X, frame, SHRINK[grouping], seed) for f in factors])
-        for seed in range(2)
-    )
+    factors = np.append(np.geomspace(3e-2, 1, 9), ours)
+    shrink = SHRINK[grouping]
+    errors = np.array([error_of(f, X, frame, shrink, 1) for f in factors])
     assert errors[-1] <= 1.03 * errors[:-1].min()
 
 
@@ -160,24 +158,25 @@ def explained(coder, clean, noisy):
     return 1 - left / np.sum((clean - clean.mean(axis=0)) ** 2)
 
 
-# Table, and by how much "auto" is better at noise of 0, 1/2 and 1 times the spread
+# Table, the least deviation that columns are divided by, and by how much "auto" is
+# better without noise, and at noise of 1/2 and 1 deviation
 TABLES = {
-    "breast cancer": (load_breast_cancer, [0.5, 0.4, 0.3]),
-    "digits": (load_digits, [0.3, 0.2, 0.1]),
+    "breast cancer": (load_breast_cancer, 0.0, [0.45, 0.45, 0.4]),
+    "digits": (load_digits, 0.5, [0.45, 0.4, 0.3]),
 }
 
 
-@pytest.mark.parametrize(("load", "margins"), TABLES.values(), ids=TABLES)
-def test_tables_are_restored_better_than_by_the_pivotal_penalty(load, margins):
-    X = load().data
-    X = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 0.5)
+@pytest.mark.parametrize(("load", "least", "margins"), TABLES.values(), ids=TABLES)
+def test_tables_are_restored_better_than_by_the_pivotal_penalty(load, least, margins):
+    X = load().data[:600]
+    X = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), least)
     train, clean = X[::2], X[1::2]
     auto, pivotal = (
-        SqrtLassoTransform(alpha=alpha).fit(train) for alpha in ("auto", "pivotal")
+        SqrtLassoTransform(alpha=alpha, max_iter=3, tol=0.0).fit(train)
+        for alpha in ("auto", "pivotal")
     )
     noise = np.random.default_rng(0).standard_normal(clean.shape)
     for level, margin in zip((0, 0.5, 1), margins, strict=True):
         noisy = clean + level * noise
-        gain = explained(auto, clean, noisy) - explained(pivotal, clean, noisy)
-        print(level, gain, explained(auto, clean, noisy))
-        assert gain > margin
+        restored = explained(auto, clean, noisy)
+        assert restored > explained(pivotal, clean, noisy) + margin
