@@ -405,7 +405,8 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
     >>> from sklearn_sqrtlasso.datasets import make_sparse_codes
     >>> from sklearn_sqrtlasso.metrics import shrinkage_report
     >>> data = make_sparse_codes(1000, 32, n_nonzero=3, random_state=0)
-    >>> coder = SqrtLassoTransform(init=data.components, max_iter=0).fit(data.X)
+    >>> coder = SqrtLassoTransform(alpha=0.4, init=data.components, max_iter=0)
+    >>> coder = coder.fit(data.X)
     >>> report = shrinkage_report(coder, data.X)
     >>> report.refit.growth > 1.2
     True

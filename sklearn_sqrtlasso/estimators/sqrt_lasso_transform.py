@@ -321,7 +321,8 @@ class SqrtLassoTransform(GroupedEncoder):
         groups = check_groups(groups, X.shape[0])
         before = self.log2_sizes_ if resumed else (None, None)
         sizes = follow_sizes(filled_rows(X, column_means(X)), before)
-        self.log2_sizes_, scale = sizes.log2_sizes, X.dtype.type(2.0**-sizes.outlying)
+        self.log2_sizes_, most = sizes.log2_sizes, np.finfo(X.dtype).maxexp - 24
+        scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
         X = X * scale if sizes.outlying else X
         if not resumed:
             self.n_samples_seen_, self.n_iter_ = 0, 0

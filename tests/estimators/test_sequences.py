@@ -59,7 +59,8 @@ TRAINING = {
 VALUES = {
     SqrtLassoTransform: ALL
     | {
-        "alpha": ["pivotal", 0.0, 0.4, 3.0, -1.0],
+        "alpha": ["auto", "pivotal", 0.0, 0.4, 3.0, -1.0],
+        "center": [True, False, "maybe"],
         "positive": [False, True],
         "init": [*INITS, np.eye(N_FEATURES), np.ones((2, 2)), "svd"],
         "tol": [0.0, 0.5, -1.0],
