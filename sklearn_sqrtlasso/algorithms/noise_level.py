@@ -2,8 +2,8 @@
 
 A row of a group, minus the mean, is ``x = L' a + b + e`` with loadings L (k, p) whose
 rows are orthogonal, ``a ~ N(0, I)``, ``b ~ N(0, v I)`` and noise e. The noise of
-entry j has variance ``n_j = s^2 / w_j``, where the weights of Student's t with nu degrees
-of freedom maximise, together with the level s that the group shares ::
+entry j has variance ``n_j = s^2 / w_j``, where the weights of Student's t with nu
+degrees of freedom maximise, together with the level s that the group shares ::
 
     F = sum_rows log N(x; 0, L' L + v I + diag(n)) + nu / 2 sum_j (log w_j - w_j) .
 
@@ -16,7 +16,7 @@ minorant that is exact to first order and keeps steps geometric as s vanishes. N
 these steps lowers F. Missing entries have no noise, no weight and no term.
 
 Where weights are equal (nu = inf, nothing missing) F is a function of s alone, in the
-coordinates of L; its maximum also is the first guess for other rows.
+coordinates of L; its maximum, times nu / (nu + 1), is the first guess for other rows.
 """
 
 import math
@@ -76,6 +76,29 @@ def level_of_equal_weights(energy, variance, count, floor):
 
 
 @step
+def dot(x, y):
+    """Return the product of two rows."""
+    total = 0.0
+    for j in range(x.shape[0]):
+        total += x[j] * y[j]
+    return total
+
+
+@step
+def add_multiple(factor, x, out):
+    """Add a multiple of a row to another."""
+    for j in range(x.shape[0]):
+        out[j] += factor * x[j]
+
+
+@step
+def add_squares(factor, x, out):
+    """Add a multiple of the squares of a row to another."""
+    for j in range(x.shape[0]):
+        out[j] += factor * (x[j] * x[j])
+
+
+@step
 def first_level(rows, seen, loadings, variance, floor, codes):
     """Return the level of a group as if weights were equal; write ``L x`` into codes.
 
@@ -84,18 +107,12 @@ def first_level(rows, seen, loadings, variance, floor, codes):
     k, p = loadings.shape
     energy, count = np.zeros(k + 1), np.zeros(k + 1)
     for i in range(rows.shape[0]):
-        outside, share = 0.0, 0.0
-        for j in range(p):
-            outside += rows[i, j] * rows[i, j]
-            share += seen[i, j] / p
+        outside, share = dot(rows[i], rows[i]), dot(seen[i], seen[i]) / p
         count[k] += share * p
         for a in range(k):
-            product = 0.0
-            for j in range(p):
-                product += loadings[a, j] * rows[i, j]
-            codes[i, a] = product
+            codes[i, a] = dot(loadings[a], rows[i])
             if variance[a] > variance[k]:
-                part = product * (product / (variance[a] - variance[k]))
+                part = codes[i, a] * (codes[i, a] / (variance[a] - variance[k]))
                 energy[a] += part
                 outside -= part
                 count[a] += share
@@ -108,75 +125,63 @@ def first_level(rows, seen, loadings, variance, floor, codes):
 def solve_alike(x, loadings, variance, t, code, energy):
     """Write the posterior mean of a complete row with equal noise t, and energies.
 
-    ``code`` holds ``L x``; the covariance of a is diagonal, ``(v + t) / (v + t + l l')``.
+    ``code`` holds ``L x``; the covariance of a is ``(v + t) / (v + t + l_a' l_a)``, on
+    the diagonal.
     """
     k = code.shape[0]
-    for j in range(x.shape[0]):
-        energy[j] = x[j]
+    energy[:] = x
     for a in range(k):
         code[a] /= t + variance[a]
-        for j in range(x.shape[0]):
-            energy[j] -= code[a] * loadings[a, j]
-    for j in range(x.shape[0]):
+        add_multiple(-code[a], loadings[a], energy)
+    for j in range(energy.shape[0]):
         energy[j] *= energy[j]
     for a in range(k):
-        share = (t + variance[k]) / (t + variance[a])
-        for j in range(x.shape[0]):
-            energy[j] += share * (loadings[a, j] * loadings[a, j])
+        add_squares((t + variance[k]) / (t + variance[a]), loadings[a], energy)
 
 
 @step
 def fill_system(x, seen, noise, loadings, v, weighted, A):
     """Write the rows ``[Q, L w x, L]`` of the system of the posterior into A.
 
-    ``Q = I + L diag(w) L'``, ``w_j = 1 / (v + n_j)``, or 0 where missing; only the
-    upper half of Q is written, and L only if A is wide enough.
+    ``Q = I + L diag(w) L'``, ``w_j = 1 / (v + n_j)``, or 0 where missing; the lower
+    half of Q is zero, and L is there only if A is wide enough.
     """
-    k, p = loadings.shape
-    wide = A.shape[1] > k + 1
+    k = loadings.shape[0]
     for a in range(k):
-        product = 0.0
-        for j in range(p):
-            weighted[j] = loadings[a, j] * (seen[j] / (v + noise[j]))
-            product += weighted[j] * x[j]
-        A[a, k] = product
-        for b in range(a, k):
-            total = 1.0 if a == b else 0.0
-            for j in range(p):
-                total += weighted[j] * loadings[b, j]
-            A[a, b] = total
-        if wide:
-            for j in range(p):
-                A[a, k + 1 + j] = loadings[a, j]
+        loading, row = loadings[a], A[a]
+        for j in range(x.shape[0]):
+            weighted[j] = loading[j] * (seen[j] / (v + noise[j]))
+        for b in range(k):
+            row[b] = dot(weighted, loadings[b]) if b >= a else 0.0
+        row[a] += 1.0
+        row[k] = dot(weighted, x)
+        if row.shape[0] > k + 1:
+            row[k + 1 :] = loading
 
 
 @step
 def eliminate(A):
     """Multiply ``A = [Q, B]`` by the inverse of the Cholesky factor of Q, in place."""
     for a in range(A.shape[0]):
-        scale = 1.0 / math.sqrt(A[a, a])
-        for i in range(a, A.shape[1]):
-            A[a, i] *= scale
+        pivot = A[a]
+        scale = 1.0 / math.sqrt(pivot[a])
+        for i in range(pivot.shape[0]):
+            pivot[i] *= scale
         for b in range(a + 1, A.shape[0]):
-            factor = A[a, b]
-            for i in range(b, A.shape[1]):
-                A[b, i] -= factor * A[a, i]
+            add_multiple(-pivot[b], pivot, A[b])
 
 
 @step
 def write_energies(x, A, energy):
     """Write the expected squares of ``x - L' a``, given the eliminated system."""
     k = A.shape[0]
-    for j in range(x.shape[0]):
-        energy[j] = x[j]
+    energy[:] = x
     for a in range(k):
-        for j in range(x.shape[0]):
-            energy[j] -= A[a, k] * A[a, k + 1 + j]
-    for j in range(x.shape[0]):
+        add_multiple(-A[a, k], A[a, k + 1 :], energy)
+    for j in range(energy.shape[0]):
         energy[j] *= energy[j]
     for a in range(k):
-        for j in range(x.shape[0]):
-            energy[j] += A[a, k + 1 + j] * A[a, k + 1 + j]
+        add_squares(1.0, A[a, k + 1 :], energy)
 
 
 @step
@@ -289,7 +294,11 @@ def find_levels(
     for a in range(k):
         for j in range(p):
             variance[a] += loadings[a, j] * loadings[a, j]
-    workspace, weighted, A = np.empty((3, most, p)), np.empty(p), np.empty((k, k + 1 + p))
+    workspace, weighted, A = (
+        np.empty((3, most, p)),
+        np.empty(p),
+        np.empty((k, k + 1 + p)),
+    )
     narrow = np.empty((k, k + 1))
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
@@ -297,8 +306,10 @@ def find_levels(
         noises, own = noise[lo:hi], codes[lo:hi]
         number = fill_rows(X[lo:hi], rows, seen)
         alike, t, moved = number == p * (hi - lo), math.nan, 0.0
+        noises[:] = 1.0
         if number > 0:
             t = first_level(rows, seen, loadings, variance, floor, own)
+            t = max(t / (1.0 + 1.0 / nu), floor)
             noises[:] = t
         done = number == 0 or (alike and nu == np.inf)
         n_left = 0 if done else max_iter

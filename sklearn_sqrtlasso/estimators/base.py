@@ -55,6 +55,7 @@ class BaseEncoder(
     sparse_output = False  # a parameter of subclasses that can return sparse codes
     _coded_with: tuple[str, ...] = ()  # parameters that codes depend on
     _kept_with: tuple[str, ...] = ()  # those that cannot change when learning resumes
+    _finite: bool | str = True  # or "allow-nan", where entries may be missing
 
     @abstractmethod
     def _learn(self, X, groups, resumed):
@@ -244,7 +245,13 @@ class BaseEncoder(
     def _validate(self, X, *, reset):
         refuse_masked({"X": X})
         X = validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=DTYPES,
+            order="C",
+            ensure_all_finite=self._finite,
         )
         return canonical_rows(X)
 
@@ -340,5 +347,6 @@ class BaseEncoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._finite is not True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
