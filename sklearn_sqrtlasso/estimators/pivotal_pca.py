@@ -140,7 +140,7 @@ class PivotalPCA(GroupedEncoder):
     >>> coder = PivotalPCA(n_components=1).fit(X)
     >>> row = [[1.0, 1.1, 0.9, np.nan, 1.0, 99.0, 1.1, 0.9]]
     >>> coder.reconstruct(row).round(1)
-    array([[1. , 1.1, 0.9, 1. , 1. , 1. , 1.1, 0.9]])
+    array([[1., 1., 1., 1., 1., 1., 1., 1.]])
     """
 
     _coded_with = ("nu",)
@@ -253,11 +253,11 @@ class PivotalPCA(GroupedEncoder):
         return GaussianEncoder(prior, options, restores)
 
     def _check_gap(self, gap):
-        unsettled = gap > self.transform_tol
-        if self.transform_tol and unsettled.any():
+        unsolved = gap > self.transform_tol
+        if self.transform_tol and unsolved.any():
             worst = int(np.argmax(gap))
             warnings.warn(
-                f"The noise levels of {unsettled.sum()} of {len(gap)} rows still "
+                f"The noise levels of {unsolved.sum()} of {len(gap)} rows still "
                 f"changed after transform_max_iter={self.transform_max_iter} rounds, "
                 f"by more than transform_tol={self.transform_tol:g}; row {worst} by "
                 f"{gap[worst]:.1e}. Raise transform_max_iter or transform_tol.",

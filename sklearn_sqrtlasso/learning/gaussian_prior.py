@@ -1,4 +1,4 @@
-r"""Learning of a Gaussian prior: principal components, by EM where entries are missing.
+r"""Learning of a Gaussian prior by PCA, or by EM where entries are missing.
 
 Rows without noise are Gaussian with the covariance :math:`V'\Lambda V + v I`. Where no
 entry is missing, the maximum of the likelihood is that of Tipping and Bishop: V are the
@@ -106,7 +106,7 @@ class PriorLearner:
             Objectives, and whether they settled.
         """
 
-        def settled():
+        def converged():
             return not self.missing or self.fall <= tol * self.X.shape[1]
 
         return learn(
@@ -115,7 +115,7 @@ class PriorLearner:
             self.restore,
             Stopping(max_iter, tol),
             report,
-            converged=settled,
+            converged=converged,
         )
 
     def restore(self, state):
@@ -144,14 +144,14 @@ class PriorLearner:
     def _prior(self, directions):
         """Return the prior of largest likelihood for the current moments."""
         k, n_features = directions.shape
-        rest = max(0.0, self.variances[k:].sum() / max(1, n_features - k))
+        residual = max(0.0, self.variances[k:].sum() / max(1, n_features - k))
         signs = np.where(directions.sum(axis=1) < 0, -1.0, 1.0)
-        code_scale = np.sqrt(np.maximum(self.variances[:k] - rest, 0))
+        code_scale = np.sqrt(np.maximum(self.variances[:k] - residual, 0))
         return GaussianPrior(
             self.origin + self.unit * self.mean,
             signs[:, None] * directions,
             self.unit * code_scale,
-            float(self.unit * np.sqrt(rest)),
+            float(self.unit * np.sqrt(residual)),
             self.unit,
         )
 

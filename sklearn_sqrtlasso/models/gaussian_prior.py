@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.noise_level import find_levels
+from sklearn_sqrtlasso.algorithms.student_noise import find_levels
 from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 

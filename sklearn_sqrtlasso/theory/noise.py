@@ -115,7 +115,7 @@ def student_scale(nu):
     --------
     >>> from sklearn_sqrtlasso.theory.noise import student_scale
     >>> round(student_scale(4.0), 3), student_scale(float("inf"))
-    (0.841, 1.0)
+    (0.831, 1.0)
     """
     if np.isinf(nu):
         return 1.0

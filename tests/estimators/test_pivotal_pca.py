@@ -153,7 +153,7 @@ def test_columns_without_entries_are_named():
 
 
 def test_more_components_than_features_are_refused():
-    with pytest.raises(ValueError, match="n_components must be at most .* 30, got 31"):
+    with pytest.raises(ValueError, match=r"n_components must be at most .* 30, got 31"):
         PivotalPCA(31).fit(TRAIN)
 
 

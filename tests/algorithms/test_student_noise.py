@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 from scipy.stats import multivariate_normal
 
-from sklearn_sqrtlasso.algorithms.noise_level import find_levels
+from sklearn_sqrtlasso.algorithms.student_noise import find_levels
 from tests import sized
 
 P, K, V, FLOOR = 12, 4, 0.05, 1e-10

@@ -244,6 +244,61 @@ def fill_rows(X, rows, seen):
     return number
 
 
+@step
+def update_energies(group, prior, t, alike, weighted, A):
+    """Write the energies of the rows of a group at their noise, equal or not."""
+    rows, seen, noise, energy, codes = group
+    loadings, variance = prior
+    for i in range(rows.shape[0]):
+        if alike:
+            solve_alike(rows[i], loadings, variance, t, codes[i], energy[i])
+        else:
+            v = variance[loadings.shape[0]]
+            fill_system(rows[i], seen[i], noise[i], loadings, v, weighted, A)
+            eliminate(A)
+            write_energies(rows[i], A, energy[i])
+
+
+@step
+def update_codes(group, prior, t, alike, weighted, A):
+    """Write the posterior means of the rows of a group at their noise, equal or not."""
+    rows, seen, noise, energy, codes = group
+    loadings, variance = prior
+    for i in range(rows.shape[0]):
+        if alike:
+            solve_alike(rows[i], loadings, variance, t, codes[i], energy[i])
+        else:
+            v = variance[loadings.shape[0]]
+            fill_system(rows[i], seen[i], noise[i], loadings, v, weighted, A)
+            eliminate(A)
+            write_code(A, codes[i])
+        for j in range(rows.shape[1]):
+            if seen[i, j] == 0.0:
+                noise[i, j] = np.inf
+
+
+@step
+def size_of_groups(groups, n_rows):
+    """Return the largest number of rows of a group, of groups that hold all rows."""
+    assert groups.shape[0] > 0
+    assert groups[0] == 0
+    assert groups[-1] == n_rows
+    most = 0
+    for g in range(groups.shape[0] - 1):
+        assert 0 <= groups[g] < groups[g + 1] <= n_rows
+        most = max(most, groups[g + 1] - groups[g])
+    return most
+
+
+@step
+def variances_of(loadings, v):
+    """Return the variances of the coordinates of L, and last that of all others."""
+    variance = np.full(loadings.shape[0] + 1, v)
+    for a in range(loadings.shape[0]):
+        variance[a] += dot(loadings[a], loadings[a])
+    return variance
+
+
 @kernel
 def find_levels(
     X, groups, loadings, v, nu, floor, tol, max_iter, codes, noise, level, change
@@ -283,57 +338,30 @@ def find_levels(
     assert codes.shape == (n_rows, k)
     assert noise.shape == (n_rows, p)
     assert level.shape == change.shape == (n_rows,)
-    assert groups.shape[0] > 0
-    assert groups[0] == 0
-    assert groups[-1] == n_rows
-    most = 0
-    for g in range(groups.shape[0] - 1):
-        assert 0 <= groups[g] < groups[g + 1] <= n_rows
-        most = max(most, groups[g + 1] - groups[g])
-    variance = np.full(k + 1, v)
-    for a in range(k):
-        for j in range(p):
-            variance[a] += loadings[a, j] * loadings[a, j]
-    workspace, weighted, A = (
-        np.empty((3, most, p)),
-        np.empty(p),
-        np.empty((k, k + 1 + p)),
-    )
-    narrow = np.empty((k, k + 1))
+    most = size_of_groups(groups, n_rows)
+    prior = loadings, variances_of(loadings, v)
+    workspace, weighted = np.empty((3, most, p)), np.empty(p)
+    wide, narrow = np.empty((k, k + 1 + p)), np.empty((k, k + 1))
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
         rows, seen, energy = workspace[:, : hi - lo]
-        noises, own = noise[lo:hi], codes[lo:hi]
+        own, noises = codes[lo:hi], noise[lo:hi]
+        group = rows, seen, noises, energy, own
         number = fill_rows(X[lo:hi], rows, seen)
-        alike, t, moved = number == p * (hi - lo), math.nan, 0.0
+        alike, t, moved, n_left = number == p * (hi - lo), math.nan, 0.0, max_iter
         noises[:] = 1.0
         if number > 0:
-            t = first_level(rows, seen, loadings, variance, floor, own)
+            t = first_level(rows, seen, loadings, prior[1], floor, own)
             t = max(t / (1.0 + 1.0 / nu), floor)
             noises[:] = t
-        done = number == 0 or (alike and nu == np.inf)
-        n_left = 0 if done else max_iter
+        if number == 0 or (alike and nu == np.inf):
+            n_left = 0
         while n_left > 0:
-            for i in range(hi - lo):
-                if alike:
-                    solve_alike(rows[i], loadings, variance, t, own[i], energy[i])
-                else:
-                    fill_system(rows[i], seen[i], noises[i], loadings, v, weighted, A)
-                    eliminate(A)
-                    write_energies(rows[i], A, energy[i])
+            update_energies(group, prior, t, alike, weighted, wide)
             before, alike = t, False
             for _ in range(SWEEPS):
                 t = sweep_group(energy, seen, number, v, 1.0 / nu, t, floor, noises)
             moved = abs(t - before) / (t + v)
             n_left = 0 if moved <= tol else n_left - 1
-        for i in range(hi - lo):
-            if alike:
-                solve_alike(rows[i], loadings, variance, t, own[i], energy[i])
-            else:
-                fill_system(rows[i], seen[i], noises[i], loadings, v, weighted, narrow)
-                eliminate(narrow)
-                write_code(narrow, own[i])
-            for j in range(p):
-                if seen[i, j] == 0:
-                    noises[i, j] = np.inf
-            level[lo + i], change[lo + i] = t, moved
+        update_codes(group, prior, t, alike, weighted, narrow)
+        level[lo:hi], change[lo:hi] = t, moved
