@@ -6,6 +6,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.linear_model._base import LinearModel
 from sklearn.utils._param_validation import (
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "CallbackSupportMixin",
     "Interval",
     "LinearModel",
+    "RealNotInt",
     "StrOptions",
     "check_sample_weight",
     "csr_container",

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
-from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
+from sklearn_sqrtlasso.estimators.compat import Interval, RealNotInt, StrOptions
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.learning.gaussian_prior import PriorLearner, center_and_unit
@@ -149,7 +149,7 @@ class PivotalPCA(GroupedEncoder):
     _parameter_constraints: dict = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
             StrOptions({"auto"}),
             None,
         ],

@@ -87,7 +87,7 @@ class GaussianEncoder(Encoder):
 
     @property
     def components(self):
-        """Directions V."""
+        """The directions V of the prior."""
         return self.prior.components
 
     @property
