@@ -8,6 +8,7 @@ from sklearn.utils import _safe_indexing as take
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "LinearModel",
+    "RealNotInt",
     "StrOptions",
     "check_sample_weight",
     "csr_container",

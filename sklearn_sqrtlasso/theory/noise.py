@@ -1,6 +1,7 @@
 """Estimate of the noise level from a residual."""
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import erf
 
 STEPS = 60  # of the fixed-point iteration, which takes 3 to 40
@@ -95,3 +96,39 @@ def noise_std(scale, slack, outside, inside, bound):
         if not moving.size:
             break
     return scale * np.where(slack > 0, unit, 0)
+
+
+def student_scale(nu):
+    r"""Return the scale of Student's t that fits Gaussian noise of variance one best.
+
+    Maximum likelihood finds the s with
+
+    .. math:: E\left[\frac{(\nu + 1) g^2}{\nu s^2 + g^2}\right] = 1,
+        \qquad g \sim N(0, 1).
+
+    Parameters
+    ----------
+    nu : float
+        Degrees of freedom, positive; infinite for a Gaussian.
+
+    Returns
+    -------
+    scale : float
+        In (0, 1].
+
+    Examples
+    --------
+    >>> from sklearn_sqrtlasso.theory.noise import student_scale
+    >>> round(student_scale(4.0), 3), student_scale(float("inf"))
+    (0.831, 1.0)
+    """
+    if np.isinf(nu):
+        return 1.0
+    g = np.linspace(-12, 12, 24001)
+    density = np.exp(-0.5 * g**2) / np.exp(-0.5 * g**2).sum()
+
+    def excess(log_scale):
+        weights = (nu + 1) / (nu * np.exp(2 * log_scale) + g**2)
+        return np.sum(density * weights * g**2) - 1
+
+    return float(np.exp(brentq(excess, -8, 0.5)))

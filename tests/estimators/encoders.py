@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
     NeLUAutoencoder,
+    PivotalPCA,
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
@@ -99,14 +100,30 @@ CODERS = {
     "dictionary": {"dictionary": ATOMS},
 }
 
+PRIORS = {
+    "default": {},
+    "gaussian": {"nu": np.inf},
+    "heavy tails": {"nu": 1.0, "n_components": 0.5},
+    "share": {"n_components": 0.7},
+    "all": {"n_components": None},
+}
+
 FAMILIES = {
     SqrtLassoTransform: FRAMES,
     NeLUAutoencoder: NELUS,
     ANAMOAutoencoder: ANAMOS,
     RelaxedSparseCoder: CODERS,
+    PivotalPCA: PRIORS,
 }
+
+
+def short(family):
+    """Return the parameters of a short fit that a class has."""
+    return {key: value for key, value in SHORT.items() if key in family().get_params()}
+
+
 ENCODERS = {
-    f"{family.__name__}-{name}": family(**{**SHORT, **given})
+    f"{family.__name__}-{name}": family(**{**short(family), **given})
     for family, configurations in FAMILIES.items()
     for name, given in configurations.items()
 }
@@ -121,6 +138,21 @@ def family_of(cls):
 def is_given_atoms(coder):
     """Return whether nothing is learnt, and rows have the width of given atoms."""
     return getattr(coder, "dictionary", None) is not None
+
+
+def learns_from_batches(coder):
+    """Return whether there is a ``partial_fit`` that learns."""
+    return hasattr(coder, "partial_fit") and not is_given_atoms(coder)
+
+
+def takes_missing(coder):
+    """Return whether entries of rows may be missing."""
+    return isinstance(coder, PivotalPCA)
+
+
+def restores_by_codes(coder):
+    """Return whether rows are restored from their codes alone."""
+    return not isinstance(coder, PivotalPCA)  # it keeps part of the residual
 
 
 def is_grouped(coder):

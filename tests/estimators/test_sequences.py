@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
     NeLUAutoencoder,
+    PivotalPCA,
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
@@ -29,6 +30,7 @@ from sklearn_sqrtlasso.models.pointwise import POINTWISE
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import sized
 from tests.estimators.common import dense, learnt, same
+from tests.estimators.encoders import short
 
 N_FEATURES = 5
 RNG = np.random.default_rng(3)
@@ -114,6 +116,16 @@ VALUES = {
         "tol": [0.0, 0.5, 1.0],
         "batch_size": [None, 4, -1],
     },
+    PivotalPCA: {
+        "n_components": ["auto", None, 0.5, 1.0, 3, 5, 8, 0],
+        "nu": [0.5, 4.0, np.inf, 0.0],
+        "max_iter": [1, 2, "many"],
+        "tol": [0.0, 0.5, -1.0],
+        "transform_max_iter": [1, 100, 0],
+        "transform_tol": [0.0, 1e-2, -1.0],
+        "n_jobs": [None, 1, 2, "all"],
+        "verbose": [0, -1],
+    },
 }
 
 
@@ -148,7 +160,7 @@ class Sequence(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.coder = self.family(max_iter=1, random_state=0)
+        self.coder = self.family(**{**short(self.family), "max_iter": 1})
         self.codes = None
 
     def attempt(self, direct, call, coder):
@@ -185,6 +197,7 @@ class Sequence(RuleBasedStateMachine):
         direct = copy.deepcopy(self.coder) if warm is True else clone(self.coder)
         self.attempt(direct, lambda coder: coder.fit(batch), self.coder)
 
+    @precondition(lambda self: hasattr(self.coder, "partial_fit"))
     @rule(
         batch=st.sampled_from(BATCHES), lesson=st.sampled_from(["rows", "clean", "Z"])
     )
@@ -204,6 +217,7 @@ class Sequence(RuleBasedStateMachine):
     @rule(bad=st.sampled_from(BAD), method=st.sampled_from(["fit", "partial_fit"]))
     def fail(self, bad, method):
         before = dict(vars(self.coder))
+        method = method if hasattr(self.coder, method) else "fit"
         raised = outcome(lambda: getattr(self.coder, method)(bad))
         assert isinstance(raised, ValueError)
         assert same(before, vars(self.coder))
@@ -241,6 +255,7 @@ TestFrames = machine_of(SqrtLassoTransform)
 TestNetworks = machine_of(NeLUAutoencoder)
 TestDictionaries = machine_of(RelaxedSparseCoder)
 TestAlternation = machine_of(ANAMOAutoencoder)
+TestPriors = machine_of(PivotalPCA)
 
 
 @pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
