@@ -78,7 +78,7 @@ class SqrtLassoTransform(GroupedEncoder):
           for the initial W, :math:`s_1` the largest, and the factor a with the smallest
           mean squared error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and
           2 times their root mean square; that of rows without noise has weight 4, or
-          120 / n_features if that is more.
+          64 / n_features if that is more.
         - "pivotal" detects: it is the value at which at least 19 of 20 rows of pure
           noise have a zero code, see
           :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`. Rows of few features
@@ -101,7 +101,7 @@ class SqrtLassoTransform(GroupedEncoder):
         <choices of init>.
     max_iter : int, default=100
         Largest number of learning steps of ``fit``, at least 0; 0 keeps ``init``.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         Relative decrease of the objective at which ``fit`` stops, at least 0.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
@@ -236,7 +236,7 @@ class SqrtLassoTransform(GroupedEncoder):
         positive=False,
         init="pca",
         max_iter=100,
-        tol=1e-4,
+        tol=1e-3,
         sparse_output=False,
         n_jobs=None,
         random_state=None,

@@ -25,7 +25,7 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of noise, relative to the root mean square
 # Weight of rows without noise: the fewer numbers a row has, the less it can tell its
 # noise from its signal, so that what helps noisy rows harms clean ones.
-CLEAN_WEIGHT, CLEAN_FEATURES = 4.0, 120.0
+CLEAN_WEIGHT, CLEAN_FEATURES = 4.0, 64.0
 N_ROWS, N_ENTRIES, FEWEST_ROWS = 1000, 2**18, 100  # rows that noise is added to
 LEAST_SPREAD = 1e-3  # of a unit, relative to the largest
 FACTORS = np.geomspace(1e-4, 1.0, 28)  # factors tried first, penalties of the unit s_1

@@ -147,7 +147,7 @@ def learns_from_batches(coder):
 
 def takes_missing(coder):
     """Return whether entries of rows may be missing."""
-    return isinstance(coder, PivotalPCA)
+    return coder._takes_missing
 
 
 def restores_by_codes(coder):

@@ -91,7 +91,7 @@ def error_of(factor, X, frame, shrink, seed):
         U, outside = noisy @ W.T, np.zeros(len(X))
         if len(W) < X.shape[1]:
             outside = np.linalg.norm(noisy - U @ W, axis=1)
-        weight = max(4, 120 / X.shape[1]) if level == 0 else 1
+        weight = max(4, 64 / X.shape[1]) if level == 0 else 1
         Z = shrink(U, alpha, outside, frame.positive)
         total += weight * np.sum((Z @ W - X) ** 2)
     return total
