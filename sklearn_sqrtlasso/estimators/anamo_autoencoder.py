@@ -36,7 +36,7 @@ from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 
-ALPHA = 0.01  # of "auto", for rows of spread one
+ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -149,7 +149,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     decoder_bias_ : ndarray of shape (n_features,)
         Bias c of the decoder.
     alpha_ : float
-        Penalty of the last iteration.
+        Penalty of the last iteration, 1e300 if it is larger.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after each outer iteration: with ``binary``, of the codes before they
         are binarized; with ``batch_size``, the mean over the batches.
@@ -550,9 +550,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         learnt = self._learnt(model, alternation.parameters, unit)
         for name, value in learnt.items():
             setattr(self, name, value)
-        unit_of_alpha = unit if model.encoder.scales else unit * unit
-        auto = self.alpha == "auto"
-        self.alpha_ = model.penalty * unit_of_alpha if auto else float(self.alpha)
+        alpha = model.penalty * unit * (1.0 if model.encoder.scales else unit)
+        self.alpha_ = float(min(alpha, LARGEST) if self.alpha == "auto" else self.alpha)
         n_good = len(history.losses)
         curves = {
             "loss_curve_": history.losses,

@@ -15,6 +15,8 @@ from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
 
+UNITS = (1e-300, 1e300)  # of residuals, so that a largest one divides by a number
+
 
 class Units(NamedTuple):
     """Units of scaling, powers of two.
@@ -116,8 +118,9 @@ class AutoencoderMixin:
         places = slice(None) if groups.order is None else groups.order
         first, n_rows = groups.starts[:-1], np.diff(groups.starts)
         norms = norms[places]
-        unit = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
+        largest = np.clip(np.maximum.reduceat(norms, first), *UNITS)
+        unit, sigma = np.repeat(largest, n_rows), np.empty(X.shape[0], X.dtype)
         mean = np.add.reduceat((norms / unit) ** 2, first) / n_rows / X.shape[1]
-        sigma = np.empty(X.shape[0], X.dtype)
-        sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
+        with np.errstate(over="ignore"):  # of rows whose restoration is infinite
+            sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
         return sigma

@@ -1,5 +1,7 @@
 """ANAMOAutoencoder: what it promises beyond what all encoders do."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -189,6 +191,15 @@ def test_single_precision_resumes_what_was_learnt_from_any_size(coder, exponent)
     names = coder._parameters()
     assert all(np.isfinite(getattr(coder, name)).all() for name in names)
     assert np.isfinite(coder.loss_curve_[-1])
+    assert np.isfinite(coder.alpha_).all()
+
+
+def test_the_noise_of_rows_that_are_restored_beyond_all_numbers_is_infinite():
+    coder = NeLUAutoencoder(activation="tanh", max_iter=1, random_state=0)
+    coder.fit(np.eye(3)).decoder_[:] = 1e300
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_array_equal(coder.noise_scale(np.ones((2, 3), "f4")), np.inf)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
