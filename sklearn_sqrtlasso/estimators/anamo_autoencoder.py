@@ -6,17 +6,14 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import (
-    affine_rows,
-    narrowed,
-    root_mean_spread,
-)
+from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
+from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -39,7 +36,7 @@ from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 
-ALPHA, TINY = 0.01, 1e-100  # of "auto", in squared units of X, and least spread
+ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -74,7 +71,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     alpha : float or "auto", default="auto"
         Penalty on the :math:`\ell_1` norm of the codes, at least 0, in squared units of
         X per unit of the code. "auto" is a hundredth of the mean square of the entries
-        of X about their column means.
+        of X about their column means, or of its root for codes in units of X, as of
+        "relu".
     encoder_activation : str, default="auto"
         Pointwise activation :math:`\sigma`, a function of the entries of
         :math:`v = Wx + b`; not used with ``binary``. "auto" is "sigmoid" with
@@ -150,6 +148,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Weights V of the decoder.
     decoder_bias_ : ndarray of shape (n_features,)
         Bias c of the decoder.
+    alpha_ : float
+        Penalty of the last iteration, 1e300 if it is larger.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after each outer iteration: with ``binary``, of the codes before they
         are binarized; with ``batch_size``, the mean over the batches.
@@ -381,8 +381,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         free = self.binary is not None and SCHEMES[self.binary].free_codes
         return "fista" if free or self.prox == "exact" else "adam"
 
-    def _model(self, X, n_components, scale):
-        """Return the model of rows that are not rescaled, X times ``scale``."""
+    def _model(self, X, n_components, units):
+        """Return the model of rows that are not rescaled, and that of rows that are."""
         encoder, decoder = (
             self._with_width(POINTWISE[_activation_name(name, self.prox)])
             for name in (self.encoder_activation, self.decoder_activation)
@@ -390,11 +390,15 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if self.binary is not None:
             scheme = SCHEMES[self.binary]
             encoder = scheme.activation(self._width_of(scheme))
-        alpha = self.alpha
-        if alpha == "auto":
-            alpha = ALPHA * max(scale * root_mean_spread(X), TINY) ** 2
-        shape = (n_components, X.shape[1])
-        return BiasedAutoencoder(shape, encoder, decoder, float(alpha))
+        shape, auto = (n_components, X.shape[1]), self.alpha == "auto"
+        penalty = 0.0 if auto else float(self.alpha)
+        model = BiasedAutoencoder(shape, encoder, decoder, penalty)
+        rescaled = rescale_model(model, units.model)
+        if auto:
+            spread = usual_spread(X) / units.rows
+            penalty = ALPHA * spread ** (1 if encoder.scales else 2)
+            rescaled = rescaled._replace(penalty=penalty)
+        return model, rescaled
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -440,8 +444,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         unit = units.model
         self._record_parameters()
         n_components = len(self.components_) if resumed else X.shape[1]
-        scale = unit / units.rows
-        model = self._model(X, self.n_components or n_components, scale)
+        model, rescaled = self._model(X, self.n_components or n_components, units)
         if resumed:
             parameters = self._fitted_parameters(model, X.dtype)
             memory = self._memory(new_rows=progress is None)
@@ -452,7 +455,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         data = data._replace(unit=units.rows)
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
-                rescale_model(model, unit),
+                rescaled,
                 parameters,
                 *self._inner_solvers(),
                 memory,
@@ -543,9 +546,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))
 
     def _set_learnt(self, alternation, history, losses, unit, resumed):
-        learnt = self._learnt(alternation.model, alternation.parameters, unit)
+        model = alternation.model
+        learnt = self._learnt(model, alternation.parameters, unit)
         for name, value in learnt.items():
             setattr(self, name, value)
+        alpha = model.penalty * unit * (1.0 if model.encoder.scales else unit)
+        self.alpha_ = float(min(alpha, LARGEST) if self.alpha == "auto" else self.alpha)
         n_good = len(history.losses)
         curves = {
             "loss_curve_": history.losses,
@@ -564,6 +570,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _parameters(self):
         return {name: getattr(self, name) for name in NAMES}
+
+    def _remedy_for_zeros(self):
+        return f"Lower {self._told_alpha()}."
 
     def _remedy(self):
         return "Set encoder_step and decoder_step to 'auto'."

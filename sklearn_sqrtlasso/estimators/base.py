@@ -282,7 +282,10 @@ class BaseEncoder(
         return [result for result, _ in blocks]
 
     def _check_codes(self, X, groups):
-        """Warn if most training rows have a code of zeros, or if no entry is zero."""
+        """Warn if most training rows have a code of zeros, or if no entry is zero.
+
+        Codes of fewer entries than rows may be meant to be dense.
+        """
         rows, groups = spread_over(groups, CHECKED_ROWS)
         X = X[rows]
         Z, _ = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
@@ -297,12 +300,18 @@ class BaseEncoder(
                 f"{self._remedy_for_zeros()}",
                 UserWarning,
             )
-        if used.all() and used.shape[1] > 1 and self._remedy_for_dense_codes():
+        sparse = used.shape[1] >= max(X.shape[1], 2)
+        if sparse and used.all() and self._remedy_for_dense_codes():
             warn_caller(
                 "No entry of the codes of the training rows is zero. "
                 f"{self._remedy_for_dense_codes()}",
                 UserWarning,
             )
+
+    def _told_alpha(self):
+        """Return the parameter ``alpha``, with its value if it is a word."""
+        value = f" ({np.mean(self.alpha_):.3g})" if isinstance(self.alpha, str) else ""
+        return f"alpha={self.alpha!r}{value}"
 
     def _remedy_for_zeros(self):
         """Return what to do if most codes are zero, None where that can be meant."""

@@ -11,7 +11,6 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     largest_entry,
     multiply_rows,
-    root_mean_spread,
 )
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
@@ -28,6 +27,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
+from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.estimators.validation import (
     MOST,
     as_numbers,
@@ -484,7 +484,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         """Return the noise specified by ``noise_std``, None if it is zero."""
         X, unit = data.X, data.unit
         if isinstance(self.noise_std, str):
-            size = 0.0 if data.target is not None else root_mean_spread(X) / unit
+            size = 0.0 if data.target is not None else usual_spread(X) / unit
             return Corruption(*(size * NOISE_LEVELS), span_of(X)) if size else None
         bounds = np.atleast_1d(as_numbers(self.noise_std, "noise_std"))
         if bounds.shape == (1,) and bounds[0] == 0:
@@ -614,7 +614,12 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return {name: getattr(self, name) for name in names}
 
     def _remedy_for_zeros(self):
-        return f"Lower alpha={self.alpha!r} or learning_rate={self.learning_rate}."
+        rate = f" or learning_rate={self.learning_rate}" if self.learn_alpha else ""
+        return f"Lower {self._told_alpha()}{rate}."
+
+    def _remedy_for_dense_codes(self):
+        meant = self._activation().role_of_alpha != "penalty" or not self.alpha
+        return None if meant or self.learn_alpha else f"Raise {self._told_alpha()}."
 
     def _remedy(self):
         return f"Lower learning_rate={self.learning_rate}."

@@ -47,10 +47,19 @@ from sklearn_sqrtlasso.theory.pivotal import (
     pivotal_alpha_of_dictionary,
 )
 
+LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atoms
+
+
+def _chosen(selector, n_nonzero_coefs):
+    """Return the name of a selector, "auto" replaced by what it stands for."""
+    if selector != "auto":
+        return selector
+    return "sqrt_lasso" if n_nonzero_coefs is None else "omp"
+
 
 def _is_certified(estimator):
     certified = [name for name, row in SELECTORS.items() if row.certified]
-    selector = estimator._fitted("selector")
+    selector = _chosen(estimator._fitted("selector"), estimator.n_nonzero_coefs)
     if selector not in certified:
         raise AttributeError(
             f"duality_gap is not available for selector={selector!r}; "
@@ -391,9 +400,8 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _record_selection(self, n_features):
         """Record the parameters, with the selector and count that are used."""
-        selector, count = self.selector, self.n_nonzero_coefs
-        if selector == "auto":
-            selector = "sqrt_lasso" if count is None else "omp"
+        count = self.n_nonzero_coefs
+        selector = _chosen(self.selector, count)
         check_selector(selector, count, self.alpha)
         row = SELECTORS[selector]
         if count is None and row.auto_count:
@@ -419,7 +427,8 @@ class RelaxedSparseCoder(BaseEncoder):
             return 0.0
         norm = 1.0 if D is None else float(np.sqrt(np.mean(row_norms(D) ** 2)))
         usual = self.log2_sizes_[0]
-        return row.auto_alpha(shape[1], 0.0 if usual is None else 2.0**usual) * norm
+        size = 0.0 if usual is None else float(np.exp2(min(usual, LARGEST_SIZE)))
+        return row.auto_alpha(shape[1], size) * norm
 
     def _options(self, alpha, unit=1.0, phi=None):
         """Return coding options for rows divided by ``unit``."""
@@ -442,12 +451,17 @@ class RelaxedSparseCoder(BaseEncoder):
     def _remedy_for_zeros(self):
         if self._fitted("n_nonzero_coefs") is not None:
             return None
-        return f"Set alpha='auto', or lower alpha={self.alpha!r} ({self.alpha_:.3g})."
+        if SELECTORS[self._fitted("selector")].alpha_unit is None:
+            return f"Set n_nonzero_coefs: selector={self.selector!r} takes no alpha."
+        return f"Lower {self._told_alpha()}{self._or_auto()}."
 
     def _remedy_for_dense_codes(self):
-        return (
-            f"Set alpha='auto', or raise alpha={self.alpha!r}." if self.alpha else None
-        )
+        if self._fitted("n_nonzero_coefs") is not None or not self.alpha:
+            return None
+        return f"Raise {self._told_alpha()}{self._or_auto()}."
+
+    def _or_auto(self):
+        return "" if self.alpha == "auto" else ", or set it to 'auto'"
 
     def _check_gap(self, gap):
         warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_spread, root_mean_square
 
 PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
 UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual
@@ -65,3 +65,23 @@ def follow_sizes(X, log2_sizes=(None, None)):
     if abs(last - usual) <= UNUSUAL:
         return Sizes((usual, now), outlying=round(now - usual), tells=False)
     return Sizes((now, now), shift=now - usual)
+
+
+def usual_spread(X):
+    """Return how far entries of rows like these are from the means of their columns.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    spread : float
+        Root mean square about the means of columns; about zero for a single row, as in
+        a stream, which is its own mean.
+    """
+    if X.shape[0] > 1:
+        return root_mean_spread(X)
+    size, unit = root_mean_square(X)
+    return float(size * unit)

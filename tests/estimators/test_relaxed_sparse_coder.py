@@ -26,7 +26,7 @@ DATA = make_sparse_codes(
 )
 X, ATOMS = DATA.X, DATA.components
 CONFIGURATIONS = {
-    "sqrt_lasso": {},
+    "sqrt_lasso": {"alpha": "pivotal"},
     "lasso": {"alpha": 0.4},
     "omp": {"n_nonzero_coefs": 2},
     "ols": {"alpha": 0.5},
@@ -125,11 +125,18 @@ def test_a_batch_goes_on_from_a_fit():
 
 
 BAD = {
-    "pivotal lasso": ({"selector": "lasso"}, "alpha='pivotal' has no meaning"),
-    "pivotal threshold": ({"selector": "threshold"}, "give a number"),
-    "omp of nothing": ({"selector": "omp"}, "give a number or n_nonzero_coefs"),
-    "topk of nothing": ({"selector": "topk"}, "needs n_nonzero_coefs"),
-    "count of a lasso": ({"n_nonzero_coefs": 3}, "n_nonzero_coefs=3 is not used"),
+    "pivotal lasso": (
+        {"selector": "lasso", "alpha": "pivotal"},
+        "alpha='pivotal' has no meaning.*give a number, set alpha='auto'",
+    ),
+    "pivotal omp": (
+        {"selector": "omp", "alpha": "pivotal"},
+        "give a number or n_nonzero_coefs",
+    ),
+    "count of a lasso": (
+        {"selector": "sqrt_lasso", "n_nonzero_coefs": 3},
+        "n_nonzero_coefs=3 is not used",
+    ),
     "shape": ({"dictionary": ATOMS[:, :5]}, "dictionary must be finite and have shape"),
     "number": ({"dictionary": ATOMS, "n_components": 3}, r"= \(3, 12\)"),
     "nan": ({"dictionary": ATOMS * np.nan}, "must be finite"),

@@ -71,14 +71,14 @@ VALUES = {
     NeLUAutoencoder: ALL
     | TRAINING
     | {
-        "alpha": ["pivotal", 0.2, 0.5, np.nan],
+        "alpha": ["auto", "pivotal", 0.2, 0.5, np.nan],
         "learn_alpha": ["per_unit", "shared", False, "never"],
         "activation": [*ACTIVATIONS, "elu"],
         "positive": [False, True],
         "decoder": [*DECODERS, "none"],
         "unit_rows": [False, True],
         "n_unrolled": [None, 2, 0],
-        "noise_std": [0.0, 0.5, (0.1, 1.0), (1.0, 0.1)],
+        "noise_std": ["auto", 0.0, 0.5, (0.1, 1.0), (1.0, 0.1)],
         "learning_rate": [3e-3, 0.1, 0.0],
         "tol": [0.0, 0.5, 1.0],
         "n_iter_no_change": [1, 0],
@@ -86,8 +86,8 @@ VALUES = {
     RelaxedSparseCoder: ALL
     | {
         "dictionary": [None, np.eye(N_FEATURES), np.ones((2, 2))],
-        "selector": [*SELECTORS, "all"],
-        "alpha": ["pivotal", 0.3, -1.0],
+        "selector": ["auto", *SELECTORS, "all"],
+        "alpha": ["auto", "pivotal", 0.3, -1.0],
         "n_nonzero_coefs": [None, 2, 0],
         "phi": [0.0, 0.5, 1.0, 2.0],
         "positive": [False, True],
@@ -100,8 +100,8 @@ VALUES = {
     ANAMOAutoencoder: ALL
     | TRAINING
     | {
-        "alpha": [0.0, 0.1, -1.0],
-        "encoder_activation": [*POINTWISE, "elu"],
+        "alpha": ["auto", 0.0, 0.1, -1.0],
+        "encoder_activation": ["auto", *POINTWISE, "elu"],
         "decoder_activation": [*POINTWISE],
         "binary": [None, *SCHEMES, "bits"],
         "width": [None, 0.5, 0.0],
@@ -109,7 +109,7 @@ VALUES = {
         "n_decoder_steps": [1, 3, 0],
         "encoder_step": ["auto", 0.1, 0.0],
         "decoder_step": ["auto", 0.1, 0.0],
-        "encoder_method": [*METHODS, "newton"],
+        "encoder_method": ["auto", *METHODS, "newton"],
         "decoder_method": [*METHODS, "newton"],
         "prox": ["smooth", "exact", "none"],
         "init": ["mean", "random", "zero"],

@@ -239,7 +239,7 @@ CANNOT = {
     "n_unrolled": (NeLUAutoencoder(8), 3),
     "learn_alpha": (NeLUAutoencoder(8), "shared"),
     "encoder_activation": (ANAMOAutoencoder(8), "relu"),
-    "decoder_activation": (ANAMOAutoencoder(8), "identity"),
+    "decoder_activation": (ANAMOAutoencoder(8), "sigmoid"),
     "binary": (ANAMOAutoencoder(8), "relaxed"),
     "width": (ANAMOAutoencoder(8, encoder_activation="helu"), 0.3),
 }

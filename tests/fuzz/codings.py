@@ -214,7 +214,7 @@ class Codings(Sequence):
 
     def is_continuous(self):
         """Return whether codes change little with rounding."""
-        given = self.given
+        given = judges.as_used(self.estimator, self.given)
         if issubclass(self.cls, RelaxedSparseCoder):
             return given["selector"] == "threshold" and given["phi"] == 1
         if issubclass(self.cls, NeLUAutoencoder):

@@ -283,8 +283,17 @@ def layers_of(coder, dtype):
     }
 
 
+def as_used(coder, given):
+    """Return the parameters of the last fit, words replaced by what they stood for."""
+    used = {**given, **getattr(coder, "fitted_params_", {})}
+    if used.get("encoder_activation") == "auto":
+        used["encoder_activation"] = "sigmoid" if used["prox"] == "exact" else "tanh"
+    return used
+
+
 def codes(coder, given, rows, groups, Z):
     """Judge codes of rows; ``given`` are the parameters of the last fit."""
+    given = as_used(coder, given)
     X, W = rows.X.astype(wide), layers_of(coder, rows.dtype)["components_"]
     rounding = ROUNDING[kind_of(rows.dtype)]
     alpha = np.asarray(getattr(coder, "alpha_", 0), wide)
