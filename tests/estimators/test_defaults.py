@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
-from tests.estimators.encoders import FAMILIES
+from tests.estimators.encoders import FAMILIES, learns_from_batches, short
 
 SHORT = {"max_iter": 3, "random_state": 0}
 
@@ -40,7 +40,7 @@ def choices(constraints):
 
 
 CHOICES = {
-    f"{family.__name__}-{name}={value}": family(**{**SHORT, name: value})
+    f"{family.__name__}-{name}={value}": family(**{**short(family), name: value})
     for family in FAMILIES
     for name, constraints in family._parameter_constraints.items()
     for value in choices(constraints)
@@ -52,7 +52,8 @@ CHOICES = {
 def test_any_one_choice_can_be_changed_alone(coder):
     X, coder = wine(), clone(coder)
     assert coder.fit(X).score(X) > -1
-    assert np.isfinite(coder.partial_fit(X).score(X))
+    if learns_from_batches(coder):
+        assert np.isfinite(coder.partial_fit(X).score(X))
 
 
 COUNTS = {
