@@ -45,6 +45,27 @@ def has_missing(X):
     )
 
 
+def missing_counts(X):
+    """Return the number of missing entries of each column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_features,)
+        Integers.
+    """
+    if hasattr(X, "tocsr"):
+        return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
+    counts = np.zeros(X.shape[1], np.intp)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        counts += np.isnan(X[rows]).sum(axis=0)
+    return counts
+
+
 def canonical_rows(X):
     """Return rows in which each entry is stored once, and in order.
 
@@ -262,11 +283,8 @@ def column_means(X):
     means : ndarray of shape (n_features,)
         In units of X; 0 where no entry is observed.
     """
-    n_observed = np.full(X.shape[1], float(X.shape[0]))
-    if has_missing(X):
-        for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-            n_observed -= np.isnan(dense_rows(X[rows])).sum(axis=0)
-        X = filled_rows(X, np.zeros(X.shape[1]))
+    n_observed = X.shape[0] - missing_counts(X)
+    X = filled_rows(X, np.zeros(X.shape[1]))
     unit = unit_near(largest_entry(X), X.dtype)
     total = np.zeros(X.shape[1])
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):

@@ -11,6 +11,7 @@ from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.estimators.compat import Interval, RealNotInt, StrOptions
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.estimators.validation import check_observed_columns
 from sklearn_sqrtlasso.learning.gaussian_prior import PriorLearner, center_and_unit
 from sklearn_sqrtlasso.models.gaussian_prior import (
     GaussianEncoder,
@@ -227,17 +228,7 @@ class PivotalPCA(GroupedEncoder):
                 f"n_components must be at most the number of features, {X.shape[1]}, "
                 f"got {self.n_components}."
             )
-        if hasattr(X, "indptr"):
-            missing = np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
-        else:
-            missing = np.isnan(X).sum(axis=0)
-        empty = np.flatnonzero(missing == X.shape[0])
-        if len(empty):
-            raise ValueError(
-                f"X must have an entry in every column to be fitted, got only missing "
-                f"entries in {len(empty)} columns, the first of them {empty[0]}: drop "
-                "them."
-            )
+        check_observed_columns(X)
 
     def _encoder(self, dtype, *, restores=False):
         prior = GaussianPrior(

@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     filled_rows,
     largest_spread,
     mean_norm,
+    missing_counts,
     unit_near,
 )
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -22,7 +23,11 @@ from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
-from sklearn_sqrtlasso.estimators.validation import as_numbers, check_groups
+from sklearn_sqrtlasso.estimators.validation import (
+    as_numbers,
+    check_groups,
+    check_observed_columns,
+)
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
@@ -256,6 +261,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.verbose = verbose
 
     def _learn(self, X, groups, resumed):
+        check_observed_columns(X)
         self._record_parameters()
         progress = Progress(self, X, self.max_iter)
         self.mean_ = self._column_means(X)
@@ -325,6 +331,7 @@ class SqrtLassoTransform(GroupedEncoder):
         scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
         X = X * scale if sizes.outlying else X
         if not resumed:
+            check_observed_columns(X)
             self.n_samples_seen_, self.n_iter_ = 0, 0
             self.objective_curve_ = np.empty(0)
         self.n_samples_seen_ += X.shape[0]
@@ -358,6 +365,7 @@ class SqrtLassoTransform(GroupedEncoder):
         now, whole = self._column_means(X), np.ceil(shift)
         before = getattr(self, "mean_", np.zeros(len(now))) * np.exp2(shift - whole)
         before = np.ldexp(before, int(whole))
+        now = np.where(missing_counts(X) == X.shape[0], before, now).astype(now.dtype)
         self.mean_ = (before + pace * (now - before)).astype(now.dtype)
 
     def _follow_penalties(self, X, groups, pace):
@@ -435,9 +443,9 @@ class SqrtLassoTransform(GroupedEncoder):
         return f"Set alpha='auto' or a lower number; alpha={self.alpha!r}{detects}."
 
     def _remedy_for_dense_codes(self):
-        return (
-            f"Set alpha='auto', or raise alpha={self.alpha!r}." if self.alpha else None
-        )
+        if self.alpha in (0, "auto"):
+            return None
+        return f"Set alpha='auto', or raise alpha={self.alpha!r}."
 
     def _decode(self, Z):
         return self._encoder(Z.dtype).decode(Z)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import missing_counts, root_mean_square
 from sklearn_sqrtlasso.estimators.compat import (
     check_sample_weight,
     validate_parameter_constraints,
@@ -35,6 +35,22 @@ def refuse_masked(arrays):
                 f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
                 "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def check_observed_columns(X):
+    """Raise an error if no entry of a column is observed.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    """
+    empty = np.flatnonzero(missing_counts(X) == X.shape[0])
+    if len(empty):
+        raise ValueError(
+            f"X must have an entry in every column to be fitted, got only missing "
+            f"entries in {len(empty)} columns, the first of them {empty[0]}: drop them."
+        )
 
 
 def check_live_parameters(estimator):

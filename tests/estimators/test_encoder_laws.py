@@ -158,7 +158,9 @@ def test_a_fit_changes_neither_parameters_nor_rows(name):
 def test_nothing_is_warned_of_or_printed_unasked(name, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        if is_detector(ENCODERS[name]):  # most of the rows are noise
+        if is_detector(ENCODERS[name]) or is_frame_of_noise(
+            ENCODERS[name]
+        ):  # most of the rows are noise
             warnings.filterwarnings("ignore", ".* rows have a code of zeros")
         new(name).fit(make_rows()).transform(make_rows())
     assert capsys.readouterr() == ("", "")
@@ -653,6 +655,9 @@ def test_bad_rows_leave_the_encoder_as_it_was(name, method):
             return
         if takes_missing(ENCODERS[name]) and kind == "nan":
             message = "X must have an entry in every column .* in 12 columns"
+            if method == "partial_fit":  # a later batch may lack a column
+                assert_fails_without_a_trace(new(name), method, X, message)
+                continue
         if is_given_atoms(ENCODERS[name]) and method == "partial_fit":
             message = "dictionary gives them"
         assert_fails_without_a_trace(new(name), method, X, message)
