@@ -99,25 +99,39 @@ def _in_double_precision(frame):
 
 
 class _Problem:
-    """Rows of ordinary size, coded by alternating shrinkage."""
+    """Rows of ordinary size, coded by alternating shrinkage.
+
+    Parameters
+    ----------
+    frame : TightFrame
+        Frame in double precision, with penalties above 0.
+    x : ndarray of shape (n_rows, n_features)
+        Rows about the mean, 0 where an entry is missing.
+    observed : ndarray of shape (n_rows, n_features)
+        Whether an entry is observed.
+    groups : ndarray of shape (n_groups + 1,)
+        Bounds of the groups.
+    rows : ndarray of shape (n_rows,)
+        Group of each row.
+    """
 
     def __init__(self, frame, x, observed, groups, rows):
         self.frame, self.x, self.observed = frame, x, observed
         self.groups, self.rows, self.m = groups, rows, np.diff(groups)
         self.overcomplete = len(frame.components) > frame.components.shape[1]
 
-    def mean(self, values):
+    def _mean(self, values):
         """Return the mean of a value of each row over its group."""
         return np.add.reduceat(values, self.groups[:-1]) / self.m
 
-    def code(self, clean):
+    def _code(self, clean):
         """Return codes and residual scales for given clean rows."""
         U, outside = self.frame.project_centred(clean)
         alpha, positive = self.frame.alpha, self.frame.positive
         Z, scale = threshold_rows(U, alpha, positive, self.groups, outside=outside)
         return Z, scale
 
-    def clear(self, Z):
+    def _clear(self, Z):
         """Return the clean rows for given codes, the outliers, and decoded rows."""
         decoded = Z @ self.frame.components
         v = np.where(self.observed, self.x - decoded, 0)
@@ -139,11 +153,11 @@ class _Problem:
         energy = np.sum(Z**2, axis=1) - np.sum(decoded**2, axis=1)
         return np.sqrt(np.maximum(energy, 0))
 
-    def judge(self, Z, clean, e, decoded):
+    def _judge(self, Z, clean, e, decoded):
         """Return the objective of each group, and its relative duality gap."""
         frame = self.frame
         r = clean - decoded
-        energy = self.mean(np.sum(r**2, axis=1) + self._beyond(Z, decoded) ** 2)
+        energy = self._mean(np.sum(r**2, axis=1) + self._beyond(Z, decoded) ** 2)
         norm = np.sqrt(energy)
         penalty = np.abs(Z) @ frame.alpha
         psi = clean @ frame.components.T - Z
@@ -152,16 +166,22 @@ class _Problem:
         if frame.outlier_alpha is not None:
             penalty = penalty + np.abs(e) @ frame.outlier_alpha
             reach = np.maximum(reach, _ratio(np.abs(r), frame.outlier_alpha))
-        objective = norm + self.mean(penalty)
+        objective = norm + self._mean(penalty)
         bound = np.maximum(norm, np.maximum.reduceat(reach, self.groups[:-1]))
-        value = self.mean(np.sum(self.x * np.where(self.observed, r, 0), axis=1))
+        value = self._mean(np.sum(self.x * np.where(self.observed, r, 0), axis=1))
         dual = np.divide(value, bound, out=np.zeros_like(value), where=bound > 0)
-        whole = np.sqrt(self.mean(np.sum(self.x**2, axis=1)))
+        whole = np.sqrt(self._mean(np.sum(self.x**2, axis=1)))
         gap = np.divide(objective - dual, whole, out=0 * whole, where=whole > 0)
         return objective, gap
 
     def solve(self):
-        """Alternate until the gap of each group is small."""
+        """Alternate until the gap of each group is small.
+
+        Returns
+        -------
+        state : _State
+            Codes, clean rows, residual scales, and what they attain.
+        """
         clean = self.x
         best = self._step(clean)
         last, pace = best, np.ones(len(self.m))
@@ -214,7 +234,7 @@ class _Problem:
         )
         r = np.sum((clean - decoded) ** 2, axis=1) + one._beyond(Z, decoded) ** 2
         scale = np.full(m, np.sqrt(np.mean(r)))
-        objective, found = one.judge(Z, clean, e, decoded)
+        objective, found = one._judge(Z, clean, e, decoded)
         return _State(Z, clean, scale, objective, np.minimum(found, gap))
 
     def _lasso_of_row(self, i):
@@ -235,9 +255,9 @@ class _Problem:
         return x, make_dictionary(A), bool(self.frame.positive)
 
     def _step(self, clean):
-        Z, scale = self.code(np.ascontiguousarray(clean))
-        clean, e, decoded = self.clear(Z)
-        return _State(Z, clean, scale, *self.judge(Z, clean, e, decoded))
+        Z, scale = self._code(np.ascontiguousarray(clean))
+        clean, e, decoded = self._clear(Z)
+        return _State(Z, clean, scale, *self._judge(Z, clean, e, decoded))
 
 
 def _solve(x, dictionary, positive, alpha, *, root):
