@@ -326,6 +326,8 @@ class SqrtLassoTransform(GroupedEncoder):
         X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
         before = self.log2_sizes_ if resumed else (None, None)
+        if abs(before[0] or 0.0) > np.finfo(X.dtype).maxexp - 24:
+            X = X.astype(np.float64)  # single precision does not reach the usual size
         sizes = follow_sizes(filled_rows(X, column_means(X)), before)
         self.log2_sizes_, most = sizes.log2_sizes, np.finfo(X.dtype).maxexp - 24
         scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
@@ -427,7 +429,9 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _frame(self, W, alpha, dtype):
         alpha = np.minimum(np.full(len(W), alpha), CODES_NOTHING).astype(dtype)
-        mean = self.mean_.astype(dtype, copy=False) if self._fitted("center") else None
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            mean = self.mean_.astype(dtype, copy=False)
+        mean = mean if self._fitted("center") else None
         positive = bool(self._fitted("positive"))
         W, spikes = W.astype(dtype, copy=False), self._fitted("outlier_alpha")
         if spikes is not None:

@@ -160,13 +160,13 @@ def shrinkage(U, outside, alpha, positive, Z, groups):
     for places in rows_of_groups(groups, len(U))[:N_JUDGED]:
         u, z, rest = U[places], Z[places].astype(wide), outside[places]
         whole = oracles.residual_scale(0 * u, u, rest)
-        best = oracles.objective(
-            oracles.shrink(u, alpha, rest, positive), u, alpha, rest
-        )
+        twin = oracles.shrink(u, alpha, rest, positive)
+        best = oracles.objective(twin, u, alpha, rest)
+        used = (alpha + 0 * z)[(z != 0) | (twin != 0)]  # others may be any number
         if whole < LEAST[kind_of(Z.dtype)]:  # codes may be rounded to zero
             continue
         more = (oracles.objective(z, u, alpha, rest) - best) / (whole or wide(1))
-        limit = ROUNDING[kind_of(Z.dtype)] * max(1, size(alpha))
+        limit = ROUNDING[kind_of(Z.dtype)] * max(1, size(used))
         if not more <= limit:
             yield (
                 "codes are not the minimiser",
@@ -275,7 +275,7 @@ def _rounded(values, dtype):
 
 def layers_of(coder, dtype):
     """Return weights and biases as the formulas have them, in extended precision."""
-    names = ("components_", "decoder_", "encoder_bias_", "decoder_bias_")
+    names = ("components_", "mean_", "decoder_", "encoder_bias_", "decoder_bias_")
     return {
         name: _rounded(getattr(coder, name), dtype)
         for name in names
@@ -294,10 +294,12 @@ def as_used(coder, given):
 def codes(coder, given, rows, groups, Z):
     """Judge codes of rows; ``given`` are the parameters of the last fit."""
     given = as_used(coder, given)
-    X, W = rows.X.astype(wide), layers_of(coder, rows.dtype)["components_"]
+    X, layers = rows.X.astype(wide), layers_of(coder, rows.dtype)
+    W = layers["components_"]
     rounding = ROUNDING[kind_of(rows.dtype)]
     alpha = np.asarray(getattr(coder, "alpha_", 0), wide)
     if isinstance(coder, SqrtLassoTransform):
+        X = _rounded(X - layers["mean_"], rows.dtype)
         outside = (
             norms(X - X @ W.T @ W) if len(W) < W.shape[1] else np.zeros(len(X), wide)
         )
@@ -324,7 +326,7 @@ def codes(coder, given, rows, groups, Z):
             allowed = rounding * (norms(X)[:, None] * norms(W) + np.abs(alpha) + 1)
             yield from compare("pointwise codes", Z, expected, allowed)
     elif given["binary"] is None and given["encoder_activation"] in FUNCTIONS:
-        b = layers_of(coder, rows.dtype)["encoder_bias_"]
+        b = layers["encoder_bias_"]
         expected = FUNCTIONS[given["encoder_activation"]](X @ W.T + b)
         allowed = rounding * (norms(X)[:, None] * norms(W) + np.abs(b) + 1)
         yield from compare("pointwise codes", Z, expected, allowed)
@@ -341,6 +343,8 @@ def restored(coder, given, Z):
         c = layers["decoder_bias_"]
         X = FUNCTIONS[given["decoder_activation"]](X + c)
         summed = summed + np.abs(c) + 1
+    if "mean_" in layers:
+        X, summed = X + layers["mean_"], summed + np.abs(layers["mean_"])
     return X, summed
 
 

@@ -61,13 +61,13 @@ class FailsHalfway(SqrtLassoTransform):
 class ReadsParameters(SqrtLassoTransform):
     def _encoder(self, dtype):
         alpha = self.alpha_ if isinstance(self.alpha, str) else self.alpha
-        return self._frame(self.components_.astype(dtype), alpha)
+        return self._frame(self.components_, alpha, dtype)
 
 
-class AcceptsNaN(SqrtLassoTransform):
+class AcceptsInfinity(SqrtLassoTransform):
     def fit(self, X, y=None, *, groups=None):
         if isinstance(X, np.ndarray) and X.dtype.kind == "f":
-            X = np.nan_to_num(X, nan=0, posinf=1, neginf=1)
+            X = np.nan_to_num(X, nan=np.nan, posinf=1, neginf=1)
         return super().fit(X, groups=groups)
 
 
@@ -110,7 +110,7 @@ PLANTED = {
     LeavesAttributes: "a refit leaves attributes",
     FailsHalfway: "a failed fit changes the estimator",
     ReadsParameters: "parameters act before the next fit",
-    AcceptsNaN: "accepted: fit",
+    AcceptsInfinity: "accepted: fit",
     IsSingular: "restored rows are not finite",
     SmallerCodes: "codes are not the minimiser",
     LargerCoefficients: "coefficients are not the minimiser",
