@@ -35,8 +35,10 @@ def by_signs(n_bits):
 
 def learnt(n_bits, binary):
     coder = ANAMOAutoencoder(
-        n_bits, alpha=0.01, binary=binary, max_iter=30, random_state=0
-    ).fit(X)
+        n_bits, alpha=0.01, binary=binary, decoder_activation="sigmoid",
+        encoder_method="fista", decoder_method="accelerated", max_iter=30,
+        random_state=0,
+    ).fit(X)  # fmt: skip
     return coder.transform(X) > 0, coder.transform(new) > 0, coder.reconstruct(new)
 
 

@@ -36,7 +36,7 @@ rates = [0.2, 0.5, 0.8, 1.0, 1.5, 2.0]
 def risk(rows, rate, seed):
     network = NeLUAutoencoder(
         int(rate * d), activation="sign", alpha=0.0, learn_alpha=False, unit_rows=True,
-        learning_rate=0.01, max_iter=6, random_state=seed, n_jobs=2,
+        noise_std=0.0, learning_rate=0.01, max_iter=6, random_state=seed, n_jobs=2,
     ).fit(rows[0])  # fmt: skip
     return np.mean((network.reconstruct(rows[1]) - rows[1]) ** 2)
 

@@ -31,7 +31,9 @@ epochs = 60
 dead = {name: np.empty((2, epochs)) for name in networks}
 for name, given in networks.items():
     for seed in (0, 1):
-        network = NeLUAutoencoder(256, batch_size=128, random_state=seed, **given)
+        network = NeLUAutoencoder(
+            256, noise_std=0.0, batch_size=128, random_state=seed, **given
+        )
         for epoch in range(epochs):
             dead[name][seed, epoch] = network.partial_fit(X).report(X).dead_share
     share, score = dead[name][:, -1].mean(), network.score(X)

@@ -24,7 +24,7 @@ batches = np.array_split(np.random.default_rng(0).permutation(X), 18)
 networks = {"relu": {"encoder_activation": "relu"}}
 for width in (0.05, 0.25, 1.0, 4.0):
     networks[f"helu, {width}"] = {"encoder_activation": "helu", "width": width}
-adam = {"encoder_method": "adam", "decoder_method": "adam", "decoder_step": 0.01}
+adam = {"alpha": 0.1, "decoder_activation": "sigmoid", "decoder_step": 0.01}
 n_epochs, seeds = 5, (0, 1, 2)
 n_steps = n_epochs * len(batches)
 dead, score = {}, {}

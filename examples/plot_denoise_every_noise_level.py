@@ -56,7 +56,8 @@ def best(candidates, levels, **options):
 
 start = time.perf_counter()
 alphas = [0.15, 0.16, 0.17, 0.18, 0.19, 0.20, 0.21]
-models = [SqrtLassoTransform(alpha=a, tol=1e-3, n_jobs=2).fit(patches) for a in alphas]
+frame = partial(SqrtLassoTransform, center=False, tol=1e-3, n_jobs=2)
+models = [frame(alpha=alpha).fit(patches) for alpha in alphas]
 model = best(models, levels)
 seconds = time.perf_counter() - start
 print(f" learnt and tuned in {seconds:.1f} s: alpha = {model.alpha_}")

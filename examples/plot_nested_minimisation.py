@@ -25,13 +25,15 @@ from sklearn_sqrtlasso import ANAMOAutoencoder
 
 X = load_digits().data / 16
 N, d, alpha, seconds = len(X), 16, 0.1, 2.5
+sigmoids = {"encoder_activation": "sigmoid", "decoder_activation": "sigmoid"}
+sigmoids |= {"alpha": alpha, "random_state": 0}
 ways = {
-    "FISTA, accelerated": {},
-    "FISTA, L-BFGS": {"decoder_method": "lbfgs"},
+    "FISTA, accelerated": {"encoder_method": "fista", "decoder_method": "accelerated"},
+    "FISTA, L-BFGS": {"encoder_method": "fista", "decoder_method": "lbfgs"},
     "Adam, Adam": {"encoder_method": "adam", "decoder_method": "adam"},
 }
-start = ANAMOAutoencoder(d, encoder_step=1e-12, decoder_step=1e-12, max_iter=1)
-start.set_params(random_state=0).fit(X)
+start = ANAMOAutoencoder(d, encoder_step=1e-12, decoder_step=1e-12, **sigmoids)
+start.set_params(max_iter=1, **ways["FISTA, accelerated"]).fit(X)
 first = [start.components_, start.encoder_bias_, start.decoder_, start.decoder_bias_]
 cuts, shapes = np.cumsum([w.size for w in first])[:-1], [w.shape for w in first]
 
@@ -60,7 +62,7 @@ def adam(theta, rate):
 theta, curves = np.concatenate([w.ravel() for w in first]), {}
 with threadpool_limits(1):
     for name, given in ways.items():
-        coder = ANAMOAutoencoder(d, random_state=0, **given).partial_fit(X)
+        coder = ANAMOAutoencoder(d, **sigmoids, **given).partial_fit(X)
         while coder.time_curve_[-1] < seconds:
             coder.partial_fit(X)
         curves[f"alternating: {name}"] = coder.time_curve_, coder.loss_curve_

@@ -26,7 +26,8 @@ draw = partial(make_sparse_codes, 2000, 100, n_nonzero=5)
 
 
 def pivotal(rows, alpha):
-    coder = SqrtLassoTransform(alpha=alpha, init=rows.components, max_iter=0)
+    frame = {"init": rows.components, "max_iter": 0, "center": False}
+    coder = SqrtLassoTransform(alpha=alpha, **frame)
     return coder.fit(rows.X).transform(rows.X)
 
 

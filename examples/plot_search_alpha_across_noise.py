@@ -38,7 +38,9 @@ def search(coder, grid):
 
 
 alphas = np.geomspace(0.15, 0.6, 15)
-pivotal = search(SqrtLassoTransform(), {"sqrtlassotransform__alpha": alphas})
+pivotal = search(
+    SqrtLassoTransform(alpha=0.3, center=False), {"sqrtlassotransform__alpha": alphas}
+)
 
 # %%
 # For comparison, the same transform with a threshold in units of standardized data.

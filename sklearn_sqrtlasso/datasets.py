@@ -6,35 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso.models.noise import DISTRIBUTIONS as NOISES
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
-
-FREEDOM = 3  # degrees of freedom of Student's t: fewest with a finite variance
-
-
-def _gaussian(rng, shape):
-    return rng.standard_normal(shape)
-
-
-def _laplace(rng, shape):
-    return rng.laplace(scale=2**-0.5, size=shape)
-
-
-def _student_t(rng, shape):
-    return rng.standard_t(FREEDOM, size=shape) / np.sqrt(FREEDOM / (FREEDOM - 2))
-
-
-def _uniform(rng, shape):
-    return rng.uniform(-(3**0.5), 3**0.5, size=shape)
-
-
-NOISES = MappingProxyType(
-    {
-        "gaussian": _gaussian,
-        "laplace": _laplace,
-        "student_t": _student_t,
-        "uniform": _uniform,
-    }
-)
 
 
 class SparseRows(NamedTuple):

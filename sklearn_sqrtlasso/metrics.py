@@ -1,16 +1,24 @@
-"""Quality of reconstructions across noise levels, and shrinkage of codes."""
+"""Scores of restorations and predictions across noise, and shrinkage of codes."""
 
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import r2_score
+from sklearn.metrics import check_scoring, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
-from sklearn_sqrtlasso.estimators.validation import check_group_word
+from sklearn_sqrtlasso.estimators.denoiser import restore
+from sklearn_sqrtlasso.estimators.docstrings import list_choices
+from sklearn_sqrtlasso.estimators.tables import numbers_of, with_numbers
+from sklearn_sqrtlasso.estimators.validation import (
+    check_group_word,
+    check_noise_kinds,
+    check_noise_levels,
+)
+from sklearn_sqrtlasso.models.noise import NOISE_KINDS, column_spread
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
 
 CONSTANT = 64  # times the relative rounding error, a spread that is none
@@ -175,8 +183,7 @@ def denoising_scorer(
     if data_range is not None:
         _check_range(data_range)
     check_group_word(groups, ("all",))
-    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    noise = Noise(tuple(levels.tolist()), bool(relative), seed)
+    noise = make_noise(levels, ("gaussian",), relative, random_state)
     return partial(
         _denoising_score,
         noise=noise,
@@ -192,7 +199,9 @@ class Noise(NamedTuple):
     Attributes
     ----------
     levels : tuple of float
-        Standard deviations.
+        Standard deviations, or shares.
+    kinds : tuple of str
+        Names in ``NOISE_KINDS``.
     relative : bool
         Whether levels are multiples of the standard deviation of each column.
     seed : int
@@ -200,38 +209,157 @@ class Noise(NamedTuple):
     """
 
     levels: tuple[float, ...]
+    kinds: tuple[str, ...]
     relative: bool
     seed: int
+
+    def added_to(self, X):
+        """Yield the rows of X with noise of each kind at each level.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, of floats.
+
+        Yields
+        ------
+        noisy : ndarray of shape (n_samples, n_features)
+            Noisy rows, in the dtype of X.
+        """
+        rng, spread = np.random.RandomState(self.seed), column_spread(X)
+        for kind in (NOISE_KINDS[name] for name in self.kinds):
+            scale = spread if self.relative or kind.is_share else np.ones_like(spread)
+            for level in self.levels:
+                yield kind.add(X, level, scale, rng).astype(X.dtype)
+
+
+def make_noise(levels, kinds, relative, random_state):
+    """Return noise with a seed that is drawn once.
+
+    Parameters
+    ----------
+    levels : iterable of float
+        Levels.
+    kinds : tuple of str
+        Names in ``NOISE_KINDS``.
+    relative : bool
+        Whether levels are multiples of the standard deviation of each column.
+    random_state : int, RandomState instance or None
+        Source of the seed.
+
+    Returns
+    -------
+    noise : Noise
+        The noise.
+    """
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    return Noise(tuple(map(float, levels)), kinds, bool(relative), seed)
 
 
 def _denoising_score(estimator, X, y=None, *, noise, metric, groups, data_range):
     clean = check_array(X, dtype=[np.float64, np.float32])
-    rng = np.random.RandomState(noise.seed)
-    spread = clean.std(axis=0) if noise.relative else 1.0
     scores = []
-    for level in noise.levels:
-        noisy = clean + (level * spread) * rng.standard_normal(clean.shape)
-        noisy = noisy.astype(clean.dtype)
-        restored = _restore(estimator, _like(X, noisy), groups)
+    for noisy in noise.added_to(clean):
+        restored = restore(estimator, with_numbers(X, noisy), groups)
         scores.append(METRICS[metric](clean, restored, data_range))
     return float(np.mean(scores))
 
 
-def _like(X, values):
-    """Return ``values`` as a data frame with the columns of X, if X is one."""
-    if not hasattr(X, "columns"):
-        return values
-    if hasattr(X, "index"):  # pandas
-        return type(X)(values, columns=X.columns, index=X.index)
-    return type(X)(values, X.columns)
+@list_choices({"kinds": NOISE_KINDS})
+def noise_scorer(
+    scoring,
+    noise_levels,
+    *,
+    kinds=("gaussian",),
+    relative=True,
+    random_state=0,
+):
+    """Make a scorer that measures how well an estimator predicts from noisy rows.
+
+    The scorer adds noise of each kind at each level to the held-out rows, and averages
+    the score of the estimator, a classifier or regressor or a whole Pipeline. In a grid
+    search, it chooses parameters across noise levels. All candidates are scored with
+    the same noise.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+        Score to average, a name such as "accuracy" or "r2" or a callable
+        ``(estimator, X, y) -> float``, as in scikit-learn; None is the ``score`` of the
+        estimator.
+    noise_levels : float or array-like of float
+        Levels of the noise, at least 0; 0 is no noise. They are standard deviations, or
+        shares in [0, 1] of entries or columns for "missing", "dead" and "spikes".
+    kinds : list or tuple of str, default=("gaussian",)
+        Kinds of noise, each used at all levels.
+
+        <choices of kinds>.
+    relative : bool, default=True
+        Whether levels are multiples of the standard deviation of each column of the
+        held-out rows; if not, they have the units of X. Shares have no unit.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the noise, drawn once when the scorer is made.
+
+    Returns
+    -------
+    scorer : callable, (estimator, X, y=None) -> float
+        Scorer; higher is better. Of a data frame, columns of floats and integers get
+        noise, as floats, and all others stay as they are. X must be dense.
+
+    Raises
+    ------
+    ValueError
+        If ``scoring`` is unknown or more than one score, a kind is unknown, or a level
+        is negative, not finite, or more than 1 for a kind whose level is a share.
+
+    See Also
+    --------
+    denoising_scorer : Score of restored rows.
+    sklearn_sqrtlasso.NoisyCopies : Fits an estimator to noisy copies of its rows.
+
+    Examples
+    --------
+    The kernel of a support vector machine, for test rows as clean as training rows, and
+    for noise of up to two standard deviations:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import SVC
+    >>> from sklearn_sqrtlasso.metrics import noise_scorer
+    >>> X, y = load_wine(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), SVC())
+    >>> for levels in ([0], [0.5, 1, 2]):
+    ...     scoring = noise_scorer("accuracy", levels)
+    ...     search = GridSearchCV(
+    ...         pipeline, {"svc__gamma": [0.001, 0.01, 0.1]}, scoring=scoring
+    ...     )
+    ...     print(levels, search.fit(X, y).best_params_)
+    [0] {'svc__gamma': 0.1}
+    [0.5, 1, 2] {'svc__gamma': 0.01}
+    """
+    if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(
+            f"scoring must be one score: a name, a callable or None, got {scoring!r}."
+        )
+    score = _own_score if scoring is None else check_scoring(None, scoring)
+    kinds = check_noise_kinds(kinds)
+    levels = check_noise_levels(noise_levels, kinds, "noise_levels")
+    noise = make_noise(levels, kinds, relative, random_state)
+    return partial(_noise_score, score=score, noise=noise)
 
 
-def _restore(estimator, X, groups):
-    metadata = {} if groups is None else {"groups": groups}
-    if hasattr(estimator, "reconstruct"):
-        return np.asarray(estimator.reconstruct(X, **metadata))
-    codes = estimator.transform(X, **metadata)
-    return np.asarray(estimator.inverse_transform(codes))
+def _own_score(estimator, X, y=None):
+    return estimator.score(X) if y is None else estimator.score(X, y)
+
+
+def _noise_score(estimator, X, y=None, *, score, noise):
+    scores = [
+        score(estimator, with_numbers(X, noisy), y)
+        for noisy in noise.added_to(numbers_of(X))
+    ]
+    return float(np.mean(scores))
 
 
 def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
@@ -277,7 +405,8 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
     >>> from sklearn_sqrtlasso.datasets import make_sparse_codes
     >>> from sklearn_sqrtlasso.metrics import shrinkage_report
     >>> data = make_sparse_codes(1000, 32, n_nonzero=3, random_state=0)
-    >>> coder = SqrtLassoTransform(init=data.components, max_iter=0).fit(data.X)
+    >>> coder = SqrtLassoTransform(alpha=0.4, init=data.components, max_iter=0)
+    >>> coder = coder.fit(data.X)
     >>> report = shrinkage_report(coder, data.X)
     >>> report.refit.growth > 1.2
     True

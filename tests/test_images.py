@@ -24,8 +24,8 @@ def picture(shape=(40, 44), dtype=np.float64):
 
 def coder(n_features=64, alpha=0.3, **options):
     rows = np.random.default_rng(0).standard_normal((80, n_features))
-    options = {"init": "dct", "max_iter": 0, "alpha": alpha, **options}
-    return SqrtLassoTransform(**options).fit(rows)
+    options = {"init": "dct", "max_iter": 0, "center": False, **options}
+    return SqrtLassoTransform(alpha=alpha, **options).fit(rows)
 
 
 @pytest.mark.parametrize("step", [1, 3, 5])

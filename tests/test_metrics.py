@@ -7,20 +7,33 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose
 from scipy.optimize import nnls
 from sklearn.base import BaseEstimator
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_wine
 from sklearn.decomposition import PCA, SparseCoder
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, get_scorer, r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
 
-from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso import NoisyCopies, SqrtLassoTransform
 from sklearn_sqrtlasso.datasets import make_sparse_codes
-from sklearn_sqrtlasso.metrics import denoising_scorer, psnr, shrinkage_report
+from sklearn_sqrtlasso.metrics import (
+    denoising_scorer,
+    noise_scorer,
+    psnr,
+    shrinkage_report,
+)
+from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 from sklearn_sqrtlasso.sparse_coding.component_usage import (
     CodeReport,
     Refit,
@@ -106,7 +119,8 @@ def test_every_candidate_meets_the_same_noise(rows):
 
 
 def test_a_better_restoration_scores_higher(rows):
-    coder = SqrtLassoTransform(alpha=0.5, init=rows.components, max_iter=0).fit(rows.X)
+    frame = {"init": rows.components, "max_iter": 0, "center": False}
+    coder = SqrtLassoTransform(alpha=0.5, **frame).fit(rows.X)
     for metric in ("psnr", "r2"):
         scorer = denoising_scorer([0.1, 0.3], metric=metric)
         assert scorer(coder, rows.X) > scorer(Identity(), rows.X)
@@ -179,6 +193,159 @@ def test_single_precision_stays(rows):
 def test_scorer_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         denoising_scorer(**options)
+
+
+class Watcher(BaseEstimator):
+    """Scores nothing, and remembers what it saw."""
+
+    def score(self, X, y=None):
+        self.seen_ = [*getattr(self, "seen_", []), X]
+        return 0.0
+
+
+@pytest.fixture(scope="module")
+def wine():
+    X, y = load_wine(return_X_y=True)
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+    return pipeline.fit(X, y), X, y
+
+
+def seen_by(scorer, X):
+    watcher = Watcher()
+    scorer(watcher, X)
+    return watcher.seen_
+
+
+@pytest.mark.parametrize("kind", NOISE_KINDS)
+def test_without_noise_the_score_is_the_plain_one(wine, kind):
+    pipeline, X, y = wine
+    for scoring in ("accuracy", "neg_log_loss"):
+        score = noise_scorer(scoring, 0, kinds=[kind])(pipeline, X, y)
+        assert score == get_scorer(scoring)(pipeline, X, y)
+    assert noise_scorer(None, 0, kinds=[kind])(pipeline, X, y) == pipeline.score(X, y)
+
+
+@pytest.mark.parametrize("kind", NOISE_KINDS)
+def test_predictions_from_noisy_rows_score_lower(wine, kind):
+    pipeline, X, y = wine
+    scores = [
+        noise_scorer("accuracy", level, kinds=[kind])(pipeline, X, y)
+        for level in (0, 0.9)
+    ]
+    assert scores[1] < scores[0] - 0.03
+
+
+def test_noise_is_that_of_the_kind_and_of_the_seed(wine):
+    _, X, _ = wine
+    seed = np.random.RandomState(3).randint(np.iinfo(np.int32).max)
+    rng = np.random.RandomState(seed)
+    expected = [
+        NOISE_KINDS[kind].add(X, level, X.std(axis=0), rng)
+        for kind in ("laplace", "spikes")
+        for level in (0.2, 0.4)
+    ]
+    kinds, levels = ["laplace", "spikes"], [0.2, 0.4]
+    seen = seen_by(noise_scorer(None, levels, kinds=kinds, random_state=3), X)
+    assert_allclose(seen, expected)
+
+
+def test_levels_have_the_unit_of_the_rows_if_they_are_not_relative():
+    X = np.geomspace(1e-3, 1e3, 8) * np.random.default_rng(0).standard_normal((999, 8))
+    (noisy,) = seen_by(noise_scorer(None, 0.5, relative=False), X)
+    assert_allclose(np.std(noisy - X, axis=0), 0.5, rtol=0.1)
+    spikes = [
+        seen_by(noise_scorer(None, 0.1, kinds=["spikes"], relative=relative), X)
+        for relative in (False, True)
+    ]
+    np.testing.assert_array_equal(*spikes)  # a share has no unit
+
+
+def test_predictors_meet_the_same_noise_at_each_call(wine):
+    scorer = noise_scorer(None, [0.3, 1], random_state=None)
+    again = pickle.loads(pickle.dumps(scorer))
+    for other in (scorer, again):
+        np.testing.assert_array_equal(seen_by(scorer, wine[1]), seen_by(other, wine[1]))
+    assert not np.array_equal(
+        seen_by(scorer, wine[1]), seen_by(noise_scorer(None, [0.3, 1]), wine[1])
+    )
+
+
+def test_regressors_are_scored():
+    X, y = load_diabetes(return_X_y=True)
+    ridge = Ridge(0.1).fit(X, y)
+    scores = [noise_scorer("r2", level)(ridge, X, y) for level in (0, 0.5, 1)]
+    assert scores[0] > 0.5 > scores[1] > scores[2]
+
+
+def test_a_scorer_chooses_parameters_across_noise(wine):
+    X, y = wine[1:]
+    best = {}
+    for level in (0, 1):
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), SVC()),
+            {"svc__gamma": [0.005, 0.1]},
+            scoring=noise_scorer("accuracy", [level]),
+            n_jobs=2,
+        )
+        best[level] = search.fit(X, y).best_params_["svc__gamma"]
+    assert best == {0: 0.1, 1: 0.005}
+
+
+def test_noise_of_a_scorer_is_met_by_copies(wine):
+    X, y = wine[1:]
+    scorer = noise_scorer("accuracy", [1.0])
+    alone = make_pipeline(StandardScaler(), SVC())
+    copies = NoisyCopies(alone, random_state=0)
+    means = [cross_val_score(m, X, y, scoring=scorer).mean() for m in (alone, copies)]
+    assert means[1] > means[0] + 0.1
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_tables_with_words_are_scored(library):
+    X, y = load_wine(return_X_y=True)
+    table = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    table["place"], table["count"] = np.where(y > 1, "hill", "dale"), np.arange(len(y))
+    table = table if library is pd else library.from_pandas(table)
+    columns = make_column_transformer(
+        (StandardScaler(), [0, 1, 2, 3]), (OneHotEncoder(), [4])
+    )
+    pipeline = make_pipeline(columns, LogisticRegression()).fit(table, y)
+    (noisy,) = seen_by(noise_scorer(None, 0.5), table)
+    assert type(noisy) is type(table)
+    assert list(noisy["place"]) == list(table["place"])
+    assert np.all(noisy["count"].to_numpy() != table["count"].to_numpy())
+    clean, noisy = (noise_scorer("accuracy", n)(pipeline, table, y) for n in (0, 2))
+    assert noisy < clean
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scoring": "accurate"}, "'accurate'"),
+        ({"scoring": ["accuracy", "r2"]}, "scoring must be one score.*'r2'"),
+        ({"scoring": accuracy_score}, "accuracy_score"),
+        ({"noise_levels": []}, r"noise_levels must be finite numbers.*\[\]"),
+        ({"noise_levels": [1, -0.5]}, "noise_levels must be finite .* least 0.*-0.5"),
+        ({"noise_levels": [np.inf]}, "noise_levels must be finite.*inf"),
+        ({"noise_levels": "high"}, "noise_levels must consist of numbers.*'high'"),
+        ({"kinds": "gaussian"}, "kinds must be a list or tuple of .*got 'gaussian'"),
+        ({"kinds": ["pink"]}, "kinds must be a list .*'row_levels'.*'pink'"),
+        ({"kinds": []}, "kinds must be a list"),
+        (
+            {"kinds": ["laplace", "dead"], "noise_levels": [0.5, 2]},
+            r"noise_levels must be in \[0, 1\] with \['dead'\].*\[0.5, 2\]",
+        ),
+    ],
+)
+def test_a_noise_scorer_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        noise_scorer(**{"scoring": "accuracy", "noise_levels": 1, **arguments})
+
+
+def test_sparse_rows_are_refused_by_a_noise_scorer():
+    X, y = sp.eye_array(6, format="csr"), [0, 1] * 3
+    with pytest.raises(ValueError, match="X must be dense"):
+        noise_scorer("accuracy", 1)(DummyClassifier().fit(X, y), X, y)
 
 
 class Atoms(BaseEstimator):

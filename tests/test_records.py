@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    NoisyCopies,
+    RelaxedSparseCoder,
+)
 from sklearn_sqrtlasso.learning.alternating import METHODS
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
 from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.learning.tight_frame import INITS
+from sklearn_sqrtlasso.metrics import noise_scorer
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
+from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 from sklearn_sqrtlasso.models.pointwise import POINTWISE
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
@@ -23,6 +30,8 @@ TABLES = {
     "learners": (LEARNERS, RelaxedSparseCoder),
     "methods": (METHODS, ANAMOAutoencoder),
     "schemes": (SCHEMES, ANAMOAutoencoder),
+    "noise of copies": (NOISE_KINDS, NoisyCopies),
+    "noise of a score": (NOISE_KINDS, noise_scorer),
 }
 each_selector = pytest.mark.parametrize("name", SELECTORS)
 each_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -30,8 +39,8 @@ each_activation = pytest.mark.parametrize("name", ACTIVATIONS)
 
 @pytest.mark.parametrize("table", TABLES)
 def test_docstrings_list_each_row(table):
-    rows, estimator = TABLES[table]
-    text = " ".join(estimator.__doc__.split())
+    rows, documented = TABLES[table]
+    text = " ".join(documented.__doc__.split())
     for name, row in rows.items():
         assert f'- "{name}": {" ".join(row.summary.split())}.' in text
     assert "<choices" not in text

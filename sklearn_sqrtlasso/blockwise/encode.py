@@ -53,6 +53,10 @@ class Encoder(ABC):
         """Number of entries of a code."""
         return len(self.components)
 
+    def prepared(self, X):
+        """Return the encoder for given rows: another one if they need it."""
+        return self
+
     def rows_per_block(self) -> int:
         """Return the preferred number of rows of a block."""
         n_components, n_features = self.components.shape
@@ -187,6 +191,7 @@ def map_encoded(
 def _map_encoded(function, X, encoder, groups, out, n_jobs):
     if not encoder.pools_groups:
         groups = ungrouped(X.shape[0])
+    encoder = encoder.prepared(X)
     size = encoder.rows_per_block()
     if encoder.whole_groups:
         size = max(size, int(np.diff(groups.starts).max(initial=0)))

@@ -25,6 +25,30 @@ class RowGroups(NamedTuple):
         return int(self.starts[-1])
 
 
+def spread_over(groups, n_rows):
+    """Return rows that are spread evenly over the groups, and their groups.
+
+    Parameters
+    ----------
+    groups : RowGroups
+        Groups of all rows.
+    n_rows : int
+        Largest number of rows, at least 1.
+
+    Returns
+    -------
+    rows : ndarray of shape (min(n_rows, n_samples),)
+        Indices of rows.
+    groups : RowGroups
+        Groups of these rows, in their order.
+    """
+    n_rows = min(n_rows, groups.n_rows)
+    places = np.arange(n_rows) * groups.n_rows // n_rows
+    labels = np.searchsorted(groups.starts, places, side="right")
+    rows = places if groups.order is None else groups.order[places]
+    return rows, groups_of_labels(labels)
+
+
 def ungrouped(n_rows):
     """Return groups of one row each."""
     return RowGroups(np.arange(n_rows + 1))

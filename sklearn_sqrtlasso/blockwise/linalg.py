@@ -25,6 +25,47 @@ def dense_rows(X, dtype=None):
     return np.asarray(X, dtype=dtype)
 
 
+def has_missing(X):
+    """Return whether an entry of dense or sparse rows is NaN.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    missing : bool
+        Whether there is one.
+    """
+    values = X.data if hasattr(X, "tocsr") else X
+    return any(
+        np.isnan(values[rows]).any()
+        for rows in gen_batches(max(values.shape[0], 1), BLOCK_ROWS)
+    )
+
+
+def missing_counts(X):
+    """Return the number of missing entries of each column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_features,)
+        Integers.
+    """
+    if hasattr(X, "tocsr"):
+        return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
+    counts = np.zeros(X.shape[1], np.intp)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        counts += np.isnan(X[rows]).sum(axis=0)
+    return counts
+
+
 def canonical_rows(X):
     """Return rows in which each entry is stored once, and in order.
 
@@ -158,6 +199,25 @@ def narrowed(V, dtype):
     return narrow if np.isfinite(narrow).all() else V
 
 
+def scaled(values, factor):
+    """Return numbers times a factor, which may be out of the range of their dtype.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+    factor : float
+        Positive factor.
+
+    Returns
+    -------
+    scaled : ndarray
+        The products, in the dtype of ``values``; infinite where they exceed its range.
+    """
+    with np.errstate(over="ignore"):
+        return (values.astype(np.float64) * factor).astype(values.dtype)
+
+
 def _multiply_in_units(X, V):
     """Return ``X V`` of rows and columns that are divided by their units."""
     of_rows = unit_near(np.abs(X).max(axis=1, initial=0), X.dtype)[:, None]
@@ -210,15 +270,132 @@ def row_norms(X):
         return unit * np.sqrt(np.einsum("ij,ij->i", X, X))
 
 
-def mean_norm(X, unit):
-    """Return the mean l2 norm of the rows over a unit, 1 if they are all zero.
+def column_means(X):
+    """Return the mean of the observed entries of each column, in double precision.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+
+    Returns
+    -------
+    means : ndarray of shape (n_features,)
+        In units of X; 0 where no entry is observed.
+    """
+    n_observed = X.shape[0] - missing_counts(X)
+    X = filled_rows(X, np.zeros(X.shape[1]))
+    unit = unit_near(largest_entry(X), X.dtype)
+    total = np.zeros(X.shape[1])
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        total += np.asarray((X[rows] / unit).sum(axis=0, dtype=np.float64)).ravel()
+    return total / np.maximum(n_observed, 1) * unit
+
+
+def filled_rows(X, values):
+    """Return rows with missing entries replaced by a value for each column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    values : ndarray of shape (n_features,)
+        Replacements.
+
+    Returns
+    -------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        X itself if nothing is missing, else a copy.
+    """
+    if not has_missing(X):
+        return X
+    if not hasattr(X, "tocsr"):
+        return np.where(np.isnan(X), values.astype(X.dtype), X)
+    X = X.copy()
+    missing = np.isnan(X.data)
+    X.data[missing] = values[X.indices[missing]]
+    return X
+
+
+def largest_spread(X, mean):
+    """Return the largest distance of an entry from the mean of its column.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+    mean : ndarray of shape (n_features,)
+        Mean of each column.
+
+    Returns
+    -------
+    largest : float
+        At least 0.
+    """
+    highest, lowest = (dense_rows(of).ravel() for of in (X.max(axis=0), X.min(axis=0)))
+    with np.errstate(over="ignore"):
+        spread = np.maximum(highest - mean, mean - lowest)
+    return float(min(spread.max(), np.finfo(X.dtype).max))
+
+
+def root_mean_spread(X):
+    """Return the root mean square of the entries about the means of their columns.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+
+    Returns
+    -------
+    size : float
+        In units of X; 0 where it is lost in the rounding of X.
+    """
+    mean, total = column_means(X), 0.0
+    unit = unit_near(largest_spread(X, mean), X.dtype)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        total += np.sum(((dense_rows(X[rows]) - mean) / unit) ** 2)
+    size = float(np.sqrt(total / (X.shape[0] * X.shape[1]))) * unit
+    return size if size > np.finfo(X.dtype).eps * np.abs(mean).max() else 0.0
+
+
+def second_moment(X, mean, unit):
+    """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row, before products are made.
     unit : float
-        Unit of scaling, a power of two near the largest entry.
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
+
+    Returns
+    -------
+    moment : ndarray of shape (n_features, n_features)
+        In double precision.
+    """
+    if hasattr(X, "tocsr") and not mean.any():
+        return dense_rows((X / unit).T @ (X / unit), np.float64)
+    moment = np.zeros((X.shape[1],) * 2)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = (dense_rows(X[rows]) - mean) / unit
+        moment += x.T @ x
+    return moment
+
+
+def mean_norm(X, mean, unit):
+    """Return the mean l2 norm of ``X - mean`` over a unit, 1 if all rows are the mean.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row.
+    unit : float
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
 
     Returns
     -------
@@ -227,7 +404,9 @@ def mean_norm(X, unit):
     """
     total = 0.0
     for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        x = X[rows].astype(np.float64) / unit
+        x = X[rows].astype(np.float64)
+        x = dense_rows(x) - mean if mean.any() else x
+        x = x / unit
         squares = x.multiply(x) if hasattr(x, "multiply") else x * x
         total += np.sum(np.sqrt(squares.sum(axis=1)))
     return float(total / X.shape[0]) or 1.0
@@ -265,12 +444,13 @@ def unit_near(largest, dtype=np.float64):
     Returns
     -------
     unit : float or ndarray
-        In [largest, 2 largest], within the bounds of the dtype; 1 for 0.
+        In [largest, 2 largest], within the bounds of the dtype; 1 for 0 and infinity.
     """
     bound = np.finfo(dtype).maxexp - 24
     mantissa, exponent = np.frexp(np.asarray(largest, dtype=np.float64))
     exponent = np.clip(exponent, -bound, bound)
-    unit = np.where(mantissa > 0, np.ldexp(1.0, exponent), 1.0)
+    usual = (mantissa > 0) & (mantissa < np.inf)
+    unit = np.where(usual, np.ldexp(1.0, exponent), 1.0)
     return unit if unit.ndim else float(unit)
 
 

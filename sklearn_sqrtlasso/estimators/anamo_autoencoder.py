@@ -12,9 +12,8 @@ from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
-from sklearn_sqrtlasso.estimators.resumption import (
-    extend_curves,
-)
+from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
+from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -37,6 +36,7 @@ from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 
+ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -68,17 +68,20 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     ----------
     n_components : int, default=None
         Number of units, at least 1; None uses the number of features.
-    alpha : float, default=0.1
+    alpha : float or "auto", default="auto"
         Penalty on the :math:`\ell_1` norm of the codes, at least 0, in squared units of
-        X per unit of the code.
-    encoder_activation : str, default="sigmoid"
+        X per unit of the code. "auto" is a hundredth of the mean square of the entries
+        of X about their column means, or of its root for codes in units of X, as of
+        "relu".
+    encoder_activation : str, default="auto"
         Pointwise activation :math:`\sigma`, a function of the entries of
-        :math:`v = Wx + b`; not used with ``binary``.
+        :math:`v = Wx + b`; not used with ``binary``. "auto" is "sigmoid" with
+        ``prox="exact"``, else "tanh".
 
         <choices of activation>.
-    decoder_activation : str, default="sigmoid"
-        Pointwise activation :math:`\rho`, one of the above except "sign". "sigmoid" is
-        for X in [0, 1], "identity" for any X.
+    decoder_activation : str, default="identity"
+        Pointwise activation :math:`\rho`, one of the above except "sign". "identity" is
+        for any X, "sigmoid" for X in [0, 1].
     binary : {"subgradient", "smoothstep", "relaxed"}, default=None
         Binarization scheme, for codes that are 0 or 1; None for real codes.
 
@@ -101,9 +104,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         decoder. Lengths refer to rows divided by ``unit_``, which is 1 for sigmoid
         decoders and X in [0, 1]. With ``binary="relaxed"``, ``encoder_step`` is that of
         the codes.
-    encoder_method, decoder_method : str, default="fista", "accelerated"
-        Inner method of each block. "adam" for both is fastest on images, see the user
-        guide.
+    encoder_method, decoder_method : str, default="auto", "adam"
+        Inner method of each block. "auto" is "adam", or "fista" where the encoder needs
+        a proximal map, for ``prox="exact"`` and ``binary="relaxed"``.
 
         <choices of method>.
     prox : {"smooth", "exact"}, default="smooth"
@@ -145,6 +148,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Weights V of the decoder.
     decoder_bias_ : ndarray of shape (n_features,)
         Bias c of the decoder.
+    alpha_ : float
+        Penalty of the last iteration, 1e300 if it is larger.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Objective after each outer iteration: with ``binary``, of the codes before they
         are binarized; with ``batch_size``, the mean over the batches.
@@ -168,9 +173,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         resume: step lengths, moments of Adam; and ``log2_sizes``, the logarithms of the
         usual and of the last size of rows.
     fitted_params_ : dict
-        Values of ``encoder_activation``, ``decoder_activation``, ``binary`` and
-        ``width`` in the last fit, which rows are coded with; they cannot change when
-        learning resumes, and changes act at the next fit.
+        Values of ``encoder_activation``, ``decoder_activation``, ``binary``, ``width``
+        and ``prox`` in the last fit, which rows are coded with. The first four cannot
+        change when learning resumes; changes act at the next fit.
     unit_ : float
         Unit of scaling that X is divided by in training: a power of two near the root
         mean square of its entries, or a running mean of those of the batches after
@@ -201,12 +206,21 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     Examples
     --------
-    Code images of digits by sixteen numbers, and by sixteen bits:
+    The published recipe for images with pixels in [0, 1], and sixteen bits of an image:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_sqrtlasso import ANAMOAutoencoder
     >>> X = load_digits().data[:500] / 16
-    >>> coder = ANAMOAutoencoder(16, max_iter=20, random_state=0).fit(X)
+    >>> coder = ANAMOAutoencoder(
+    ...     16,
+    ...     alpha=0.1,
+    ...     encoder_activation="sigmoid",
+    ...     decoder_activation="sigmoid",
+    ...     encoder_method="fista",
+    ...     decoder_method="accelerated",
+    ...     max_iter=20,
+    ...     random_state=0,
+    ... ).fit(X)
     >>> bool(coder.loss_curve_[-1] < 3)
     True
     >>> coder = ANAMOAutoencoder(16, binary="relaxed", max_iter=20, random_state=0)
@@ -214,13 +228,13 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     [0.0, 1.0]
     """
 
-    _coded_with = ("encoder_activation", "decoder_activation", "binary", "width")
-    _kept_with = _coded_with
+    _kept_with = ("encoder_activation", "decoder_activation", "binary", "width")
+    _coded_with = (*_kept_with, "prox")
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "encoder_activation": [StrOptions(set(POINTWISE))],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "encoder_activation": [StrOptions({"auto", *POINTWISE})],
         "decoder_activation": [StrOptions(set(DECODER_ACTIVATIONS))],
         "binary": [StrOptions(set(SCHEMES)), None],
         "width": [Interval(Real, 0, None, closed="neither"), None],
@@ -234,7 +248,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
-        "encoder_method": [StrOptions(set(METHODS))],
+        "encoder_method": [StrOptions({"auto", *METHODS})],
         "decoder_method": [StrOptions(set(METHODS))],
         "prox": [StrOptions({"smooth", "exact"})],
         "init": [StrOptions({"mean", "random"})],
@@ -253,17 +267,17 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self,
         n_components=None,
         *,
-        alpha=0.1,
-        encoder_activation="sigmoid",
-        decoder_activation="sigmoid",
+        alpha="auto",
+        encoder_activation="auto",
+        decoder_activation="identity",
         binary=None,
         width=None,
         n_encoder_steps=5,
         n_decoder_steps=15,
         encoder_step="auto",
         decoder_step="auto",
-        encoder_method="fista",
-        decoder_method="accelerated",
+        encoder_method="auto",
+        decoder_method="adam",
         prox="smooth",
         init="mean",
         batch_size=None,
@@ -329,9 +343,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _check_parameters(self):
         """Raise an error for parameters that cannot be combined."""
-        method = self.encoder_method
+        method = self._method("encoder")
         if self.prox == "exact":
-            if self.encoder_activation not in WITH_EXACT or self.binary is not None:
+            activation = _activation_name(self.encoder_activation, self.prox)
+            if activation not in WITH_EXACT or self.binary is not None:
                 raise ValueError(
                     f"prox='exact' needs encoder_activation to be one of {WITH_EXACT} "
                     f"and binary=None, got encoder_activation="
@@ -358,16 +373,32 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 f"batch_size={self.batch_size!r}."
             )
 
-    def _model(self, shape):
-        """Return the model of rows that are not rescaled."""
+    def _method(self, side):
+        """Return the inner method of a block."""
+        method = getattr(self, f"{side}_method")
+        if method != "auto":
+            return method
+        free = self.binary is not None and SCHEMES[self.binary].free_codes
+        return "fista" if free or self.prox == "exact" else "adam"
+
+    def _model(self, X, n_components, units):
+        """Return the model of rows that are not rescaled, and that of rows that are."""
         encoder, decoder = (
-            self._with_width(POINTWISE[getattr(self, f"{side}_activation")])
-            for side in SIDES
+            self._with_width(POINTWISE[_activation_name(name, self.prox)])
+            for name in (self.encoder_activation, self.decoder_activation)
         )
         if self.binary is not None:
             scheme = SCHEMES[self.binary]
             encoder = scheme.activation(self._width_of(scheme))
-        return BiasedAutoencoder(shape, encoder, decoder, float(self.alpha))
+        shape, auto = (n_components, X.shape[1]), self.alpha == "auto"
+        penalty = 0.0 if auto else float(self.alpha)
+        model = BiasedAutoencoder(shape, encoder, decoder, penalty)
+        rescaled = rescale_model(model, units.model)
+        if auto:
+            spread = usual_spread(X) / units.rows
+            penalty = ALPHA * spread ** (1 if encoder.scales else 2)
+            rescaled = rescaled._replace(penalty=penalty)
+        return model, rescaled
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -388,10 +419,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         """Return the inner solvers of encoder and decoder."""
         solvers = []
         for side, name in enumerate(SIDES):
-            step, method = (
-                getattr(self, f"{name}_step"),
-                getattr(self, f"{name}_method"),
-            )
+            step, method = getattr(self, f"{name}_step"), self._method(name)
             if METHODS[method].finds_step and step != "auto":
                 raise ValueError(
                     f"{name}_step must be 'auto' for {name}_method={method!r}, which "
@@ -406,13 +434,17 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _train(self, data, resumed, rng, progress):
         self._check_parameters()
+        if resumed:
+            before, now = self._fitted("prox"), self.prox
+            if self.encoder_activation == "auto" and before != now:
+                refuse_change(self, "prox", before, now)
         X = data.X
         least = 0.0 if POINTWISE[self.decoder_activation].scales else 1.0
         units = self._units(X, resumed, progress is None, least)
         unit = units.model
         self._record_parameters()
         n_components = len(self.components_) if resumed else X.shape[1]
-        model = self._model((self.n_components or n_components, X.shape[1]))
+        model, rescaled = self._model(X, self.n_components or n_components, units)
         if resumed:
             parameters = self._fitted_parameters(model, X.dtype)
             memory = self._memory(new_rows=progress is None)
@@ -423,7 +455,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         data = data._replace(unit=units.rows)
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
-                rescale_model(model, unit),
+                rescaled,
                 parameters,
                 *self._inner_solvers(),
                 memory,
@@ -514,9 +546,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))
 
     def _set_learnt(self, alternation, history, losses, unit, resumed):
-        learnt = self._learnt(alternation.model, alternation.parameters, unit)
+        model = alternation.model
+        learnt = self._learnt(model, alternation.parameters, unit)
         for name, value in learnt.items():
             setattr(self, name, value)
+        alpha = model.penalty * unit * (1.0 if model.encoder.scales else unit)
+        self.alpha_ = float(min(alpha, LARGEST) if self.alpha == "auto" else self.alpha)
         n_good = len(history.losses)
         curves = {
             "loss_curve_": history.losses,
@@ -536,11 +571,15 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _parameters(self):
         return {name: getattr(self, name) for name in NAMES}
 
+    def _remedy_for_zeros(self):
+        return f"Lower {self._told_alpha()}."
+
     def _remedy(self):
         return "Set encoder_step and decoder_step to 'auto'."
 
     def _encoder(self, dtype):
-        activation = POINTWISE[self._fitted("encoder_activation")]
+        names = self._fitted("encoder_activation"), self._fitted("prox")
+        activation = POINTWISE[_activation_name(*names)]
         if self._fitted("binary") is not None:
             activation = BITS
         W = narrowed(self.components_, dtype)
@@ -550,3 +589,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         X, c = affine_rows(Z, self.decoder_, self.decoder_bias_)
         with np.errstate(over="ignore"):  # what is out of range is infinite
             return POINTWISE[self._fitted("decoder_activation")].value(X, c)[0]
+
+
+def _activation_name(name, prox):
+    """Return the name of an activation, "auto" replaced by what it stands for."""
+    if name != "auto":
+        return name
+    return "sigmoid" if prox == "exact" else "tanh"

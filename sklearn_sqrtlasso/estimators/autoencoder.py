@@ -6,18 +6,14 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
-    root_mean_square,
     row_norms,
     unit_near,
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import resumed_rng
+from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
-
-UNIT_PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
-LASTING_PACE = 0.5  # the same, for the second of two batches of unusual sizes
-UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual
 
 
 class Units(NamedTuple):
@@ -69,28 +65,18 @@ class AutoencoderMixin:
     def _units(self, X, resumed, stream, least=0.0):
         """Return the units of scaling of the model and of rows.
 
-        In a stream of batches, the unit of the model follows a running mean of the
-        sizes of batches, so that the size of the first one is forgotten. A batch of an
-        unusual size is scaled to the usual one, and moves the mean only if the batch
-        before was of an unusual size too.
+        In a stream of batches, the unit of the model follows their usual size, so that
+        the size of the first one is forgotten. A batch of an unusual size is scaled to
+        the usual one.
         """
-        size, unit = root_mean_square(X)
         usual, last = self.optimizer_state_["log2_sizes"] if resumed else (None, None)
-        now = float(np.log2(size) + np.log2(unit)) if size else last
-        outlying = 0
-        if not stream or usual is None:
-            usual = now
-        elif now is not None:
-            unusual = abs(now - usual) > UNUSUAL
-            lasting = unusual and abs(last - usual) > UNUSUAL
-            if lasting or not unusual:
-                usual += (LASTING_PACE if lasting else UNIT_PACE) * (now - usual)
-            outlying = round(now - usual) if unusual else 0
+        sizes = follow_sizes(X, (usual if stream else None, last))
+        usual = sizes.log2_sizes[0]
         unit = 1.0 if usual is None else unit_near(np.exp2(usual))
         if resumed and usual is not None and 0.5 <= unit / self.unit_ <= 2:
             unit = self.unit_
         unit = max(unit, least)
-        return Units(unit, float(np.ldexp(unit, outlying)), (usual, now))
+        return Units(unit, float(np.ldexp(unit, sizes.outlying)), sizes.log2_sizes)
 
     def _refuse_divergence(self, history, resumed):
         """Raise if learning diverged before any parameters could be kept."""
@@ -124,14 +110,17 @@ class AutoencoderMixin:
         norms = np.empty(X.shape[0])
 
         def measure(block):
-            norms[block.rows] = row_norms(dense_rows(block.X) - self._decode(block.Z))
+            with np.errstate(over="ignore"):  # what is out of range is infinite
+                residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
+            norms[block.rows] = row_norms(residual)
 
         self._map_encoded(measure, X, groups)
         places = slice(None) if groups.order is None else groups.order
         first, n_rows = groups.starts[:-1], np.diff(groups.starts)
         norms = norms[places]
-        unit = np.repeat(np.maximum(np.maximum.reduceat(norms, first), 1e-300), n_rows)
+        unit = np.repeat(unit_near(np.maximum.reduceat(norms, first)), n_rows)
         mean = np.add.reduceat((norms / unit) ** 2, first) / n_rows / X.shape[1]
         sigma = np.empty(X.shape[0], X.dtype)
-        sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
+        with np.errstate(over="ignore"):
+            sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
         return sigma

@@ -10,11 +10,14 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
-from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
+    column_means,
     dense_rows,
+    filled_rows,
     largest_entry,
     multiply_rows,
     unit_near,
@@ -36,6 +39,8 @@ from sklearn_sqrtlasso.estimators.validation import (
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
+CHECKED_ROWS = 512  # training rows whose codes are looked at after a fit
+
 
 class BaseEncoder(
     CallbackSupportMixin,
@@ -52,6 +57,7 @@ class BaseEncoder(
     again. Parameters that codes depend on are those of ``fitted_params_``.
     """
 
+    _takes_missing = False  # whether NaN means that an entry was not observed
     sparse_output = False  # a parameter of subclasses that can return sparse codes
     _coded_with: tuple[str, ...] = ()  # parameters that codes depend on
     _kept_with: tuple[str, ...] = ()  # those that cannot change when learning resumes
@@ -93,6 +99,7 @@ class BaseEncoder(
         """
         X, resumed = self._begin(X)
         self._learn(X, ungrouped(X.shape[0]), resumed)
+        self._check_codes(X, ungrouped(X.shape[0]))
         return self
 
     def transform(self, X):
@@ -175,7 +182,8 @@ class BaseEncoder(
         Returns
         -------
         sigma : ndarray of shape (n_samples,)
-            Noise standard deviations, in units of X.
+            Noise standard deviations, in units of X; infinite where they exceed all
+            numbers of the dtype of X.
         """
         return self._noise_scale(*self._fitted_rows(X))
 
@@ -183,7 +191,7 @@ class BaseEncoder(
         """Return the explained variance of the reconstruction, at most 1.
 
         It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
-        of X about its column means; higher is better.
+        of X about its column means, of observed entries; higher is better.
 
         Parameters
         ----------
@@ -244,7 +252,13 @@ class BaseEncoder(
     def _validate(self, X, *, reset):
         refuse_masked({"X": X})
         X = validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, order="C"
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=DTYPES,
+            order="C",
+            ensure_all_finite="allow-nan" if self._takes_missing else True,
         )
         return canonical_rows(X)
 
@@ -266,6 +280,44 @@ class BaseEncoder(
         if blocks[0][1] is not None:
             self._check_gap(np.concatenate([gap for _, gap in blocks]))
         return [result for result, _ in blocks]
+
+    def _check_codes(self, X, groups):
+        """Warn if most training rows have a code of zeros, or if no entry is zero.
+
+        Codes of fewer entries than rows may be meant to be dense.
+        """
+        rows, groups = spread_over(groups, CHECKED_ROWS)
+        X = X[rows]
+        Z, _ = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+        somewhere = (dense_rows(X) != getattr(self, "mean_", 0)).any(axis=1)
+        used = Z[somewhere] != 0
+        if not used.size:
+            return
+        share = float(np.mean(~used.any(axis=1)))
+        if share > 0.5 and self._remedy_for_zeros():
+            warn_caller(
+                f"{share:.0%} of the training rows have a code of zeros. "
+                f"{self._remedy_for_zeros()}",
+                UserWarning,
+            )
+        sparse = used.shape[1] >= max(X.shape[1], 2)
+        if sparse and used.all() and self._remedy_for_dense_codes():
+            warn_caller(
+                "No entry of the codes of the training rows is zero. "
+                f"{self._remedy_for_dense_codes()}",
+                UserWarning,
+            )
+
+    def _told_alpha(self):
+        """Return the parameter ``alpha``, with its value if it is a word."""
+        value = f" ({np.mean(self.alpha_):.3g})" if isinstance(self.alpha, str) else ""
+        return f"alpha={self.alpha!r}{value}"
+
+    def _remedy_for_zeros(self):
+        """Return what to do if most codes are zero, None where that can be meant."""
+
+    def _remedy_for_dense_codes(self):
+        """Return what to do if no entry is zero, None where that can be meant."""
 
     def _check_gap(self, gap):
         """Warn about rows that an iterative encoder did not solve."""
@@ -301,15 +353,16 @@ class BaseEncoder(
         return restored
 
     def _score(self, X, groups):
-        unit = unit_near(largest_entry(X))
-        mean = np.asarray((X / unit).mean(axis=0, dtype=np.float64)).ravel()
+        unit = unit_near(largest_entry(filled_rows(X, np.zeros(X.shape[1]))))
+        mean = column_means(X / unit)
 
         def energies(block):
             x = dense_rows(block.X)
             with np.errstate(over="ignore"):
                 residual = (x - self._decode(block.Z)).astype(np.float64) / unit
                 spread = x.astype(np.float64) / unit - mean
-                return np.sum(residual**2), np.sum(spread**2), np.sum((x / unit) ** 2.0)
+                whole = (x / unit) ** 2.0
+                return [np.nansum(of) for of in (residual**2, spread**2, whole)]
 
         blocks = self._map_encoded(energies, X, groups)
         residual, spread, whole = np.sum(blocks, axis=0)
@@ -340,5 +393,6 @@ class BaseEncoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -4,11 +4,15 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import _fit_context as fit_context
 from sklearn.linear_model._base import LinearModel
+from sklearn.utils import _safe_indexing as take
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.validation import _check_method_params as take_metadata
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import validate_data
 
@@ -26,12 +30,16 @@ except ImportError:
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "LinearModel",
+    "RealNotInt",
     "StrOptions",
     "check_sample_weight",
     "csr_container",
     "fit_context",
+    "take",
+    "take_metadata",
     "validate_data",
     "validate_parameter_constraints",
     "with_callbacks",

@@ -43,7 +43,9 @@ class GroupedEncoder(BaseEncoder):
             unchanged.
         """
         X, resumed = self._begin(X)
-        self._learn(X, check_groups(groups, X.shape[0]), resumed)
+        groups = check_groups(groups, X.shape[0])
+        self._learn(X, groups, resumed)
+        self._check_codes(X, groups)
         return self
 
     def transform(self, X, *, groups=None):
@@ -114,7 +116,8 @@ class GroupedEncoder(BaseEncoder):
         Returns
         -------
         sigma : ndarray of shape (n_samples,)
-            Noise standard deviations, in units of X.
+            Noise standard deviations, in units of X; infinite where they exceed all
+            numbers of the dtype of X.
         """
         return self._noise_scale(*self._fitted_rows(X, groups))
 

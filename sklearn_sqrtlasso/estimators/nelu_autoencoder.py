@@ -27,6 +27,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
+from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.estimators.validation import (
     MOST,
     as_numbers,
@@ -56,6 +57,7 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
+NOISE_LEVELS = np.array([0.1, 2.0])  # of training, relative to the spread of X
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -85,7 +87,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     n_components : int, default=None
         Number of units, at least 1. None uses the number of features, or of columns of
         ``Z`` if it is given to ``fit``.
-    alpha : float or "pivotal", default="pivotal"
+    alpha : float, "auto" or "pivotal", default="auto"
         Penalty, or its initial value if it is learnt. For "nelu", "nelu_adaptive",
         "nelu_helu" and "topk", a pure number of at least 0, in (0, 1) if learnt: at
         most :math:`1/\alpha^2` entries of a code are nonzero ("topk": exactly the
@@ -94,6 +96,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         units do not start dead. For the other activations, an offset that is subtracted
         from :math:`Wx`, like a bias: a threshold in units of X ("soft", "relu", "helu",
         "identity") or a pure number ("sigmoid", "tanh", "sign"); never "pivotal".
+        "auto" is "pivotal" for penalties and 0 for offsets.
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
         Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
         ("shared"), or none (False: ``alpha`` is fixed).
@@ -119,11 +122,13 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         "nelu"; their length and momentum are learnt. None is exact. With steps of a
         fixed length, codes do not scale with the row. Each group is held in memory as
         a whole.
-    noise_std : float or pair of float, default=0.0
+    noise_std : float, pair of float or "auto", default="auto"
         Standard deviation of the Gaussian noise added during training, at least 0, in
         units of X. For a pair ``(low, high)`` above 0, it is drawn log-uniformly for
-        each row, or for up to 64 rows of a group at once. Noise is projected on the
-        span of the rows of X: centered rows stay centered.
+        each row, or for up to 64 rows of a group at once. "auto" is the pair of 0.1 and
+        2 times the root mean square of X about its column means, and 0 if ``X_clean``
+        or ``Z`` is given. Noise is projected on the span of the rows of X: centered
+        rows stay centered.
     learning_rate : float, default=3e-3
         Largest step length of Adam, above 0. It rises during the first 100 steps, at
         most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
@@ -234,14 +239,18 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Real, StrOptions({"pivotal"})],
+        "alpha": [Real, StrOptions({"auto", "pivotal"})],
         "learn_alpha": [StrOptions(set(LEARN_ALPHA)), "boolean"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "positive": ["boolean"],
         "decoder": [StrOptions(set(DECODERS))],
         "unit_rows": ["boolean"],
         "n_unrolled": [Interval(Integral, 1, None, closed="left"), None],
-        "noise_std": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "noise_std": [
+            Interval(Real, 0, None, closed="left"),
+            "array-like",
+            StrOptions({"auto"}),
+        ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -259,14 +268,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self,
         n_components=None,
         *,
-        alpha="pivotal",
+        alpha="auto",
         learn_alpha="per_unit",
         activation="nelu",
         positive=False,
         decoder="free",
         unit_rows=False,
         n_unrolled=None,
-        noise_std=0.0,
+        noise_std="auto",
         learning_rate=3e-3,
         batch_size=256,
         max_iter=200,
@@ -336,7 +345,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
         X, resumed = self._begin(X)
-        self._learn(X, check_groups(groups, X.shape[0]), resumed, X_clean, Z)
+        groups = check_groups(groups, X.shape[0])
+        self._learn(X, groups, resumed, X_clean, Z)
+        self._check_codes(X, groups)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -447,20 +458,20 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _first_alpha(self, model, unit):
         """Return a function from weights to the initial penalty, or offset / unit."""
         alpha, activation = self.alpha, model.activation
+        alpha = activation.default_alpha if alpha == "auto" else alpha
         learnt = model.sizes["alpha"] > 0
         penalty = activation.role_of_alpha == "penalty"
         if isinstance(alpha, str) and alpha != activation.default_alpha:
             raise ValueError(
                 f"alpha={alpha!r} is not available for activation={self.activation!r}, "
-                "where alpha is an offset that is subtracted: pass a number, for "
-                f"instance {activation.default_alpha}."
+                "where alpha is an offset that is subtracted: pass a number, or 'auto'."
             )
         if isinstance(alpha, str):
             return lambda W: _pivotal_alpha(W) * (HEAD_START if learnt else 1.0)
         if penalty and (alpha < 0 or (learnt and not 0 < alpha < 1)):
             raise ValueError(
-                "alpha must be 'pivotal' or a number of at least 0, and above 0 and "
-                f"below 1 if learn_alpha is not False, got {alpha!r}."
+                "alpha must be 'auto', 'pivotal' or a number of at least 0, and above "
+                f"0 and below 1 if learn_alpha is not False, got {alpha!r}."
             )
         if not np.isfinite(alpha) or alpha < activation.least_alpha:
             raise ValueError(
@@ -469,16 +480,20 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             )
         return lambda W: alpha / unit if activation.alpha_has_unit else alpha
 
-    def _corruption(self, X, unit):
+    def _corruption(self, data):
         """Return the noise specified by ``noise_std``, None if it is zero."""
+        X, unit = data.X, data.unit
+        if isinstance(self.noise_std, str):
+            size = 0.0 if data.target is not None else usual_spread(X) / unit
+            return Corruption(*(size * NOISE_LEVELS), span_of(X)) if size else None
         bounds = np.atleast_1d(as_numbers(self.noise_std, "noise_std"))
         if bounds.shape == (1,) and bounds[0] == 0:
             return None
         pair = bounds.shape in [(1,), (2,)] and np.all((bounds > 0) & (bounds < np.inf))
         if not pair or bounds[0] > bounds[-1]:
             raise ValueError(
-                "noise_std must be a number of at least 0 or a pair 0 < low <= high, "
-                f"got {self.noise_std!r}."
+                "noise_std must be 'auto', a number of at least 0 or a pair "
+                f"0 < low <= high, got {self.noise_std!r}."
             )
         low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
         most = MOST[X.dtype.itemsize]
@@ -510,7 +525,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
             layers = initial_layers(model, data, first_alpha, rng, whole=stream)
-        data = data._replace(corruption=self._corruption(X, units.rows))
+        data = data._replace(corruption=self._corruption(data))
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -597,6 +612,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         names = self._activation().parameters
         names = ["components_", "decoder_", *(f"{name}_" for name in names)]
         return {name: getattr(self, name) for name in names}
+
+    def _remedy_for_zeros(self):
+        rate = f" or learning_rate={self.learning_rate}" if self.learn_alpha else ""
+        return f"Lower {self._told_alpha()}{rate}."
+
+    def _remedy_for_dense_codes(self):
+        meant = self._activation().role_of_alpha != "penalty" or not self.alpha
+        return None if meant or self.learn_alpha else f"Raise {self._told_alpha()}."
 
     def _remedy(self):
         return f"Lower learning_rate={self.learning_rate}."

@@ -20,6 +20,7 @@ from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_contex
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.progress import Progress
+from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
     check_selector,
@@ -39,17 +40,26 @@ from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
-from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS, usual_count
 from sklearn_sqrtlasso.sparse_coding.unsolved_rows import warn_unsolved_rows
 from sklearn_sqrtlasso.theory.pivotal import (
     pivotal_alpha,
     pivotal_alpha_of_dictionary,
 )
 
+LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atoms
+
+
+def _chosen(selector, n_nonzero_coefs):
+    """Return the name of a selector, "auto" replaced by what it stands for."""
+    if selector != "auto":
+        return selector
+    return "sqrt_lasso" if n_nonzero_coefs is None else "omp"
+
 
 def _is_certified(estimator):
     certified = [name for name, row in SELECTORS.items() if row.certified]
-    selector = estimator._fitted("selector")
+    selector = _chosen(estimator._fitted("selector"), estimator.n_nonzero_coefs)
     if selector not in certified:
         raise AttributeError(
             f"duality_gap is not available for selector={selector!r}; "
@@ -81,19 +91,28 @@ class RelaxedSparseCoder(BaseEncoder):
         rows of ``dictionary``.
     dictionary : array-like of shape (n_components, n_features), default=None
         Fixed atoms, used without normalisation; None learns atoms.
-    selector : str, default="sqrt_lasso"
-        Method that selects the support.
+    selector : str, default="auto"
+        Method that selects the support. "auto" is "omp" if ``n_nonzero_coefs`` is
+        given, else "sqrt_lasso".
 
         <choices of selector>.
-    alpha : float or "pivotal", default="pivotal"
+    alpha : float, "auto" or "pivotal", default="auto"
         Parameter :math:`\alpha` of the selector, at least 0. For "sqrt_lasso" a pure
-        number if atoms have unit norm; "pivotal", for "sqrt_lasso" only, gives 19 of 20
-        rows of pure noise a zero code. In units of :math:`xD^\top` for "lasso" and
+        number if atoms have unit norm. In units of :math:`xD^\top` for "lasso" and
         "threshold", of X for "omp" and "ols". Other selectors, and those given
         ``n_nonzero_coefs``, do not use it; leave it at its default then.
+
+        "auto" keeps the larger part of ordinary rows: :math:`1.2 /
+        \sqrt{\text{n\_features}}`, at most 0.9, for "sqrt_lasso"; a third of the root
+        mean square of the training rows for "lasso" and "threshold"; both times the
+        root mean square norm of the atoms. "omp", "ols" and "topk" then use a quarter
+        as many atoms as there are features, at least 2.
+
+        "pivotal", for "sqrt_lasso" only, detects: 19 of 20 rows of pure noise get a
+        zero code.
     n_nonzero_coefs : int, default=None
         Largest number of nonzero entries of a code, at least 1; only for "omp", "ols",
-        "topk" and "iti".
+        "topk" and "iti". None leaves it to ``alpha``.
     phi : float, default=0.0
         Share of the shrinkage that is kept by the refit, in [0, 1].
     positive : bool, default=False
@@ -136,7 +155,11 @@ class RelaxedSparseCoder(BaseEncoder):
         Root mean square norm of the residuals before each sweep, in units of X.
     fitted_params_ : dict
         Values of ``selector``, ``n_nonzero_coefs``, ``phi`` and ``positive`` in the
-        last fit, which rows are coded with; later changes act at the next fit.
+        last fit, which rows are coded with; defaults are replaced by what they stood
+        for. Later changes act at the next fit.
+    log2_sizes_ : tuple of float
+        Binary logarithms of the usual size of rows and of that of the last ones that
+        were not zero, which ``alpha="auto"`` follows in ``partial_fit``.
     code_gram_ : ndarray of shape (n_components, n_components)
         Sum of :math:`z^\top z` over rows, divided by the mean energy of the rows of
         their batch, from which ``partial_fit`` resumes. Like the next two, only set if
@@ -194,8 +217,11 @@ class RelaxedSparseCoder(BaseEncoder):
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "dictionary": ["array-like", None],
-        "selector": [StrOptions(set(SELECTORS))],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
+        "selector": [StrOptions({"auto", *SELECTORS})],
+        "alpha": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto", "pivotal"}),
+        ],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
         "phi": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
@@ -215,8 +241,8 @@ class RelaxedSparseCoder(BaseEncoder):
         n_components=None,
         *,
         dictionary=None,
-        selector="sqrt_lasso",
-        alpha="pivotal",
+        selector="auto",
+        alpha="auto",
         n_nonzero_coefs=None,
         phi=0.0,
         positive=False,
@@ -248,8 +274,8 @@ class RelaxedSparseCoder(BaseEncoder):
         self.verbose = verbose
 
     def _learn(self, X, groups, resumed):
-        self._record_parameters()
-        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
+        self._record_selection(X.shape[1])
+        self.log2_sizes_ = follow_sizes(X).log2_sizes
         progress = Progress(self, X, self.max_iter)
         if self.dictionary is not None:
             D = check_dictionary(
@@ -267,7 +293,7 @@ class RelaxedSparseCoder(BaseEncoder):
         unit = unit_near(largest_entry(X))
         X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
         D = first_atoms(X, self.n_components or X.shape[1], rng)
-        alpha = self._penalty_of_shape(D.shape)
+        alpha = self._penalty(D.shape)
         task = DictionaryTask(X, D, self._options(alpha, unit), rng, self.n_jobs)
 
         def attributes():
@@ -313,14 +339,15 @@ class RelaxedSparseCoder(BaseEncoder):
             If a parameter or X is not valid, or ``dictionary`` is given; the estimator
             is left unchanged.
         """
-        check_selector(self.selector, self.n_nonzero_coefs, self.alpha)
         if self.dictionary is not None:
             raise ValueError(
                 "partial_fit learns atoms, but dictionary gives them; set "
                 "dictionary=None or call fit."
             )
         X, resumed = self._begin(X, warm=True, attribute="code_gram_")
-        self._record_parameters()
+        self._record_selection(X.shape[1])
+        known = self.log2_sizes_ if resumed else (None, None)
+        self.log2_sizes_ = follow_sizes(X, known).log2_sizes
         X, dtype = dense_rows(X, np.float64), X.dtype
         rng = check_random_state(self.random_state)
         if resumed:
@@ -335,7 +362,7 @@ class RelaxedSparseCoder(BaseEncoder):
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
         self.n_samples_seen_ += len(X)
         weight = past_weight(len(X), self.n_samples_seen_)
-        options = self._options(self._penalty_of_shape(D.shape), unit)
+        options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         residual = online_step(task, batch, statistics, weight, mean_energy(batch))[1]
         replace_atoms(batch, D, np.diagonal(statistics.gram) > 0, residual, few=0)
@@ -371,21 +398,37 @@ class RelaxedSparseCoder(BaseEncoder):
         X, groups = self._fitted_rows(X)
         return encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)[1]
 
+    def _record_selection(self, n_features):
+        """Record the parameters, with the selector and count that are used."""
+        count = self.n_nonzero_coefs
+        selector = _chosen(self.selector, count)
+        check_selector(selector, count, self.alpha)
+        row = SELECTORS[selector]
+        if count is None and row.auto_count:
+            free = self.alpha == "auto" or row.alpha_unit is None
+            count = usual_count(n_features) if free else None
+        self._record_parameters()
+        self.fitted_params_ |= {"selector": selector, "n_nonzero_coefs": count}
+
     def _set_atoms(self, D, dtype):
         self.components_ = D.astype(dtype)
-        self.alpha_ = self._penalty(self.components_)
+        self.alpha_ = self._penalty(D.shape, self.components_)
 
-    def _penalty(self, D):
-        if self.alpha != "pivotal":
+    def _penalty(self, shape, D=None):
+        """Return the penalty for atoms, or for those of unit norm not learnt yet."""
+        row = SELECTORS[self._fitted("selector")]
+        if self.alpha == "pivotal" and row.pivotal:
+            if D is None:
+                return pivotal_alpha(*shape)
+            return pivotal_alpha_of_dictionary(D, positive=self.positive)
+        if not isinstance(self.alpha, str):
             return float(self.alpha)
-        if not SELECTORS[self.selector].pivotal:
+        if row.auto_alpha is None:
             return 0.0
-        return pivotal_alpha_of_dictionary(D, positive=self.positive)
-
-    def _penalty_of_shape(self, shape):
-        if self.alpha == "pivotal" and SELECTORS[self.selector].pivotal:
-            return pivotal_alpha(*shape)  # for atoms of unit norm, not learnt yet
-        return self._penalty(None)
+        norm = 1.0 if D is None else float(np.sqrt(np.mean(row_norms(D) ** 2)))
+        usual = self.log2_sizes_[0]
+        size = 0.0 if usual is None else float(np.exp2(min(usual, LARGEST_SIZE)))
+        return row.auto_alpha(shape[1], size) * norm
 
     def _options(self, alpha, unit=1.0, phi=None):
         """Return coding options for rows divided by ``unit``."""
@@ -405,6 +448,21 @@ class RelaxedSparseCoder(BaseEncoder):
         options = self._options(self.alpha_, phi=phi)
         return DictionaryEncoder(make_dictionary(self.components_), options)
 
+    def _remedy_for_zeros(self):
+        if self._fitted("n_nonzero_coefs") is not None:
+            return None
+        if SELECTORS[self._fitted("selector")].alpha_unit is None:
+            return f"Set n_nonzero_coefs: selector={self.selector!r} takes no alpha."
+        return f"Lower {self._told_alpha()}{self._or_auto()}."
+
+    def _remedy_for_dense_codes(self):
+        if self._fitted("n_nonzero_coefs") is not None or not self.alpha:
+            return None
+        return f"Raise {self._told_alpha()}{self._or_auto()}."
+
+    def _or_auto(self):
+        return "" if self.alpha == "auto" else ", or set it to 'auto'"
+
     def _check_gap(self, gap):
         warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)
 
@@ -415,7 +473,8 @@ class RelaxedSparseCoder(BaseEncoder):
             residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
             freedom = np.maximum(n_features - np.count_nonzero(block.Z, axis=1), 0)
             norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
-            sigma[block.rows] = np.where(freedom > 0, norms, 0)
+            with np.errstate(over="ignore"):  # what is out of range is infinite
+                sigma[block.rows] = np.where(freedom > 0, norms, 0)
 
         self._map_encoded(measure, X, groups, self._encoder(X.dtype, phi=0.0))
         return sigma

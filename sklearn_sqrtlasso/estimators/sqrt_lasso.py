@@ -100,9 +100,10 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     -----
     All coefficients have the same penalty: scale the features first
     (:class:`~sklearn.preprocessing.StandardScaler`). The penalty that a feature of
-    large scale needs hides features of small scale. A warning is emitted if all
-    coefficients are zero, scales differ by more than 1000, and a feature would have a
-    coefficient if all were scaled to the largest, more than by chance.
+    large scale needs hides features of small scale. A warning is emitted if scales
+    differ by more than 1000, no feature below a thousandth of the largest scale has a
+    coefficient, and one would have it if it were scaled to those that do, or to the
+    largest if none does, more than by chance.
 
     Features of any scale and offset are solved exactly: each is centred, and divided
     by a power of two near its own size, in double precision. Offsets may be 1e12 times

@@ -22,7 +22,10 @@ from sklearn_sqrtlasso.regression.solver import (
     regress,
     regression_alpha_max,
 )
-from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
+from sklearn_sqrtlasso.regression.unsolved_fits import (
+    warn_hidden_columns,
+    warn_unsolved_fits,
+)
 
 
 def pooled_errors(mse, units, shares):
@@ -234,6 +237,7 @@ class SqrtLassoCV(SparseRegressor):
         self.intercept_, self.sigma_ = float(intercept), fit.sigma
         self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
         warn_unsolved_fits(np.append(gaps, fit.gap), self.tol, self.max_iter)
+        warn_hidden_columns(design, target[None], self.coef_[None], self.alpha_)
         return self
 
     def _problem(self, X, y, weights):

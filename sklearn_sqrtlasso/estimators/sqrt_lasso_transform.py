@@ -1,5 +1,6 @@
 """Learnt sparsifying transform: one penalty for all noise levels."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -7,16 +8,31 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
-from sklearn_sqrtlasso.blockwise.linalg import largest_entry, mean_norm, unit_near
+from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    filled_rows,
+    largest_spread,
+    mean_norm,
+    missing_counts,
+    unit_near,
+)
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.validation import as_numbers, check_groups
+from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
+from sklearn_sqrtlasso.estimators.validation import (
+    as_numbers,
+    check_groups,
+    check_observed_columns,
+)
+from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
+    clean_rows,
     frame_statistics,
     procrustes_frame,
 )
@@ -28,6 +44,8 @@ from sklearn_sqrtlasso.models.tight_frame import (
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
+OUTLIERS = 2.2  # times 1 / sqrt(n_features), "auto" penalty of outliers
+UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
 
 
@@ -38,26 +56,48 @@ class SqrtLassoTransform(GroupedEncoder):
     The code of a row :math:`x` by the transform :math:`W` (``components_``) is
 
     .. math::
-        z(x) = \arg\min_z \; \sqrt{\|W x - z\|_2^2 + \rho(x)^2} + \alpha \|z\|_1,
-        \qquad \hat x = W^\top z,
+        z(x) = \arg\min_z \; \sqrt{\|W (x - \mu) - z\|_2^2 + \rho(x)^2}
+        + \sum_i \alpha_i |z_i|, \qquad \hat x = \mu + W^\top z,
 
-    which is soft-thresholding of :math:`Wx` at a threshold proportional to the residual
-    of the row. Scaling a row scales its code, so one ``alpha`` suits all noise
-    levels. ``fit`` minimises the sum of this objective over the rows, over all W with
-    :math:`W^\top W = I`, or :math:`W W^\top = I` if there are fewer components than
-    features; :math:`\rho(x) = \|x - W^\top W x\|_2`, which is zero in the former case.
+    with :math:`\mu` (``mean_``) the column means of the training rows. This is
+    soft-thresholding of :math:`W(x - \mu)` at thresholds proportional to the residual
+    of the row. Scaling a row about the mean scales its code, so one fitted transform
+    suits all noise levels. ``fit`` minimises the sum of this objective over the rows,
+    over all W with :math:`W^\top W = I`, or :math:`W W^\top = I` if there are fewer
+    components than features; :math:`\rho(x)` is the norm of :math:`x - \mu` outside the
+    span of W, which is zero in the former case.
 
     Parameters
     ----------
     n_components : int, default=None
         Number of units, at least 1; None uses the number of features, or of rows of
         ``init`` if that is an array.
-    alpha : float or "pivotal", default="pivotal"
-        Penalty, a pure number in [0, inf): at most :math:`1/\alpha^2` entries of a code
-        are nonzero, and from 1 on all codes of ungrouped rows are zero. The norm is not
-        divided by :math:`\sqrt{n}`. "pivotal" gives at least 19 of 20 rows of pure
-        noise a zero code, see :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`;
-        smaller values keep more signal and more noise.
+    alpha : float, "auto" or "pivotal", default="auto"
+        Penalties :math:`\alpha_i`, pure numbers: at a penalty of :math:`\alpha` of all
+        units, at most :math:`1/\alpha^2` entries of a code are nonzero, and a unit with
+        a penalty of at least 1 is not used by ungrouped rows. The norm is not divided
+        by :math:`\sqrt{n}`.
+
+        - "auto" learns one penalty per unit, to restore rows: :math:`\alpha_i = a\, s_1
+          / s_i`, with :math:`s_i` the standard deviation of the coefficient of unit i
+          for the initial W, :math:`s_1` the largest, and the factor a with the smallest
+          mean squared error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and
+          2 times their root mean square; that of rows without noise has weight 4, or
+          64 / n_features if that is more.
+        - "pivotal" detects: it is the value at which at least 19 of 20 rows of pure
+          noise have a zero code, see
+          :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`. Rows of few features
+          are shrunk to zero, whatever they hold.
+        - A number in [0, inf) is the penalty of all units.
+    center : bool, default=True
+        Whether to subtract the column means. Sparse X is then made dense block by
+        block, never as a whole.
+    outlier_alpha : float or "auto", default=None
+        Penalty :math:`\beta` of outliers, a pure number above 0: the code is then that
+        of :math:`x - e`, with :math:`\beta \|e\|_1` added to the objective, which is
+        minimised over e, too. Entries are taken for outliers where their residual
+        exceeds :math:`\beta` times that of the row; "auto" is :math:`2.2 /
+        \sqrt{\text{n\_features}}`. None knows no outliers.
     positive : bool, default=False
         Whether to constrain codes to be nonnegative.
     init : str or array-like of shape (n_components, n_features), default="pca"
@@ -66,7 +106,7 @@ class SqrtLassoTransform(GroupedEncoder):
         <choices of init>.
     max_iter : int, default=100
         Largest number of learning steps of ``fit``, at least 0; 0 keeps ``init``.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         Relative decrease of the objective at which ``fit`` stops, at least 0.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
@@ -82,8 +122,10 @@ class SqrtLassoTransform(GroupedEncoder):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Transform W, one unit per row.
-    alpha_ : float
-        Fitted penalty.
+    alpha_ : float or ndarray of shape (n_components,)
+        Fitted penalty, one per unit with ``alpha="auto"``.
+    mean_ : ndarray of shape (n_features,)
+        Column means :math:`\mu`, in units of X; zero if ``center=False``.
     n_iter_ : int
         Number of learning steps; after ``partial_fit``, number of its calls.
     objective_curve_ : ndarray of shape (n_steps + 1,)
@@ -91,13 +133,16 @@ class SqrtLassoTransform(GroupedEncoder):
         never increases. After ``partial_fit``, mean objective of each batch before its
         step.
     fitted_params_ : dict
-        Values of ``alpha`` and ``positive`` in the last fit, which rows are coded with;
-        later changes act at the next fit.
+        Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
+        fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
         Median noise standard deviation of the training rows, in units of X.
     moment_ : ndarray of shape (n_components, n_features)
-        Sum :math:`\sum_i z_i x_i^\top / t_i`, divided by the mean norm of the rows of
-        its batch, from which ``partial_fit`` resumes.
+        Sum :math:`\sum_i z_i (x_i - \mu)^\top / t_i`, divided by the mean norm of the
+        rows of its batch, from which ``partial_fit`` resumes.
+    log2_sizes_ : tuple of float
+        Binary logarithms of the usual size of rows and of that of the last ones that
+        were not zero, which ``partial_fit`` scales unusual batches by.
     n_samples_seen_ : int
         Number of rows that contributed to ``moment_``.
     n_features_in_ : int
@@ -121,11 +166,13 @@ class SqrtLassoTransform(GroupedEncoder):
     :math:`\alpha = 1/\sqrt{\text{n\_components}}`, codes are not shrunk and ``fit``
     cannot learn.
 
-    No mean is subtracted: center the columns first if their means are not sparse
-    themselves (:class:`~sklearn.preprocessing.StandardScaler`). With few features, the
-    noise level of a single row is hard to estimate and "pivotal" shrinks almost all
-    entries: pass ``groups``, or choose ``alpha`` by
-    :func:`~sklearn_sqrtlasso.metrics.denoising_scorer`.
+    NaN in X is an entry that was not observed. A row is coded by its observed entries:
+    the objective is minimised over the others, too, which ``reconstruct`` fills in.
+    Rows without observed entries have a code of zeros. With missing entries or
+    outliers, codes are not in closed form; ``duality_gap`` bounds their error.
+
+    The level of noise of a single row with few features is hard to tell from its
+    signal: pass ``groups`` where rows share a noise level.
 
     References
     ----------
@@ -140,16 +187,40 @@ class SqrtLassoTransform(GroupedEncoder):
 
     >>> from sklearn_sqrtlasso import SqrtLassoTransform
     >>> X = [[9.0, 1.0, -1.0, 1.0], [900.0, 100.0, -100.0, 100.0]]
-    >>> coder = SqrtLassoTransform(alpha=0.6, init="dct", max_iter=0).fit(X)
+    >>> coder = SqrtLassoTransform(alpha=0.6, center=False, init="dct", max_iter=0)
+    >>> coder = coder.fit(X)
     >>> coder.transform(X).round(2)[1] / 100 == coder.transform(X).round(2)[0]
     array([ True,  True,  True,  True])
+
+    Rows of measurements are restored from noise that the training rows did not have:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X = StandardScaler().fit_transform(load_breast_cancer().data)
+    >>> coder = SqrtLassoTransform().fit(X[:400])
+    >>> rng = np.random.default_rng(0)
+    >>> noisy = X[400:] + rng.standard_normal(X[400:].shape)
+    >>> bool(np.mean((coder.reconstruct(noisy) - X[400:]) ** 2) < 0.3)
+    True
     """
 
-    _coded_with = ("alpha", "positive")
+    _takes_missing = True
+    _coded_with = ("alpha", "center", "outlier_alpha", "positive")
+    _kept_with = ("center",)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"pivotal"})],
+        "alpha": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto", "pivotal"}),
+        ],
+        "center": ["boolean"],
+        "outlier_alpha": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "positive": ["boolean"],
         "init": [StrOptions(set(INITS)), "array-like"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -164,11 +235,13 @@ class SqrtLassoTransform(GroupedEncoder):
         self,
         n_components=None,
         *,
-        alpha="pivotal",
+        alpha="auto",
+        center=True,
+        outlier_alpha=None,
         positive=False,
         init="pca",
         max_iter=100,
-        tol=1e-4,
+        tol=1e-3,
         sparse_output=False,
         n_jobs=None,
         random_state=None,
@@ -176,6 +249,8 @@ class SqrtLassoTransform(GroupedEncoder):
     ):
         self.n_components = n_components
         self.alpha = alpha
+        self.center = center
+        self.outlier_alpha = outlier_alpha
         self.positive = positive
         self.init = init
         self.max_iter = max_iter
@@ -186,12 +261,16 @@ class SqrtLassoTransform(GroupedEncoder):
         self.verbose = verbose
 
     def _learn(self, X, groups, resumed):
+        check_observed_columns(X)
         self._record_parameters()
         progress = Progress(self, X, self.max_iter)
-        W = self._first_components(X)
-        alpha = self._penalty(W, kept=self.max_iter == 0)
-        unit = unit_near(largest_entry(X), X.dtype)
-        frame = self._frame(W, alpha)
+        self.mean_ = self._column_means(X)
+        whole = filled_rows(X, self.mean_)
+        self.log2_sizes_ = follow_sizes(whole).log2_sizes
+        W = self._first_components(whole)
+        alpha = self._penalties(whole, W, groups, kept=self.max_iter == 0)
+        unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
+        frame = self._frame(W, alpha, X.dtype)
         learner = FrameLearner(X, frame, groups, self.n_jobs, unit)
 
         def attributes():
@@ -204,9 +283,9 @@ class SqrtLassoTransform(GroupedEncoder):
         self.components_, self.alpha_ = learner.frame.components, alpha
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = learner.statistics.moment / mean_norm(X, unit)
+        self.moment_ = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
         self.n_samples_seen_ = learner.statistics.n_rows
-        self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
+        self.noise_scale_ = self._median_noise(X, groups)
         self._warn_if_not_converged()
         progress.end(attributes)
 
@@ -218,8 +297,11 @@ class SqrtLassoTransform(GroupedEncoder):
         The statistics of the batch, exact for the current transform and divided by the
         mean norm of its rows, are added to those of earlier rows, whose weight decays:
         the n-th row has weight n/N when N rows have been seen, regardless of batches
-        and of their scale. The first call, on an unfitted estimator, is one step of
-        ``fit`` on the batch.
+        and of their scale. Column means and learnt penalties are averaged likewise. A
+        batch of zeros, or whose rows are 8 times larger or smaller than usual, leaves
+        them as they are, unless the batch before was of another size too; and batches
+        of fewer rows than features leave the penalties. The first call, on an unfitted
+        estimator, is one step of ``fit`` on the batch.
 
         Parameters
         ----------
@@ -243,28 +325,61 @@ class SqrtLassoTransform(GroupedEncoder):
         """
         X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X.shape[0])
+        before = self.log2_sizes_ if resumed else (None, None)
+        if abs(before[0] or 0.0) > np.finfo(X.dtype).maxexp - 24:
+            X = X.astype(np.float64)  # single precision does not reach the usual size
+        sizes = follow_sizes(filled_rows(X, column_means(X)), before)
+        self.log2_sizes_, most = sizes.log2_sizes, np.finfo(X.dtype).maxexp - 24
+        scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
+        X = X * scale if sizes.outlying else X
         if not resumed:
-            self.components_ = W = self._first_components(X)
-            self.moment_, self.n_samples_seen_ = np.zeros(W.shape), 0
-            self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-        if not resumed or self.alpha != self._fitted("alpha"):
-            self.alpha_ = self._penalty(self.components_, kept=False)
+            check_observed_columns(X)
+            self.n_samples_seen_, self.n_iter_ = 0, 0
+            self.objective_curve_ = np.empty(0)
+        self.n_samples_seen_ += X.shape[0]
+        share = X.shape[0] / self.n_samples_seen_
+        pace = 2 * share / (1 + share) if sizes.tells else 0.0
+        pace = 1.0 if before[0] is None else pace
+        self._follow_mean(X, pace, sizes.shift)
+        whole = filled_rows(X, self.mean_)
+        if not resumed:
+            self.components_ = self._first_components(whole)
+            self.moment_ = np.zeros(self.components_.shape)
+        self._follow_penalties(whole, groups, pace)
         self._record_parameters()
         frame = self._encoder(X.dtype)
-        unit = unit_near(largest_entry(X), X.dtype)
-        batch = frame_statistics(X, frame, groups, unit, n_jobs=self.n_jobs)
-        self.n_samples_seen_ += batch.n_rows
-        kept = 1 - batch.n_rows / self.n_samples_seen_
-        self.moment_ = kept * self.moment_ + batch.moment / mean_norm(X, unit)
-        dtype = self.components_.dtype
-        self.components_ = procrustes_frame(self.moment_, self.components_).astype(
-            dtype
-        )
+        unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
+        clean, penalty = clean_rows(X, frame, groups, n_jobs=self.n_jobs)
+        frame = replace(frame, outlier_alpha=None)
+        batch = frame_statistics(clean, frame, groups, unit, n_jobs=self.n_jobs)
+        size = mean_norm(whole, self.mean_, unit)
+        self.moment_ = (1 - share) * self.moment_ + batch.moment / size
+        W = procrustes_frame(self.moment_, self.components_)
+        self.components_ = W.astype(self.components_.dtype)
         self.n_iter_ += 1
-        mean_objective = batch.objective / batch.n_rows * unit
+        mean_objective = (batch.objective * unit + penalty) / batch.n_rows / scale
         self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
-        self.noise_scale_ = float(np.median(self._noise_scale(X, groups)))
+        self.noise_scale_ = self._median_noise(X, groups) / float(scale)
         return self
+
+    def _follow_mean(self, X, pace, shift):
+        """Move the column means to those of a batch, after a change of their unit."""
+        now, whole = self._column_means(X), np.ceil(shift)
+        before = getattr(self, "mean_", np.zeros(len(now))) * np.exp2(shift - whole)
+        before = np.ldexp(before, int(whole))
+        now = np.where(missing_counts(X) == X.shape[0], before, now).astype(now.dtype)
+        self.mean_ = (before + pace * (now - before)).astype(now.dtype)
+
+    def _follow_penalties(self, X, groups, pace):
+        """Move the penalties to those of a batch, or set them if ``alpha`` changed.
+
+        Batches of fewer rows than features do not tell how units spread.
+        """
+        learnt = self.alpha == "auto" and np.ndim(getattr(self, "alpha_", 0.0)) == 1
+        if learnt and (not pace or X.shape[0] < X.shape[1]):
+            return
+        alpha = self._penalties(X, self.components_, groups, kept=False)
+        self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_
@@ -283,7 +398,8 @@ class SqrtLassoTransform(GroupedEncoder):
         n_features = X.shape[1]
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            W = INITS[self.init].directions(X, self.n_components or n_features, rng)
+            n_components = self.n_components or n_features
+            W = INITS[self.init].directions(X, n_components, rng, self.mean_)
         else:
             W = as_numbers(self.init, "init")
             n_components = self.n_components or len(np.atleast_1d(W))
@@ -299,23 +415,63 @@ class SqrtLassoTransform(GroupedEncoder):
             )
         return nearest_tight_frame(W).astype(X.dtype)
 
-    def _penalty(self, W, *, kept):
-        # For a fixed frame the pivotal penalty is simulated, else a bound is used.
-        if self.alpha != "pivotal":
-            return float(self.alpha)
-        return pivotal_alpha(*W.shape, components=W if kept else None)
+    def _column_means(self, X):
+        means = column_means(X) if self.center else np.zeros(X.shape[1])
+        return means.astype(X.dtype)
 
-    def _frame(self, W, alpha):
-        alpha = min(alpha, CODES_NOTHING)
+    def _penalties(self, X, W, groups, *, kept):
+        # For a fixed frame the pivotal penalty is simulated, else a bound is used.
+        if self.alpha == "auto":
+            return restoring_penalties(X, self._frame(W, 1.0, X.dtype), groups)
+        if self.alpha == "pivotal":
+            return pivotal_alpha(*W.shape, components=W if kept else None)
+        return float(self.alpha)
+
+    def _frame(self, W, alpha, dtype):
+        alpha = np.minimum(np.full(len(W), alpha), CODES_NOTHING).astype(dtype)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            mean = self.mean_.astype(dtype, copy=False)
+        mean = mean if self._fitted("center") else None
         positive = bool(self._fitted("positive"))
-        return TightFrame(W, np.full(len(W), alpha, W.dtype), positive)
+        W, spikes = W.astype(dtype, copy=False), self._fitted("outlier_alpha")
+        if spikes is not None:
+            spikes = OUTLIERS / np.sqrt(W.shape[1]) if spikes == "auto" else spikes
+            spikes = np.full(W.shape[1], spikes, dtype)
+        return TightFrame(W, alpha, positive, mean, spikes)
 
     def _encoder(self, dtype):
-        W = self.components_.astype(dtype, copy=False)
-        return self._frame(W, self.alpha_)
+        return self._frame(self.components_, self.alpha_, dtype)
+
+    def _remedy_for_zeros(self):
+        detects = " detects, it does not restore" if self.alpha == "pivotal" else ""
+        return f"Set alpha='auto' or a lower number; alpha={self.alpha!r}{detects}."
+
+    def _remedy_for_dense_codes(self):
+        if self.alpha in (0, "auto"):
+            return None
+        return f"Set alpha='auto', or raise alpha={self.alpha!r}."
+
+    def _decode(self, Z):
+        return self._encoder(Z.dtype).decode(Z)
 
     def _noise_scale(self, X, groups):
         return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
 
+    def _median_noise(self, X, groups):
+        return float(np.median(self._noise_scale(X, groups)))
+
     def _duality_gap(self, X, groups):
-        return gaps_of_rows(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
+        encoder = self._encoder(X.dtype)
+        if encoder.prepared(X).whole_groups:
+            gap, order = encode(X, encoder, groups, n_jobs=self.n_jobs)[1], groups.order
+            return gap if order is None else gap[np.argsort(order)]
+        return gaps_of_rows(X, encoder, groups, n_jobs=self.n_jobs)
+
+    def _check_gap(self, gap):
+        n_unsolved = int(np.sum(gap > UNSOLVED))
+        if n_unsolved:
+            warn_caller(
+                f"{n_unsolved} of {len(gap)} rows with missing entries or outliers "
+                f"have a duality gap of up to {gap.max():.1e}: see duality_gap.",
+                ConvergenceWarning,
+            )

@@ -3,11 +3,12 @@
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import missing_counts, root_mean_square
 from sklearn_sqrtlasso.estimators.compat import (
     check_sample_weight,
     validate_parameter_constraints,
 )
+from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
@@ -34,6 +35,22 @@ def refuse_masked(arrays):
                 f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
                 "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def check_observed_columns(X):
+    """Raise an error if no entry of a column is observed.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    """
+    empty = np.flatnonzero(missing_counts(X) == X.shape[0])
+    if len(empty):
+        raise ValueError(
+            f"X must have an entry in every column to be fitted, got only missing "
+            f"entries in {len(empty)} columns, the first of them {empty[0]}: drop them."
+        )
 
 
 def check_live_parameters(estimator):
@@ -145,7 +162,7 @@ def check_selector(selector, n_nonzero_coefs, alpha):
         Name in ``SELECTORS``.
     n_nonzero_coefs : int or None
         Largest number of nonzero entries of a code.
-    alpha : float or "pivotal"
+    alpha : float, "auto" or "pivotal"
         Penalty.
     """
     row, count = SELECTORS[selector], n_nonzero_coefs
@@ -155,18 +172,12 @@ def check_selector(selector, n_nonzero_coefs, alpha):
             f"n_nonzero_coefs={count} is not used by selector={selector!r}; set "
             f"n_nonzero_coefs=None, or use a selector among {counting}."
         )
-    if count is not None or (row.alpha_unit is None and row.takes_count == "optional"):
-        return
-    if row.takes_count == "required":
-        raise ValueError(
-            f"selector={selector!r} needs n_nonzero_coefs of at least 1, got None."
-        )
-    if isinstance(alpha, str) and not row.pivotal:
+    if count is None and alpha == "pivotal" and not row.pivotal and row.alpha_unit:
         other = "" if row.takes_count == "never" else " or n_nonzero_coefs"
         pivotal = [name for name, of in SELECTORS.items() if of.pivotal]
         raise ValueError(
             f"alpha={alpha!r} has no meaning for selector={selector!r}: give a number"
-            f"{other}, or use a selector among {pivotal}."
+            f"{other}, set alpha='auto', or use a selector among {pivotal}."
         )
 
 
@@ -314,3 +325,61 @@ def check_group_word(groups, modes):
         return
     words = " or ".join(repr(mode) for mode in modes)
     raise ValueError(f"groups must be None or {words}, got {groups!r}.")
+
+
+def check_noise_kinds(kinds):
+    """Return validated names of kinds of noise.
+
+    Parameters
+    ----------
+    kinds : list or tuple of str
+        Names in ``NOISE_KINDS``.
+
+    Returns
+    -------
+    kinds : tuple of str
+        The names, at least one.
+    """
+    several = isinstance(kinds, list | tuple) and len(kinds)
+    if not several or not all(kind in NOISE_KINDS for kind in kinds):
+        raise ValueError(
+            f"kinds must be a list or tuple of names among {sorted(NOISE_KINDS)}, "
+            f"got {kinds!r}."
+        )
+    return tuple(kinds)
+
+
+def check_noise_levels(levels, kinds, name):
+    """Return validated levels of noise.
+
+    Parameters
+    ----------
+    levels : float or array-like of float
+        Levels.
+    kinds : tuple of str
+        Kinds of noise that are all used at each of the levels.
+    name : str
+        Name of the parameter.
+
+    Returns
+    -------
+    levels : tuple of float
+        The levels, at least one.
+    """
+    values = np.atleast_1d(as_numbers(levels, name))
+    if (
+        values.ndim != 1
+        or not len(values)
+        or not np.all(values >= 0)
+        or np.inf in values
+    ):
+        raise ValueError(
+            f"{name} must be finite numbers of at least 0, got {levels!r}."
+        )
+    shares = [kind for kind in kinds if NOISE_KINDS[kind].is_share]
+    if shares and values.max() > 1:
+        raise ValueError(
+            f"{name} must be in [0, 1] with {shares} among kinds, whose level is a "
+            f"share, got {levels!r}."
+        )
+    return tuple(values.tolist())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import idct
 from scipy.linalg import eigh, get_lapack_funcs, qr
+from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.utils.extmath import randomized_svd
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
@@ -15,7 +16,8 @@ from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     divide_rows,
-    largest_entry,
+    largest_spread,
+    second_moment,
     unit_near,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
@@ -23,6 +25,7 @@ from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
 WIDE = 2000  # features above which few principal directions use a randomized SVD
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
+CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 
 
@@ -32,7 +35,7 @@ class FrameStatistics(NamedTuple):
     Attributes
     ----------
     moment : ndarray of shape (n_components, n_features)
-        ``sum_i z_i x_i' / t_i``, divided by the unit of scaling.
+        ``sum_i z_i (x_i - mean)' / t_i``, divided by the unit of scaling.
     objective : float
         ``sum_i t_i + ||alpha * z_i||_1``, divided by the unit of scaling.
     n_rows : int
@@ -56,7 +59,7 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     groups : RowGroups
         Rows that share a residual scale.
     unit : float, default=1.0
-        Unit of scaling, a power of two near the largest entry of X.
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
     n_jobs : int, default=None
         Number of threads, as in joblib.
 
@@ -69,17 +72,47 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     unit = X.dtype.type(unit)
 
     def add(block):
-        Z, scale = block.Z / unit, block.scale / unit
+        Z, scale, x = block.Z / unit, block.scale / unit, frame.centred(block.X)
         penalty = np.abs(Z) @ frame.alpha
         objective = float(np.sum(scale + penalty, dtype=np.float64))
         scale = np.maximum(scale, SHARPEST * penalty)
         rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
         scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
-        moments[block.part] += Z.T @ divide_rows(block.X / unit, scale)
+        moments[block.part] += Z.T @ divide_rows(x / unit, scale)
         return objective
 
     objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs)
     return FrameStatistics(moments.sum(axis=0), sum(objectives), groups.n_rows)
+
+
+def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
+    """Return rows without outliers and with missing entries filled in.
+
+    Parameters
+    ----------
+    X, frame, groups, n_jobs
+        As for ``frame_statistics``; NaN where an entry is missing.
+
+    Returns
+    -------
+    clean : ndarray or sparse matrix of shape (n_samples, n_features)
+        X itself if nothing is missing and the frame has no penalty of outliers.
+    penalty : float
+        Penalty of the outliers, summed over rows.
+    """
+    frame = frame.prepared(X)
+    if not frame.whole_groups:
+        return X, 0.0
+    clean, mean = np.empty(X.shape, X.dtype), 0 if frame.mean is None else frame.mean
+
+    def clear(block):
+        rows, outliers = frame.cleaned(block.X, block.Z, block.scale)
+        clean[block.rows] = rows + mean
+        if outliers is None:
+            return 0.0
+        return np.sum(np.abs(outliers) @ frame.outlier_alpha)
+
+    return clean, float(np.sum(map_encoded(clear, X, frame, groups, n_jobs=n_jobs)))
 
 
 def procrustes_frame(moment, components):
@@ -132,11 +165,13 @@ class FrameLearner:
     """
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
-        self.X, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
+        self.given, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
         self.frame, self.fall = frame, np.inf
+        self.X, self.penalty = clean_rows(X, frame, groups, n_jobs=n_jobs)
         self.statistics = self._statistics_at(frame)
 
     def _statistics_at(self, frame):
+        frame = replace(frame, outlier_alpha=None)  # rows are clean
         return frame_statistics(
             self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
         )
@@ -144,10 +179,34 @@ class FrameLearner:
     @property
     def objective(self):
         """Mean objective per row for the current frame, in units of X."""
-        return self.statistics.objective / self.statistics.n_rows * self.unit
+        total = self.statistics.objective * self.unit + self.penalty
+        return total / self.statistics.n_rows
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""
+        if self.X is self.given:
+            return self._turn()
+        before, cleans = self.objective, n_iter % CLEAN_EVERY == 0
+        if cleans:
+            self._clean()
+        self._turn()
+        # rows that are cleaned anew now and then tell only then if learning has ended
+        fall = before - self.objective
+        self.fall = fall / before if before and cleans else np.inf
+        return self.objective
+
+    def _clean(self):
+        """Clean the rows by the current frame if that lowers the objective."""
+        before, state = self.objective, (self.X, self.penalty, self.statistics)
+        self.X, self.penalty = clean_rows(
+            self.given, self.frame, self.groups, n_jobs=self.n_jobs
+        )
+        self.statistics = self._statistics_at(self.frame)
+        if self.objective > before:
+            self.X, self.penalty, self.statistics = state
+
+    def _turn(self):
+        """Turn the frame if that lowers the objective of the clean rows."""
         W = procrustes_frame(self.statistics.moment, self.frame.components)
         W = W.astype(self.frame.components.dtype)
         candidate = replace(self.frame, components=W)
@@ -191,25 +250,41 @@ class FrameLearner:
         self.frame, self.statistics = state
 
 
-def pca_frame(X, n_components, rng):
-    """Return principal directions of the uncentered rows, largest moment first.
+def pca_frame(X, n_components, rng, mean=None):
+    """Return principal directions of the rows about a mean, largest moment first.
 
     Directions that no row has are completed to orthonormal ones. For more than
     ``n_features`` units, random rotations are appended.
     """
     n_rows, n_features = X.shape
+    mean = np.zeros(n_features) if mean is None else mean
     if n_features > WIDE and 4 * n_components < min(X.shape):
-        return randomized_svd(X, n_components, random_state=rng)[2]
-    X = X / X.dtype.type(unit_near(largest_entry(X), X.dtype))
+        return _few_directions(X, mean, n_components, rng)
+    unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
+        X = (dense_rows(X) - mean) / unit
         directions = _directions_of_few_rows(X, min(n_components, n_features))
     else:
-        directions = eigh(dense_rows(X.T @ X))[1].T[::-1]
+        directions = eigh(second_moment(X, mean, unit))[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
     n_more = max(0, n_components - n_features)
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)
     bases = more.reshape(-1, n_features, n_features)
     return np.vstack([directions, *map(nearest_tight_frame, bases)])[:n_components]
+
+
+def _few_directions(X, mean, n_components, rng):
+    """Return the first principal directions by products with the rows, as they are."""
+    if not mean.any():
+        return randomized_svd(X, n_components, random_state=rng)[2]
+    centred = LinearOperator(
+        X.shape,
+        matvec=lambda v: X @ v - mean @ v,
+        rmatvec=lambda u: X.T @ u - mean * u.sum(),
+        dtype=np.float64,
+    )
+    first = rng.standard_normal(min(X.shape))
+    return svds(centred, n_components, v0=first, random_state=rng)[2][::-1]
 
 
 def _directions_of_few_rows(X, n_directions):
@@ -227,7 +302,7 @@ def _directions_of_few_rows(X, n_directions):
     return orgqr(axes, tau, overwrite_a=True)[0].T
 
 
-def dct_frame(X, n_components, rng):
+def dct_frame(X, n_components, rng, mean=None):
     """Return cosines, lowest frequencies first; separable for square patches."""
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
@@ -245,7 +320,7 @@ def _cosines(n_waves, n_points):
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 
-def random_frame(X, n_components, rng):
+def random_frame(X, n_components, rng, mean=None):
     """Return Gaussian directions."""
     return rng.standard_normal((n_components, X.shape[1]))
 
@@ -255,7 +330,7 @@ class Init(NamedTuple):
 
     Attributes
     ----------
-    directions : callable, (X, n_components, rng) -> ndarray
+    directions : callable, (X, n_components, rng, mean) -> ndarray
         Returns the matrix that is projected on tight frames.
     summary : str
         Description for the documentation.
@@ -267,7 +342,7 @@ class Init(NamedTuple):
 
 INITS = MappingProxyType(
     {
-        "pca": Init(pca_frame, "principal directions of X, not centered"),
+        "pca": Init(pca_frame, "principal directions of X, centered if ``center``"),
         "dct": Init(
             dct_frame,
             "cosines, separable in two dimensions if the number of features is a "

@@ -7,7 +7,7 @@ from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.sigmoid import l1_norm
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, rows_per_block
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, scaled
 from sklearn_sqrtlasso.models.block import (
     BlockFunction,
     join_block,
@@ -361,12 +361,13 @@ def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
     Returns
     -------
     parameters : Parameters
-        Equivalent parameters for rows ``X * unit``, in units of these rows.
+        Equivalent parameters for rows ``X * unit``, in units of these rows; infinite
+        where they are out of the range of their dtype.
     """
     W, b = split_block(parameters.encoder, model.shape)
     V, c = split_block(parameters.decoder, model.shape)
     values = zip((W, b, V, c), powers_of_unit(model), strict=True)
-    W, b, V, c = (value * value.dtype.type(unit**power) for value, power in values)
+    W, b, V, c = (scaled(value, unit**power) for value, power in values)
     return Parameters(join_block(W, b), join_block(V, c))
 
 

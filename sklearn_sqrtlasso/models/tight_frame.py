@@ -1,16 +1,25 @@
 """Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
-from sklearn_sqrtlasso.blockwise.linalg import project_rows, row_norms
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    has_missing,
+    multiply_rows,
+    project_rows,
+    row_norms,
+)
+from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
     threshold_rows_at,
 )
 from sklearn_sqrtlasso.theory.noise import noise_std
+
+N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
 @dataclass(frozen=True)
@@ -25,11 +34,26 @@ class TightFrame(PoolingEncoder):
         Penalty of each unit, a pure number, in the dtype of ``components``.
     positive : bool
         Whether codes are nonnegative.
+    mean : ndarray of shape (n_features,) or None
+        Subtracted from rows, in their unit and in the dtype of ``components``; None
+        is zero.
+    outlier_alpha : ndarray of shape (n_features,) or None
+        Penalty of outliers in each entry of a row, pure numbers; None has no outliers.
+    whole_groups : bool
+        Whether rows have missing entries or outliers: codes are then not in closed
+        form, and groups are encoded at once.
     """
 
     components: np.ndarray
     alpha: np.ndarray
     positive: bool
+    mean: np.ndarray | None = None
+    outlier_alpha: np.ndarray | None = None
+    whole_groups: bool = False
+
+    def centred(self, x):
+        """Return rows less the mean; sparse rows as they are if there is none."""
+        return x if self.mean is None else dense_rows(x) - self.mean
 
     def project(self, x, out=None):
         """Return the coefficients of rows, and their norm outside the span of W.
@@ -44,27 +68,94 @@ class TightFrame(PoolingEncoder):
         Returns
         -------
         U : ndarray of shape (n_rows, n_components)
-            Coefficients ``x W'``, not yet shrunk.
+            Coefficients ``(x - mean) W'``, not yet shrunk.
         outside : ndarray of shape (n_rows,)
-            ``||x - W'W x||``; zero if W has at least as many rows as columns.
+            Norm of ``x - mean`` outside the span; zero if W has at least as many rows
+            as columns.
         """
+        return self.project_centred(self.centred(x), out)
+
+    def project_centred(self, x, out=None):
+        """Return what ``project`` does, of rows about the mean."""
         W = self.components
         U = project_rows(x, W, out)
         if W.shape[0] >= W.shape[1]:
             return U, np.zeros(len(U), U.dtype)
         return U, row_norms(np.asarray(x - U @ W))
 
+    def prepared(self, X):
+        """Return the frame for given rows, with or without missing entries."""
+        iterates = self.outlier_alpha is not None or has_missing(X)
+        return replace(self, whole_groups=iterates)
+
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups; return the residual scale of each row."""
-        U, outside = self.project(x, workspace)
+        if not self.whole_groups:
+            U, outside = self.project(x, workspace)
+            _, scale = threshold_rows(
+                U, self.alpha, self.positive, groups, outside=outside, out=out
+            )
+            return scale, None
+        x = self.centred(dense_rows(x))
+        if self.outlier_alpha is not None:
+            found = code_incomplete(self, x, groups)
+            out[:] = found.Z
+            return found.scale, found.gap
+        missing = np.isnan(x)
+        U, outside = self.project_centred(np.where(missing, 0, x))
         _, scale = threshold_rows(
             U, self.alpha, self.positive, groups, outside=outside, out=out
         )
-        return scale, None
+        gap, sizes = np.zeros(len(x)), np.diff(groups)
+        affected = np.logical_or.reduceat(missing.any(axis=1), groups[:-1])
+        if affected.any():
+            rows = np.repeat(affected, sizes)
+            of_affected = np.concatenate([[0], np.cumsum(sizes[affected])])
+            found = code_incomplete(self, x[rows], of_affected)
+            out[rows], scale[rows], gap[rows] = found.Z, found.scale, found.gap
+        return scale, gap
+
+    def cleaned(self, x, Z, scale):
+        """Return rows about the mean without outliers, filled in, and the outliers.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+        Z : ndarray of shape (n_rows, n_components)
+            Their codes.
+        scale : ndarray of shape (n_rows,)
+            Residual scale of each row's group.
+
+        Returns
+        -------
+        clean : ndarray or sparse matrix of shape (n_rows, n_features)
+            The rows themselves if nothing is missing and there are no outliers.
+        outliers : ndarray of shape (n_rows, n_features) or None
+            Outliers, None if there are none.
+        """
+        x = self.centred(x)
+        if not self.whole_groups:
+            return x, None
+        x, decoded, outliers = dense_rows(x), Z @ self.components, None
+        if self.outlier_alpha is not None:
+            v = np.nan_to_num(x - decoded)
+            bound = self.outlier_alpha * scale[:, None]
+            outliers = v - np.clip(v, -bound, bound)
+            x = x - outliers
+        return np.where(np.isnan(x), decoded, x), outliers
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
         threshold_rows_at(U, self.alpha, self.positive, t, out=out)
+
+    def decode(self, Z):
+        """Return the rows of codes, in their dtype."""
+        X = multiply_rows(Z, self.components)
+        if self.mean is None:
+            return X
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            return X + self.mean.astype(X.dtype)
 
 
 def nearest_tight_frame(A):
@@ -92,7 +183,7 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     X, groups, n_jobs
         As for ``map_encoded``.
     frame : TightFrame
-        Frame with equal penalties of all units.
+        Frame.
 
     Returns
     -------
@@ -101,24 +192,44 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     """
     energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
     alpha = np.asarray(frame.alpha, dtype=np.float64)
-    scale, seen, spent = np.empty((3, X.shape[0]))
+    bounds, members = _classes(alpha)
+    of_classes = members * energy
+    scale, spent = np.empty((2, X.shape[0]))
+    seen, observed = np.empty((X.shape[0], len(bounds))), np.ones(X.shape[0])
+    incomplete = has_missing(X)
 
     def count(block):
         active = block.Z != 0
         scale[block.rows] = block.scale
-        seen[block.rows] = active @ energy
+        seen[block.rows] = active @ of_classes.T
         spent[block.rows] = active @ alpha**2
+        if incomplete:
+            observed[block.rows] = 1 - np.isnan(dense_rows(block.X)).mean(axis=1)
 
     map_encoded(count, X, frame, groups, n_jobs=n_jobs)
     places = slice(None) if groups.order is None else groups.order
     first, n_rows = groups.starts[:-1], np.diff(groups.starts)
+    share = np.add.reduceat(observed[places], first) / n_rows
+    inside = n_rows[:, None] * of_classes.sum(axis=1)
+    inside = inside - np.add.reduceat(seen[places], first, axis=0)
     sigma = noise_std(
         scale[places][first],
         np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
-        n_rows * max(0.0, X.shape[1] - energy.sum()),
-        n_rows * energy.sum() - np.add.reduceat(seen[places], first),
-        alpha[0] / np.sqrt(np.sum(energy**2) / energy.sum()),
+        share * n_rows * max(0.0, X.shape[1] - energy.sum()),
+        share[:, None] * inside,
+        bounds / np.sqrt(np.sum(energy**2) / energy.sum()),
     )
     sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
     sigma_of_row[places] = np.repeat(sigma, n_rows)
     return sigma_of_row
+
+
+def _classes(alpha):
+    """Return the penalties of classes of units with similar ones, and the members."""
+    order = np.argsort(alpha, kind="stable")
+    distinct = min(len(np.unique(alpha)), N_CLASSES)
+    parts = np.array_split(order, distinct)
+    members = np.zeros((distinct, len(alpha)))
+    for one, units in zip(members, parts, strict=True):
+        one[units] = 1
+    return np.array([np.median(alpha[units]) for units in parts]), members

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.linalg import scaled
 from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
 from sklearn_sqrtlasso.models.decoders import Decoder
 
@@ -285,13 +286,11 @@ def rescale_layers(layers: Layers, activation: Activation, unit):
     Returns
     -------
     layers : Layers
-        Equivalent parameters for rows ``X * unit``, in units of these rows.
+        Equivalent parameters for rows ``X * unit``, in units of these rows; infinite
+        where they are out of the range of their dtype.
     """
     W, V, p = layers
     if not activation.scales:
-        return Layers(W / unit, V * unit, p)
-    scaled = {}
-    for name, value in p.items():
-        has_unit = activation.parameter(name).has_unit
-        scaled[name] = value * unit if has_unit else value
-    return Layers(W, V, scaled)
+        return Layers(scaled(W, 1 / unit), scaled(V, unit), p)
+    with_unit = [name for name in p if activation.parameter(name).has_unit]
+    return Layers(W, V, p | {name: scaled(p[name], unit) for name in with_unit})

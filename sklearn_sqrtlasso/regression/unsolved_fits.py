@@ -8,6 +8,8 @@ from sklearn_sqrtlasso.regression.pivotal_penalty import asymptotic_level
 
 CONFIDENCE = 0.95  # that no column of noise is called hidden
 APART = 1e3  # ratio of norms of columns from which small ones may be hidden
+SURELY = 1 + 1e-6  # above the correlation of copies of a column in use
+ROUNDING = 1e-8  # share of the target that is left where nothing is
 
 
 def warn_unsolved_fits(gaps, tol, max_iter):
@@ -37,8 +39,11 @@ def warn_unsolved_fits(gaps, tol, max_iter):
 def warn_hidden_columns(design, targets, coef, alpha):
     """Emit one warning if coefficients may be zero because scales of columns differ.
 
-    A column is hidden if its correlation with a target, both of norm one, is above the
-    penalty over the norm of the largest column, and above what noise has.
+    Columns are small if the norm of the largest is more than 1000 times theirs. They
+    may be hidden if none of them has a coefficient. A column is hidden if it would have
+    one if it were scaled to the smallest column that has one, or to the largest column
+    if all coefficients are zero, and if it correlates with the residual more than noise
+    does.
 
     Parameters
     ----------
@@ -51,28 +56,46 @@ def warn_hidden_columns(design, targets, coef, alpha):
     alpha : float
         Penalty, in units of X.
     """
-    if coef.any() or alpha == 0 or not (targets.any() and design.norms.any()):
-        return
     live = design.norms > 0
-    logs = np.log2(design.norms[live]) + design.exponents[live]
-    if np.ptp(logs) <= np.log2(APART):
+    if alpha == 0 or not live.any():
         return
-    with np.errstate(over="ignore"):  # the penalty, over the norm of the largest column
-        share = np.exp2(np.log2(alpha) - logs.max())
+    logs = np.full(len(live), -np.inf)
+    logs[live] = np.log2(design.norms[live]) + design.exponents[live]
+    apart = logs.max() - logs[live].min()
+    small = live & (logs < logs.max() - np.log2(APART))
+    if apart <= np.log2(APART):
+        return
     # A column of noise is to be found in one of twenty such designs only.
     noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
-    share = max(share, noise)
-    for target in targets:
-        y, _ = design.centered(
-            np.ldexp(target, -int(np.frexp(np.abs(target).max())[1]))
-        )
-        found = np.abs(design.correlate(y)) > share * design.norms * np.linalg.norm(y)
-        if np.any(found & live):
+    for target, w in zip(targets, coef, strict=True):
+        if w[small].any() or not target.any():
+            continue
+        with np.errstate(over="ignore"):  # the penalty, for columns of norm one
+            share = np.exp2(np.log2(alpha) - logs.min(initial=logs.max(), where=w != 0))
+        if np.any(_correlations(design, target, w) > SURELY * max(share, noise)):
+            which = "All coefficients"
+            if w.any():
+                which += " of features of small scale"
             warn_caller(
-                f"All coefficients are zero at alpha={alpha:.3g}, but scales of "
-                f"features differ by a factor of 1e{np.ptp(logs) * np.log10(2):.0f}: a "
-                "penalty for the largest hides the others. Scale the features first, "
-                "for example by sklearn.preprocessing.StandardScaler.",
+                f"{which} are zero at alpha={alpha:.3g}, but scales of features differ "
+                f"by a factor of 1e{apart * np.log10(2):.0f}: a penalty for the "
+                "largest hides the others. Scale the features first, for example by "
+                "sklearn.preprocessing.StandardScaler.",
                 UserWarning,
             )
             return
+
+
+def _correlations(design, target, coef):
+    """Return how columns correlate with the residual, 0 for those in use."""
+    exponent = int(np.frexp(np.abs(target).max())[1])
+    y, _ = design.centered(np.ldexp(target, -exponent))
+    on = np.flatnonzero(coef)
+    w = np.ldexp(coef[on].astype(np.float64), design.exponents[on] - exponent)
+    residual = y - design.apply(design.columns(on), w) if len(on) else y
+    size = np.linalg.norm(residual)
+    idle = (design.norms > 0) & (coef == 0)
+    if size <= ROUNDING * np.linalg.norm(y) or not idle.any():
+        return np.zeros(len(coef))
+    products = np.abs(design.correlate(residual / size))
+    return np.divide(products, design.norms, out=0 * products, where=idle)

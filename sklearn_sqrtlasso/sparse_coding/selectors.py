@@ -5,6 +5,7 @@ To add one, write a function ``(rows, dictionary, options) -> Solution`` and add
 that table.
 """
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -36,9 +37,15 @@ class Selector(NamedTuple):
     pivotal : bool
         Whether a penalty can be chosen from pure noise, whatever its level.
     takes_count : {"never", "optional", "required"}
-        Whether ``n_nonzero_coefs`` may or must be given.
+        Whether ``n_nonzero_coefs`` may be given, or decides in any case.
     certified : bool
         Whether codes minimise a convex objective and have a duality gap.
+    auto_alpha : callable, (n_features, size) -> float, or None
+        Penalty for atoms of unit norm and rows of root mean square ``size``, which
+        suits data that nothing is known of; None if ``auto_count`` decides, or neither.
+    auto_count : bool
+        Whether ``usual_count`` decides if neither a number of atoms nor a penalty is
+        given.
     closed_form : bool
         Whether codes are a formula of ``x D'``, the same for every dictionary, which
         can be exported to a graph of array operations. Codes of activations, bits and
@@ -51,7 +58,22 @@ class Selector(NamedTuple):
     pivotal: bool = False
     takes_count: Literal["never", "optional", "required"] = "never"
     certified: bool = False
+    auto_alpha: Callable[[int, float], float] | None = None
+    auto_count: bool = False
     closed_form: bool = False
+
+
+def usual_count(n_features):
+    """Return a number of atoms that suits rows that nothing is known of."""
+    return max(2, -(-n_features // 4))
+
+
+def _pure_alpha(n_features, size):
+    return min(1.2 / math.sqrt(n_features), 0.9)  # at 1 all codes can be zero
+
+
+def _alpha_of_size(n_features, size):
+    return size / 3  # the pure penalty for a residual of 0.28 of the row
 
 
 def _scaled(alpha, rows):
@@ -164,12 +186,14 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
             alpha_unit="pure",
             pivotal=True,
             certified=True,
+            auto_alpha=_pure_alpha,
         ),
         "lasso": Selector(
             lasso,
             r":math:`\min_z \tfrac12\|x - zD\|_2^2 + \alpha \|z\|_1`",
             alpha_unit="correlation",
             certified=True,
+            auto_alpha=_alpha_of_size,
         ),
         "omp": Selector(
             omp,
@@ -177,6 +201,7 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
             r"bring the norm of the residual down to :math:`\alpha`",
             alpha_unit="data",
             takes_count="optional",
+            auto_count=True,
         ),
         "ols": Selector(
             ols,
@@ -184,12 +209,14 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
             "residual most",
             alpha_unit="data",
             takes_count="optional",
+            auto_count=True,
         ),
         "topk": Selector(
             topk,
             r"the ``n_nonzero_coefs`` largest entries of :math:`xD^\top`",
             alpha_unit=None,
             takes_count="required",
+            auto_count=True,
             closed_form=True,
         ),
         "iti": Selector(
@@ -203,6 +230,7 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
             threshold,
             r":math:`\operatorname{soft}(x D^\top, \alpha)`",
             alpha_unit="correlation",
+            auto_alpha=_alpha_of_size,
             closed_form=True,
         ),
     }

@@ -1,6 +1,7 @@
 """Estimate of the noise level from a residual."""
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import erf
 
 STEPS = 60  # of the fixed-point iteration, which takes 3 to 40
@@ -40,9 +41,11 @@ def noise_std(scale, slack, outside, inside, bound):
     contributes to it in the directions outside the span of the frame and, truncated at
     the threshold, in the inactive units,
 
-    .. math:: S = \sigma^2 \left[ d_\text{out} + d_\text{in}\, v(\tau/\sigma) \right],
+    .. math::
+        S = \sigma^2 \Bigl[ d_\text{out} + \sum_c d_c \, v(\tau_c/\sigma) \Bigr],
 
-    with v the variance of a Gaussian truncated at :math:`\tau`.
+    with v the variance of a Gaussian truncated at :math:`\tau_c`, the threshold of a
+    class of units.
 
     Parameters
     ----------
@@ -52,11 +55,11 @@ def noise_std(scale, slack, outside, inside, bound):
         Slack :math:`S / t^2`, at least 0.
     outside : ndarray of shape (n_groups,)
         Degrees of freedom outside the span of the frame.
-    inside : ndarray of shape (n_groups,)
-        Degrees of freedom of the inactive units.
-    bound : float
-        Threshold :math:`\tau`, in units of t, of units with noise of standard deviation
-        :math:`\sigma`.
+    inside : ndarray of shape (n_groups,) or (n_groups, n_classes)
+        Degrees of freedom of the inactive units of each class.
+    bound : float or ndarray of shape (n_classes,)
+        Threshold :math:`\tau_c`, in units of t, of units with noise of standard
+        deviation :math:`\sigma`.
 
     Returns
     -------
@@ -79,14 +82,53 @@ def noise_std(scale, slack, outside, inside, bound):
     >>> noise_std(scale, slack, outside, inside, bound=0.4).round(2)
     array([1.01])
     """
+    inside, bound = np.reshape(inside, (len(scale), -1)), np.atleast_1d(bound)
     unit = np.ones_like(scale)  # sigma in units of t
+    moving = np.arange(len(scale))
     for _ in range(STEPS):
-        last = unit
-        freedom = outside + inside * truncated_variance(np.maximum(bound / unit, 1))
-        unit = np.sqrt(
-            np.divide(slack, freedom, out=np.ones_like(slack), where=freedom > 0)
-        )
-        unit = np.maximum(unit, np.finfo(np.float64).tiny)
-        if np.allclose(unit, last, rtol=1e-12, atol=0):
+        last, room = unit[moving], slack[moving]
+        variance = truncated_variance(np.maximum(bound / last[:, None], 1))
+        freedom = outside[moving] + np.sum(inside[moving] * variance, axis=1)
+        ratio = np.divide(room, freedom, out=np.ones_like(room), where=freedom > 0)
+        now = np.maximum(np.sqrt(ratio), np.finfo(np.float64).tiny)
+        unit[moving] = now
+        moving = moving[~np.isclose(now, last, rtol=1e-12, atol=0)]
+        if not moving.size:
             break
     return scale * np.where(slack > 0, unit, 0)
+
+
+def student_scale(nu):
+    r"""Return the scale of Student's t that fits Gaussian noise of variance one best.
+
+    Maximum likelihood finds the s with
+
+    .. math:: E\left[\frac{(\nu + 1) g^2}{\nu s^2 + g^2}\right] = 1,
+        \qquad g \sim N(0, 1).
+
+    Parameters
+    ----------
+    nu : float
+        Degrees of freedom, positive; infinite for a Gaussian.
+
+    Returns
+    -------
+    scale : float
+        In (0, 1].
+
+    Examples
+    --------
+    >>> from sklearn_sqrtlasso.theory.noise import student_scale
+    >>> round(student_scale(4.0), 3), student_scale(float("inf"))
+    (0.831, 1.0)
+    """
+    if np.isinf(nu):
+        return 1.0
+    g = np.linspace(-12, 12, 24001)
+    density = np.exp(-0.5 * g**2) / np.exp(-0.5 * g**2).sum()
+
+    def excess(log_scale):
+        weights = (nu + 1) / (nu * np.exp(2 * log_scale) + g**2)
+        return np.sum(density * weights * g**2) - 1
+
+    return float(np.exp(brentq(excess, -8, 0.5)))

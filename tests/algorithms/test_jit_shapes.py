@@ -14,6 +14,7 @@ import sklearn_sqrtlasso
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
     NeLUAutoencoder,
+    PivotalPCA,
     RelaxedSparseCoder,
     SqrtLasso,
 )
@@ -129,6 +130,7 @@ def small_fits():
     ACTIVATIONS["nelu"].value(uneven, {"alpha": np.full(2, 0.9)})
     NeLUAutoencoder(n_unrolled=2, max_iter=1).fit(X)
     ANAMOAutoencoder(max_iter=1).fit(X)
+    PivotalPCA(3).fit(X)
     for name, row in SELECTORS.items():
         given = {"alpha": 0.3} if row.alpha_unit else {"n_nonzero_coefs": 2}
         for learner in ("ksvd", "online"):

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from sklearn_sqrtlasso import ANAMOAutoencoder
 from sklearn_sqrtlasso.algorithms.sigmoid import SIGMOIDS
 from sklearn_sqrtlasso.models import biased_autoencoder
+from tests.estimators.encoders import PUBLISHED
 
 ALPHA = 0.1
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
@@ -47,7 +48,7 @@ class Budget:
 
 def first_parameters(X, n_components, seed):
     """Return where ``ANAMOAutoencoder`` begins with a seed."""
-    start = ANAMOAutoencoder(n_components, random_state=seed, max_iter=1)
+    start = ANAMOAutoencoder(n_components, **PUBLISHED, random_state=seed, max_iter=1)
     start.set_params(encoder_step=1e-12, decoder_step=1e-12).fit(X)
     return [getattr(start, name) for name in NAMES]
 
@@ -160,9 +161,8 @@ def in_turns(X, n_components, seed, seconds, given, monkeypatch):
         )
 
     monkeypatch.setattr(biased_autoencoder, "sum_over_rows", counting)
-    coder = ANAMOAutoencoder(
-        n_components, alpha=ALPHA, random_state=seed, tol=0, **given
-    )
+    given = {**PUBLISHED, "alpha": ALPHA, **given}
+    coder = ANAMOAutoencoder(n_components, random_state=seed, tol=0, **given)
     budget = Budget(seconds)
     while budget.left():
         before = count[0]

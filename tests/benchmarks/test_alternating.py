@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_sqrtlasso import ANAMOAutoencoder
 from sklearn_sqrtlasso.blockwise.blocks import rows_per_block, thread_map
 from tests.benchmarks import rivals
+from tests.estimators.encoders import PUBLISHED
 
 N_ROWS, N_FEATURES, N_UNITS, N_THREADS = 20_000, 64, 256, 2
 N_ENCODER_STEPS, N_DECODER_STEPS = 5, 15
@@ -24,7 +25,7 @@ def rows(dtype):
 
 
 def ours(X):
-    coder = ANAMOAutoencoder(N_UNITS, random_state=0, n_jobs=N_THREADS)
+    coder = ANAMOAutoencoder(N_UNITS, **PUBLISHED, random_state=0, n_jobs=N_THREADS)
     coder.set_params(encoder_step=0.3, decoder_step=1.0).partial_fit(X)
     return lambda: coder.partial_fit(X)
 
@@ -120,7 +121,7 @@ IMAGES = {  # rows, number of units, seconds, and evaluations of gradients
     "mnist": (mnist, 16, 6.0, 200),
 }
 IN_TURNS = {
-    "fista, accelerated (default)": {},
+    "fista, accelerated (published)": {},
     "fista, lbfgs": {"decoder_method": "lbfgs"},
     "lbfgs, lbfgs": {"encoder_method": "lbfgs", "decoder_method": "lbfgs"},
     "adam, adam": {"encoder_method": "adam", "decoder_method": "adam"},

@@ -20,7 +20,7 @@ def coder_and_rows(shape, dtype, **options):
     X = rng.standard_normal((n_rows, n_features)) / 10
     X += frame[rng.integers(0, n_components, n_rows)] * 20
     coder = SqrtLassoTransform(
-        n_components, alpha=0.2, init=frame, max_iter=0, **options
+        n_components, alpha=0.2, center=False, init=frame, max_iter=0, **options
     )
     return coder.fit(X[:100].astype(dtype)), X.astype(dtype)
 
@@ -59,7 +59,7 @@ import time, numpy as np
 from sklearn_sqrtlasso import SqrtLassoTransform
 X = np.random.default_rng(0).standard_normal((200, 16))
 start = time.perf_counter()
-SqrtLassoTransform().fit(X).transform(X)
+SqrtLassoTransform(alpha="pivotal", center=False).fit(X).transform(X)
 print(time.perf_counter() - start)
 """
 

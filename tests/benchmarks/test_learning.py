@@ -31,7 +31,7 @@ def test_learning(benchmark, note):
     X = patches()
     train, test = X[: N_ROWS - 5000], X[N_ROWS - 5000 :]
     frame = SqrtLassoTransform(
-        N_UNITS, alpha=0.2, max_iter=50, tol=0, n_jobs=2, random_state=0
+        N_UNITS, alpha=0.2, center=False, max_iter=50, tol=0, n_jobs=2, random_state=0
     )
     start = time.perf_counter()
     benchmark.pedantic(frame.fit, (train,), rounds=1)

@@ -23,6 +23,7 @@ def ours(X, batch_size, activation="nelu", alpha="pivotal", n_unrolled=None):
         activation=activation,
         alpha=alpha,
         n_unrolled=n_unrolled,
+        noise_std=0.0,
         batch_size=batch_size,
         n_jobs=N_THREADS,
         random_state=0,

@@ -37,6 +37,9 @@ class GroupSums(NamedTuple):
     n_components: int = 4
     has_gap: bool = False
 
+    def prepared(self, X):
+        return self
+
     def rows_per_block(self):
         return self.n_block_rows
 

@@ -13,14 +13,19 @@ from sklearn_sqrtlasso.blockwise import linalg
 from sklearn_sqrtlasso.blockwise.linalg import (
     affine_rows,
     canonical_rows,
+    column_means,
     dense_rows,
     divide_rows,
     largest_entry,
+    largest_spread,
+    mean_norm,
     multiply_rows,
     narrowed,
     project_rows,
     root_mean_square,
     row_norms,
+    scaled,
+    second_moment,
     unit_near,
 )
 
@@ -140,6 +145,11 @@ def test_a_unit_is_near_what_it_measures(largest):
         assert unit == (bound if largest > 1 else 1 / bound)
 
 
+def test_the_unit_of_infinite_numbers_is_one():
+    assert unit_near(np.inf) == 1
+    assert_array_equal(unit_near(np.array([np.inf, 0, 3.0])), [1, 1, 4])
+
+
 @given(st.lists(sizes, max_size=5), st.sampled_from(["f4", "f8"]))
 def test_units_of_an_array_are_those_of_its_entries(sizes, dtype):
     units = unit_near(np.array(sizes), dtype)
@@ -256,8 +266,98 @@ def test_a_sum_is_infinite_only_where_it_exceeds_all_numbers(
         assert_allclose(U + offsets, expected.astype(dtype), rtol=1e-6)
 
 
+def test_factors_may_be_out_of_the_range_of_a_dtype():
+    values = np.array([1e-10, 0, 1, -1], np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        large, small = scaled(values, 2.0**150), scaled(1e30 * values, 2.0**-200)
+    assert large.dtype == small.dtype == np.float32
+    assert_array_equal(large, [float(values[0]) * 2.0**150, 0, np.inf, -np.inf])
+    assert_allclose(small, 1e30 * values.astype("f8") * 2.0**-200, atol=1e-44)
+    assert_array_equal(scaled(values.astype("f8"), 8.0), 8 * values.astype("f8"))
+
+
 def test_numbers_are_narrowed_where_none_is_out_of_range():
     V = np.array([1.0, 1e39])
     assert narrowed(V, np.dtype("f4")) is V
     assert narrowed(V, np.dtype("f8")) is V
     assert_array_equal(narrowed(V / 2e39, np.dtype("f4")), (V / 2e39).astype("f4"))
+
+
+# Means, and what is left about them
+
+
+def far_rows(n_rows=5000):
+    """Return rows at 1e9 times their spread, and the rows about the offset."""
+    spread = np.random.default_rng(3).integers(-8, 9, (n_rows, 4)).astype(float)
+    offset = 1e9 * np.array([1.0, -3.0, 0.0, 2.0])
+    return spread + offset, spread, offset
+
+
+@each_container
+@each_dtype
+def test_means_are_those_of_numpy_in_double_precision(contain, dtype):
+    X = np.random.default_rng(0).standard_normal((5000, 4)).astype(dtype)
+    X[np.abs(X) < 0.5] = 0
+    means = column_means(contain(X))
+    assert means.dtype == np.float64
+    assert_allclose(means, X.astype("f8").mean(axis=0), rtol=1e-12, atol=1e-14)
+
+
+@each_container
+def test_means_far_from_zero_keep_the_spread(contain):
+    X, spread, offset = far_rows()
+    means = column_means(contain(X))
+    # sums of 5000 terms of 3e9 in two blocks: some roundings of 1e-6 of the spread
+    assert_allclose(means - offset, spread.mean(axis=0), atol=1e-5)
+
+
+@each_container
+@pytest.mark.parametrize("scale", [1e-150, 1e150, 1e300])
+def test_means_and_spreads_have_the_unit_of_the_rows(contain, scale):
+    X = rows() + 0.5
+    with np.errstate(all="raise"):
+        means = column_means(contain(scale * X))
+        spread = largest_spread(contain(scale * X), means)
+    assert_allclose(means, scale * X.mean(axis=0), rtol=8 * EPS)
+    assert_allclose(spread, scale * np.abs(X - X.mean(axis=0)).max(), rtol=8 * EPS)
+
+
+@each_container
+@each_dtype
+def test_the_largest_spread_is_the_largest_distance_from_a_mean(contain, dtype):
+    X = contain(rows(dtype))
+    for mean in (np.zeros(4), rows().mean(axis=0), np.full(4, 5.0)):
+        expected = np.abs(rows() - mean).max()
+        assert_allclose(largest_spread(X, mean), expected, rtol=4 * EPS)
+    assert largest_spread(contain(np.full((3, 4), 7.0)), np.full(4, 7.0)) == 0
+
+
+def test_a_spread_beyond_all_numbers_is_the_largest_number():
+    top = np.finfo(np.float64).max
+    assert largest_spread(np.array([[top], [-top]]), np.array([-top])) == top
+
+
+@each_container
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_moments_and_norms_about_a_mean_are_those_of_dense_rows(contain, scale):
+    X, unit = rows(), unit_near(8 * scale)
+    for mean in (np.zeros(4), np.array([0.5, -1, 0, 2])):
+        with np.errstate(all="raise"):
+            moment = second_moment(contain(scale * X), scale * mean, unit)
+            norm = mean_norm(contain(scale * X), scale * mean, unit)
+        x = (X - mean) * (scale / unit)
+        assert_allclose(moment, x.T @ x, rtol=64 * EPS, atol=64 * EPS)
+        assert_allclose(norm, np.linalg.norm(x, axis=1).mean(), rtol=64 * EPS)
+
+
+@each_container
+def test_moments_and_norms_far_from_zero_keep_the_spread(contain):
+    X, spread, offset = far_rows()
+    assert_array_equal(second_moment(contain(X), offset, 8.0), spread.T @ spread / 64)
+    expected = np.linalg.norm(spread, axis=1).mean() / 8
+    assert_allclose(mean_norm(contain(X), offset, 8.0), expected, rtol=1e-12)
+
+
+def test_rows_at_their_mean_have_norm_one():
+    assert mean_norm(np.full((3, 2), 5.0), np.full(2, 5.0), 1.0) == 1.0
+    assert mean_norm(np.zeros((3, 2)), np.zeros(2), 1.0) == 1.0

@@ -34,8 +34,8 @@ def random_frame(shape, seed=0):
 
 
 def held(W, alpha="pivotal"):
-    """Return a coder that keeps the frame W."""
-    coder = SqrtLassoTransform(len(W), init=W, max_iter=0, alpha=alpha)
+    """Return a coder that keeps the frame W, and a mean of zero."""
+    coder = SqrtLassoTransform(len(W), init=W, max_iter=0, alpha=alpha, center=False)
     return coder.fit(np.eye(W.shape[1]))
 
 

@@ -1,5 +1,7 @@
 """ANAMOAutoencoder: what it promises beyond what all encoders do."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,14 +11,16 @@ from sklearn.datasets import load_digits
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
+from tests.estimators.encoders import PUBLISHED
 
 SHORT = {"n_components": 6, "max_iter": 4, "random_state": 0, "tol": 0.0}
 SELECTORS = {
     "default": {},
+    "published": PUBLISHED,
     "exact": {"prox": "exact"},
     "batches": {"batch_size": 50},
     "other methods": {"encoder_method": "adam", "decoder_method": "lbfgs"},
-    "relu": {"encoder_activation": "relu", "decoder_activation": "identity"},
+    "relu": {"encoder_activation": "relu"},
     "helu": {"encoder_activation": "helu", "width": 0.5},
     "held out": {"early_stopping": True},
     **{name: {"binary": name} for name in SCHEMES},
@@ -43,11 +47,13 @@ def test_the_loss_never_rises(name):
     assert np.all(np.diff(coder.time_curve_) > 0)
 
 
-@pytest.mark.parametrize("name", ["default", "exact", "other methods", "relu"])
+@pytest.mark.parametrize(
+    "name", ["default", "published", "exact", "other methods", "relu"]
+)
 def test_the_loss_is_that_of_the_formula(name):
     X, coder = digits(), clone(SELECTORS[name]).fit(digits())
     miss = np.sum((coder.reconstruct(X) - X) ** 2, axis=1)
-    size = coder.alpha * np.abs(coder.transform(X)).sum(axis=1)
+    size = coder.alpha_ * np.abs(coder.transform(X)).sum(axis=1)
     assert coder.loss_curve_[-1] == pytest.approx(np.mean(miss + size), rel=1e-10)
 
 
@@ -66,16 +72,16 @@ def test_bits_are_zero_or_one(binary, dtype):
     Z = coder.transform(X)
     assert Z.dtype == X.dtype
     assert set(np.unique(Z)) == {0, 1}
-    told = np.mean(
-        np.sum((coder.reconstruct(X) - X) ** 2, axis=1) + 0.1 * Z.sum(axis=1)
-    )
+    miss = np.sum((coder.reconstruct(X) - X) ** 2, axis=1)
+    told = np.mean(miss + coder.alpha_ * Z.sum(axis=1))
     assert coder.binary_losses_["encoded"] == pytest.approx(told, rel=1e-5)
 
 
 def test_relaxed_bits_of_digits():
     X = load_digits().data[np.random.default_rng(0).permutation(1797)] / 16
     X, new = X[:1000], X[1000:]
-    free = ANAMOAutoencoder(16, binary="relaxed", max_iter=30, tol=0, random_state=0)
+    given = {**PUBLISHED, "binary": "relaxed", "max_iter": 30, "random_state": 0}
+    free = ANAMOAutoencoder(16, tol=0, **given)
     coder = clone(free).set_params(tol=1e-4).fit(X)
     losses, size = coder.binary_losses_, 0.1 * coder.transform(X).sum(axis=1).mean()
     assert losses["encoded"] < losses["regressed"] < losses["refitted"]
@@ -100,10 +106,21 @@ def test_learning_goes_on_where_it_ended(name):
 
 def test_another_unit_of_rows_is_the_same_learning():
     X = digits()
-    coder = clone(SELECTORS["relu"]).set_params(max_iter=3)
-    one = coder.fit(X).reconstruct(X)
-    louder = coder.set_params(alpha=0.1 * 1024).fit(1024 * X).reconstruct(1024 * X)
-    assert_array_equal(louder, 1024 * one)
+    for alpha, louder in (("auto", "auto"), (0.1, 102.4)):
+        coder = clone(SELECTORS["relu"]).set_params(max_iter=3, alpha=alpha)
+        one = coder.fit(X).reconstruct(X)
+        coder.set_params(alpha=louder).fit(1024 * X)
+        assert_array_equal(coder.reconstruct(1024 * X), 1024 * one)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_default_penalty_has_the_unit_that_it_needs(activation):
+    given = {"encoder_activation": activation, "max_iter": 1}
+    coder, X = ANAMOAutoencoder(4, **given), digits()
+    spread = np.sqrt(np.mean((X - X.mean(axis=0)) ** 2))
+    for c in (1.0, 1e-6, 1e6):
+        size = c * spread if activation == "relu" else (c * spread) ** 2
+        assert coder.fit(c * X).alpha_ == pytest.approx(0.01 * size)
 
 
 @each
@@ -174,6 +191,15 @@ def test_single_precision_resumes_what_was_learnt_from_any_size(coder, exponent)
     names = coder._parameters()
     assert all(np.isfinite(getattr(coder, name)).all() for name in names)
     assert np.isfinite(coder.loss_curve_[-1])
+    assert np.isfinite(coder.alpha_).all()
+
+
+def test_the_noise_of_rows_that_are_restored_beyond_all_numbers_is_infinite():
+    coder = NeLUAutoencoder(activation="tanh", max_iter=1, random_state=0)
+    coder.fit(np.eye(3)).decoder_[:] = 1e300
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_array_equal(coder.noise_scale(np.ones((2, 3), "f4")), np.inf)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

@@ -40,13 +40,19 @@ from tests.estimators.encoders import (
     FAMILIES,
     N_FEATURES,
     OF_THE_CLASS,
+    has_noise_in_units,
+    is_centred,
     is_certified,
+    is_detector,
     is_frame_of_noise,
     is_given_atoms,
     is_grouped,
     is_homogeneous,
+    learns_from_batches,
     learns_the_same_in_any_unit,
     new,
+    restores_by_codes,
+    takes_missing,
 )
 
 PLAIN = (np.ndarray, int, float, bool, str, type(None))
@@ -57,7 +63,9 @@ def names_where(fact):
 
 
 GROUPED, HOMOGENEOUS = names_where(is_grouped), names_where(is_homogeneous)
+CENTRED = names_where(is_centred)
 LEARNING = names_where(lambda coder: not is_given_atoms(coder))
+STREAMING = names_where(learns_from_batches)
 PACKED = names_where(lambda coder: "sparse_output" in coder.get_params())
 GROUPINGS = {"alone": {}, "all": {"groups": "all"}, "scattered": {"groups": SCATTERED}}
 WAYS = {
@@ -140,7 +148,7 @@ def test_a_fit_changes_neither_parameters_nor_rows(name):
     Z = coder.fit(X).transform(X)
     coder.inverse_transform(Z)
     coder.reconstruct(X), coder.noise_scale(X), coder.score(X), coder.report(X)
-    if name in LEARNING:
+    if name in STREAMING:
         coder.partial_fit(X)
     assert all(coder.get_params()[key] is value for key, value in before.items())
     assert_array_equal(X, make_rows())
@@ -150,6 +158,10 @@ def test_a_fit_changes_neither_parameters_nor_rows(name):
 def test_nothing_is_warned_of_or_printed_unasked(name, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        if is_detector(ENCODERS[name]) or is_frame_of_noise(
+            ENCODERS[name]
+        ):  # most of the rows are noise
+            warnings.filterwarnings("ignore", ".* rows have a code of zeros")
         new(name).fit(make_rows()).transform(make_rows())
     assert capsys.readouterr() == ("", "")
 
@@ -164,7 +176,7 @@ def test_fitting_and_coding_at_once_is_fitting_then_coding(name, given):
     assert_array_equal(dense(new(name).fit_transform(X, **given)), dense(Z))
 
 
-@each_way
+@each_way_of(names_where(restores_by_codes))
 def test_reconstruction_is_coding_and_decoding(name, given):
     X, coder = make_rows(), fitted(name)
     decoded = coder.inverse_transform(coder.transform(X, **given))
@@ -249,7 +261,7 @@ def test_other_labels_of_the_same_groups_are_the_same_groups(name):
 
 @each_of(GROUPED)
 def test_rows_of_a_group_have_one_noise_level(name):
-    sigma = fitted(name).noise_scale(make_rows(), groups=SCATTERED)
+    sigma = fitted(name).noise_scale(3 * make_rows(), groups=SCATTERED)
     for label in range(7):
         assert len(set(sigma[label == SCATTERED])) == 1
     assert len(set(sigma)) == 7
@@ -306,6 +318,19 @@ def test_scaling_rows_scales_their_codes(name, given):
         assert_allclose(by_c, Z, rtol=1e-9, atol=1e-9)
 
 
+@each_way_of(CENTRED)
+def test_scaling_rows_about_the_mean_scales_their_codes(name, given):
+    X, coder = make_rows() + 3, new(name).fit(make_rows() + 3)
+    from_mean = X - coder.mean_
+    for method in ("transform", "noise_scale"):
+        ours = dense(getattr(coder, method)(X, **given))
+        for c in (0.5, 3.0, 2.0**40, 1e12):
+            moved = coder.mean_ + c * from_mean
+            by_c = dense(getattr(coder, method)(moved, **given)) / c
+            # the sum with the mean is rounded, and 1 / (1 - k alpha^2) enlarges that
+            assert_allclose(by_c, ours, rtol=1e-9, atol=1e-9)
+
+
 @each_of(names_where(learns_the_same_in_any_unit))
 @pytest.mark.parametrize("exponent", [-500, 500])
 def test_the_unit_of_the_rows_does_not_change_what_is_learnt(name, exponent):
@@ -329,7 +354,7 @@ def test_single_precision_stays_single(name, given):
     assert coder.inverse_transform(Z).dtype == np.float32
     assert coder.reconstruct(X, **given).dtype == np.float32
     assert coder.noise_scale(X, **given).dtype == np.float32
-    if name in LEARNING:
+    if name in STREAMING:
         assert coder.partial_fit(X).components_.dtype == np.float32
 
 
@@ -447,7 +472,7 @@ def test_memory_mapped_rows_are_enough(name, tmp_path):
     X, coder = joblib.load(tmp_path / "rows", mmap_mode="r"), new(name)
     Z = dense(fitted(name).transform(make_rows()))
     assert_array_equal(dense(coder.fit(X).transform(X)), Z)
-    if name in LEARNING:
+    if name in STREAMING:
         coder.partial_fit(X)
 
 
@@ -479,7 +504,7 @@ LITTLE = {
 def for_rows(name, X):
     """Return an encoder whose noise has the unit of the rows."""
     coder = new(name)
-    if np.any(getattr(coder, "noise_std", 0)):
+    if has_noise_in_units(coder):
         coder.set_params(noise_std=0.1 * np.abs(X).max())
     return coder
 
@@ -495,8 +520,8 @@ def test_degenerate_rows_are_fitted_and_coded(name, X):
     if is_too_little(coder, X):
         assert_fails_without_a_trace(coder, "fit", X, "validation_fraction")
         return
-    for fit in (coder.fit, coder.partial_fit):
-        fit(X)
+    for method in ("fit", "partial_fit") if name in STREAMING else ["fit"]:
+        getattr(coder, method)(X)
         for given in ({}, {"groups": "all"}) if is_grouped(coder) else [{}]:
             figures = [dense(getattr(coder, of)(X, **given)) for of in METHODS]
             assert all(np.isfinite(figure).all() for figure in figures)
@@ -540,8 +565,8 @@ def test_codes_come_as_the_frame_that_is_asked_for_and_are_decoded(name, kind):
     assert list(Z.columns) == list(coder.get_feature_names_out())
     assert_array_equal(Z.to_numpy(), expected)
     assert kind == "polars" or list(Z.index) == list(X.index)
-    restored = fitted(name).reconstruct(make_rows())
-    assert_allclose(coder.inverse_transform(Z), restored, **ROUNDING)
+    decoded = fitted(name).inverse_transform(expected)
+    assert_allclose(coder.inverse_transform(Z), decoded, **ROUNDING)
 
 
 @each_of(names_where(lambda coder: coder.sparse_output))
@@ -558,7 +583,7 @@ def test_a_pipeline_codes_and_restores(name):
     scaled = scaler.fit_transform(X)
     Z = pipe.transform(X)
     assert_array_equal(dense(Z), dense(coder.transform(scaled)))
-    expected = scaler.inverse_transform(coder.reconstruct(scaled))
+    expected = scaler.inverse_transform(coder.inverse_transform(Z))
     assert_allclose(pipe.inverse_transform(Z), expected, **ROUNDING)
 
 
@@ -625,7 +650,14 @@ LEARN = ["fit", "partial_fit", "fit_transform"]
 @each
 @pytest.mark.parametrize("method", LEARN)
 def test_bad_rows_leave_the_encoder_as_it_was(name, method):
-    for X, message in BAD_ROWS.values():
+    for kind, (X, message) in BAD_ROWS.items():
+        if not hasattr(ENCODERS[name], method):
+            return
+        if takes_missing(ENCODERS[name]) and kind == "nan":
+            message = "X must have an entry in every column .* in 12 columns"
+            if method == "partial_fit":  # a later batch may lack a column
+                assert_fails_without_a_trace(new(name), method, X, message)
+                continue
         if is_given_atoms(ENCODERS[name]) and method == "partial_fit":
             message = "dictionary gives them"
         assert_fails_without_a_trace(new(name), method, X, message)
@@ -635,6 +667,8 @@ def test_bad_rows_leave_the_encoder_as_it_was(name, method):
 @each
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_bad_parameters_are_named_and_leave_the_encoder_as_it_was(name, method):
+    if not hasattr(ENCODERS[name], method):
+        return
     coders = [new(name)] if method == "partial_fit" else [new(name), fitted(name)]
     for parameter in new(name).get_params():  # validated once in a stream of batches
         message = f"'{parameter}' parameter of {type(ENCODERS[name]).__name__} must be"
@@ -651,7 +685,7 @@ def test_rows_of_another_width_are_refused(name):
         assert_fails_without_a_trace(coder, method, make_rows(n_features=5), message)
 
 
-@each_of(LEARNING)
+@each_of(STREAMING)
 def test_a_batch_of_another_width_is_refused(name):
     coder, X = fitted(name), make_rows(n_features=5)
     assert_fails_without_a_trace(coder, "partial_fit", X, "X has 5 features")
@@ -683,8 +717,8 @@ def test_a_gap_is_there_where_something_is_minimised(name):
     if hasattr(type(coder), "duality_gap") and not is_certified(coder):
         with pytest.raises(AttributeError, match="duality_gap") as told:
             _ = coder.duality_gap
-        reason = re.search(r"not available for (\w+)='", str(told.value.__cause__))
-        assert reason[1] in coder.get_params()
+        reason = re.search(r"not available for (\w+)", str(told.value.__cause__))
+        assert reason[1] in {*coder.get_params(), type(coder).__name__}
 
 
 @each_way_of(names_where(is_certified))
@@ -699,7 +733,7 @@ def test_codes_are_certified(name, given):
 # Batches
 
 
-@each_of(LEARNING)
+@each_of(STREAMING)
 def test_batches_are_learnt_from(name):
     coder = new(name).partial_fit(make_rows())
     n_iter = coder.n_iter_
@@ -759,7 +793,7 @@ def test_callbacks_hear_each_step_of_an_encoder_that_codes(name, listen):
 
 @each_of(LEARNING)
 def test_a_callback_that_returns_true_stops_the_fit(name, listen):
-    most = new(name).max_iter
+    most = fitted(name).n_iter_
     coder = listen(name, Listener(stop_at=1), Listener()).fit(make_rows())
     assert coder.n_iter_ == min(2, most)
 
@@ -767,7 +801,7 @@ def test_a_callback_that_returns_true_stops_the_fit(name, listen):
 @each_of([name for name in LEARNING if ENCODERS[name].max_iter > 0])
 def test_a_failing_callback_leaves_the_encoder_as_it_was(name, listen):
     for coder in (new(name), fitted(name)):
-        listener = Listener(fail_at=1)
+        listener = Listener(fail_at=0)
         before = dict(vars(coder.set_callbacks(listener)))
         with pytest.raises(ZeroDivisionError):
             coder.fit(make_rows(1))

@@ -69,7 +69,9 @@ def test_another_seed_gives_other_weights(name):
 @pytest.mark.parametrize("exponent", [-300, 300])
 def test_the_unit_of_the_rows_changes_nothing(name, exponent):
     c, given = 2.0**exponent, SELECTORS[name].get_params()
-    units = {"noise_std": np.multiply(c, given["noise_std"]).tolist()}
+    units = {}
+    if given["noise_std"] != "auto":
+        units = {"noise_std": np.multiply(c, given["noise_std"]).tolist()}
     if name in ("soft", "relu", "helu", "identity"):
         units["alpha"] = c * given["alpha"]
     restored = fitted(name).reconstruct(make_rows())
@@ -86,6 +88,22 @@ def test_noise_is_what_the_restoration_removes(name):
     for label in range(7):
         expected = np.sqrt(np.mean(removed[label == SCATTERED] ** 2))
         assert_allclose(sigma[label == SCATTERED], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e39, 1e300])
+def test_noise_is_infinite_only_in_groups_whose_restoration_is(unit):
+    coder = fitted("identity", early_stopping=False)
+    coder.decoder_ = unit * coder.decoder_
+    X, groups = np.ones((7, 12), np.float32), [0, 1, 1, 2, 2, 3, 3]
+    X[[1, 3, 5]], X[4], X[6] = 1e-5, 2e-5, 0
+    sigma = coder.noise_scale(X, groups=groups)
+    codes = X.astype("f8") @ coder.components_.T - coder.alpha_
+    removed = X - codes @ coder.decoder_
+    squares = np.bincount(groups, np.mean((removed / unit) ** 2, axis=1))
+    expected = unit * np.sqrt(squares / np.bincount(groups))[groups]
+    with np.errstate(over="ignore"):
+        assert_allclose(sigma, expected.astype("f4"), rtol=1e-5)
+    assert np.isinf(sigma).sum() == (3 if unit == 1e39 else 7)
 
 
 @pytest.mark.parametrize("decoder", ["tied", "pinv"])
@@ -112,8 +130,8 @@ def test_unit_rows_stay_unit_rows():
 
 def test_a_warm_start_goes_on():
     X = near_a_plane()
-    coder = clone(SELECTORS["default"]).set_params(warm_start=True).fit(X)
-    first = coder.loss_curve_
+    coder = clone(SELECTORS["default"]).set_params(warm_start=True, noise_std=0.0)
+    first = coder.fit(X).loss_curve_
     coder.fit(X)
     assert coder.n_iter_ == 6
     assert_array_equal(coder.loss_curve_[:3], first)
@@ -229,7 +247,10 @@ def test_learning_holds_no_copy_of_the_rows():
 
 
 BAD = {
-    "a threshold that follows noise": ({"activation": "relu"}, "'relu'.*a number"),
+    "a threshold that follows noise": (
+        {"activation": "relu", "alpha": "pivotal"},
+        "'relu'.*a number, or 'auto'",
+    ),
     "steps of another activation": (
         {"n_unrolled": 3, "activation": "soft", "alpha": 0.1},
         "activation='soft'; set n_unrolled=None",

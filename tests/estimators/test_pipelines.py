@@ -34,7 +34,10 @@ def test_codes_stand_beside_other_columns():
 
 def test_a_stack_of_coders_scales_its_codes_too():
     X = make_rows()
-    pipe = make_pipeline(SqrtLassoTransform(alpha=0.4), SqrtLassoTransform(alpha=0.5))
+    first, second = (
+        SqrtLassoTransform(alpha=alpha, center=False) for alpha in (0.4, 0.5)
+    )
+    pipe = make_pipeline(first, second)
     Z = pipe.fit_transform(X)
     assert_array_equal(pipe.transform(2.0**100 * X), 2.0**100 * Z)
 

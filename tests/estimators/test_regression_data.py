@@ -288,6 +288,38 @@ def test_a_penalty_for_the_largest_column_that_hides_all_others_is_reported():
     assert make_pipeline(StandardScaler(), SqrtLasso()).fit(X, y)[-1].coef_[0] > 1.5
 
 
+@pytest.mark.parametrize("model", [SqrtLasso(), SqrtLassoCV(alphas=20)], ids=str)
+@each_form
+def test_small_columns_are_hidden_by_a_large_one_that_is_found(model, form):
+    X, y = make()
+    X[:, 0] *= 1e-5
+    with pytest.warns(UserWarning, match="small scale.*StandardScaler") as caught:
+        model.fit(form(X), y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert np.flatnonzero(model.coef_).tolist()[:1] == [1]
+    two = np.column_stack([y, X[:, 1]])
+    if isinstance(model, SqrtLasso):
+        with pytest.warns(UserWarning, match="small scale") as caught:
+            model.fit(form(X), two)  # in the first target only
+        assert len(caught) == 1
+
+
+@pytest.mark.parametrize("kind", ["copy", "noise", "all is found", "standardised"])
+def test_small_columns_that_would_not_be_found_are_not_reported(kind):
+    X, y = make()
+    small = {"copy": X[:, 0], "all is found": X[:, 0]}.get(kind, X[:, 2])
+    rows = np.column_stack([X, 1e-5 * small])
+    if kind == "all is found":
+        y = X[:, 0]
+    elif kind == "standardised":
+        rows = StandardScaler().fit_transform(rows)
+        y = np.random.default_rng(3).standard_normal(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SqrtLasso().fit(rows, y)
+
+
 @pytest.mark.parametrize("kind", ["noise", "large alpha", "alike", "constant target"])
 def test_zero_coefficients_are_not_reported_where_scales_are_not_the_reason(kind):
     X, y = make()

@@ -1,6 +1,7 @@
 """The coder of atoms: parameters, attributes, input, and what fit promises."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ DATA = make_sparse_codes(
 )
 X, ATOMS = DATA.X, DATA.components
 CONFIGURATIONS = {
-    "sqrt_lasso": {},
+    "sqrt_lasso": {"alpha": "pivotal"},
     "lasso": {"alpha": 0.4},
     "omp": {"n_nonzero_coefs": 2},
     "ols": {"alpha": 0.5},
@@ -63,6 +64,18 @@ def test_the_noise_level_is_found(sigma):
     rows = 20 * sigma * DATA.Z @ ATOMS + sigma * rng.standard_normal(X.shape)
     ours = coder("omp").fit(rows)
     assert 0.8 < np.median(ours.noise_scale(rows)) / sigma < 1.1
+
+
+def test_noise_is_infinite_only_where_it_exceeds_all_numbers():
+    given = {"selector": "topk", "n_nonzero_coefs": 1}
+    atom = np.array([[1, -0.9, 0]], np.float32)
+    ours = RelaxedSparseCoder(dictionary=atom, **given).fit(np.ones((2, 3)))
+    rows = np.array([[3.3e38], [3.3e37]], np.float32) * np.ones(3, np.float32)
+    removed = 3.3e37 * np.linalg.norm(1 - 0.1 / 1.81 * atom)  # of the second row
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sigma = ours.noise_scale(rows)
+    assert_allclose(sigma, [np.inf, removed / np.sqrt(2)], rtol=1e-6)
 
 
 def test_pivotal_codes_noise_by_zero():
@@ -112,11 +125,18 @@ def test_a_batch_goes_on_from_a_fit():
 
 
 BAD = {
-    "pivotal lasso": ({"selector": "lasso"}, "alpha='pivotal' has no meaning"),
-    "pivotal threshold": ({"selector": "threshold"}, "give a number"),
-    "omp of nothing": ({"selector": "omp"}, "give a number or n_nonzero_coefs"),
-    "topk of nothing": ({"selector": "topk"}, "needs n_nonzero_coefs"),
-    "count of a lasso": ({"n_nonzero_coefs": 3}, "n_nonzero_coefs=3 is not used"),
+    "pivotal lasso": (
+        {"selector": "lasso", "alpha": "pivotal"},
+        "alpha='pivotal' has no meaning.*give a number, set alpha='auto'",
+    ),
+    "pivotal omp": (
+        {"selector": "omp", "alpha": "pivotal"},
+        "give a number or n_nonzero_coefs",
+    ),
+    "count of a lasso": (
+        {"selector": "sqrt_lasso", "n_nonzero_coefs": 3},
+        "n_nonzero_coefs=3 is not used",
+    ),
     "shape": ({"dictionary": ATOMS[:, :5]}, "dictionary must be finite and have shape"),
     "number": ({"dictionary": ATOMS, "n_components": 3}, r"= \(3, 12\)"),
     "nan": ({"dictionary": ATOMS * np.nan}, "must be finite"),

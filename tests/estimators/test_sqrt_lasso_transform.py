@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from tests import sized
@@ -18,7 +20,7 @@ from tests.estimators.common import (
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
 def test_the_score_does_not_depend_on_the_unit(scale):
     X = make_rows()
-    coder = SqrtLassoTransform(alpha=0.4).fit(X)
+    coder = SqrtLassoTransform(alpha=0.4, center=False).fit(X)
     assert_allclose(coder.score(scale * X), coder.score(X), rtol=1e-9)
 
 
@@ -109,7 +111,7 @@ def test_the_noise_about_sparse_rows_is_known_within_5_percent(shape, sigma):
 def test_noise_scale_is_the_median_over_the_training_rows():
     X = make_rows()
     for groups in (None, SCATTERED):
-        coder = SqrtLassoTransform().fit(X, groups=groups)
+        coder = SqrtLassoTransform(max_iter=2, tol=0.0).fit(X, groups=groups)
         assert coder.noise_scale_ == np.median(coder.noise_scale(X, groups=groups))
 
 
@@ -118,3 +120,12 @@ def test_a_stream_of_another_number_of_components_is_refused():
     coder.set_params(n_components=6)
     with pytest.raises(ValueError, match=r"n_components cannot .* 5 to 6 .* call fit"):
         coder.partial_fit(make_rows())
+
+
+def test_noise_of_known_level_is_told_by_what_a_table_teaches():
+    noise = np.random.default_rng(0).standard_normal((100, 30))
+    X = StandardScaler().fit_transform(load_breast_cancer().data)
+    coder = SqrtLassoTransform(max_iter=2, tol=0.0).fit(X)
+    for level in (0.1, 1.0, 10.0):
+        sigma = coder.noise_scale(coder.mean_ + level * noise, groups="all")
+        assert_allclose(sigma, level, rtol=0.05)

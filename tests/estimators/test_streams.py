@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -39,7 +39,11 @@ SHAPES = {
 SIZES = [0.0, 1e-6, 1e6]
 LINEAR = {"encoder_activation": "identity", "decoder_activation": "identity"}
 STREAMS = {
-    "frame": SqrtLassoTransform(alpha=0.3, init="random", random_state=0),
+    "frame": SqrtLassoTransform(
+        alpha=0.3, init="random", center=False, random_state=0
+    ),
+    "centred": SqrtLassoTransform(alpha=0.3, init="random", random_state=0),
+    "penalties": SqrtLassoTransform(),
     "atoms": RelaxedSparseCoder(8, alpha=0.2, random_state=0),
     "counted atoms": RelaxedSparseCoder(
         8, selector="omp", n_nonzero_coefs=2, random_state=0
@@ -61,6 +65,13 @@ STREAMS = {
     ),
 }  # fmt: skip
 
+OFFSET = 10 * np.random.default_rng(8).standard_normal(N_FEATURES)
+
+
+def moved(name, rows):
+    """Return rows far from zero, for encoders that follow the column means."""
+    return rows + OFFSET if name in ("centred", "penalties") else rows
+
 
 def learn_from(coder, batches):
     coder = copy.deepcopy(coder)
@@ -69,9 +80,22 @@ def learn_from(coder, batches):
     return coder
 
 
+def usual(name):
+    return [moved(name, rows) for rows in USUAL]
+
+
+def shapes(name):
+    return {shape: moved(name, rows) for shape, rows in SHAPES.items()}
+
+
+def score(name, batches, size=1.0):
+    coder = learn_from(STREAMS[name], batches)
+    return coder.score(size * moved(name, TEST))
+
+
 @pytest.fixture(scope="module")
 def usual_scores():
-    return {name: learn_from(of, USUAL).score(TEST) for name, of in STREAMS.items()}
+    return {name: score(name, usual(name)) for name in STREAMS}
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -80,34 +104,93 @@ def usual_scores():
 def test_a_stream_recovers_from_a_first_batch_of_any_size(
     name, shape, size, usual_scores
 ):
-    coder = learn_from(STREAMS[name], [size * SHAPES[shape], *USUAL])
-    assert coder.score(TEST) > usual_scores[name] - 0.2
+    first = size * shapes(name)[shape]
+    assert score(name, [first, *usual(name)]) > usual_scores[name] - 0.2
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_batch_of_any_size_hardly_matters_in_the_middle(name, size, usual_scores):
-    for shape in SHAPES.values():
-        middle = [*USUAL[:12], size * shape, *USUAL[12:]]
-        score = learn_from(STREAMS[name], middle).score(TEST)
-        assert score > usual_scores[name] - 0.05
+    before, after = usual(name)[:12], usual(name)[12:]
+    for shape in shapes(name).values():
+        middle = [*before, size * shape, *after]
+        assert score(name, middle) > usual_scores[name] - 0.05
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_size_of_the_last_batch_hardly_matters(name, size):
-    usual = learn_from(STREAMS[name], USUAL)
-    for shape in SHAPES.values():
-        last = learn_from(usual, [size * shape]).score(TEST)
-        alike = learn_from(usual, [shape]).score(TEST)
+    coder, test = learn_from(STREAMS[name], usual(name)), moved(name, TEST)
+    for shape in shapes(name).values():
+        last = learn_from(coder, [size * shape]).score(test)
+        alike = learn_from(coder, [shape]).score(test)
         assert last > min(alike, 0.5) - 0.3
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_follows_a_lasting_change_of_scale(name, usual_scores):
     for size in (1e-4, 1e4):
-        coder = learn_from(STREAMS[name], USUAL[:10] + [size * of for of in USUAL])
-        assert coder.score(size * TEST) > usual_scores[name] - 0.2
+        changed = usual(name)[:10] + [size * of for of in usual(name)]
+        assert score(name, changed, size) > usual_scores[name] - 0.2
+
+
+# Means and penalties of a stream
+
+
+@pytest.mark.parametrize("name", ["centred", "penalties"])
+def test_means_and_penalties_are_learnt_row_by_row_too(name):
+    rows = moved(name, np.vstack(USUAL[:6]))
+    coder = learn_from(STREAMS[name], rows[:, None])
+    assert coder.score(moved(name, TEST)) > 0.95
+    # the mean of 360 rows, of which recent ones weigh more: five standard errors
+    assert np.all(np.abs(coder.mean_ - rows.mean(axis=0)) < 5 * rows.std(axis=0) / 16)
+
+
+def test_means_forget_rows_as_the_moment_does():
+    coder = learn_from(STREAMS["centred"], USUAL)
+    weights = np.arange(1.0, N_BATCHES + 1)
+    expected = np.average([of.mean(axis=0) for of in USUAL], axis=0, weights=weights)
+    assert_allclose(coder.mean_, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_batches_of_another_size_leave_means_and_penalties(size):
+    coder = learn_from(STREAMS["penalties"], usual("penalties"))
+    after = learn_from(coder, [size * of for of in (NOISE + OFFSET,)])
+    assert_array_equal(after.mean_, coder.mean_)
+    assert_array_equal(after.alpha_, coder.alpha_)
+
+
+def test_a_changed_unit_changes_the_means_at_the_second_batch():
+    before = learn_from(STREAMS["penalties"], usual("penalties"))
+    first, second = (1e5 * of for of in usual("penalties")[:2])
+    coder = learn_from(before, [first])
+    assert_array_equal(coder.mean_, before.mean_)
+    coder.partial_fit(second)
+    assert_allclose(coder.mean_, 1e5 * before.mean_, rtol=0.05)
+    assert_allclose(coder.alpha_, before.alpha_, rtol=0.3)
+
+
+@pytest.mark.parametrize("unit", [2.0**-900, 2.0**900])
+def test_means_follow_units_that_are_far_apart(unit):
+    batches = [of / unit for of in USUAL[:3]] + [of * unit for of in USUAL[:9]]
+    coder = learn_from(STREAMS["penalties"], batches)
+    assert np.isfinite(coder.mean_).all()
+    assert coder.score(unit * TEST) > 0.8
+
+
+def test_few_rows_do_not_tell_penalties():
+    coder = learn_from(STREAMS["penalties"], USUAL)
+    assert_array_equal(learn_from(coder, [TEST[:11]]).alpha_, coder.alpha_)
+    assert np.any(learn_from(coder, [TEST[:12]]).alpha_ != coder.alpha_)
+
+
+def test_another_penalty_acts_at_the_next_batch():
+    coder = learn_from(STREAMS["penalties"], USUAL)
+    coder.set_params(alpha=0.3).partial_fit(TEST)
+    assert coder.alpha_ == 0.3
+    coder.set_params(alpha="auto").partial_fit(TEST)
+    assert coder.alpha_.shape == (N_FEATURES,)
 
 
 # After a parameter has changed
@@ -156,7 +239,7 @@ CANNOT = {
     "n_unrolled": (NeLUAutoencoder(8), 3),
     "learn_alpha": (NeLUAutoencoder(8), "shared"),
     "encoder_activation": (ANAMOAutoencoder(8), "relu"),
-    "decoder_activation": (ANAMOAutoencoder(8), "identity"),
+    "decoder_activation": (ANAMOAutoencoder(8), "sigmoid"),
     "binary": (ANAMOAutoencoder(8), "relaxed"),
     "width": (ANAMOAutoencoder(8, encoder_activation="helu"), 0.3),
 }
@@ -244,7 +327,7 @@ def test_other_threads_see_no_half_of_a_fit(name):
         while refit:
             coder.fit(X)
             with contextlib.suppress(ValueError):
-                coder.fit(X * np.nan)
+                coder.fit(X * np.inf)
 
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(keep_fitting)

@@ -180,11 +180,12 @@ def draw_rows(rng, n, p, tame=0.4):
     return Rows(f"{n} x {p} {content}, {magnitude}, {container}", given, dense(given))
 
 
-def draw_bad_rows(rng, n, p):
-    """Return rows that have to be refused."""
+def draw_bad_rows(rng, n, p, missing=False):
+    """Return rows that have to be refused; ``missing`` where NaN has a meaning."""
     X = rng.standard_normal((n, p))
     spoilt = X.copy()
-    spoilt[rng.integers(n), rng.integers(p)] = rng.choice([np.nan, np.inf, -np.inf])
+    numbers = [np.inf, -np.inf] if missing else [np.nan, np.inf, -np.inf]
+    spoilt[rng.integers(n), rng.integers(p)] = rng.choice(numbers)
     bad = {
         "not finite": spoilt,
         "not finite, CSR": sp.csr_array(spoilt),

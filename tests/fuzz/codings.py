@@ -1,5 +1,6 @@
 """Sequences of calls on encoders: learn, code, decode, measure, copy, change, fail."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -13,11 +14,13 @@ from sklearn_sqrtlasso import (
 )
 from tests.estimators.common import dense, learnt
 from tests.estimators.encoders import (
+    is_centred,
     is_certified,
     is_given_atoms,
     is_grouped,
     is_homogeneous,
     learns_the_same_in_any_unit,
+    takes_missing,
 )
 from tests.fuzz import arrays, judges, parameters
 from tests.fuzz.sequences import Failed, Sequence, contents, in_short, is_finite, same
@@ -182,7 +185,9 @@ class Codings(Sequence):
             return True
         W = judges.norms(layers["components_"])
         V = judges.norms(layers.get("decoder_", layers["components_"])).max()
-        code = judges.size(rows.X) * max(1 / min(W[W > 0], default=1), W.max())
+        about = judges.size(layers.get("mean_", np.zeros(1)))
+        entry = judges.size(rows.X) + about
+        code = entry * max(1 / min(W[W > 0], default=1), W.max())
         step = getattr(self.estimator, "step_", 0)  # in units of the training rows
         offset = judges.size(getattr(self.estimator, "alpha_", 0))
         largest = max(code, code * V, V, step, offset)
@@ -192,7 +197,9 @@ class Codings(Sequence):
         """Compare codes of the same rows, dense or alone, where they are continuous."""
         if not self.is_continuous() or rows.dtype != np.float64:
             return
-        sizes = judges.norms(rows.X) * judges.norms(self.estimator.components_).max()
+        about = judges.norms(getattr(self.estimator, "mean_", 0 * rows.X[0]))
+        sizes = judges.norms(rows.X) + about
+        sizes = sizes * judges.norms(self.estimator.components_).max()
         if extra.get("groups") is not None:
             sizes = np.full(len(sizes), sizes.max(initial=0))
         allowed = 1e-7 * sizes[:, None] + 1e-300
@@ -214,14 +221,15 @@ class Codings(Sequence):
 
     def is_continuous(self):
         """Return whether codes change little with rounding."""
-        given = self.given
+        given = judges.as_used(self.estimator, self.given)
         if issubclass(self.cls, RelaxedSparseCoder):
             return given["selector"] == "threshold" and given["phi"] == 1
         if issubclass(self.cls, NeLUAutoencoder):
             return given["activation"] in ("soft", *judges.FUNCTIONS)
         if issubclass(self.cls, ANAMOAutoencoder):
             return given["binary"] is None and given["encoder_activation"] != "sign"
-        return bool(self.estimator.alpha_**2 * len(self.estimator.components_) < 0.9)
+        alpha = np.full(len(self.estimator.components_), self.estimator.alpha_)
+        return bool(np.sum(np.minimum(alpha, 1) ** 2) < 0.9)
 
     def decode(self):
         """Decode codes, drawn or of rows."""
@@ -296,7 +304,8 @@ class Codings(Sequence):
         methods = [self.rng.choice(of) for of in (learn, use)]
         for method in methods if self.fitted else methods[:1]:
             n = int(self.rng.integers(1, 9))
-            rows = arrays.draw_bad_rows(self.rng, n, self.n_features)
+            missing = takes_missing(self.estimator)
+            rows = arrays.draw_bad_rows(self.rng, n, self.n_features, missing)
             self.attempt(method, rows.given, text=rows.name, valid=False)
         if self.rng.random() < 0.5:
             return
@@ -348,20 +357,24 @@ class Codings(Sequence):
             )
 
     def unit(self):
-        """Compare codes of rows in another unit, a power of two."""
-        rows = self.draw(tame=0.7)
-        fair = (judges.size(rows.X) < 1e140) & (judges.size(rows.X) > 1e-140)
-        if not (self.fitted and fair and is_homogeneous(self.cls(**self.given))):
+        """Compare codes of rows, and their mean, in another unit, a power of two."""
+        rows, coder = self.draw(tame=0.7), self.estimator
+        fitted = self.cls(**self.given)
+        scales = is_homogeneous(fitted) or is_centred(fitted)
+        if not (self.fitted and scales) or rows.dtype != np.float64:
             return
-        if rows.dtype != np.float64 or np.any(
-            (rows.X != 0) & (np.abs(rows.X) < 1e-150)
-        ):
+        mean = getattr(coder, "mean_", np.zeros(1))
+        entries = np.abs(np.append(rows.X, mean))
+        if np.any((entries != 0) & ((entries < 1e-150) | (entries > 1e140))):
             return
-        c, coder = 2.0 ** self.rng.choice([-300, -20, 1, 20, 300]), self.estimator
+        c, twin = 2.0 ** self.rng.choice([-300, -20, 1, 20, 300]), copy.deepcopy(coder)
+        if is_centred(fitted):
+            twin.mean_ = c * mean
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             one = dense(coder.transform(rows.X))
-        two = self.attempt("transform", c * rows.X, text=f"{c} times {rows.name}")
+        text = f"transform({c} times {rows.name}), mean likewise"
+        two = self.call(twin.transform, c * rows.X, text=text)
         if not isinstance(two, Failed):
             allowed = 1e-9 * judges.size(one) + 1e-300
             self.judge(

@@ -160,13 +160,13 @@ def shrinkage(U, outside, alpha, positive, Z, groups):
     for places in rows_of_groups(groups, len(U))[:N_JUDGED]:
         u, z, rest = U[places], Z[places].astype(wide), outside[places]
         whole = oracles.residual_scale(0 * u, u, rest)
-        best = oracles.objective(
-            oracles.shrink(u, alpha, rest, positive), u, alpha, rest
-        )
+        twin = oracles.shrink(u, alpha, rest, positive)
+        best = oracles.objective(twin, u, alpha, rest)
+        used = (alpha + 0 * z)[(z != 0) | (twin != 0)]  # others may be any number
         if whole < LEAST[kind_of(Z.dtype)]:  # codes may be rounded to zero
             continue
         more = (oracles.objective(z, u, alpha, rest) - best) / (whole or wide(1))
-        limit = ROUNDING[kind_of(Z.dtype)] * max(1, size(alpha))
+        limit = ROUNDING[kind_of(Z.dtype)] * max(1, size(used))
         if not more <= limit:
             yield (
                 "codes are not the minimiser",
@@ -275,7 +275,7 @@ def _rounded(values, dtype):
 
 def layers_of(coder, dtype):
     """Return weights and biases as the formulas have them, in extended precision."""
-    names = ("components_", "decoder_", "encoder_bias_", "decoder_bias_")
+    names = ("components_", "mean_", "decoder_", "encoder_bias_", "decoder_bias_")
     return {
         name: _rounded(getattr(coder, name), dtype)
         for name in names
@@ -283,12 +283,23 @@ def layers_of(coder, dtype):
     }
 
 
+def as_used(coder, given):
+    """Return the parameters of the last fit, words replaced by what they stood for."""
+    used = {**given, **getattr(coder, "fitted_params_", {})}
+    if used.get("encoder_activation") == "auto":
+        used["encoder_activation"] = "sigmoid" if used["prox"] == "exact" else "tanh"
+    return used
+
+
 def codes(coder, given, rows, groups, Z):
     """Judge codes of rows; ``given`` are the parameters of the last fit."""
-    X, W = rows.X.astype(wide), layers_of(coder, rows.dtype)["components_"]
+    given = as_used(coder, given)
+    X, layers = rows.X.astype(wide), layers_of(coder, rows.dtype)
+    W = layers["components_"]
     rounding = ROUNDING[kind_of(rows.dtype)]
     alpha = np.asarray(getattr(coder, "alpha_", 0), wide)
     if isinstance(coder, SqrtLassoTransform):
+        X = _rounded(X - layers["mean_"], rows.dtype)
         outside = (
             norms(X - X @ W.T @ W) if len(W) < W.shape[1] else np.zeros(len(X), wide)
         )
@@ -315,7 +326,7 @@ def codes(coder, given, rows, groups, Z):
             allowed = rounding * (norms(X)[:, None] * norms(W) + np.abs(alpha) + 1)
             yield from compare("pointwise codes", Z, expected, allowed)
     elif given["binary"] is None and given["encoder_activation"] in FUNCTIONS:
-        b = layers_of(coder, rows.dtype)["encoder_bias_"]
+        b = layers["encoder_bias_"]
         expected = FUNCTIONS[given["encoder_activation"]](X @ W.T + b)
         allowed = rounding * (norms(X)[:, None] * norms(W) + np.abs(b) + 1)
         yield from compare("pointwise codes", Z, expected, allowed)
@@ -332,6 +343,8 @@ def restored(coder, given, Z):
         c = layers["decoder_bias_"]
         X = FUNCTIONS[given["decoder_activation"]](X + c)
         summed = summed + np.abs(c) + 1
+    if "mean_" in layers:
+        X, summed = X + layers["mean_"], summed + np.abs(layers["mean_"])
     return X, summed
 
 
@@ -411,6 +424,20 @@ class Regression(NamedTuple):
             target = 0 * target
         penalties = np.full(len(spread), self.alpha)
         return Lasso(target, columns, penalties, True, self.positive)
+
+    def is_unique(self, w):
+        """Return whether columns that may be used by a solution are independent.
+
+        They correlate with the residual as much as the penalty, up to the accuracy of
+        the solution ``w``: all do where the residual vanishes.
+        """
+        problem, v = self.lasso().scaled(w.astype(wide))
+        r = problem.target - problem.columns @ v
+        c = problem.columns.T @ r
+        c = c if self.positive else np.abs(c)
+        on = c >= problem.penalties * norms(r) - np.sqrt(SOLVED)
+        on &= norms(problem.columns.T) > 0
+        return bool(_independent(problem.columns.T[on]).all())
 
     def judge(self, w, b, sigma, gap, tol, solved, dtype):
         """Yield what is wrong with coefficients, intercept, noise level and gap."""

@@ -36,7 +36,8 @@ def infinite_errors(model, X, y, weights):
 
     Where terms cancel, an error is known up to rounding of their size, and no further:
     its square may be infinite though the error of the witness is small. An intercept is
-    a difference of terms of the size of the training targets.
+    a difference of terms of the size of the training targets. Where training columns
+    depend on each other, another solution may have another error.
     """
     weights = np.ones(len(y)) if weights is None else weights
     rounding = judges.ROUNDING[judges.kind_of(model.coef_.dtype)]
@@ -49,6 +50,9 @@ def infinite_errors(model, X, y, weights):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             alone.fit(X[train], y[train], sample_weight=weights[train])
+        lesson = X[train], y[train], weights[train], alone.alpha_, *given.values()
+        if not judges.Regression.asked(*lesson).is_unique(alone.coef_):
+            continue
         held_out, w = X[test].astype(judges.wide), alone.coef_.astype(judges.wide)
         wrong = np.abs(held_out @ w + alone.intercept_ - y[test])
         summed = np.abs(held_out) @ np.abs(w) + judges.size(y[train])

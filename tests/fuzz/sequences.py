@@ -20,11 +20,12 @@ LENGTH = 400  # of what is printed of a value
 LONG = 3.0  # seconds that a call may take, if ordinary rows take 1 % of them
 LEAKS = RuntimeWarning | DeprecationWarning | FutureWarning
 CONFLICT = (  # what contradictory parameters are told; others are valid together
-    "alpha must be 'pivotal' or a number of at least 0, and above 0|is not available"
+    "alpha must be 'auto', 'pivotal' or a number of at least 0, and above 0"
+    "|is not available"
     "|n_unrolled is for|prox='exact'|keeps codes in|learns the codes of all rows"
     "|must be 'auto' for|validation_fraction must leave|dictionary gives them"
     "|needs .* weights, but the fitted|the parameters to train|is not used by"
-    "|needs n_nonzero_coefs|has no meaning|alpha must be finite and at least"
+    "|has no meaning|alpha must be finite and at least"
     "|n_splits=|Cannot have number of splits|must leave each fold"
     "|init must|dictionary must be finite and have shape|n_components=|n_samples=1"
     "|must have the shape|too long for prox|too large for dtype"

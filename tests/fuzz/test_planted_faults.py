@@ -13,11 +13,12 @@ from sklearn_sqrtlasso import (
     NeLUAutoencoder,
     RelaxedSparseCoder,
     SqrtLasso,
+    SqrtLassoCV,
     SqrtLassoTransform,
 )
 from tests.fuzz import judges, refusals
 from tests.fuzz.codings import Codings
-from tests.fuzz.regressions import Regressions
+from tests.fuzz.regressions import Regressions, infinite_errors
 from tests.fuzz.test_fuzz import Child, run_case
 
 N_SEEDS = 200  # within which a fault has to be found
@@ -60,13 +61,13 @@ class FailsHalfway(SqrtLassoTransform):
 class ReadsParameters(SqrtLassoTransform):
     def _encoder(self, dtype):
         alpha = self.alpha_ if isinstance(self.alpha, str) else self.alpha
-        return self._frame(self.components_.astype(dtype), alpha)
+        return self._frame(self.components_, alpha, dtype)
 
 
-class AcceptsNaN(SqrtLassoTransform):
+class AcceptsInfinity(SqrtLassoTransform):
     def fit(self, X, y=None, *, groups=None):
         if isinstance(X, np.ndarray) and X.dtype.kind == "f":
-            X = np.nan_to_num(X, nan=0, posinf=1, neginf=1)
+            X = np.nan_to_num(X, nan=np.nan, posinf=1, neginf=1)
         return super().fit(X, groups=groups)
 
 
@@ -95,10 +96,10 @@ class WrongIntercept(SqrtLasso):
 
 
 class RefusesRows(NeLUAutoencoder):
-    def _corruption(self, X, unit):
-        if self.noise_std:
+    def _corruption(self, data):
+        if self.noise_std not in ("auto", 0):
             raise ValueError("noise_std must be within a factor of 1e+50 of the size")
-        return super()._corruption(X, unit)
+        return super()._corruption(data)
 
 
 PLANTED = {
@@ -109,7 +110,7 @@ PLANTED = {
     LeavesAttributes: "a refit leaves attributes",
     FailsHalfway: "a failed fit changes the estimator",
     ReadsParameters: "parameters act before the next fit",
-    AcceptsNaN: "accepted: fit",
+    AcceptsInfinity: "accepted: fit",
     IsSingular: "restored rows are not finite",
     SmallerCodes: "codes are not the minimiser",
     LargerCoefficients: "coefficients are not the minimiser",
@@ -175,6 +176,33 @@ def test_the_conic_witness_agrees_with_scikit_learn_and_sees_what_is_worse(posit
         scaled, v = problem.scaled(w)
         best = scaled.objective(scaled.conic())
         assert abs(best - scaled.objective(v)) < 1e-7 * scaled.objective(0 * v)
+
+
+@pytest.mark.parametrize("twins", [False, True])
+def test_an_infinite_error_is_found_where_the_solution_is_unique(twins):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    if twins:
+        X[:, 1] = X[:, 0]  # in which a held-out row may differ by any number
+    model = SqrtLassoCV(alphas=[0.01]).fit(X, y)
+    assert list(infinite_errors(model, X, y, None)) == []
+    model.mse_path_[0, 2] = np.inf
+    found = [kind for kind, _ in infinite_errors(model, X, y, None)]
+    assert found == ([] if twins else ["mse_path_ is infinite"])
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_solution_is_unique_where_columns_with_coefficients_do_not_depend(positive):
+    rng = np.random.default_rng(0)
+    X, noise = rng.standard_normal((20, 4)), 0.1 * rng.standard_normal(20)
+    y = 5 * X[:, 0] + noise
+    X[:, 1] = -X[:, 0]  # has a negative coefficient
+    X[:, 3] = X[:, 2]  # correlates less than the penalty
+    w = SqrtLasso(0.5, positive=positive).fit(X, y).coef_
+    problem = judges.Regression.asked(X, y, None, 0.5, True, positive)
+    assert problem.is_unique(w) == positive
+    problem = judges.Regression.asked(X, 0 * y, None, 0.5, True, positive)
+    assert not problem.is_unique(0 * w)
 
 
 ROWS = np.random.default_rng(0).standard_normal((7, 3))

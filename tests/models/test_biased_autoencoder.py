@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
     rescale_model,
     rescale_parameters,
 )
+from sklearn_sqrtlasso.models.block import join_block, split_block
 from sklearn_sqrtlasso.models.pointwise import POINTWISE, smoothstep
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
 from tests import oracles
@@ -80,6 +81,18 @@ def test_another_unit_is_the_same_objective(encoder, decoder):
     assert scaled * unit**2 == pytest.approx(value, rel=1e-13)
     back = rescale_parameters(model, inside, unit)
     assert_array_equal(back.encoder, parameters.encoder)
+
+
+def test_a_unit_may_be_out_of_the_range_of_the_parameters():
+    model, parameters, _ = make("sigmoid", "identity")
+    unit = 2.0**150  # W is divided by it; the decoder is multiplied by it
+    W, b = split_block(parameters.encoder.astype("f4"), SHAPE)
+    decoder = 2.0**-75 * parameters.decoder.astype("f4")
+    given = Parameters(join_block(2.0**75 * W, b), decoder)
+    ours = rescale_parameters(model, given, unit)
+    assert ours.encoder.dtype == ours.decoder.dtype == np.float32
+    assert_array_equal(ours.encoder, join_block(2.0**-75 * W, b))
+    assert_array_equal(ours.decoder, decoder.astype("f8") * unit)
 
 
 def test_the_exact_prox_is_a_minimiser():

@@ -1,5 +1,6 @@
 """Codes of rows by a frame do not depend on how the work is cut and spread."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -242,3 +243,39 @@ def test_rows_of_a_group_get_one_noise_level(shape, n_jobs, small_blocks):
     for label in range(7):
         assert len(set(sigma[label::7])) == 1
     assert len(set(sigma)) == 7
+
+
+@each_shape
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_rows_are_coded_and_decoded_about_the_mean(shape, scale):
+    X, frame = make_rows(), make_frame(shape)
+    mean = 1e9 * np.round(np.linspace(-3, 4, 16))
+    far, rows = replace(frame, mean=scale * mean), scale * (X + mean)
+    exact = X + mean - mean  # what rounding leaves of the rows
+    assert_allclose(far.centred(rows) / scale, exact, rtol=0, atol=2e-6)
+    Z, _ = codes(rows, far, GROUPS["scattered"])
+    usual, _ = codes(exact, frame, GROUPS["scattered"])
+    assert_allclose(Z / scale, usual, rtol=0, atol=1e-4)
+    decoded = far.decode(Z)
+    assert_allclose(decoded, Z @ frame.components + scale * mean, rtol=1e-12)
+
+
+def test_sparse_rows_are_centred_like_dense_ones():
+    X, mean = make_rows(), np.arange(16.0)
+    X[np.abs(X) < 1] = 0
+    plain = make_frame(SHAPES["square"])
+    centred = replace(plain, mean=mean)
+    assert plain.centred(X) is X
+    rows = sp.csr_array(X)
+    assert plain.centred(rows) is rows
+    assert_array_equal(centred.centred(rows), X - mean)
+    Z = codes(X, centred, GROUPS["rows"])[0]
+    assert_array_equal(codes(rows, centred, GROUPS["rows"])[0], Z)
+
+
+def test_what_is_decoded_out_of_range_is_infinite():
+    frame = make_frame(SHAPES["square"], dtype="f4")
+    frame = replace(frame, components=np.eye(16, dtype="f4"), mean=np.full(16, 3e38))
+    decoded = frame.decode(np.full((1, 16), 3e38, "f4"))
+    assert decoded.dtype == np.float32
+    assert np.all(decoded == np.inf)

@@ -115,6 +115,18 @@ def test_another_unit_is_the_same_map(name):
     )
 
 
+@pytest.mark.parametrize("power", [-150, 150])
+def test_a_unit_may_be_out_of_the_range_of_the_weights(power):
+    model, held = make_model("sigmoid")
+    W = 2.0 ** (power / 2) * held.W.astype("f4")
+    V = 2.0 ** (-power / 2) * held.V.astype("f4")
+    W[0], V[0] = 0, 0
+    ours = rescale_layers(held._replace(W=W, V=V), model.activation, 2.0**power)
+    assert ours.W.dtype == ours.V.dtype == np.float32
+    assert_array_equal(ours.W, W.astype("f8") / 2.0**power)
+    assert_array_equal(ours.V, V.astype("f8") * 2.0**power)
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
 def test_the_pseudo_inverse_is_that_of_numpy(shape):
     W = np.random.default_rng(0).standard_normal(shape)

@@ -92,7 +92,7 @@ def test_a_sign_autoencoder_reaches_the_limit(rate):
     X, new = rng.standard_normal((2, n_rows, d), dtype=np.float32)
     coder = NeLUAutoencoder(
         int(rate * d), activation="sign", alpha=0.0, learn_alpha=False,
-        unit_rows=True, learning_rate=0.01, max_iter=10, random_state=0,
+        unit_rows=True, noise_std=0.0, learning_rate=0.01, max_iter=10, random_state=0,
     ).fit(X)  # fmt: skip
     limit, best = (
         gaussian_compression_limit(rate),

@@ -61,3 +61,28 @@ def test_no_residual_is_no_noise():
 def test_every_residual_has_a_finite_noise_level(bound):
     room, inside = np.array([0.0, 1e-12, 1.0, 1.0]), np.array([0.0, 3.0, 1e6, 0.0])
     assert np.isfinite(noise_std(np.ones(4), room, np.zeros(4), inside, bound)).all()
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("largest", [2.0, 4.0, 1e3])
+def test_noise_is_recovered_from_units_of_unequal_penalties(largest, sigma):
+    taus = np.geomspace(1.2, largest, 64)
+    alpha, rng = taus / 8, np.random.default_rng(0)
+    U = sigma * rng.standard_normal((400, 64))
+    Z = oracles.shrink(U, alpha)
+    scale = np.array([oracles.residual_scale(Z, U)])
+    slack = np.array([400 - np.sum((Z != 0) * alpha**2)])
+    inside = np.sum(Z == 0, axis=0)[None]
+    found = noise_std(scale, slack, np.zeros(1), inside, alpha)
+    assert_allclose(found, sigma, rtol=0.05)
+
+
+def test_the_noise_of_a_group_does_not_depend_on_others():
+    rng = np.random.default_rng(0)
+    scale, slack = rng.random(9), rng.random(9)
+    inside, bound = rng.integers(0, 99, (9, 3)), np.array([0.2, 0.5, 2.0])
+    together = noise_std(scale, slack, np.ones(9), inside, bound)
+    for i in range(9):
+        one = slice(i, i + 1)
+        alone = noise_std(scale[one], slack[one], np.ones(1), inside[one], bound)
+        assert_array_equal(alone, together[one])

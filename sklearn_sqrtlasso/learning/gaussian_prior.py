@@ -1,0 +1,243 @@
+r"""Learning of a Gaussian prior by PCA, or by EM where entries are missing.
+
+Rows without noise are Gaussian with the covariance :math:`V'\Lambda V + v I`. Where no
+entry is missing, the maximum of the likelihood is that of Tipping and Bishop: V are the
+k principal directions, v is the mean of the other variances, :math:`\Lambda` what the
+variances of V exceed it by. Otherwise this solution is applied to the expected moments
+of the rows, given what is seen: steps of EM, none of which lowers the likelihood.
+"""
+
+import numpy as np
+from scipy.linalg import eigh
+from sklearn.utils import gen_batches
+
+from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
+from sklearn_sqrtlasso.learning.loop import Stopping, learn
+from sklearn_sqrtlasso.models.gaussian_prior import FLOOR, GaussianPrior
+
+SHARE, MOST = 0.97, 40  # of the variance, and components, that "auto" keeps
+BATCH = 128  # rows whose posterior covariances are stored at a time
+
+
+def number_of_components(variances, asked, rounding):
+    """Return how many components to keep.
+
+    Parameters
+    ----------
+    variances : ndarray of shape (n,)
+        Variances of the principal directions, in descending order.
+    asked : int, float, None or "auto"
+        A number, a share of the variance, None for all that vary, or "auto".
+    rounding : float
+        Variance up to which a direction does not vary.
+
+    Returns
+    -------
+    n_components : int
+        At least 1, and at most the number of directions that vary, if there is one.
+    """
+    varying = max(1, int(np.sum(variances > rounding)))
+    if asked is None:
+        return varying
+    if isinstance(asked, str | float):
+        share = SHARE if isinstance(asked, str) else asked
+        reached = np.cumsum(variances) >= share * variances.sum()
+        most = MOST if isinstance(asked, str) else varying
+        return min(varying, most, 1 + int(np.argmax(reached)))
+    return min(varying, int(asked))
+
+
+class PriorLearner:
+    """Learn the Gaussian prior of rows.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows, NaN where entries are missing; every column has an entry.
+    n_components : int, float, None or "auto"
+        As for ``number_of_components``.
+
+    Attributes
+    ----------
+    prior : GaussianPrior
+        The prior so far; the first has the mean in place of missing entries.
+    variances : ndarray of shape (n,)
+        Variances of all principal directions, in squared units of scaling.
+    """
+
+    def __init__(self, X, n_components):
+        self.X = X
+        self.origin, self.unit, rounding = center_and_unit(X)
+        self.mean, self.fall = np.zeros(X.shape[1]), np.inf
+        self.objective, self.missing = np.inf, False
+        self.variances, directions = self._principal()
+        relative = max(X.shape) * np.finfo(X.dtype).eps * self.variances[0]
+        k = number_of_components(self.variances, n_components, max(rounding, relative))
+        self.prior = self._prior(directions[:k])
+
+    def step(self, n_iter):
+        """Take a step of EM; return the mean negative log-likelihood of a row."""
+        if self.missing:
+            first, second = self._moments()
+            self.mean = first
+            self.variances, directions = _eigen(second - np.outer(first, first))
+            self.prior = self._prior(directions[: len(self.prior.components)])
+        n_rows = self.X.shape[0]
+        losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
+        before, self.objective = self.objective, sum(losses) / n_rows
+        self.fall = before - self.objective
+        return self.objective
+
+    def run(self, max_iter, tol, report):
+        """Take steps until the likelihood settles; return the objective after each.
+
+        Parameters
+        ----------
+        max_iter : int
+            Largest number of steps, at least 1; one is enough if nothing is missing.
+        tol : float
+            Fall of the objective, per feature, at which learning stops.
+        report : callable, (n_iter, objective) -> bool
+            Called after each step; learning stops if it returns True.
+
+        Returns
+        -------
+        history : History
+            Objectives, and whether they settled.
+        """
+
+        def converged():
+            return not self.missing or self.fall <= tol * self.X.shape[1]
+
+        return learn(
+            self.step,
+            lambda: (self.prior, self.mean, self.variances, self.objective),
+            self.restore,
+            Stopping(max_iter, tol),
+            report,
+            converged=converged,
+        )
+
+    def restore(self, state):
+        """Restore an earlier prior."""
+        self.prior, self.mean, self.variances, self.objective = state
+
+    def _deviations(self, rows):
+        """Return rows minus their first mean, in the unit, NaN where missing."""
+        return (dense_rows(self.X[rows], np.float64) - self.origin) / self.unit
+
+    def _principal(self):
+        """Return variances and directions, with means in place of missing entries."""
+        n_rows, n_features = self.X.shape
+        if n_rows < n_features:
+            x = self._deviations(slice(None))
+            self.missing = bool(np.isnan(x).any())
+            _, sizes, directions = np.linalg.svd(np.nan_to_num(x), full_matrices=False)
+            return sizes**2 / n_rows, directions
+        moment = np.zeros((n_features, n_features))
+        for rows in gen_batches(n_rows, BLOCK_ROWS):
+            x = self._deviations(rows)
+            self.missing |= bool(np.isnan(x).any())
+            moment += np.nan_to_num(x).T @ np.nan_to_num(x)
+        return _eigen(moment / n_rows)
+
+    def _prior(self, directions):
+        """Return the prior of largest likelihood for the current moments."""
+        k, n_features = directions.shape
+        residual = max(0.0, self.variances[k:].sum() / max(1, n_features - k))
+        signs = np.where(directions.sum(axis=1) < 0, -1.0, 1.0)
+        code_scale = np.sqrt(np.maximum(self.variances[:k] - residual, 0))
+        return GaussianPrior(
+            self.origin + self.unit * self.mean,
+            signs[:, None] * directions,
+            self.unit * code_scale,
+            float(self.unit * np.sqrt(residual)),
+            self.unit,
+        )
+
+    def _posterior(self, rows):
+        """Return what is known of a batch of rows.
+
+        It is the sum of their negative log-likelihoods, the rows with the mean and
+        loadings they were compared with, and for each row the posterior mean and
+        covariance of a standard Gaussian code.
+        """
+        prior, x = self.prior, self._deviations(rows) - self.mean
+        loadings = prior.components * (prior.code_scale / self.unit)[:, None]
+        floor = FLOOR**2 * (prior.variance or 1.0)
+        v = max((prior.residual_scale / self.unit) ** 2, floor)
+        seen = ~np.isnan(x)
+        products = np.einsum("aj,bj->jab", loadings, loadings)
+        precision = np.eye(len(loadings)) + np.tensordot(seen, products, 1) / v
+        covariance = np.linalg.inv(precision)
+        filled = np.where(seen, x, 0)
+        right = filled @ loadings.T / v
+        code = np.einsum("iab,ib->ia", covariance, right)
+        square = np.sum(filled**2) / v - np.sum(right * code)
+        logs = np.linalg.slogdet(precision)[1].sum() + seen.sum() * np.log(
+            2 * np.pi * v
+        )
+        return 0.5 * (logs + square), x, loadings, v, code, covariance
+
+    def _moments(self):
+        """Return the expected means of the rows and of their products."""
+        n_rows, n_features = self.X.shape
+        first, second = np.zeros(n_features), np.zeros((n_features, n_features))
+        for rows in gen_batches(n_rows, BATCH):
+            _, x, loadings, v, code, covariance = self._posterior(rows)
+            missing = np.isnan(x)
+            x = np.where(missing, code @ loadings, x) + self.mean
+            first += x.sum(axis=0)
+            second += x.T @ x
+            second[np.diag_indices(n_features)] += v * missing.sum(axis=0)
+            half = np.linalg.cholesky(covariance).swapaxes(1, 2) @ loadings
+            half = (half * missing[:, None]).reshape(-1, n_features)
+            second += half.T @ half
+        return first / n_rows, second / n_rows
+
+
+def center_and_unit(X):
+    """Return the mean of the rows, a unit for their deviations, and their rounding.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows, NaN where entries are missing.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+        Means of what is seen.
+    unit : float
+        A power of two near the largest deviation, or near the largest entry if
+        deviations are rounding.
+    rounding : float
+        Variance, in squares of that unit, that is rounding.
+    """
+    total, count = 0.0, 0
+    largest = _largest_deviation(X, 0.0)
+    unit = unit_near(largest)
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = dense_rows(X[rows], np.float64) / unit
+        total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
+    with np.errstate(invalid="ignore"):  # columns of which nothing is seen
+        mean = unit * (total / count)
+    error = 64 * np.finfo(X.dtype).eps * largest
+    deviation = _largest_deviation(X, mean)
+    unit = unit_near(deviation if deviation > error else largest)
+    return mean, unit, float((error / unit) ** 2)
+
+
+def _largest_deviation(X, mean):
+    """Return the largest absolute deviation from the mean that is seen."""
+    largest = 0.0
+    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+        x = np.abs(dense_rows(X[rows], np.float64) - mean)
+        largest = max(largest, float(np.max(x, initial=0.0, where=x == x)))
+    return largest
+
+
+def _eigen(covariance):
+    """Return variances and principal directions, largest first."""
+    variances, directions = eigh(covariance)
+    return np.maximum(variances[::-1], 0), directions.T[::-1]

@@ -1,0 +1,125 @@
+r"""Penalties per unit at which rows are restored best from noise of any level.
+
+The coefficient of unit i has standard deviation :math:`s_i` over the training rows. Its
+penalty is :math:`\alpha_i = a\, s_1 / s_i`, with :math:`s_1` the largest: the threshold
+:math:`\sigma^2 / s_i` of a coefficient in noise of standard deviation :math:`\sigma`,
+which is near the best one for many priors, has this shape at every level. The factor a
+minimises the error of the restored rows, averaged over levels of noise relative to the
+rows. Only coefficients are needed, so noise is added to those of a few hundred rows.
+
+References
+----------
+.. [1] S. G. Chang, B. Yu, M. Vetterli, "Adaptive wavelet thresholding for image
+   denoising and compression", IEEE Trans. Image Processing 9(9), 2000.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.blockwise.groups import RowGroups, spread_over
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.models.tight_frame import TightFrame
+from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
+
+LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of noise, relative to the root mean square
+# Weight of rows without noise: the fewer numbers a row has, the less it can tell its
+# noise from its signal, so that what helps noisy rows harms clean ones.
+CLEAN_WEIGHT, CLEAN_FEATURES = 4.0, 64.0
+N_ROWS, N_ENTRIES, FEWEST_ROWS = 1000, 2**18, 100  # rows that noise is added to
+LEAST_SPREAD = 1e-3  # of a unit, relative to the largest
+FACTORS = np.geomspace(1e-4, 1.0, 28)  # factors tried first, penalties of the unit s_1
+N_FINE = 6  # factors tried then, on either side of the best
+TYPICAL = 1.5  # penalty times sqrt(n_features), for rows that say nothing
+
+
+class NoisyCoefficients(NamedTuple):
+    """Coefficients of rows seen through one level of noise.
+
+    Attributes
+    ----------
+    U : ndarray of shape (n_rows, n_components)
+        Coefficients.
+    outside : ndarray of shape (n_rows,)
+        Norm of each row outside the span.
+    """
+
+    U: np.ndarray
+    outside: np.ndarray
+
+
+def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
+    """Return penalties per unit at which noisy rows are restored best.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Training rows.
+    frame : TightFrame
+        Frame, whose penalties are not used.
+    groups : RowGroups
+        Rows that share a residual scale.
+
+    Returns
+    -------
+    alpha : ndarray of shape (n_components,)
+        Penalties, pure numbers, in the dtype of the frame.
+    """
+    W, dtype = frame.components.astype(np.float64), frame.components.dtype
+    n_components, n_features = W.shape
+    n_rows = max(N_ENTRIES // max(W.shape), FEWEST_ROWS)
+    rows, groups = spread_over(groups, min(n_rows, N_ROWS))
+    U, outside = (np.asarray(of, np.float64) for of in frame.project(X[rows]))
+    unit = unit_near(max(np.abs(U).max(), outside.max()))
+    clean = NoisyCoefficients(U / unit, outside / unit)
+    spread = np.sqrt(np.mean(clean.U**2, axis=0))
+    if not spread.any():
+        return np.full(n_components, min(TYPICAL / np.sqrt(n_features), 1.0), dtype)
+    shape = spread.max() / np.maximum(spread, LEAST_SPREAD * spread.max())
+    noisy = _with_noise(clean, W)
+    weights = np.ones(len(LEVELS))
+    weights[0] = max(CLEAN_WEIGHT, CLEAN_FEATURES / n_features)
+
+    def error(factor):
+        errors = [
+            _error(clean, rows, factor * shape, frame.positive, groups.starts, W)
+            for rows in noisy
+        ]
+        return weights @ errors
+
+    coarse = int(np.argmin([error(factor) for factor in FACTORS]))
+    around = FACTORS[max(coarse - 1, 0)], FACTORS[min(coarse + 1, len(FACTORS) - 1)]
+    fine = np.geomspace(*around, N_FINE)
+    best = fine[int(np.argmin([error(factor) for factor in fine]))]
+    return (best * shape).astype(dtype)
+
+
+def _with_noise(clean, W):
+    """Return coefficients at each level, with the same noise at all of them."""
+    n_components, n_features = W.shape
+    rng, n_rows = np.random.RandomState(0), len(clean.U)
+    if n_components > n_features:
+        noise, beyond = rng.standard_normal((n_rows, n_features)) @ W.T, 0.0
+    else:  # orthonormal rows
+        noise = rng.standard_normal((n_rows, n_components))
+        beyond = np.sqrt(
+            2 * rng.standard_gamma((n_features - n_components) / 2, n_rows)
+        )
+    energy = np.sum(clean.U**2) + np.sum(clean.outside**2)
+    size = np.sqrt(energy / (n_rows * n_features))
+    return [
+        NoisyCoefficients(
+            clean.U + level * size * noise,
+            np.hypot(clean.outside, level * size * beyond),
+        )
+        for level in LEVELS
+    ]
+
+
+def _error(clean, noisy, alpha, positive, starts, W):
+    """Return the squared error of restored rows, up to what lies outside the span."""
+    outside = noisy.outside
+    Z, _ = threshold_rows(noisy.U, alpha, positive, starts, outside=outside)
+    error = Z - clean.U
+    error = error @ W if len(W) > W.shape[1] else error
+    return float(np.sum(error**2))

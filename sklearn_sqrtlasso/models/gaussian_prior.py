@@ -1,0 +1,132 @@
+"""Rows with a Gaussian prior, whose noise levels are found by maximum likelihood."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.student_noise import find_levels
+from sklearn_sqrtlasso.blockwise.encode import Encoder
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+
+FLOOR = 1e-5  # smallest noise level, in units of the rms deviation of an entry
+FARTHEST = 1e100  # entries count as no farther from the mean, in units of the model
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """The distribution of rows without noise.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        Mean, in units of the rows.
+    components : ndarray of shape (n_components, n_features)
+        Orthonormal directions V.
+    code_scale : ndarray of shape (n_components,)
+        Standard deviation of each entry of a code, in units of the rows.
+    residual_scale : float
+        Standard deviation of entries about the span of V, in units of the rows.
+    unit : float
+        Unit of scaling: a power of two near the largest deviation from the mean.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    code_scale: np.ndarray
+    residual_scale: float
+    unit: float
+
+    @property
+    def variance(self):
+        """Mean variance of an entry, in squared units of scaling."""
+        codes = np.sum((self.code_scale / self.unit) ** 2) / len(self.mean)
+        return float(codes + (self.residual_scale / self.unit) ** 2)
+
+
+@dataclass(frozen=True)
+class NoiseOptions:
+    """What is assumed of the noise, and how long its level is searched for.
+
+    Attributes
+    ----------
+    nu : float
+        Degrees of freedom of Student's t, infinite for Gaussian noise.
+    tol : float
+        Relative change of a level at which rounds end.
+    max_iter : int
+        Largest number of rounds.
+    """
+
+    nu: float
+    tol: float
+    max_iter: int
+
+
+@dataclass(frozen=True)
+class GaussianEncoder(Encoder):
+    """Posterior means of rows, as codes or restored to rows.
+
+    The residual scale is the noise level; in place of a duality gap stands the relative
+    change of the level in the last round.
+
+    Attributes
+    ----------
+    prior : GaussianPrior
+        Distribution of rows without noise.
+    options : NoiseOptions
+        Noise and search.
+    restores : bool, default=False
+        Whether a code is the row restored, with missing entries filled in.
+    """
+
+    prior: GaussianPrior
+    options: NoiseOptions
+    restores: bool = False
+    pools_groups = True
+    whole_groups = True
+
+    @property
+    def components(self):
+        """The directions V of the prior."""
+        return self.prior.components
+
+    @property
+    def n_components(self):
+        """Number of entries of a code."""
+        return self.components.shape[int(self.restores)]
+
+    def encode(self, x, groups, workspace, out):
+        """Write codes, or restored rows; return levels, and their last changes."""
+        prior, options = self.prior, self.options
+        with np.errstate(over="ignore"):
+            deviation = (dense_rows(x, np.float64) - prior.mean) / prior.unit
+        np.clip(deviation, -FARTHEST, FARTHEST, out=deviation)
+        loadings = prior.components * (prior.code_scale / prior.unit)[:, None]
+        v = (prior.residual_scale / prior.unit) ** 2
+        floor = FLOOR**2 * (prior.variance or 1.0)
+        codes, noise = np.empty((x.shape[0], len(loadings))), np.empty(deviation.shape)
+        level, change = np.empty((2, x.shape[0]))
+        find_levels(
+            deviation,
+            groups,
+            loadings,
+            v,
+            options.nu,
+            floor,
+            options.tol,
+            options.max_iter,
+            codes,
+            noise,
+            level,
+            change,
+        )
+        level[level <= floor] = 0
+        if not self.restores:
+            out[:] = codes * prior.code_scale
+        else:
+            signal = codes @ loadings
+            share = v / (v + noise)  # 0 where missing
+            np.nan_to_num(deviation, copy=False)
+            signal += share * (deviation - signal)
+            out[:] = prior.mean + prior.unit * signal
+        return (np.sqrt(level) * prior.unit).astype(out.dtype), change

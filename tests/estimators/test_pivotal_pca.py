@@ -1,0 +1,221 @@
+"""Laws of ``PivotalPCA``: noise levels, missing entries, restorations, components."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sqrtlasso import PivotalPCA
+from tests import sized
+from tests.estimators.common import N_ROWS, SCATTERED, make_rows
+
+RNG = np.random.default_rng(0)
+BASIS = np.linalg.qr(RNG.standard_normal((30, 30)))[0].T[:5]
+SPREAD = np.array([6.0, 5.0, 4.0, 3.0, 2.0])
+
+
+def signal(n_rows, seed):
+    rng = np.random.default_rng(seed)
+    clean = 2 + rng.standard_normal((n_rows, 5)) * SPREAD @ BASIS
+    return clean + 0.1 * rng.standard_normal(clean.shape)
+
+
+TRAIN, CLEAN = signal(400, 1), signal(sized(300, 60), 2)
+
+
+def posterior_mean(x, coder, sigma):
+    """Return a row restored at a given level of Gaussian noise, from the definition."""
+    V, v = coder.components_, coder.residual_scale_**2
+    prior = (V.T * coder.code_scale_**2) @ V + v * np.eye(len(x))
+    seen = ~np.isnan(x)
+    noisy = prior[np.ix_(seen, seen)] + sigma**2 * np.eye(seen.sum())
+    deviation = (x - coder.mean_)[seen]
+    return coder.mean_ + prior[:, seen] @ np.linalg.solve(noisy, deviation)
+
+
+def test_components_are_those_of_pca():
+    ours, theirs = PivotalPCA(5).fit(TRAIN), PCA(5).fit(TRAIN)
+    overlap = ours.components_ @ theirs.components_.T
+    assert_allclose(np.abs(overlap), np.eye(5), atol=1e-9)
+    assert_allclose(ours.mean_, theirs.mean_)
+    ratio = theirs.explained_variance_ratio_
+    assert_allclose(ours.explained_variance_ratio_, ratio, rtol=1e-9)
+    n = len(TRAIN)
+    variances = theirs.explained_variance_ * (n - 1) / n
+    ours_in_all = ours.code_scale_**2 + ours.residual_scale_**2
+    assert_allclose(ours_in_all, variances, rtol=1e-9)
+    noise = theirs.noise_variance_ * (n - 1) / n
+    assert_allclose(ours.residual_scale_**2, noise, rtol=1e-9)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_rows_are_restored_by_the_posterior_mean_at_the_level_found(missing):
+    rng = np.random.default_rng(3)
+    X = CLEAN + rng.standard_normal(CLEAN.shape)
+    X[rng.random(X.shape) < missing] = np.nan
+    coder = PivotalPCA(5, nu=np.inf).fit(TRAIN)
+    sigma, restored = coder.noise_scale(X), coder.reconstruct(X)
+    assert np.isfinite(restored).all()
+    for x, s, ours in zip(X, sigma, restored, strict=True):
+        assert_allclose(ours, posterior_mean(x, coder, s), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("nu", [2.0, 4.0, np.inf])
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 3.0])
+def test_the_level_of_gaussian_noise_is_known(nu, sigma):
+    X = CLEAN + sigma * np.random.default_rng(4).standard_normal(CLEAN.shape)
+    coder = PivotalPCA(5, nu=nu).fit(TRAIN)
+    assert_allclose(coder.noise_scale(X).mean(), sigma, rtol=0.1)
+    assert_allclose(coder.noise_scale(X, groups="all"), sigma, rtol=0.1)
+
+
+def test_levels_found_are_almost_as_good_as_levels_told():
+    coder = PivotalPCA().fit(TRAIN)
+    for sigma in (0.3, 1.0, 3.0):
+        X = CLEAN + sigma * np.random.default_rng(5).standard_normal(CLEAN.shape)
+        told = np.array([posterior_mean(x, coder, sigma) for x in X])
+        spread = np.mean((CLEAN - CLEAN.mean(axis=0)) ** 2)
+        loss = np.mean((coder.reconstruct(X) - CLEAN) ** 2) / spread
+        assert loss < np.mean((told - CLEAN) ** 2) / spread + 0.03
+
+
+def test_outliers_hardly_move_a_restoration():
+    X, coder = CLEAN.copy(), PivotalPCA(5).fit(TRAIN)
+    X[:, [3, 17]] = 1e6
+    error = coder.reconstruct(X) - CLEAN
+    assert np.sqrt(np.mean(error**2)) < 0.5
+    gaussian = PivotalPCA(5, nu=np.inf).fit(TRAIN).reconstruct(X) - CLEAN
+    assert np.sqrt(np.mean(error**2)) < 0.5 * np.sqrt(np.mean(gaussian**2))
+
+
+def test_missing_entries_are_filled_in():
+    X, hidden = CLEAN.copy(), np.random.default_rng(6).random(CLEAN.shape) < 0.3
+    X[hidden] = np.nan
+    restored = PivotalPCA(5).fit(TRAIN).reconstruct(X)
+    assert np.sqrt(np.mean((restored - CLEAN)[hidden] ** 2)) < 0.2
+
+
+def test_components_are_learnt_where_entries_are_missing():
+    X = TRAIN.copy()
+    X[np.random.default_rng(7).random(X.shape) < 0.3] = np.nan
+    coder, whole = PivotalPCA(5).fit(X), PivotalPCA(5).fit(TRAIN)
+    overlap = np.linalg.svd(coder.components_ @ whole.components_.T)[1]
+    assert overlap.min() > 0.999
+    assert_allclose(coder.code_scale_, whole.code_scale_, rtol=0.02)
+    assert_allclose(coder.residual_scale_, whole.residual_scale_, rtol=0.05)
+    assert len(coder.objective_curve_) == coder.n_iter_ > 1
+    assert np.all(np.diff(coder.objective_curve_) <= 1e-10)
+    assert coder.score(X) > 0.98
+
+
+def test_few_steps_with_missing_entries_are_warned_of():
+    X = TRAIN.copy()
+    X[::2, ::3] = np.nan
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 steps of EM"):
+        PivotalPCA(5, max_iter=2).fit(X)
+
+
+def test_few_rounds_are_warned_of():
+    X = CLEAN + np.random.default_rng(8).standard_t(2, CLEAN.shape)
+    coder = PivotalPCA(5).fit(TRAIN).set_params(transform_max_iter=1)
+    for method in ("transform", "reconstruct", "noise_scale"):
+        with pytest.warns(ConvergenceWarning, match=r"\d+ of \d+ rows still changed"):
+            getattr(coder, method)(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        coder.set_params(transform_tol=0.0).transform(X)
+
+
+def test_rows_without_entries_are_restored_as_the_mean():
+    X, coder = CLEAN[:4].copy(), PivotalPCA().fit(TRAIN)
+    X[1] = np.nan
+    assert np.all(coder.transform(X)[1] == 0)
+    assert_allclose(coder.reconstruct(X)[1], coder.mean_, rtol=1e-12)
+    sigma = coder.noise_scale(X)
+    assert list(np.isnan(sigma)) == [False, True, False, False]
+    assert np.isfinite(coder.noise_scale(X, groups="all")).all()
+    assert np.isfinite(coder.score(X))
+
+
+def test_columns_without_entries_are_named():
+    X = TRAIN.copy()
+    X[:, [4, 9]] = np.nan
+    with pytest.raises(ValueError, match="in 2 columns, the first of them 4"):
+        PivotalPCA().fit(X)
+
+
+def test_more_components_than_features_are_refused():
+    with pytest.raises(ValueError, match=r"n_components must be at most .* 30, got 31"):
+        PivotalPCA(31).fit(TRAIN)
+
+
+def test_directions_that_do_not_vary_are_not_kept():
+    few = TRAIN[:4]
+    for asked in (None, 20, "auto"):
+        assert len(PivotalPCA(asked).fit(few).components_) <= 3
+    assert len(PivotalPCA(None).fit(TRAIN).components_) == 30
+    assert len(PivotalPCA(0.5).fit(TRAIN).components_) == 2
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e150])
+def test_training_rows_have_any_unit(scale):
+    coder, other = PivotalPCA().fit(TRAIN), PivotalPCA().fit(scale * TRAIN)
+    for method in ("transform", "reconstruct", "noise_scale"):
+        expected = getattr(coder, method)(CLEAN)
+        ours = getattr(other, method)(scale * CLEAN) / scale
+        assert_allclose(ours, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_rows_far_away_have_finite_codes():
+    coder = PivotalPCA().fit(TRAIN)
+    for scale in (1e50, 1e200, 1e300):
+        assert np.isfinite(coder.transform(scale * CLEAN)).all()
+        assert np.isfinite(coder.reconstruct(scale * CLEAN)).all()
+    far = (1e30 * CLEAN).astype(np.float32)
+    assert np.isfinite(PivotalPCA().fit(TRAIN.astype("f4")).reconstruct(far)).all()
+
+
+def test_groups_tell_their_level_better_than_rows():
+    sigma = np.repeat([0.5, 1.0, 2.0], len(CLEAN) // 3)
+    X = CLEAN[: len(sigma)]
+    X = X + sigma[:, None] * np.random.default_rng(9).standard_normal(X.shape)
+    coder = PivotalPCA(5).fit(TRAIN)
+    alone = coder.noise_scale(X) / sigma - 1
+    pooled = coder.noise_scale(X, groups=sigma) / sigma - 1
+    assert np.abs(pooled).max() < 0.1
+    assert np.std(pooled) < 0.3 * np.std(alone)
+
+
+def test_the_noise_level_of_training_rows_is_their_median():
+    X = make_rows()
+    for groups in (None, SCATTERED):
+        coder = PivotalPCA(2).fit(X, groups=groups)
+        assert coder.noise_scale_ == np.median(coder.noise_scale(X, groups=groups))
+    assert len(coder.noise_scale(X)) == N_ROWS
+
+
+SETS = {
+    "iris": load_iris,
+    "wine": load_wine,
+    "cancer": load_breast_cancer,
+    "digits": load_digits,
+}
+
+
+@pytest.mark.parametrize("load", SETS.values(), ids=SETS)
+def test_codes_serve_a_classifier_as_well_as_the_columns(load):
+    X, y = load(return_X_y=True)
+
+    def accuracy(*steps):
+        pipe = make_pipeline(StandardScaler(), *steps, LogisticRegression(max_iter=999))
+        return cross_val_score(pipe, X, y, cv=5).mean()
+
+    assert accuracy(PivotalPCA()) >= accuracy() - 0.01
