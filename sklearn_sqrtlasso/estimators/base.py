@@ -10,7 +10,6 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -31,6 +30,11 @@ from sklearn_sqrtlasso.estimators.compat import (
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import check_unchanged, forget, resumes
+from sklearn_sqrtlasso.estimators.training_codes import (
+    warn_dense_codes,
+    warn_hidden_columns,
+    warn_zero_codes,
+)
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_groups,
@@ -282,31 +286,16 @@ class BaseEncoder(
         return [result for result, _ in blocks]
 
     def _check_codes(self, X, groups):
-        """Warn if most training rows have a code of zeros, or if no entry is zero.
-
-        Codes of fewer entries than rows may be meant to be dense.
-        """
+        """Warn if codes of the training rows cannot be what was wanted."""
         rows, groups = spread_over(groups, CHECKED_ROWS)
-        X = X[rows]
+        X, mean = X[rows], getattr(self, "mean_", np.zeros(X.shape[1]))
         Z, _ = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
-        somewhere = (dense_rows(X) != getattr(self, "mean_", 0)).any(axis=1)
-        used = Z[somewhere] != 0
-        if not used.size:
-            return
-        share = float(np.mean(~used.any(axis=1)))
-        if share > 0.5 and self._remedy_for_zeros():
-            warn_caller(
-                f"{share:.0%} of the training rows have a code of zeros. "
-                f"{self._remedy_for_zeros()}",
-                UserWarning,
-            )
-        sparse = used.shape[1] >= max(X.shape[1], 2)
-        if sparse and used.all() and self._remedy_for_dense_codes():
-            warn_caller(
-                "No entry of the codes of the training rows is zero. "
-                f"{self._remedy_for_dense_codes()}",
-                UserWarning,
-            )
+        somewhere = (dense_rows(X) != mean).any(axis=1)
+        if somewhere.any():
+            used = Z[somewhere] != 0
+            warn_zero_codes(used, self._remedy_for_zeros())
+            warn_dense_codes(used, X.shape[1], self._remedy_for_dense_codes())
+        warn_hidden_columns(X, mean, lambda: self._reconstruct(X, groups))
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""

@@ -7,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -143,77 +142,6 @@ def test_single_rows_have_noise_and_penalties_of_their_size(coder):
     else:
         other.set_params(noise_std=0.0).partial_fit(row)
         assert np.any(other.components_ != coder.components_)
-
-
-# Warnings of useless codes
-
-ZEROS = {
-    "penalty of nelu": NeLUAutoencoder(learn_alpha=False, alpha=0.99, **SHORT),
-    "offset of nelu": NeLUAutoencoder(
-        activation="soft", learn_alpha=False, alpha=1e3, **SHORT
-    ),
-    "sqrt_lasso": RelaxedSparseCoder(alpha=1.0, **SHORT),
-    "lasso": RelaxedSparseCoder(selector="lasso", alpha=1e3, **SHORT),
-    "residual of omp": RelaxedSparseCoder(selector="omp", alpha=1e3, **SHORT),
-    "relu": ANAMOAutoencoder(
-        encoder_activation="relu", alpha=1e5, max_iter=30, random_state=0
-    ),
-}
-DENSE = {
-    "penalty of nelu": NeLUAutoencoder(learn_alpha=False, alpha=1e-9, **SHORT),
-    "threshold": RelaxedSparseCoder(selector="threshold", alpha=1e-9, **SHORT),
-}
-MEANT = {
-    "no penalty": RelaxedSparseCoder(alpha=0.0, **SHORT),
-    "no penalty of nelu": NeLUAutoencoder(learn_alpha=False, alpha=0.0, **SHORT),
-    "count": RelaxedSparseCoder(n_nonzero_coefs=13, **SHORT),
-    "identity": NeLUAutoencoder(activation="identity", **SHORT),
-    "tanh": ANAMOAutoencoder(**SHORT),
-    "few units": NeLUAutoencoder(3, learn_alpha=False, alpha=1e-3, **SHORT),
-}
-
-
-def warnings_of(coder, X):
-    """Return messages about codes, which point to the line that fits."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        clone(coder).fit(X)
-    caught = [w for w in caught if w.category is not ConvergenceWarning]
-    assert all(w.filename == __file__ for w in caught)
-    return [str(w.message) for w in caught]
-
-
-@pytest.mark.parametrize("coder", ZEROS.values(), ids=ZEROS)
-def test_codes_of_zeros_are_reported_once_with_their_penalty(coder):
-    (message,) = warnings_of(coder, wine())
-    assert "have a code of zeros. Lower alpha=" in message
-
-
-@pytest.mark.parametrize("coder", DENSE.values(), ids=DENSE)
-def test_codes_without_zeros_are_reported_once_with_their_penalty(coder):
-    (message,) = warnings_of(coder, wine())
-    assert "No entry of the codes" in message
-    assert "Raise alpha=" in message
-
-
-@pytest.mark.parametrize("coder", MEANT.values(), ids=MEANT)
-def test_codes_that_are_meant_are_not_reported(coder):
-    assert warnings_of(coder, wine()) == []
-
-
-def test_a_word_is_told_with_its_value_and_a_selector_without_alpha_by_name():
-    noise = np.random.default_rng(0).standard_normal((100, 13))
-    given = {"dictionary": np.eye(13)[:2], **SHORT}
-    (message,) = warnings_of(RelaxedSparseCoder(alpha="pivotal", **given), noise)
-    assert "Lower alpha='pivotal' (0." in message
-    assert "or set it to 'auto'" in message
-    (message,) = warnings_of(RelaxedSparseCoder(selector="iti", **given), noise)
-    assert "Set n_nonzero_coefs: selector='iti' takes no alpha" in message
-
-
-def test_rows_of_zeros_have_codes_of_zeros_without_a_warning():
-    X = np.vstack([wine()[:20], np.zeros((60, 13))])
-    assert warnings_of(RelaxedSparseCoder(**SHORT), X) == []
 
 
 # Quality

@@ -1,0 +1,121 @@
+"""Warn once if the codes of the training rows cannot be what the user wanted."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
+
+MOSTLY = 0.5  # share of the rows whose codes of zeros are no accident
+APART = 100.0  # ratio of scales from which a large column may hide small ones
+RESTORED = 0.8  # explained variance of a column that is not hidden
+
+
+def warn_zero_codes(used, remedy):
+    """Warn if most rows have a code of zeros.
+
+    Parameters
+    ----------
+    used : ndarray of bool of shape (n_rows, n_components)
+        Whether an entry of a code is nonzero.
+    remedy : str or None
+        What to do; None if such codes can be meant.
+    """
+    share = float(np.mean(~used.any(axis=1)))
+    if share > MOSTLY and remedy:
+        warn_caller(
+            f"{share:.0%} of the training rows have a code of zeros. {remedy}",
+            UserWarning,
+        )
+
+
+def warn_dense_codes(used, n_features, remedy):
+    """Warn if no entry of the codes is zero.
+
+    Codes of fewer entries than rows may be meant to be dense.
+
+    Parameters
+    ----------
+    used : ndarray of bool of shape (n_rows, n_components)
+        Whether an entry of a code is nonzero.
+    n_features : int
+        Number of entries of a row.
+    remedy : str or None
+        What to do; None if such codes can be meant.
+    """
+    if used.shape[1] >= max(n_features, 2) and used.all() and remedy:
+        warn_caller(
+            f"No entry of the codes of the training rows is zero. {remedy}",
+            UserWarning,
+        )
+
+
+def warn_hidden_columns(X, mean, restore):
+    """Warn if most columns are not restored, and others are far larger.
+
+    A column hides others if its root mean square about ``mean`` is more than 100 times
+    the standard deviation of the median column: either of them has another unit, or an
+    offset. In sparse rows, root mean squares are those of the nonzeros, so that
+    a rare entry is no small one.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+        Rows; NaN where an entry is missing.
+    mean : ndarray of shape (n_features,)
+        What an encoder subtracts from rows.
+    restore : callable
+        Function without arguments that returns the restored rows.
+    """
+    sizes, spreads = _nonzero_sizes(X) if sp.issparse(X) else _sizes(X, mean)
+    if not spreads.any():
+        return
+    apart = np.log10(sizes.max()) - np.log10(np.median(spreads[spreads > 0]))
+    if apart <= np.log10(APART):
+        return
+    lost = np.mean(_explained(dense_rows(X, np.float64), restore()) < RESTORED)
+    if lost > MOSTLY:
+        warn_caller(
+            f"The largest column of X is 1e{apart:.0f} times the standard deviation of "
+            f"the median column, and hides others: {lost:.0%} of the columns are not "
+            "restored from codes. Scale the columns first, for example by "
+            "sklearn.preprocessing.StandardScaler.",
+            UserWarning,
+        )
+
+
+def _sizes(X, mean):
+    """Return root mean squares of columns about ``mean``, and standard deviations."""
+    x, unit = _in_units(X.astype(np.float64))
+    size = np.sqrt(np.nanmean((x - mean / unit) ** 2, axis=0))
+    return unit * size, unit * np.nanstd(x, axis=0)
+
+
+def _nonzero_sizes(X):
+    """Return root mean squares of the nonzeros of columns, as both kinds of sizes."""
+    X = X.tocsc()
+    counts = np.diff(X.indptr)
+    used, data = counts > 0, np.abs(X.data).astype(np.float64)
+    if not used.any():
+        return np.zeros(1), np.zeros(1)
+    starts, counts = X.indptr[:-1][used], counts[used]
+    unit = unit_near(np.maximum.reduceat(data, starts))
+    squares = (data / np.repeat(unit, counts)) ** 2
+    size = unit * np.sqrt(np.add.reduceat(squares, starts) / counts)
+    return size, size
+
+
+def _explained(x, restored):
+    """Return the explained variance of each column that is not constant."""
+    x, unit = _in_units(x)
+    spread = np.nanvar(x, axis=0)
+    with np.errstate(over="ignore"):
+        left = np.nanmean((x - restored / unit) ** 2, axis=0)
+    return 1 - left[spread > 0] / spread[spread > 0]
+
+
+def _in_units(x):
+    """Return columns in units near their largest entry; zeros if nothing is known."""
+    x = np.where(np.isnan(x).all(axis=0), 0, x)
+    unit = unit_near(np.nanmax(np.abs(x), axis=0))
+    return x / unit, unit
