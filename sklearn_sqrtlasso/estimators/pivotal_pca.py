@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso.blockwise.encode import encode
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.linalg import affine_rows, dense_rows
 from sklearn_sqrtlasso.estimators.compat import Interval, RealNotInt, StrOptions
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
@@ -19,6 +19,8 @@ from sklearn_sqrtlasso.models.gaussian_prior import (
     NoiseOptions,
 )
 from sklearn_sqrtlasso.theory.noise import student_scale
+
+LEAST_NU = 0.1  # of Student's t; tails that are heavier have no use
 
 
 class PivotalPCA(GroupedEncoder):
@@ -44,7 +46,7 @@ class PivotalPCA(GroupedEncoder):
         (0, 1), that they are to reach; None keeps all that vary. "auto" keeps 0.97 of
         the variance and at most 40. Directions that do not vary are never kept.
     nu : float, default=4.0
-        Degrees of freedom of the noise, in (0, inf]; ``float("inf")`` is Gaussian
+        Degrees of freedom of the noise, in [0.1, inf]; ``float("inf")`` is Gaussian
         noise, faster and a little better if there are no outliers.
     max_iter : int, default=100
         Largest number of EM steps of ``fit``, at least 1. Without missing entries, one
@@ -154,7 +156,7 @@ class PivotalPCA(GroupedEncoder):
             StrOptions({"auto"}),
             None,
         ],
-        "nu": [Interval(Real, 0, None, closed="right")],
+        "nu": [Interval(Real, LEAST_NU, None, closed="both")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "transform_max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -257,7 +259,9 @@ class PivotalPCA(GroupedEncoder):
             )
 
     def _decode(self, Z):
-        return super()._decode(Z) + self.mean_.astype(Z.dtype)
+        X, mean = affine_rows(Z, self.components_, self.mean_)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            return X + mean
 
     def _reconstruct(self, X, groups):
         encoder = self._encoder(X.dtype, restores=True)
@@ -270,12 +274,15 @@ class PivotalPCA(GroupedEncoder):
 
         def energies(block):
             x = dense_rows(block.X, np.float64)
-            residual, spread = (x - block.Z) / unit, (x - mean) / unit
-            return np.nansum(residual**2), np.nansum(spread**2), np.sum(x == x)
+            with np.errstate(over="ignore"):
+                residual, spread = (x - block.Z) / unit, (x - mean) / unit
+                squares = [np.nansum(of**2) for of in (residual, spread)]
+            return *squares, np.sum(x == x)
 
         encoder = self._encoder(X.dtype, restores=True)
         blocks = self._map_encoded(energies, X, groups, encoder)
-        residual, spread, count = np.sum(blocks, axis=0)
+        with np.errstate(over="ignore"):
+            residual, spread, count = np.sum(blocks, axis=0)
         if spread <= rounding * count:
             return float(residual <= rounding * count)
         return float(1 - residual / spread)

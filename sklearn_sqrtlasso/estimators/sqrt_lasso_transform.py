@@ -26,6 +26,7 @@ from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.estimators.validation import (
     as_numbers,
     check_groups,
+    check_in_range,
     check_observed_columns,
 )
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
@@ -426,6 +427,11 @@ class SqrtLassoTransform(GroupedEncoder):
         if self.alpha == "pivotal":
             return pivotal_alpha(*W.shape, components=W if kept else None)
         return float(self.alpha)
+
+    def _fitted_rows(self, X, groups=None):
+        X, groups = super()._fitted_rows(X, groups)
+        check_in_range("mean_", self.mean_, X.dtype)
+        return X, groups
 
     def _frame(self, W, alpha, dtype):
         alpha = np.minimum(np.full(len(W), alpha), CODES_NOTHING).astype(dtype)

@@ -4,10 +4,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    dense_rows,
+    filled_rows,
+    row_norms,
+    unit_near,
+)
 
 MOSTLY = 0.5  # share of the rows whose codes of zeros are no accident
 APART = 100.0  # ratio of scales from which a large column may hide small ones
+CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
 RESTORED = 0.8  # explained variance of a column that is not hidden
 
 
@@ -68,12 +75,14 @@ def warn_hidden_columns(X, mean, restore):
         Function without arguments that returns the restored rows.
     """
     sizes, spreads = _nonzero_sizes(X) if sp.issparse(X) else _sizes(X, mean)
-    if not spreads.any():
+    varies = spreads > 0
+    if not varies.any():
         return
-    apart = np.log10(sizes.max()) - np.log10(np.median(spreads[spreads > 0]))
+    apart = np.log10(sizes.max()) - np.log10(np.median(spreads[varies]))
     if apart <= np.log10(APART):
         return
-    lost = np.mean(_explained(dense_rows(X, np.float64), restore()) < RESTORED)
+    left = _left(dense_rows(X), restore())
+    lost = np.mean(left > np.sqrt(1 - RESTORED)) if len(left) else 0.0
     if lost > MOSTLY:
         warn_caller(
             f"The largest column of X is 1e{apart:.0f} times the standard deviation of "
@@ -84,38 +93,37 @@ def warn_hidden_columns(X, mean, restore):
         )
 
 
-def _sizes(X, mean):
-    """Return root mean squares of columns about ``mean``, and standard deviations."""
-    x, unit = _in_units(X.astype(np.float64))
-    size = np.sqrt(np.nanmean((x - mean / unit) ** 2, axis=0))
-    return unit * size, unit * np.nanstd(x, axis=0)
+def _left(x, restored):
+    """Return by how much columns are not restored, relative to their deviation."""
+    _, spreads = _sizes(x, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        left = np.where(np.isnan(x), 0, x.astype(np.float64) - restored)
+        return _norms(left)[spreads > 0] / spreads[spreads > 0]
+
+
+def _sizes(x, mean):
+    """Return norms of columns about ``mean``, and about their own means."""
+    means = column_means(x)
+    x = filled_rows(x, means).astype(np.float64)
+    with np.errstate(over="ignore"):
+        sizes, spreads = _norms(x - mean), _norms(x - means)
+    return sizes, np.where(spreads > CONSTANT * _norms(x), spreads, 0)
 
 
 def _nonzero_sizes(X):
-    """Return root mean squares of the nonzeros of columns, as both kinds of sizes."""
+    """Return root mean squares of the nonzeros of columns, for both kinds of norms."""
     X = X.tocsc()
     counts = np.diff(X.indptr)
-    used, data = counts > 0, np.abs(X.data).astype(np.float64)
+    used, data = counts > 0, np.nan_to_num(np.abs(X.data.astype(np.float64)))
     if not used.any():
         return np.zeros(1), np.zeros(1)
     starts, counts = X.indptr[:-1][used], counts[used]
     unit = unit_near(np.maximum.reduceat(data, starts))
     squares = (data / np.repeat(unit, counts)) ** 2
-    size = unit * np.sqrt(np.add.reduceat(squares, starts) / counts)
-    return size, size
+    sizes = unit * np.sqrt(np.add.reduceat(squares, starts) / counts)
+    return sizes, sizes
 
 
-def _explained(x, restored):
-    """Return the explained variance of each column that is not constant."""
-    x, unit = _in_units(x)
-    spread = np.nanvar(x, axis=0)
-    with np.errstate(over="ignore"):
-        left = np.nanmean((x - restored / unit) ** 2, axis=0)
-    return 1 - left[spread > 0] / spread[spread > 0]
-
-
-def _in_units(x):
-    """Return columns in units near their largest entry; zeros if nothing is known."""
-    x = np.where(np.isnan(x).all(axis=0), 0, x)
-    unit = unit_near(np.nanmax(np.abs(x), axis=0))
-    return x / unit, unit
+def _norms(x):
+    """Return norms of columns, at most the largest number."""
+    return np.minimum(row_norms(np.ascontiguousarray(x.T)), np.finfo(np.float64).max)

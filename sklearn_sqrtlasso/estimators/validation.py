@@ -53,6 +53,26 @@ def check_observed_columns(X):
         )
 
 
+def check_in_range(name, values, dtype):
+    """Raise an error if what was learnt is too large for the dtype of rows.
+
+    Parameters
+    ----------
+    name : str
+        Name of a fitted attribute.
+    values : ndarray
+        Its value.
+    dtype : dtype
+        Dtype of the rows that are to be coded with it.
+    """
+    largest = float(np.abs(values).max(initial=0))
+    if largest > float(np.finfo(dtype).max):
+        raise ValueError(
+            f"X must have dtype float64, got {np.dtype(dtype)}: entries of {name}, up "
+            f"to {largest:.3g}, exceed its numbers."
+        )
+
+
 def check_live_parameters(estimator):
     """Raise an error if a parameter that acts after ``fit`` too has a bad value.
 

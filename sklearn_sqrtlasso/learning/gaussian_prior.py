@@ -159,8 +159,8 @@ class PriorLearner:
         """Return what is known of a batch of rows.
 
         It is the sum of their negative log-likelihoods, the rows with the mean and
-        loadings they were compared with, and for each row the posterior mean and
-        covariance of a standard Gaussian code.
+        loadings they were compared with, and for each row the posterior mean of a
+        standard Gaussian code, and the Cholesky factor of its precision.
         """
         prior, x = self.prior, self._deviations(rows) - self.mean
         loadings = prior.components * (prior.code_scale / self.unit)[:, None]
@@ -169,29 +169,28 @@ class PriorLearner:
         seen = ~np.isnan(x)
         products = np.einsum("aj,bj->jab", loadings, loadings)
         precision = np.eye(len(loadings)) + np.tensordot(seen, products, 1) / v
-        covariance = np.linalg.inv(precision)
+        root = np.linalg.cholesky(precision)  # whose eigenvalues are at least 1
         filled = np.where(seen, x, 0)
-        right = filled @ loadings.T / v
-        code = np.einsum("iab,ib->ia", covariance, right)
-        square = np.sum(filled**2) / v - np.sum(right * code)
-        logs = np.linalg.slogdet(precision)[1].sum() + seen.sum() * np.log(
-            2 * np.pi * v
-        )
-        return 0.5 * (logs + square), x, loadings, v, code, covariance
+        half = np.linalg.solve(root, (filled @ loadings.T / v)[:, :, None])
+        code = np.linalg.solve(root.swapaxes(1, 2), half)[:, :, 0]
+        square = np.sum(filled**2) / v - np.sum(half**2)
+        logs = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum()
+        logs += seen.sum() * np.log(2 * np.pi * v)
+        return 0.5 * (logs + square), x, loadings, v, code, root
 
     def _moments(self):
         """Return the expected means of the rows and of their products."""
         n_rows, n_features = self.X.shape
         first, second = np.zeros(n_features), np.zeros((n_features, n_features))
         for rows in gen_batches(n_rows, BATCH):
-            _, x, loadings, v, code, covariance = self._posterior(rows)
+            _, x, loadings, v, code, root = self._posterior(rows)
             missing = np.isnan(x)
             x = np.where(missing, code @ loadings, x) + self.mean
             first += x.sum(axis=0)
             second += x.T @ x
             second[np.diag_indices(n_features)] += v * missing.sum(axis=0)
-            half = np.linalg.cholesky(covariance).swapaxes(1, 2) @ loadings
-            half = (half * missing[:, None]).reshape(-1, n_features)
+            half = np.linalg.solve(root, loadings) * missing[:, None]
+            half = half.reshape(-1, n_features)
             second += half.T @ half
         return first / n_rows, second / n_rows
 

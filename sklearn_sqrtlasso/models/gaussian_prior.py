@@ -121,12 +121,13 @@ class GaussianEncoder(Encoder):
             change,
         )
         level[level <= floor] = 0
-        if not self.restores:
-            out[:] = codes * prior.code_scale
-        else:
+        signal = codes * prior.code_scale
+        if self.restores:
             signal = codes @ loadings
             share = v / (v + noise)  # 0 where missing
             np.nan_to_num(deviation, copy=False)
             signal += share * (deviation - signal)
-            out[:] = prior.mean + prior.unit * signal
-        return (np.sqrt(level) * prior.unit).astype(out.dtype), change
+            signal = prior.mean + prior.unit * signal
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            out[:] = signal
+            return (np.sqrt(level) * prior.unit).astype(out.dtype), change

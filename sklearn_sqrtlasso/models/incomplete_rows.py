@@ -36,6 +36,7 @@ STALLED = 1e-9  # relative decrease of the objective of a group that stops short
 LEAST_SCALE = 1e-7  # of a group that is coded exactly, relative to its norm
 LEAST_PENALTY = 1e-8  # of a unit, in the atoms of a path
 GAP = 1e-6  # relative duality gap of a solved group
+LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
 
 class IncompleteCodes(NamedTuple):
@@ -89,10 +90,14 @@ def code_incomplete(frame, x, groups):
 
 
 def _in_double_precision(frame):
-    bounds = frame.outlier_alpha
+    """Return the frame with weights that are tight in double precision, too."""
+    bounds, W = frame.outlier_alpha, frame.components.astype(np.float64)
+    gram = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
+    step = 1.5 * np.eye(len(gram)) - 0.5 * gram  # Newton's, to the nearest tight frame
+    W = step @ W if W.shape[0] <= W.shape[1] else W @ step
     return replace(
         frame,
-        components=frame.components.astype(np.float64),
+        components=W,
         alpha=np.maximum(frame.alpha.astype(np.float64), LEAST_PENALTY),
         outlier_alpha=None if bounds is None else bounds.astype(np.float64),
     )
@@ -169,8 +174,9 @@ class _Problem:
         objective = norm + self._mean(penalty)
         bound = np.maximum(norm, np.maximum.reduceat(reach, self.groups[:-1]))
         value = self._mean(np.sum(self.x * np.where(self.observed, r, 0), axis=1))
-        dual = np.divide(value, bound, out=np.zeros_like(value), where=bound > 0)
         whole = np.sqrt(self._mean(np.sum(self.x**2, axis=1)))
+        certain = norm > LEAST_RESIDUAL * whole
+        dual = np.divide(value, bound, out=np.zeros_like(value), where=certain)
         gap = np.divide(objective - dual, whole, out=0 * whole, where=whole > 0)
         return objective, gap
 
@@ -198,9 +204,11 @@ class _Problem:
                 plain = self._step(best.clean)
                 new = _choose(rises, self.rows, plain, new)
             pace = np.where(rises, 1.0, ahead)
-            worse = new.objective > best.objective  # by rounding
+            new = _choose(
+                moving & (new.objective <= best.objective), self.rows, new, best
+            )
             moving &= best.objective - new.objective > STALLED * best.objective
-            last, best = best, _choose(worse, self.rows, best, new)
+            last, best = best, new
         for group in np.flatnonzero(best.gap > GAP):
             rows = slice(self.groups[group], self.groups[group + 1])
             exact = self._exact(rows)
@@ -224,9 +232,10 @@ class _Problem:
         e, observed = np.zeros_like(self.x[rows]), self.observed[rows]
         if self.frame.outlier_alpha is not None:
             for outliers, seen, code in zip(e, observed, codes, strict=True):
-                parts = np.reshape(code[n_components:], (-1, seen.sum()))
-                signed = parts[0] - parts[1] if self.frame.positive else parts[0]
-                outliers[seen] = signed / self.frame.outlier_alpha[seen]
+                parts = code[n_components:]
+                if self.frame.positive:
+                    parts = np.subtract(*np.split(parts, 2))
+                outliers[seen] = parts / self.frame.outlier_alpha[seen]
         decoded, m = Z @ self.frame.components, len(Z)
         clean = np.where(observed, self.x[rows] - e, decoded)
         one = _Problem(

@@ -123,3 +123,11 @@ def test_infinity_is_refused(coder):
     bad[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         coder.transform(bad)
+
+
+def test_rows_of_too_narrow_a_dtype_are_refused():
+    X = np.random.default_rng(0).standard_normal((20, 4))
+    coder = SqrtLassoTransform(random_state=0).fit(1e60 * (1 + X))
+    with pytest.raises(ValueError, match=r"X must have dtype float64, got float32"):
+        coder.transform(X.astype(np.float32))
+    assert np.isfinite(coder.transform(X)).all()

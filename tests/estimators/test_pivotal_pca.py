@@ -116,6 +116,17 @@ def test_components_are_learnt_where_entries_are_missing():
     assert coder.score(X) > 0.98
 
 
+@pytest.mark.parametrize("share", [0.7, 0.85])
+def test_components_are_learnt_from_few_entries(share):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 3))
+    X[rng.random(X.shape) < share] = np.nan
+    X[:3] = np.diag([1.0, 2.0, 3.0])
+    coder = PivotalPCA(max_iter=500).fit(X)
+    assert np.all(np.diff(coder.objective_curve_) <= 1e-9)
+    assert np.isfinite(coder.reconstruct(X)).all()
+
+
 def test_few_steps_with_missing_entries_are_warned_of():
     X = TRAIN.copy()
     X[::2, ::3] = np.nan

@@ -300,6 +300,7 @@ class Codings(Sequence):
     def fail(self):
         """Call with rows or parameters that have to be refused."""
         learn = ["fit", "partial_fit", "fit_transform"]
+        learn = [name for name in learn if hasattr(self.cls, name)]
         use = ["transform", "reconstruct", "score", "noise_scale", "report"]
         methods = [self.rng.choice(of) for of in (learn, use)]
         for method in methods if self.fitted else methods[:1]:

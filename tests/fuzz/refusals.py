@@ -95,8 +95,13 @@ def _is_out_of_range(call):
     sizes = [
         wide(size(of)) for of in (call.X, call.target("X_clean")) if of is not None
     ]
-    sizes += [wide(call.coder.unit_)] if call.resumes else []
+    if call.resumes:  # what was learnt from rows of another size
+        sizes += [wide(call.coder.unit_), wide(size(call.coder.decoder_))]
     return any(apart(of, wide(1), LEARNABLE[call.kind]) for of in sizes)
+
+
+def _mean_is_large(call):
+    return call.kind == "f4" and size(call.coder.mean_) > np.finfo("f4").max
 
 
 REFUSALS = {
@@ -105,6 +110,7 @@ REFUSALS = {
     r"X_clean must have entries within a factor": _far("X_clean"),
     r"noise_std must be within a factor": _noise_is_far,
     r"dictionary must have a largest entry in": _atoms_are_far,
+    r"X must have dtype float64": _mean_is_large,
     r"The learnt parameters are out of the range": _is_out_of_range,
 }
 

@@ -27,6 +27,7 @@ CONFLICT = (  # what contradictory parameters are told; others are valid togethe
     "|needs .* weights, but the fitted|the parameters to train|is not used by"
     "|has no meaning|alpha must be finite and at least"
     "|n_splits=|Cannot have number of splits|must leave each fold"
+    "|n_components must be at most the number"
     "|init must|dictionary must be finite and have shape|n_components=|n_samples=1"
     "|must have the shape|too long for prox|too large for dtype"
     "|cannot change from"

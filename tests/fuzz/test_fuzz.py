@@ -22,7 +22,9 @@ from sklearn_sqrtlasso import (
     SqrtLassoTransform,
     sqrt_lasso_path,
 )
+from tests.fuzz import incomplete
 from tests.fuzz.codings import Codings
+from tests.fuzz.incomplete import IncompleteCodings
 from tests.fuzz.regressions import Paths, Regressions
 from tests.fuzz.sequences import Finding
 
@@ -33,19 +35,25 @@ KINDS = [
     (Regressions, SqrtLassoCV),
     (Paths, sqrt_lasso_path),
 ]
+INCOMPLETE = [(IncompleteCodings, coder) for coder in incomplete.CODERS]
 HANG = 120  # seconds until a child is given up
 N_SHOWN = 3  # findings of a kind
 
 
-def run_case(seed, tell=lambda text: None):
+def run_case(seed, tell=lambda text: None, kinds=KINDS):
     """Return the findings of one seed."""
-    sequence, cls = KINDS[np.random.default_rng([seed, 0]).integers(len(KINDS))]
+    sequence, cls = kinds[np.random.default_rng([seed, 0]).integers(len(kinds))]
     case = sequence(cls, seed, tell)
     try:
         case.run()
     except Exception:  # else the seed would be lost
         case.find("the judges fail", traceback.format_exc(limit=-3))
     return case.findings
+
+
+def run_incomplete(seed, tell=lambda text: None):
+    """Return the findings of one seed, for rows with missing entries and outliers."""
+    return run_case(seed, tell, INCOMPLETE)
 
 
 def work(pipe, seed, run):
@@ -93,10 +101,10 @@ class Child:
         self.process.join()
 
 
-def fuzz(minutes, seed):
+def fuzz(minutes, seed, run=run_case):
     """Return all findings, by kind, and the number of cases."""
     kinds, n_cases, end = defaultdict(list), 0, time.monotonic() + 60 * minutes
-    child = Child(seed)
+    child = Child(seed, run)
     while time.monotonic() < end:
         found, alive = child.findings()
         n_cases += 1
@@ -104,7 +112,7 @@ def fuzz(minutes, seed):
             kinds[finding.kind].append(finding)
         if not alive:
             child.stop()
-            child = Child(child.seed + 1)
+            child = Child(child.seed + 1, run)
     child.stop()
     return kinds, n_cases
 
@@ -134,13 +142,21 @@ def test_what_was_found_is_not_found_again(seed):
     assert run_case(seed) == []
 
 
-def test_nothing_is_found(request, capsys):
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_found_in_some_incomplete_rows(seed):
+    assert run_incomplete(seed) == []
+
+
+@pytest.mark.parametrize(("run", "share"), [(run_case, 0.8), (run_incomplete, 0.2)])
+def test_nothing_is_found(request, capsys, run, share):
     minutes = request.config.getoption("fuzz_minutes", 0.0)
     seed = request.config.getoption("fuzz_seed", 0)
     if not minutes:
         pytest.skip("for minutes that are asked for: --fuzz-minutes=10")
-    kinds, n_cases = fuzz(minutes, seed)
+    kinds, n_cases = fuzz(share * minutes, seed, run)
     with capsys.disabled():
-        print(f"\n{n_cases} cases, seeds {seed} to {seed + n_cases - 1}")
+        print(
+            f"\n{run.__name__}: {n_cases} cases, seeds {seed} to {seed + n_cases - 1}"
+        )
     if kinds:
         pytest.fail(f"{len(kinds)} kinds\n{report(kinds)}", pytrace=False)

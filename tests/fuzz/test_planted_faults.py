@@ -213,13 +213,14 @@ RIGHT = {  # whose condition holds
     "noise_std must be": (1e100 * ROWS, {}, {"noise_std": 0.3}),
     "dictionary must have": (ROWS, {}, {"dictionary": 1e60 * ROWS}),
     "The learnt parameters": (1e-299 * ROWS, {}, {}),
+    "X must have dtype float64": (ROWS.astype("f4"), {}, {"mean_": 1e50 * ROWS}),
 }
 
 
 @pytest.mark.parametrize("words", refusals.REFUSALS)
 def test_a_refusal_is_right_only_where_its_condition_holds(words):
     ordinary = ROWS, {"Z": ROWS, "X_clean": 2 * ROWS}, {"noise_std": 0.3}
-    ordinary[2]["dictionary"] = ROWS
+    ordinary[2].update(dictionary=ROWS, mean_=ROWS)
     (key,) = [key for key in RIGHT if words.startswith(key)]
     for (X, extra, given), right in ((ordinary, False), (RIGHT[key], True)):
         coder = NeLUAutoencoder()

@@ -112,3 +112,36 @@ def test_a_row_without_entries_has_a_code_of_zeros():
     assert_array_equal(found.Z, 0)
     assert_array_equal(found.clean, 0)
     assert_array_equal(found.gap, 0)
+
+
+def penalised_by_few(dtype=np.float64):
+    """Return a frame whose codes without outliers leave no residual."""
+    W = nearest_tight_frame(np.random.default_rng(1).standard_normal((6, 6)))
+    bounds = np.full(N_FEATURES, 0.5)
+    return TightFrame(W.astype(dtype), np.full(6, 0.1), False, None, bounds)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rounding_errors_of_a_residual_certify_nothing(dtype):
+    frame, X = penalised_by_few(dtype), make_rows(share=0.0)
+    X[:, 1] += 30
+    found = code_incomplete(frame, X, np.arange(len(X) + 1))
+    assert np.all((found.gap >= -1e-12) & (found.gap <= 1e-6))
+    for x, z in zip(X, found.Z, strict=True):
+        best = conic_codes(frame, x[None])[0]
+        assert_allclose(z, best, atol=2e-3 * np.abs(x).max())
+
+
+def test_codes_do_not_depend_on_rows_that_take_longer():
+    frame, X = make_frame(9, True), make_rows()
+    together = code_incomplete(frame, X, np.arange(len(X) + 1))
+    for i in range(len(X)):
+        alone = code_incomplete(frame, X[i : i + 1], np.array([0, 1]))
+        assert_allclose(together.Z[i], alone.Z[0], rtol=1e-12, atol=1e-12)
+
+
+def test_outliers_of_a_row_without_entries_are_zero():
+    frame, X = penalised_by_few(), np.full((1, N_FEATURES), np.nan)
+    found = code_incomplete(frame, X, np.array([0, 1]))
+    assert_array_equal(found.Z, 0)
+    assert_array_equal(found.clean, 0)
