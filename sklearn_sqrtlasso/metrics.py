@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import check_scoring, r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.denoiser import restore
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.tables import numbers_of, with_numbers

@@ -8,7 +8,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
@@ -23,6 +23,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
+    check_array,
     csr_container,
     fit_context,
     validate_data,
@@ -38,6 +39,7 @@ from sklearn_sqrtlasso.estimators.training_codes import (
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_groups,
+    check_learnable,
     check_live_parameters,
     refuse_masked,
 )
@@ -243,6 +245,7 @@ class BaseEncoder(
         else:
             forget(self)
             X = self._validate(X, reset=True)
+        check_learnable(X)
         return X, resumed
 
     def _record_parameters(self):

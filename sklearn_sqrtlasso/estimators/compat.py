@@ -1,5 +1,6 @@
 """Names of scikit-learn that are private, may move or depend on its version."""
 
+import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import _fit_context as fit_context
@@ -14,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_method_params as take_metadata
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -28,6 +29,10 @@ except ImportError:
         return method
 
 
+# They look for infinity in a sum, which is not a number for numbers near the largest.
+check_array = np.errstate(invalid="ignore")(check_array)
+validate_data = np.errstate(invalid="ignore")(validate_data)
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -35,6 +40,7 @@ __all__ = [
     "LinearModel",
     "RealNotInt",
     "StrOptions",
+    "check_array",
     "check_sample_weight",
     "csr_container",
     "fit_context",

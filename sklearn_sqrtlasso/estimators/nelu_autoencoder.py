@@ -4,7 +4,6 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -16,6 +15,7 @@ from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
     StrOptions,
+    check_array,
     fit_context,
     with_callbacks,
 )

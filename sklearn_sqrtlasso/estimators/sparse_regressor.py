@@ -197,17 +197,16 @@ class SparseRegressor(RegressorMixin, LinearModel):
     def _validate(self, X, y, *, multi_output, finite=True):
         refuse_masked({"X": X, "y": y})
         refuse_target(y)
-        with np.errstate(invalid="ignore"):  # sums of numbers near the largest
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                accept_sparse="csc",
-                dtype=DTYPES,
-                y_numeric=True,
-                multi_output=multi_output,
-                ensure_all_finite=finite,
-            )
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=DTYPES,
+            y_numeric=True,
+            multi_output=multi_output,
+            ensure_all_finite=finite,
+        )
         return X, np.asarray(y, dtype=np.float64)
 
     def __sklearn_tags__(self):

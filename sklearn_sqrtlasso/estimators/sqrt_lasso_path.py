@@ -4,8 +4,9 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
+from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
 from sklearn_sqrtlasso.estimators.validation import DTYPES, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of

@@ -2,9 +2,8 @@
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils.validation import check_array
 
-from sklearn_sqrtlasso.estimators.compat import take
+from sklearn_sqrtlasso.estimators.compat import check_array, take
 from sklearn_sqrtlasso.estimators.validation import DTYPES, refuse_masked
 
 

@@ -12,6 +12,7 @@ from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
+MARGIN = 2.0**20  # of the largest number over entries of rows that are learnt from
 LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
 
@@ -50,6 +51,26 @@ def check_observed_columns(X):
         raise ValueError(
             f"X must have an entry in every column to be fitted, got only missing "
             f"entries in {len(empty)} columns, the first of them {empty[0]}: drop them."
+        )
+
+
+def check_learnable(X):
+    """Raise an error if rows are so large that sums of their entries may overflow.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    """
+    entries = X.data if hasattr(X, "tocsr") else X
+    if not entries.size:
+        return
+    largest = float(max(np.fmax.reduce(entries, None), -np.fmin.reduce(entries, None)))
+    limit = float(np.finfo(X.dtype).max) / MARGIN
+    if largest > limit:
+        raise ValueError(
+            f"X must have entries up to {limit:.1e} to be fitted in {X.dtype}, got one "
+            f"of size {largest:.1e}: change the unit of X."
         )
 
 

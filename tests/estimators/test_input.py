@@ -1,4 +1,4 @@
-"""Rows of ``SqrtLassoTransform`` that are tiny, huge, few or alike."""
+"""Rows that are tiny, huge, few or alike."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from tests.estimators.common import (
     dense,
     make_rows,
 )
+from tests.estimators.encoders import FAMILIES
 
 
 @pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
@@ -47,3 +48,11 @@ def test_rows_at_the_ends_of_their_range_are_fitted(coder, scale, dtype):
         assert np.isfinite(Z).all()
         assert np.isfinite(coder.objective_curve_).all()
         assert 0 < coder.noise_scale_ < 10 * scale
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(3e38, "f4"), (1.7e308, "f8")])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_near_the_largest_number_are_refused(family, size, dtype):
+    X = size * np.array([[1.0, -0.6, 0.9], [1.0, 0.5, 0.7], [-1.0, 0.9, 0.8]])
+    with pytest.raises(ValueError, match=r"X must have entries up to \d.*unit of X"):
+        family().fit(X.astype(dtype))

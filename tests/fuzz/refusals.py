@@ -104,12 +104,19 @@ def _mean_is_large(call):
     return call.kind == "f4" and size(call.coder.mean_) > np.finfo("f4").max
 
 
+def _is_near_the_top(call):
+    with np.errstate(invalid="ignore"):
+        largest = np.nanmax(np.abs(call.X), initial=0)
+    return largest * 2.0**20 * SHY > np.finfo(call.kind).max
+
+
 REFUSALS = {
     r"X and Z must not be all zero in a first fit": _has_no_map,
     r"Z must have entries within a factor": _far("Z"),
     r"X_clean must have entries within a factor": _far("X_clean"),
     r"noise_std must be within a factor": _noise_is_far,
     r"dictionary must have a largest entry in": _atoms_are_far,
+    r"X must have entries up to": _is_near_the_top,
     r"X must have dtype float64": _mean_is_large,
     r"The learnt parameters are out of the range": _is_out_of_range,
 }

@@ -213,6 +213,7 @@ RIGHT = {  # whose condition holds
     "noise_std must be": (1e100 * ROWS, {}, {"noise_std": 0.3}),
     "dictionary must have": (ROWS, {}, {"dictionary": 1e60 * ROWS}),
     "The learnt parameters": (1e-299 * ROWS, {}, {}),
+    "X must have entries up to": (1e304 * ROWS, {}, {}),
     "X must have dtype float64": (ROWS.astype("f4"), {}, {"mean_": 1e50 * ROWS}),
 }
 
