@@ -181,6 +181,24 @@ def check_selector(selector, n_nonzero_coefs, alpha):
         )
 
 
+def check_outlier_alpha(outlier_alpha, selector):
+    """Raise an error if a selector knows no outliers, and there is a penalty of them.
+
+    Parameters
+    ----------
+    outlier_alpha : float, "auto" or None
+        Penalty of outliers.
+    selector : str
+        Name in ``SELECTORS``.
+    """
+    if outlier_alpha is not None and not SELECTORS[selector].takes_outliers:
+        taking = [name for name, of in SELECTORS.items() if of.takes_outliers]
+        raise ValueError(
+            f"outlier_alpha={outlier_alpha!r} has no meaning for selector="
+            f"{selector!r}: set outlier_alpha=None, or use a selector among {taking}."
+        )
+
+
 def check_dictionary(dictionary, n_components, n_features, dtype):
     """Return the validated atoms of a fixed dictionary.
 

@@ -91,7 +91,7 @@ def test_learning_stops_where_nothing_changes(learner):
 
 def test_codes_are_sorted_by_atoms():
     X, true = made_rows(60, 12, 8, 2)
-    users, starts, values, residual = code_by_atom(
+    users, starts, values, residual, _ = code_by_atom(
         DictionaryTask(X, true, OPTIONS, None)
     )
     Z = np.zeros((len(X), len(true)))
