@@ -33,6 +33,7 @@ from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import check_unchanged, forget, resumes
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    check_finite,
     check_groups,
     check_live_parameters,
     refuse_masked,
@@ -258,8 +259,10 @@ class BaseEncoder(
             accept_sparse="csr",
             dtype=DTYPES,
             order="C",
-            ensure_all_finite="allow-nan" if self._takes_missing else True,
+            ensure_all_finite="allow-nan" if self._takes_missing else False,
         )
+        if not self._takes_missing:
+            check_finite(X)
         return canonical_rows(X)
 
     def _fitted_rows(self, X, groups=None):

@@ -1,9 +1,14 @@
 """Checks of arguments and parameters."""
 
 import numpy as np
+from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import missing_counts, root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import (
+    has_missing,
+    missing_counts,
+    root_mean_square,
+)
 from sklearn_sqrtlasso.estimators.compat import (
     check_sample_weight,
     validate_parameter_constraints,
@@ -35,6 +40,26 @@ def refuse_masked(arrays):
                 f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
                 "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def check_finite(X):
+    """Raise an error for entries that are missing, with what to do, or infinite.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows for an estimator that takes no missing entries.
+    """
+    try:
+        assert_all_finite(X, input_name="X")
+    except ValueError as error:
+        if not has_missing(X):
+            raise
+        raise ValueError(
+            "Input X contains NaN: fill in missing entries by a step before, such as "
+            "Denoiser(SqrtLassoTransform()) or sklearn.impute.SimpleImputer(). What "
+            "takes them: SqrtLassoTransform, PivotalPCA and RelaxedSparseCoder."
+        ) from error
 
 
 def check_observed_columns(X):
