@@ -14,7 +14,11 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
     make_dictionary,
 )
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
-from sklearn_sqrtlasso.sparse_coding.outliers import split_codes, with_spikes
+from sklearn_sqrtlasso.sparse_coding.outliers import (
+    raised_penalties,
+    split_codes,
+    with_spikes,
+)
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
@@ -69,9 +73,8 @@ def _code_whole_rows(X, dictionary, options):
 
 def _code_with_outliers(X, dictionary, options):
     """Code rows in atoms and spikes, one for each entry."""
-    n_components, n_entries = dictionary.D.shape
-    alpha = np.full(n_components, options.alpha)
-    beta = np.full(n_entries, options.outlier_alpha)
+    alpha = raised_penalties(options.alpha, dictionary.D)
+    beta = np.full(dictionary.D.shape[1], options.outlier_alpha)
     spiked = make_dictionary(with_spikes(dictionary.D, alpha, beta, options.positive))
     pure = options._replace(alpha=1.0, outlier_alpha=None)
     found = _code_whole_rows(X, spiked, pure)

@@ -13,7 +13,9 @@ import math
 
 import numpy as np
 
-LEAST_PENALTY = 1e-8  # pure number to which smaller penalties are raised
+from sklearn_sqrtlasso.blockwise.linalg import row_norms
+
+LEAST_PENALTY = 1e-8  # to which smaller ones are raised, for atoms of unit norm
 
 
 def usual_outlier_alpha(n_features):
@@ -32,6 +34,25 @@ def usual_outlier_alpha(n_features):
     return 2.2 / math.sqrt(n_features)
 
 
+def raised_penalties(alpha, A):
+    """Return penalties that are large enough to divide atoms by.
+
+    Parameters
+    ----------
+    alpha : float
+        Penalty of all atoms.
+    A : ndarray of shape (n_components, n_entries)
+        Atoms.
+
+    Returns
+    -------
+    alpha : ndarray of shape (n_components,)
+        Positive penalties.
+    """
+    norms = row_norms(A)
+    return np.where(norms > 0, np.maximum(alpha, LEAST_PENALTY * norms), 1.0)
+
+
 def with_spikes(A, alpha, beta, positive):
     """Return atoms whose code with penalties of 1 holds a code and outliers.
 
@@ -40,7 +61,7 @@ def with_spikes(A, alpha, beta, positive):
     A : ndarray of shape (n_components, n_entries)
         Atoms.
     alpha : ndarray of shape (n_components,)
-        Penalty of each atom.
+        Penalty of each atom, positive.
     beta : ndarray of shape (n_outliers,) or None
         Penalty of outliers in each of the first entries; None has no outliers.
     positive : bool
@@ -51,7 +72,7 @@ def with_spikes(A, alpha, beta, positive):
     A : ndarray of shape (n_components + n_spikes, n_entries)
         Atoms over their penalties, and spikes over theirs.
     """
-    A = A / np.maximum(alpha, LEAST_PENALTY)[:, None]
+    A = A / alpha[:, None]
     if beta is None:
         return A
     spikes = np.zeros((len(beta), A.shape[1]))
@@ -77,7 +98,7 @@ def split_codes(codes, alpha, beta, positive):
         Outliers of the first entries.
     """
     p = len(alpha)
-    Z = codes[..., :p] / np.maximum(alpha, LEAST_PENALTY)
+    Z = codes[..., :p] / alpha
     if beta is None:
         return Z, None
     spikes = codes[..., p:]

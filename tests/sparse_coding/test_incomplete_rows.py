@@ -162,6 +162,28 @@ def test_a_power_of_two_scales_codes_and_outliers_exactly(
 
 
 @each_selector_with_outliers
+def test_the_size_of_atoms_and_their_penalty_does_not_matter(selector):
+    D, X = make_atoms(), make_rows()
+    rule = rule_of(selector, outlier_alpha=0.6)
+    ours = code(X, D, rule)
+    for c in (2.0**-130, 2.0**130):
+        scaled = code(X, c * D, rule, alpha=c * rule.alpha)
+        assert_allclose(scaled.Z * c, ours.Z, atol=1e-9)
+        assert_allclose(scaled.outliers, ours.outliers, atol=1e-9)
+
+
+@each_selector_with_outliers
+def test_outliers_are_told_without_a_penalty_of_codes(selector):
+    D, X = make_atoms(3), make_rows(share=0.0)[1:]
+    D[1] = 0
+    X[:, 3] += 20
+    rule = rule_of(selector, outlier_alpha=0.6)
+    free, least = code(X, D, rule, alpha=0.0), code(X, D, rule, alpha=1e-6)
+    assert_allclose(free.Z, least.Z, atol=1e-3)
+    assert_allclose(free.outliers, least.outliers, atol=1e-3)
+
+
+@each_selector_with_outliers
 def test_what_exceeds_the_penalty_of_outliers_has_no_more_influence(selector):
     D, X = make_atoms(), make_rows(share=0.0)[1:]
     X[:, 2] += 1e4
