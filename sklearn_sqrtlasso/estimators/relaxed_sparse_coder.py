@@ -204,10 +204,12 @@ class RelaxedSparseCoder(BaseEncoder):
 
     NaN in X is an entry that was not observed. A row is coded by its observed entries
     and what they leave of the atoms, with the same ``alpha``: the objective is
-    minimised over the other entries, too. ``reconstruct`` fills them in, by
-    :math:`zD`. Rows without observed entries have a code of zeros. Learning fills rows
-    in anew in each sweep. Least squares on nearly as many atoms as there are observed
-    entries fill in poorly: raise ``alpha`` or ``phi`` then.
+    minimised over the other entries, too, which ``reconstruct`` fills in by :math:`zD`.
+    "pivotal" penalties hold, since atoms lose as much energy as noise does. The refit,
+    ``duality_gap`` and ``noise_scale`` know the observed entries only. Rows without any
+    have a code of zeros. Learning fills in rows anew in each sweep. Least squares on
+    nearly as many atoms as there are observed entries fill in poorly: raise ``alpha``
+    or ``phi`` then.
 
     Do not use the coder to rank nearly identical atoms: the selection among them is
     exact but arbitrary. An atom with less than a share of 1e-11 of its energy outside
@@ -366,7 +368,8 @@ class RelaxedSparseCoder(BaseEncoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Batch of rows.
+            Batch of rows; NaN where an entry is missing. The first batch must have an
+            entry in every column.
         y : Ignored
             Not used, present by convention.
 

@@ -204,6 +204,16 @@ def test_penalties_in_units_of_rows_know_observed_entries_only():
     assert_allclose(coder.alpha_, 2 / 3)
 
 
+def test_a_pivotal_penalty_detects_with_holes_as_without():
+    rng = np.random.default_rng(0)
+    atoms, noise = rng.standard_normal((40, 20)), rng.standard_normal((2000, 20))
+    coder = RelaxedSparseCoder(dictionary=atoms, alpha="pivotal")
+    coder = coder.fit(3 * atoms)
+    for share in (0.0, 0.3, 0.6):
+        alarms = coder.transform(with_holes(noise, share)).any(axis=1)
+        assert 0.03 < np.mean(alarms) < 0.07  # of 0.05
+
+
 def test_outliers_are_refused_where_penalties_are_not_pure():
     coder = RelaxedSparseCoder(selector="omp", outlier_alpha=0.5)
     message = r"outlier_alpha=0.5 .* selector='omp': .* among \['sqrt_lasso'\]"
