@@ -455,12 +455,12 @@ def unit_near(largest, dtype=np.float64):
 
 
 def root_mean_square(X):
-    """Return the root mean square of all entries as ``(size, unit)``.
+    """Return the root mean square of all observed entries as ``(size, unit)``.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
+        Rows; NaN where an entry is missing.
 
     Returns
     -------
@@ -469,6 +469,8 @@ def root_mean_square(X):
     unit : float
         A power of two, 1 where X is zero.
     """
+    n_observed = X.shape[0] * X.shape[1] - missing_counts(X).sum()
+    X = filled_rows(X, np.zeros(X.shape[1]))
     largest = largest_entry(X)
     if largest == 0:
         return 0.0, 1.0
@@ -477,6 +479,6 @@ def root_mean_square(X):
         values = X[rows]
         values = values.data if hasattr(values, "tocsr") else values
         total += np.sum((values / outer) ** 2.0, dtype=np.float64)
-    size = np.sqrt(total / (X.shape[0] * X.shape[1]))
+    size = np.sqrt(total / n_observed)
     inner = unit_near(size)
     return float(size / inner), outer * inner

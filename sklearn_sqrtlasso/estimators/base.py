@@ -38,6 +38,7 @@ from sklearn_sqrtlasso.estimators.training_codes import (
 )
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    check_finite,
     check_groups,
     check_learnable,
     check_live_parameters,
@@ -265,8 +266,10 @@ class BaseEncoder(
             accept_sparse="csr",
             dtype=DTYPES,
             order="C",
-            ensure_all_finite="allow-nan" if self._takes_missing else True,
+            ensure_all_finite="allow-nan" if self._takes_missing else False,
         )
+        if not self._takes_missing:
+            check_finite(X)
         return canonical_rows(X)
 
     def _fitted_rows(self, X, groups=None):

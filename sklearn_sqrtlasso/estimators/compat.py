@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_method_params as take_metadata
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -30,6 +30,7 @@ except ImportError:
 
 
 # They look for infinity in a sum, which is not a number for numbers near the largest.
+assert_all_finite = np.errstate(invalid="ignore")(assert_all_finite)
 check_array = np.errstate(invalid="ignore")(check_array)
 validate_data = np.errstate(invalid="ignore")(validate_data)
 
@@ -40,6 +41,7 @@ __all__ = [
     "LinearModel",
     "RealNotInt",
     "StrOptions",
+    "assert_all_finite",
     "check_array",
     "check_sample_weight",
     "csr_container",

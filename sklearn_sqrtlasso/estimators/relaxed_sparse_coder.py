@@ -11,6 +11,7 @@ from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    filled_rows,
     largest_entry,
     row_norms,
     unit_near,
@@ -23,6 +24,8 @@ from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
+    check_observed_columns,
+    check_outlier_alpha,
     check_selector,
 )
 from sklearn_sqrtlasso.learning.dictionary_learning import (
@@ -40,6 +43,7 @@ from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
+from sklearn_sqrtlasso.sparse_coding.outliers import usual_outlier_alpha
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS, usual_count
 from sklearn_sqrtlasso.sparse_coding.unsolved_rows import warn_unsolved_rows
 from sklearn_sqrtlasso.theory.pivotal import (
@@ -48,6 +52,11 @@ from sklearn_sqrtlasso.theory.pivotal import (
 )
 
 LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atoms
+
+
+def _unit_of(X):
+    """Return a power of two near the largest observed entry."""
+    return unit_near(largest_entry(filled_rows(X, np.zeros(X.shape[1]))))
 
 
 def _chosen(selector, n_nonzero_coefs):
@@ -113,6 +122,13 @@ class RelaxedSparseCoder(BaseEncoder):
     n_nonzero_coefs : int, default=None
         Largest number of nonzero entries of a code, at least 1; only for "omp", "ols",
         "topk" and "iti". None leaves it to ``alpha``.
+    outlier_alpha : float or "auto", default=None
+        Penalty :math:`\beta` of outliers, a pure number above 0, only for
+        "sqrt_lasso": the code is then that of :math:`x - e`, with
+        :math:`\beta \|e\|_1` added to the objective, which is minimised over e, too.
+        The refit leaves out the entries found to be outliers, or their share
+        :math:`1 - \phi`. "auto" is :math:`2.2 / \sqrt{\text{n\_features}}`. None knows
+        no outliers.
     phi : float, default=0.0
         Share of the shrinkage that is kept by the refit, in [0, 1].
     positive : bool, default=False
@@ -152,11 +168,12 @@ class RelaxedSparseCoder(BaseEncoder):
         Number of sweeps, 1 for a fixed dictionary; after ``partial_fit``, number of
         its calls.
     objective_curve_ : ndarray of shape (n_sweeps,)
-        Root mean square norm of the residuals before each sweep, in units of X.
+        Root mean square norm of the residuals before each sweep, of observed entries
+        that are no outliers, in units of X.
     fitted_params_ : dict
-        Values of ``selector``, ``n_nonzero_coefs``, ``phi`` and ``positive`` in the
-        last fit, which rows are coded with; defaults are replaced by what they stood
-        for. Later changes act at the next fit.
+        Values of ``selector``, ``n_nonzero_coefs``, ``phi``, ``positive`` and
+        ``outlier_alpha`` in the last fit, which rows are coded with; defaults are
+        replaced by what they stood for. Later changes act at the next fit.
     log2_sizes_ : tuple of float
         Binary logarithms of the usual size of rows and of that of the last ones that
         were not zero, which ``alpha="auto"`` follows in ``partial_fit``.
@@ -185,6 +202,15 @@ class RelaxedSparseCoder(BaseEncoder):
     in the dtype of X. Each call computes the Gram matrix of the atoms, so pass many
     rows per call.
 
+    NaN in X is an entry that was not observed. A row is coded by its observed entries
+    and what they leave of the atoms, with the same ``alpha``: the objective is
+    minimised over the other entries, too, which ``reconstruct`` fills in by :math:`zD`.
+    "pivotal" penalties hold, since atoms lose as much energy as noise does. The refit,
+    ``duality_gap`` and ``noise_scale`` know the observed entries only. Rows without any
+    have a code of zeros. Learning fills in rows anew in each sweep. Least squares on
+    nearly as many atoms as there are observed entries fill in poorly: raise ``alpha``
+    or ``phi`` then.
+
     Do not use the coder to rank nearly identical atoms: the selection among them is
     exact but arbitrary. An atom with less than a share of 1e-11 of its energy outside
     the span of others counts as dependent on them, and need not be refitted; penalties
@@ -210,9 +236,19 @@ class RelaxedSparseCoder(BaseEncoder):
     array([[0., 5.]])
     >>> coder.set_params(phi=1.0).fit_transform([[3.0, 4.0, 0.1]])
     array([[0. , 4.5]])
+
+    A missing entry is filled in, and an outlier is left alone:
+
+    >>> coder = RelaxedSparseCoder(
+    ...     dictionary=np.ones((1, 8)), alpha=0.1, outlier_alpha="auto"
+    ... )
+    >>> coder = coder.fit(np.eye(8))
+    >>> coder.reconstruct([[2.0, np.nan, 2.1, 99.0, 1.9, 2.0, 2.0, 2.0]]).round(1)
+    array([[2., 2., 2., 2., 2., 2., 2., 2.]])
     """
 
-    _coded_with = ("selector", "n_nonzero_coefs", "phi", "positive")
+    _coded_with = ("selector", "n_nonzero_coefs", "phi", "positive", "outlier_alpha")
+    _takes_missing = True
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -223,6 +259,11 @@ class RelaxedSparseCoder(BaseEncoder):
             StrOptions({"auto", "pivotal"}),
         ],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
+        "outlier_alpha": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "phi": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
         "learner": [StrOptions(set(LEARNERS))],
@@ -244,6 +285,7 @@ class RelaxedSparseCoder(BaseEncoder):
         selector="auto",
         alpha="auto",
         n_nonzero_coefs=None,
+        outlier_alpha=None,
         phi=0.0,
         positive=False,
         learner="ksvd",
@@ -261,6 +303,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.selector = selector
         self.alpha = alpha
         self.n_nonzero_coefs = n_nonzero_coefs
+        self.outlier_alpha = outlier_alpha
         self.phi = phi
         self.positive = positive
         self.learner = learner
@@ -274,6 +317,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.verbose = verbose
 
     def _learn(self, X, groups, resumed):
+        check_observed_columns(X)
         self._record_selection(X.shape[1])
         self.log2_sizes_ = follow_sizes(X).log2_sizes
         progress = Progress(self, X, self.max_iter)
@@ -290,7 +334,7 @@ class RelaxedSparseCoder(BaseEncoder):
     def _learn_atoms(self, X, progress):
         rng = check_random_state(self.random_state)
         X, dtype = dense_rows(X, np.float64), X.dtype
-        unit = unit_near(largest_entry(X))
+        unit = _unit_of(X)
         X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
         D = first_atoms(X, self.n_components or X.shape[1], rng)
         alpha = self._penalty(D.shape)
@@ -324,7 +368,8 @@ class RelaxedSparseCoder(BaseEncoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Batch of rows.
+            Batch of rows; NaN where an entry is missing. The first batch must have an
+            entry in every column.
         y : Ignored
             Not used, present by convention.
 
@@ -353,19 +398,21 @@ class RelaxedSparseCoder(BaseEncoder):
         if resumed:
             dtype, D = self.components_.dtype, self.components_.astype(np.float64)
         else:
+            check_observed_columns(X)
             D = first_atoms(X, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
             self.n_samples_seen_ = 0
-        unit = unit_near(largest_entry(X))
+        unit = _unit_of(X)
         batch = X / unit
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
         self.n_samples_seen_ += len(X)
         weight = past_weight(len(X), self.n_samples_seen_)
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
-        residual = online_step(task, batch, statistics, weight, mean_energy(batch))[1]
-        replace_atoms(batch, D, np.diagonal(statistics.gram) > 0, residual, few=0)
+        energy = mean_energy(batch)
+        _, residual, clean = online_step(task, batch, statistics, weight, energy)
+        replace_atoms(clean, D, np.diagonal(statistics.gram) > 0, residual, few=0)
         self.code_gram_, self.code_moment_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
@@ -403,12 +450,15 @@ class RelaxedSparseCoder(BaseEncoder):
         count = self.n_nonzero_coefs
         selector = _chosen(self.selector, count)
         check_selector(selector, count, self.alpha)
+        check_outlier_alpha(self.outlier_alpha, selector)
         row = SELECTORS[selector]
         if count is None and row.auto_count:
             free = self.alpha == "auto" or row.alpha_unit is None
             count = usual_count(n_features) if free else None
         self._record_parameters()
         self.fitted_params_ |= {"selector": selector, "n_nonzero_coefs": count}
+        if self.outlier_alpha == "auto":
+            self.fitted_params_["outlier_alpha"] = usual_outlier_alpha(n_features)
 
     def _set_atoms(self, D, dtype):
         self.components_ = D.astype(dtype)
@@ -432,7 +482,9 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _options(self, alpha, unit=1.0, phi=None):
         """Return coding options for rows divided by ``unit``."""
-        selector, count, fitted_phi, positive = map(self._fitted, self._coded_with)
+        selector, count, fitted_phi, positive, outlier_alpha = map(
+            self._fitted, self._coded_with
+        )
         pure = SELECTORS[selector].alpha_unit == "pure"
         return CodingOptions(
             selector=selector,
@@ -442,11 +494,14 @@ class RelaxedSparseCoder(BaseEncoder):
             positive=bool(positive),
             max_iter=int(self.transform_max_iter),
             tol=float(self.transform_tol),
+            outlier_alpha=outlier_alpha,
         )
 
-    def _encoder(self, dtype, phi=None):
+    def _encoder(self, dtype, phi=None, *, tells_outliers=False):
         options = self._options(self.alpha_, phi=phi)
-        return DictionaryEncoder(make_dictionary(self.components_), options)
+        tells_outliers = tells_outliers and options.outlier_alpha is not None
+        dictionary = make_dictionary(self.components_)
+        return DictionaryEncoder(dictionary, options, tells_outliers)
 
     def _remedy_for_zeros(self):
         if self._fitted("n_nonzero_coefs") is not None:
@@ -467,16 +522,21 @@ class RelaxedSparseCoder(BaseEncoder):
         warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)
 
     def _noise_scale(self, X, groups):
-        sigma, n_features = np.empty(X.shape[0], X.dtype), X.shape[1]
+        sigma, n_atoms = np.empty(X.shape[0], X.dtype), self._n_features_out
 
         def measure(block):
-            residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
-            freedom = np.maximum(n_features - np.count_nonzero(block.Z, axis=1), 0)
+            x, Z = dense_rows(block.X, np.float64), block.Z[:, :n_atoms]
+            left_out = np.isnan(x)
+            if block.Z.shape[1] > n_atoms:
+                left_out |= block.Z[:, n_atoms:] != 0  # outliers
+            residual = np.where(left_out, 0, x - self._decode(Z))
+            freedom = np.sum(~left_out, axis=1) - np.count_nonzero(Z, axis=1)
             norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
             with np.errstate(over="ignore"):  # what is out of range is infinite
                 sigma[block.rows] = np.where(freedom > 0, norms, 0)
 
-        self._map_encoded(measure, X, groups, self._encoder(X.dtype, phi=0.0))
+        encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True)
+        self._map_encoded(measure, X, groups, encoder)
         return sigma
 
     def shrinkage_report(self, X):

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.linalg import (
     affine_rows,
@@ -23,6 +23,7 @@ from sklearn_sqrtlasso.estimators.compat import (
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    check_finite,
     check_weights,
     refuse_masked,
 )
@@ -65,7 +66,7 @@ def rows_that_weigh(X, y, weights):
     on = weights > 0
     if on.all():
         return X, y, weights
-    assert_all_finite(X, input_name="X")
+    check_finite(X)
     rows = np.flatnonzero(on)
     return X[rows], y[rows], weights[rows]
 
@@ -126,8 +127,14 @@ class SparseRegressor(RegressorMixin, LinearModel):
         check_is_fitted(self)
         refuse_masked({"X": X})
         X = validate_data(
-            self, X, reset=False, accept_sparse=["csr", "csc"], dtype=DTYPES
+            self,
+            X,
+            reset=False,
+            accept_sparse=["csr", "csc"],
+            dtype=DTYPES,
+            ensure_all_finite=False,
         )
+        check_finite(X)
         w = self.coef_
         if sp.issparse(w):  # only some columns of X count
             on = np.unique(w.indices)
@@ -205,8 +212,10 @@ class SparseRegressor(RegressorMixin, LinearModel):
             dtype=DTYPES,
             y_numeric=True,
             multi_output=multi_output,
-            ensure_all_finite=finite,
+            ensure_all_finite=False,
         )
+        if finite:
+            check_finite(X)
         return X, np.asarray(y, dtype=np.float64)
 
     def __sklearn_tags__(self):

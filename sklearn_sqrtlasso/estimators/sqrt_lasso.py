@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import MultiOutputMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import assert_all_finite
 
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions
 from sklearn_sqrtlasso.estimators.resumption import resumes
@@ -14,7 +13,7 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import (
     SparseRegressor,
     rows_that_weigh,
 )
-from sklearn_sqrtlasso.estimators.validation import check_weights
+from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
     asymptotic_alpha,
@@ -187,7 +186,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
                 for target, start in zip(targets, starts, strict=True)
             ]
         except FloatingPointError:
-            assert_all_finite(X, input_name="X")
+            check_finite(X)
             raise
         fits = [fits[0] for fits, _ in results]
         coef = np.array([fit.coef for fit in fits]).astype(X.dtype, copy=False)

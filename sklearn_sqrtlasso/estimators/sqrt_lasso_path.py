@@ -8,7 +8,11 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
-from sklearn_sqrtlasso.estimators.validation import DTYPES, refuse_masked
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    check_finite,
+    refuse_masked,
+)
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
@@ -135,7 +139,10 @@ def sqrt_lasso_path(
     """
     refuse_masked({"X": X, "y": y})
     refuse_target(y)
-    X = check_array(X, accept_sparse="csc", dtype=DTYPES, input_name="X")
+    X = check_array(
+        X, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False, input_name="X"
+    )
+    check_finite(X)
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
     if not (isinstance(eps, Real) and 0 < eps <= 1):

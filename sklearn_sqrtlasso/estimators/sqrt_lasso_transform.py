@@ -42,10 +42,10 @@ from sklearn_sqrtlasso.models.tight_frame import (
     nearest_tight_frame,
     noise_scale,
 )
+from sklearn_sqrtlasso.sparse_coding.outliers import usual_outlier_alpha
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
-OUTLIERS = 2.2  # times 1 / sqrt(n_features), "auto" penalty of outliers
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
 
@@ -441,7 +441,7 @@ class SqrtLassoTransform(GroupedEncoder):
         positive = bool(self._fitted("positive"))
         W, spikes = W.astype(dtype, copy=False), self._fitted("outlier_alpha")
         if spikes is not None:
-            spikes = OUTLIERS / np.sqrt(W.shape[1]) if spikes == "auto" else spikes
+            spikes = usual_outlier_alpha(W.shape[1]) if spikes == "auto" else spikes
             spikes = np.full(W.shape[1], spikes, dtype)
         return TightFrame(W, alpha, positive, mean, spikes)
 

@@ -3,8 +3,13 @@
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.blockwise.linalg import missing_counts, root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import (
+    has_missing,
+    missing_counts,
+    root_mean_square,
+)
 from sklearn_sqrtlasso.estimators.compat import (
+    assert_all_finite,
     check_sample_weight,
     validate_parameter_constraints,
 )
@@ -36,6 +41,26 @@ def refuse_masked(arrays):
                 f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
                 "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def check_finite(X):
+    """Raise an error for entries that are missing, with what to do, or infinite.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows for an estimator that takes no missing entries.
+    """
+    try:
+        assert_all_finite(X, input_name="X")
+    except ValueError as error:
+        if not has_missing(X):
+            raise
+        raise ValueError(
+            "Input X contains NaN: fill in missing entries by a step before, such as "
+            "Denoiser(SqrtLassoTransform()) or sklearn.impute.SimpleImputer(). What "
+            "takes them: SqrtLassoTransform, PivotalPCA and RelaxedSparseCoder."
+        ) from error
 
 
 def check_observed_columns(X):
@@ -219,6 +244,24 @@ def check_selector(selector, n_nonzero_coefs, alpha):
         raise ValueError(
             f"alpha={alpha!r} has no meaning for selector={selector!r}: give a number"
             f"{other}, set alpha='auto', or use a selector among {pivotal}."
+        )
+
+
+def check_outlier_alpha(outlier_alpha, selector):
+    """Raise an error if a selector knows no outliers, and there is a penalty of them.
+
+    Parameters
+    ----------
+    outlier_alpha : float, "auto" or None
+        Penalty of outliers.
+    selector : str
+        Name in ``SELECTORS``.
+    """
+    if outlier_alpha is not None and not SELECTORS[selector].takes_outliers:
+        taking = [name for name, of in SELECTORS.items() if of.takes_outliers]
+        raise ValueError(
+            f"outlier_alpha={outlier_alpha!r} has no meaning for selector="
+            f"{selector!r}: set outlier_alpha=None, or use a selector among {taking}."
         )
 
 

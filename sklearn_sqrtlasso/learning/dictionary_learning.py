@@ -15,6 +15,12 @@ from scipy.linalg import lstsq
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    filled_rows,
+    has_missing,
+    missing_counts,
+)
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
@@ -40,12 +46,15 @@ class CodedRows(NamedTuple):
         Entries of the codes.
     residual : ndarray of shape (n_samples, n_features)
         ``X - Z D``.
+    X : ndarray of shape (n_samples, n_features)
+        The rows, filled in and without outliers.
     """
 
     users: np.ndarray
     starts: np.ndarray
     values: np.ndarray
     residual: np.ndarray
+    X: np.ndarray
 
 
 class Statistics(NamedTuple):
@@ -69,7 +78,7 @@ class DictionaryTask(NamedTuple):
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows, in double precision.
+        Rows, in double precision; NaN where an entry is missing.
     D : ndarray of shape (n_components, n_features)
         Atoms of unit norm; updated in place.
     options : CodingOptions
@@ -87,10 +96,39 @@ class DictionaryTask(NamedTuple):
     n_jobs: int | None = None
 
     def encode(self, function, X):
-        """Apply a function to each coded row block of X and return the results."""
-        encoder = DictionaryEncoder(make_dictionary(self.D), self.options)
+        """Apply a function to each coded block of rows, and return those rows.
+
+        Missing entries are filled in by the decoded rows, and outliers are taken out.
+        With the rest of a row fixed, its residual is then that of its observed entries,
+        and from other atoms at least that: atoms that lower the one lower the other.
+
+        Parameters
+        ----------
+        function : callable, (EncodedBlock) -> object
+            Called for each block.
+        X : ndarray of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        results : list
+            Results of the function.
+        clean : ndarray of shape (n_rows, n_features)
+            The rows of the blocks; X itself if they are as they were.
+        """
+        outlying = self.options.outlier_alpha is not None
+        encoder = DictionaryEncoder(make_dictionary(self.D), self.options, outlying)
+        clean = np.empty(X.shape) if outlying or has_missing(X) else X
+
+        def call(block):
+            if clean is X:
+                return function(block)
+            block = encoder.cleaned(block)
+            clean[block.rows] = block.X
+            return function(block)
+
         groups = ungrouped(len(X))
-        return map_encoded(function, X, encoder, groups, n_jobs=self.n_jobs)
+        return map_encoded(call, X, encoder, groups, n_jobs=self.n_jobs), clean
 
 
 def code_by_atom(task: DictionaryTask):
@@ -115,15 +153,15 @@ def code_by_atom(task: DictionaryTask):
         row, atom = np.divmod(place, len(D))
         return row + block.rows.start, atom, block.Z.ravel()[place]
 
-    packed = task.encode(pack, X)
+    packed, clean = task.encode(pack, X)
     users, atom, values = (np.concatenate(part) for part in zip(*packed, strict=True))
     order = np.argsort(atom, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(atom, minlength=len(D)))])
-    return CodedRows(users[order], starts, values[order], residual)
+    return CodedRows(users[order], starts, values[order], residual, clean)
 
 
 def _singular_pairs(task, coded, n_steps):
-    users, starts, values, residual = coded
+    users, starts, values, residual, _ = coded
     order = task.rng.permutation(len(task.D))
     ksvd_sweep(
         residual, task.D, order, users, starts, values, task.options.positive, n_steps,
@@ -144,14 +182,18 @@ def update_by_aksvd(task, coded):
 def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
     used = np.flatnonzero(np.diff(coded.starts))
-    gram, moment = _statistics_of(task, coded)
+    gram, moment = _statistics_of(coded)
     fit = lstsq(gram[np.ix_(used, used)], moment[used])[0]
     norms = np.linalg.norm(fit, axis=1)
     task.D[used[norms > 0]] = fit[norms > 0] / norms[norms > 0, None]
 
 
 def first_atoms(X, n_components, rng):
-    """Return random rows of X as unit-norm atoms, and noise if there are too few."""
+    """Return random rows of X as unit-norm atoms, and noise if there are too few.
+
+    Missing entries are those of the mean row.
+    """
+    X = filled_rows(X, column_means(X))
     size = np.abs(X).max(axis=1, keepdims=True)
     rows = X[size[:, 0] > 0] / size[size[:, 0] > 0]
     picked = rows[rng.permutation(len(rows))[:n_components]]
@@ -166,14 +208,16 @@ def mean_energy(X):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows with entries near 1.
+        Rows with entries near 1; missing entries count as usual ones.
 
     Returns
     -------
     energy : float
         Positive.
     """
-    return float(np.einsum("ij,ij->", X, X) / len(X)) or 1.0
+    share = 1 - missing_counts(X).sum() / X.size
+    X = filled_rows(X, np.zeros(X.shape[1]))
+    return float(np.einsum("ij,ij->", X, X) / len(X) / (share or 1.0)) or 1.0
 
 
 def replace_atoms(X, D, n_users, residual, few=None):
@@ -234,6 +278,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         Number of rows that use each atom.
     residual : ndarray of shape (n_rows, n_features)
         Residuals of the batch.
+    clean : ndarray of shape (n_rows, n_features)
+        The batch, filled in and without outliers.
     """
     D, residual = task.D, np.empty(X.shape)
 
@@ -242,11 +288,12 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         users = np.count_nonzero(block.Z, axis=0)
         return block.Z.T @ block.Z, block.Z.T @ block.X, users
 
-    grams, moments, users = zip(*task.encode(add, X), strict=True)
+    sums, clean = task.encode(add, X)
+    grams, moments, users = zip(*sums, strict=True)
     statistics.gram[:] = past_weight * statistics.gram + sum(grams) / energy
     statistics.moment[:] = past_weight * statistics.moment + sum(moments) / energy
     online_sweep(statistics.gram, statistics.moment, D)
-    return sum(users), residual
+    return sum(users), residual, clean
 
 
 def past_weight(n_rows, n_seen):
@@ -289,22 +336,22 @@ class SweepLearner:
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
-        X, D = self.task.X, self.task.D
         self.coded = code_by_atom(self.task)
         residual = self.coded.residual
         energy = np.einsum("ij,ij->", residual, residual)
-        self.losses.append(float(np.sqrt(energy / len(X))))
+        self.losses.append(float(np.sqrt(energy / len(residual))))
         self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
         self.update(self.task, self.coded)
         if n_iter < self.stopping.max_iter and not self.converged:
             n_users = np.diff(self.coded.starts)
-            self.n_replaced = replace_atoms(X, D, n_users, residual)
+            rows, D = self.coded.X, self.task.D
+            self.n_replaced = replace_atoms(rows, D, n_users, residual)
         return self.losses[-1]
 
     def run(self, report):
         """Learn; return the loss before each sweep, and the statistics of the last."""
         _run(self, report)
-        return self.losses, _statistics_of(self.task, self.coded)
+        return self.losses, _statistics_of(self.coded)
 
 
 class OnlineLearner:
@@ -333,13 +380,15 @@ class OnlineLearner:
             batch = X[order[start : start + BATCH]]
             self.n_seen += len(batch)
             weight = past_weight(len(batch), self.n_seen)
-            users, residual = online_step(self.task, batch, self.statistics, weight)
+            users, residual, clean = online_step(
+                self.task, batch, self.statistics, weight
+            )
             energy += np.einsum("ij,ij->", residual, residual)
             n_users += users
         self.losses.append(float(np.sqrt(energy / len(X))))
         last, n_replaced = n_iter == self.stopping.max_iter, 0
         if not last:
-            n_replaced = replace_atoms(batch, D, n_users, residual)
+            n_replaced = replace_atoms(clean, D, n_users, residual)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
         return self.losses[-1]
 
@@ -361,10 +410,10 @@ def _run(learner, report):
     learn(learner.epoch, task.D.copy, restore, stopping, report, converged=converged)
 
 
-def _statistics_of(task, coded):
-    shape = (len(task.X), len(task.D))
+def _statistics_of(coded):
+    shape = (len(coded.X), len(coded.starts) - 1)
     Z = sp.csc_matrix((coded.values, coded.users, coded.starts), shape=shape)
-    return Statistics((Z.T @ Z).toarray(), np.asarray(Z.T @ task.X))
+    return Statistics((Z.T @ Z).toarray(), np.asarray(Z.T @ coded.X))
 
 
 def _converged(losses, tol, n_replaced):

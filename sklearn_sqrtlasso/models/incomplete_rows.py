@@ -29,12 +29,16 @@ from scipy.optimize import brentq
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
+from sklearn_sqrtlasso.sparse_coding.outliers import (
+    LEAST_PENALTY,
+    split_codes,
+    with_spikes,
+)
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 MAX_ROUNDS = 100
 STALLED = 1e-9  # relative decrease of the objective of a group that stops short
 LEAST_SCALE = 1e-7  # of a group that is coded exactly, relative to its norm
-LEAST_PENALTY = 1e-8  # of a unit, in the atoms of a path
 GAP = 1e-6  # relative duality gap of a solved group
 LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
@@ -123,6 +127,7 @@ class _Problem:
     def __init__(self, frame, x, observed, groups, rows):
         self.frame, self.x, self.observed = frame, x, observed
         self.groups, self.rows, self.m = groups, rows, np.diff(groups)
+        self.positive = bool(frame.positive)
         self.overcomplete = len(frame.components) > frame.components.shape[1]
 
     def _mean(self, values):
@@ -222,20 +227,19 @@ class _Problem:
     def _exact(self, rows):
         """Return the state of one group, with codes by lasso paths."""
         problems = [self._lasso_of_row(i) for i in range(rows.start, rows.stop)]
-        gap, n_components = np.inf, len(self.frame.alpha)
+        gap = np.inf
         if len(problems) == 1:
             code, _, gap = _solve(*problems[0], 1.0, root=True)
             codes = [code]
         else:
             codes = _codes_of_group(problems)
-        Z = np.array([code[:n_components] for code in codes]) / self.frame.alpha
+        Z = np.empty((len(codes), len(self.frame.alpha)))
         e, observed = np.zeros_like(self.x[rows]), self.observed[rows]
-        if self.frame.outlier_alpha is not None:
-            for outliers, seen, code in zip(e, observed, codes, strict=True):
-                parts = code[n_components:]
-                if self.frame.positive:
-                    parts = np.subtract(*np.split(parts, 2))
-                outliers[seen] = parts / self.frame.outlier_alpha[seen]
+        for i, code in enumerate(codes):
+            bounds = self._bounds(observed[i])
+            Z[i], outliers = split_codes(code, self.frame.alpha, bounds, self.positive)
+            if outliers is not None:
+                e[i, observed[i]] = outliers
         decoded, m = Z @ self.frame.components, len(Z)
         clean = np.where(observed, self.x[rows] - e, decoded)
         one = _Problem(
@@ -252,16 +256,16 @@ class _Problem:
         A = W[:, seen]
         if self.overcomplete:
             A = np.hstack([A, W @ W.T - np.eye(len(W))])
-        A = A / self.frame.alpha[:, None]
-        if self.frame.outlier_alpha is not None:
-            spikes = np.zeros((seen.sum(), A.shape[1]))
-            bounds = np.maximum(self.frame.outlier_alpha[seen], LEAST_PENALTY)
-            np.fill_diagonal(spikes, 1 / bounds)
-            both = [spikes, -spikes] if self.frame.positive else [spikes]
-            A = np.vstack([A, *both])
+        alpha, positive = self.frame.alpha, self.positive
+        A = with_spikes(A, alpha, self._bounds(seen), positive)
         x = np.zeros(A.shape[1])
         x[: seen.sum()] = self.x[i, seen]
-        return x, make_dictionary(A), bool(self.frame.positive)
+        return x, make_dictionary(A), positive
+
+    def _bounds(self, seen):
+        """Return the penalties of outliers of the observed entries of a row."""
+        bounds = self.frame.outlier_alpha
+        return None if bounds is None else bounds[seen]
 
     def _step(self, clean):
         Z, scale = self._code(np.ascontiguousarray(clean))

@@ -4,13 +4,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    dense_rows,
+    filled_rows,
+    has_missing,
+    unit_near,
+)
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Solution,
     correlate_rows,
     make_dictionary,
 )
+from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 
 BLOCK_ROWS = 1024  # rows refitted at a time
@@ -111,7 +118,7 @@ def report_refit(X, Z, components, *, positive=False):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows, in double precision.
+        Rows, in double precision; NaN where an entry is missing, which no sum counts.
     Z : ndarray or sparse matrix of shape (n_samples, n_components)
         Their codes.
     components : ndarray of shape (n_components, n_features)
@@ -124,25 +131,25 @@ def report_refit(X, Z, components, *, positive=False):
     report : CodeReport
         Report with ``refit``.
     """
-    unit = unit_near(np.abs(X).max(initial=0.0))
+    zeros = np.zeros(X.shape[1])
+    unit = unit_near(np.abs(filled_rows(X, zeros)).max(initial=0.0))
     dictionary = make_dictionary(components)
     options = CodingOptions("refit", positive=positive)
     size, refitted, users = np.zeros((3, len(dictionary.D)))
     error = refitted_error = energy = overlap = 0.0
-    mean = X.mean(axis=0) / unit
-    spread = float(np.sum((X / unit - mean) ** 2)) or 1.0
+    mean = column_means(X) / unit if has_missing(X) else X.mean(axis=0) / unit
+    spread = float(np.nansum((X / unit - mean) ** 2)) or 1.0
     for start in range(0, len(X), BLOCK_ROWS):
         z = dense_rows(Z[start : start + BLOCK_ROWS], np.float64) / unit
         x = X[start : start + BLOCK_ROWS] / unit
-        rows = correlate_rows(x, dictionary)
-        unit_of_row = rows.unit[:, None]
-        first = Solution(z / unit_of_row, np.zeros(len(z)))
-        fit = relax(rows, dictionary, first, options) * unit_of_row
-        restored = z @ dictionary.D
-        error += np.sum((x - restored) ** 2)
-        refitted_error += np.sum((x - fit @ dictionary.D) ** 2)
+        fit = np.empty_like(z)
+        for part in parts_of(x, dictionary):
+            fit[part.rows] = _refitted(part, z[part.rows], options)
+        restored = np.where(np.isnan(x), 0, z @ dictionary.D)
+        error += np.nansum((x - restored) ** 2)
+        refitted_error += np.nansum((x - fit @ dictionary.D) ** 2)
         energy += np.sum(restored**2)
-        overlap += np.sum(restored * x)
+        overlap += np.nansum(restored * x)
         size += np.sum(z**2, axis=0)
         refitted += np.sum(fit**2, axis=0)
         users += np.count_nonzero(z, axis=0)
@@ -161,3 +168,11 @@ def report_refit(X, Z, components, *, positive=False):
         explained_variance=float(1 - error / spread),
         refit=refit,
     )
+
+
+def _refitted(part, z, options):
+    """Return codes of rows, refitted by least squares on their supports."""
+    rows = correlate_rows(part.X, part.dictionary)
+    unit = rows.unit[:, None]
+    first = Solution(z / unit, np.zeros(len(z)))
+    return relax(rows, part.dictionary, first, options) * unit

@@ -46,6 +46,8 @@ class CodingOptions(NamedTuple):
         supports of thresholding with inversion.
     tol : float
         Largest relative duality gap of a solved row.
+    outlier_alpha : float or None
+        Penalty of outliers, of a selector that takes them; None has no outliers.
     """
 
     selector: str
@@ -55,6 +57,7 @@ class CodingOptions(NamedTuple):
     positive: bool = False
     max_iter: int = 1000
     tol: float = 1e-8
+    outlier_alpha: float | None = None
 
 
 class CorrelatedRows(NamedTuple):
@@ -92,12 +95,15 @@ class Solution(NamedTuple):
         Penalty of the lasso that the codes minimise; None without a penalty.
     refitted : bool
         Whether the codes are already least squares on their supports.
+    outliers : ndarray of shape (n_rows, n_features) or None
+        Outliers of the rows; None where none are sought.
     """
 
     Z: np.ndarray
     gap: np.ndarray
     mu: np.ndarray | None = None
     refitted: bool = False
+    outliers: np.ndarray | None = None
 
 
 def make_dictionary(components):

@@ -5,11 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.encode import Encoder
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, has_missing
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
     Solution,
     correlate_rows,
+    make_dictionary,
+)
+from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
+from sklearn_sqrtlasso.sparse_coding.outliers import (
+    raised_penalties,
+    split_codes,
+    with_spikes,
 )
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
@@ -24,7 +32,7 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_rows, n_features)
-        Rows.
+        Rows; NaN where an entry is missing.
     dictionary : Dictionary
         Atoms.
     options : CodingOptions
@@ -34,8 +42,25 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
     -------
     solution : Solution
         Refitted codes in double precision, with the certificate and the penalty of the
-        first stage.
+        first stage, and refitted outliers, 0 in missing entries.
     """
+    parts = parts_of(dense_rows(X), dictionary)
+    first = next(parts)
+    solution = _code_whole_rows(first.X, first.dictionary, options)
+    for part in parts:
+        found = _code_whole_rows(part.X, part.dictionary, options)
+        solution.Z[part.rows], solution.gap[part.rows] = found.Z, found.gap
+        if found.mu is not None:
+            solution.mu[part.rows] = found.mu
+        if found.outliers is not None:
+            solution.outliers[np.ix_(part.rows, part.seen)] = found.outliers
+    return solution
+
+
+def _code_whole_rows(X, dictionary, options):
+    """Code rows without missing entries."""
+    if options.outlier_alpha is not None:
+        return _code_with_outliers(X, dictionary, options)
     rows = correlate_rows(X, dictionary)
     first = SELECTORS[options.selector].select(rows, dictionary, options)
     Z = relax(rows, dictionary, first, options)
@@ -44,6 +69,17 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
             Z = Z * rows.unit[:, None]
         mu = None if first.mu is None else first.mu * rows.unit
     return Solution(Z, first.gap, mu)
+
+
+def _code_with_outliers(X, dictionary, options):
+    """Code rows in atoms and spikes, one for each entry."""
+    alpha = raised_penalties(options.alpha, dictionary.D)
+    beta = np.full(dictionary.D.shape[1], options.outlier_alpha)
+    spiked = make_dictionary(with_spikes(dictionary.D, alpha, beta, options.positive))
+    pure = options._replace(alpha=1.0, outlier_alpha=None)
+    found = _code_whole_rows(X, spiked, pure)
+    Z, outliers = split_codes(found.Z, alpha, beta, options.positive)
+    return found._replace(Z=Z, outliers=outliers)
 
 
 @dataclass(frozen=True)
@@ -56,24 +92,54 @@ class DictionaryEncoder(Encoder):
         Atoms.
     options : CodingOptions
         Options of coding.
+    tells_outliers : bool
+        Whether the outliers of a row follow its code, in the same array.
     """
 
     dictionary: Dictionary
     options: CodingOptions
+    tells_outliers: bool = False
 
     @property
     def n_components(self):
-        """Number of atoms."""
-        return len(self.dictionary.D)
+        """Number of atoms, and of features if there is an outlier for each."""
+        return sum(self.dictionary.D.shape[: 1 + self.tells_outliers])
 
     def rows_per_block(self):
         """Return the preferred number of rows of a block."""
-        size = CORRELATION_BYTES // (8 * self.n_components)
+        size = CORRELATION_BYTES // (8 * len(self.dictionary.D))
         return max(FEWEST_ROWS, min(size, MOST_ROWS))
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""
         solution = code_rows(x, self.dictionary, self.options)
+        n_atoms = len(self.dictionary.D)
         with np.errstate(over="ignore"):  # what is out of range is infinite
-            out[:] = solution.Z
+            out[:, :n_atoms] = solution.Z
+            if self.tells_outliers:
+                out[:, n_atoms:] = solution.outliers
         return np.zeros(len(out)), solution.gap
+
+    def cleaned(self, block):
+        """Return an encoded block with its rows filled in and without outliers.
+
+        Parameters
+        ----------
+        block : EncodedBlock
+            Rows and codes of this encoder.
+
+        Returns
+        -------
+        block : EncodedBlock
+            The block itself if nothing is missing and there are no outliers; else
+            missing entries are those of the decoded rows, and codes are without
+            outliers.
+        """
+        if not (self.tells_outliers or has_missing(block.X)):
+            return block
+        n_atoms, x = len(self.dictionary.D), dense_rows(block.X)
+        Z, outliers = block.Z[:, :n_atoms], block.Z[:, n_atoms:]
+        clean = x - outliers if self.tells_outliers else x
+        return block._replace(
+            X=np.where(np.isnan(x), Z @ self.dictionary.D, clean), Z=Z
+        )

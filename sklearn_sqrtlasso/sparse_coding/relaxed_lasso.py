@@ -33,9 +33,9 @@ def relax(rows, dictionary, solution, options):
     Z : ndarray of shape (n_rows, n_components)
         Refitted codes; no residual is larger than that of the first stage.
     """
-    Z, _, mu, refitted = solution
+    Z, mu = solution.Z, solution.mu
     phi, positive = options.phi, options.positive
-    if phi == 1 or refitted:
+    if phi == 1 or solution.refitted:
         return Z
     out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
     refit_rows(rows.X, *dictionary, Z, phi, out, turned)

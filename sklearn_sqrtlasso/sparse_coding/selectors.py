@@ -38,6 +38,9 @@ class Selector(NamedTuple):
         Whether a penalty can be chosen from pure noise, whatever its level.
     takes_count : {"never", "optional", "required"}
         Whether ``n_nonzero_coefs`` may be given, or decides in any case.
+    takes_outliers : bool
+        Whether outliers can be coded with the row, as further atoms: ``alpha`` is a
+        pure number, and codes minimise a norm.
     certified : bool
         Whether codes minimise a convex objective and have a duality gap.
     auto_alpha : callable, (n_features, size) -> float, or None
@@ -57,6 +60,7 @@ class Selector(NamedTuple):
     alpha_unit: Literal["pure", "correlation", "data"] | None
     pivotal: bool = False
     takes_count: Literal["never", "optional", "required"] = "never"
+    takes_outliers: bool = False
     certified: bool = False
     auto_alpha: Callable[[int, float], float] | None = None
     auto_count: bool = False
@@ -185,6 +189,7 @@ SELECTORS: MappingProxyType[str, Selector] = MappingProxyType(
             r":math:`\min_z \|x - zD\|_2 + \alpha \|z\|_1`",
             alpha_unit="pure",
             pivotal=True,
+            takes_outliers=True,
             certified=True,
             auto_alpha=_pure_alpha,
         ),

@@ -200,6 +200,14 @@ def test_the_root_mean_square_is_summed_over_all_blocks(contain, monkeypatch):
     assert root_mean_square(contain(rows())) == whole  # whole numbers
 
 
+@each_container
+def test_the_root_mean_square_is_that_of_observed_entries(contain):
+    X = rows().astype(float)
+    X[1:, 0] = X[0, 1] = np.nan
+    share, unit = root_mean_square(contain(X))
+    assert_allclose(share * unit, np.sqrt(np.nanmean(X**2)))
+
+
 def test_rows_are_canonical_without_a_change_of_what_is_given():
     entries, columns, bounds = np.array([1.0, 2.0, 4.0]), np.array([2, 0, 2]), [0, 3, 3]
     rows = sp.csr_array((entries, columns, bounds), shape=(2, 3))

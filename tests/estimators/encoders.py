@@ -105,6 +105,7 @@ CODERS = {
     "positive": {"positive": True, "alpha": 0.1, "n_components": 20},
     "phi": {"phi": 0.5, "alpha": 0.3},
     "sparse_output": {"sparse_output": True, "alpha": 0.3},
+    "outlier_alpha": {"outlier_alpha": "auto"},
     "dictionary": {"dictionary": ATOMS},
 }
 

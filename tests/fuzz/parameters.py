@@ -59,7 +59,7 @@ def _special(rng, cls, name, p):
         if frame
         else None,
         # codes with outliers, or of incomplete rows, have no closed form: they are
-        # judged against a conic solver in tests/models/test_incomplete_rows.py
+        # judged against a conic solver in test_incomplete_rows.py of their rooms
         "outlier_alpha": [None],
         "phi": [0.0, 0.3, 1.0, 1.0],
         "noise_std": ["auto", 0.0, 0.3, (0.1, 1.0), [1e-3, 1e3]],

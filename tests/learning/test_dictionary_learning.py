@@ -10,7 +10,11 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     code_by_atom,
     first_atoms,
     learn_dictionary,
+    mean_energy,
     replace_atoms,
+    update_by_aksvd,
+    update_by_ksvd,
+    update_by_mod,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
@@ -91,7 +95,7 @@ def test_learning_stops_where_nothing_changes(learner):
 
 def test_codes_are_sorted_by_atoms():
     X, true = made_rows(60, 12, 8, 2)
-    users, starts, values, residual = code_by_atom(
+    users, starts, values, residual, _ = code_by_atom(
         DictionaryTask(X, true, OPTIONS, None)
     )
     Z = np.zeros((len(X), len(true)))
@@ -99,6 +103,74 @@ def test_codes_are_sorted_by_atoms():
         own = slice(starts[j], starts[j + 1])
         Z[users[own], j] = values[own]
     assert_allclose(X - Z @ true, residual, atol=1e-12)
+
+
+SWEEPS = {"ksvd": update_by_ksvd, "aksvd": update_by_aksvd, "mod": update_by_mod}
+
+
+def least_squares_energy(X, D, coded):
+    """Return the energy of observed entries beside least squares on given supports."""
+    used = np.zeros((len(X), len(D)), bool)
+    for j in range(len(D)):
+        used[coded.users[coded.starts[j] : coded.starts[j + 1]], j] = True
+    energy = 0.0
+    for x, on in zip(X, used, strict=True):
+        seen = ~np.isnan(x)
+        z = np.linalg.lstsq(D[on][:, seen].T, x[seen], rcond=None)[0]
+        energy += np.sum((x[seen] - z @ D[on][:, seen]) ** 2)
+    return energy
+
+
+@pytest.mark.parametrize("update", SWEEPS.values(), ids=SWEEPS)
+def test_new_atoms_restore_observed_entries_no_worse(update):
+    X, _ = made_rows(sized(300, 60), 12, 8, 2)
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+    rng = np.random.RandomState(0)
+    D = first_atoms(X, 12, rng)
+    task = DictionaryTask(X, D, OPTIONS._replace(n_nonzero=2), rng)
+    for _ in range(5):
+        coded = code_by_atom(task)
+        assert_array_equal(coded.X[~np.isnan(X)], X[~np.isnan(X)])
+        assert_array_equal(coded.residual[np.isnan(X)], 0)
+        before = least_squares_energy(X, D, coded)
+        assert_allclose(before, np.sum(coded.residual**2))
+        update(task, coded)
+        assert least_squares_energy(X, D, coded) <= before * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("update", SWEEPS.values(), ids=SWEEPS)
+def test_the_objective_of_observed_entries_falls_with_each_sweep(update):
+    X, true = made_rows(sized(300, 60), 12, 8, 2)
+    X[np.random.default_rng(0).random(X.shape) < 0.2] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    rng, noise = np.random.RandomState(0), np.random.default_rng(1)
+    D = true + 0.2 * noise.standard_normal(true.shape)  # near: supports hardly change
+    D /= np.linalg.norm(D, axis=1, keepdims=True)
+    task, energies = DictionaryTask(X, D, OPTIONS._replace(n_nonzero=2), rng), []
+    for _ in range(6):
+        coded = code_by_atom(task)
+        energies.append(np.sum(coded.residual**2))
+        update(task, coded)
+    assert np.all(np.diff(energies) <= 0)
+
+
+def test_rows_without_gaps_are_not_copied():
+    X, true = made_rows(60, 12, 8, 2)
+    assert code_by_atom(DictionaryTask(X, true, OPTIONS, None)).X is X
+
+
+def test_first_atoms_have_no_gaps():
+    X, _ = made_rows(60, 12, 8, 2)
+    X[:, ::3] = np.nan
+    X[0] = 1.0
+    assert np.isfinite(first_atoms(X, 12, np.random.RandomState(0))).all()
+
+
+def test_missing_entries_count_as_usual_ones_in_the_energy_of_rows():
+    X = np.full((4, 6), 2.0)
+    X[1:, 1::2] = np.nan
+    assert mean_energy(X) == mean_energy(np.full((4, 6), 2.0)) == 24
+    assert mean_energy(np.full((4, 6), np.nan)) == 1
 
 
 def test_dead_and_double_atoms_are_replaced_by_bad_rows():

@@ -1,0 +1,70 @@
+"""Patterns of missing entries: rows that lack the same ones share their atoms.
+
+Unobserved entries of a row are free, so a code restores them by the atoms, and only the
+observed entries have residuals: the code of the row is that of its observed entries, in
+what these leave of the atoms, with the same penalties.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
+
+
+class Part(NamedTuple):
+    """Rows that lack the same entries, without these.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows,) or slice
+        Their indices.
+    seen : ndarray of shape (n_features,) or slice
+        Whether they have an entry.
+    X : ndarray of shape (n_rows, n_seen)
+        Their observed entries.
+    dictionary : Dictionary
+        Atoms of these entries.
+    """
+
+    rows: np.ndarray | slice
+    seen: np.ndarray | slice
+    X: np.ndarray
+    dictionary: Dictionary
+
+
+def parts_of(X, dictionary):
+    """Yield all rows, incomplete ones as zeros, and then parts of incomplete rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows; NaN where an entry is missing.
+    dictionary : Dictionary
+        Atoms.
+
+    Yields
+    ------
+    part : Part
+        Rows without observed entries are only in the first one. It holds X itself if
+        nothing is missing.
+    """
+    missing, everything = np.isnan(X), slice(None)
+    lacking = missing.any(axis=1)
+    complete = np.where(lacking[:, None], 0, X) if lacking.any() else X
+    yield Part(everything, everything, complete, dictionary)
+    some = np.flatnonzero(lacking & ~missing.all(axis=1))
+    for rows in _alike(missing, some):
+        seen = ~missing[rows[0]]
+        atoms = make_dictionary(dictionary.D[:, seen])
+        yield Part(rows, seen, X[np.ix_(rows, seen)], atoms)
+
+
+def _alike(missing, some):
+    """Return arrays of those of some rows that lack the same entries, ascending."""
+    if not len(some):
+        return []
+    packed = np.packbits(missing[some], axis=1)
+    which = np.unique(packed, axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(which, kind="stable")
+    return np.split(some[order], np.cumsum(np.bincount(which))[:-1])
