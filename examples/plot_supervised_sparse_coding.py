@@ -72,8 +72,8 @@ for name, two_seeds in curves.items():
     both = np.array([two_seeds[0], two_seeds[-1]]) / levels
     ax.fill_between(levels, both.min(axis=0), both.max(axis=0), alpha=0.3)
 ax.axvline(0.1, color="0.8", zorder=0)
-place = {"xycoords": ("data", "axes fraction"), "va": "top", "color": "0.5"}
-ax.annotate("trained here", (0.102, 0.98), **place)
+place = {"xycoords": ("data", "axes fraction"), "va": "bottom", "color": "0.5"}
+ax.annotate("trained here", (0.102, 0.02), **place)
 ax.set(
     xscale="log",
     yscale="log",
