@@ -79,6 +79,7 @@ ax.set(
     yscale="log",
     xlabel="noise level, units of the data",
     ylabel="error of a code / noise level",
+    ylim=(2.2, 22),
 )
 ax.set_yticks([3, 5, 10, 20], ["3", "5", "10", "20"])
 ax.set_xticks(levels, [f"{level:g}" for level in levels])
