@@ -40,10 +40,19 @@ for name, given in networks.items():
     print(f"{name:32s} dead {share:5.1%}, explained variance {score:.3f}")
 
 # %%
-fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+# Half of the ReLU units die at once and stay dead; HeLU revives a few of them in the
+# first epochs. A penalty that starts at 0.23 silences nine of ten units; while it is
+# learnt a quarter of these come back, with or without HeLU. With the default, no dead
+# unit is left. Bands are between two seeds.
+fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+heights = dict(zip(networks, [56, 46, 65, 71, 0], strict=True))  # of the names
 for name, shares in dead.items():
-    (line,) = ax.plot(100 * shares.mean(axis=0), label=name)
+    (line,) = ax.plot(100 * shares.mean(axis=0), linewidth=2)
     ax.fill_between(range(epochs), *(100 * np.sort(shares, axis=0)), alpha=0.2)
-ax.set(xlabel="epoch", ylabel="dead units, %", ylim=(0, 100))
-ax.legend(frameon=False)
+    place = (epochs + 0.5, heights[name])
+    ax.annotate(name, place, color=line.get_color(), va="center")
+ax.set(xlabel="epoch", ylabel="dead units, % of 256", ylim=(-3, 100))
+ax.set(xlim=(0, 1.5 * epochs), xticks=range(0, epochs + 1, 10))
+ax.spines[["top", "right"]].set_visible(False)
+ax.spines["bottom"].set_bounds(0, epochs)
 plt.show()

@@ -43,15 +43,19 @@ for line, (title, rows) in zip(axes, titles.items(), strict=True):
         ax.set(xticks=[], yticks=[])
 for ax, i in zip(axes[0], shown, strict=True):
     ax.set_title(f"{sigma[i]:.1f}, found {level[i]:.1f}", fontsize=8)
-_ = fig.suptitle("Noise level of each image, and the level found")
+_ = fig.suptitle("Noise level of each image in grey values of 16, and the level found")
 
 # %%
-# Over all test images: levels found follow the true ones, a little above, as spots are
-# noise too and each is estimated from some sixty pixels. Errors grow slowly with them.
+# Over all test images: levels found follow the true ones, and lie above those below 2.
+# Mostly that is due to the spots, which are noise too: without them, images at a level
+# of 0.6 are found at 0.9 instead of 1.8. The rest is detail of the digits that the
+# components do not have; clean digits alone are found at 0.7. Errors grow slowly with
+# the level, and stay below the spread of pixels, that of an image of means.
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-left.loglog(sigma, np.maximum(level, 0.1), ".", alpha=0.4, color="tab:purple")
-left.loglog(sigma, sigma, "k--", linewidth=1)
-left.set(xlabel="noise level", ylabel="level found")
+left.loglog(sigma, level, ".", alpha=0.4, color="tab:purple", label="an image")
+left.loglog(sigma, sigma, "k--", linewidth=1, label="level found = true level")
+left.set(xlabel="noise level, grey values of 16", ylabel="level found, grey values")
+left.legend(frameon=False)
 parts = np.array_split(np.arange(len(clean)), 12)
 for title, color in (("PCA", "tab:gray"), ("PivotalPCA", "tab:purple")):
     error = (titles[title] - clean) ** 2
@@ -59,12 +63,16 @@ for title, color in (("PCA", "tab:gray"), ("PivotalPCA", "tab:purple")):
     right.loglog(
         [sigma[part].mean() for part in parts], curve, color=color, label=title
     )
-right.set(xlabel="noise level", ylabel="root mean square error")
+right.set(
+    xlabel="noise level, grey values of 16",
+    ylabel="root mean square error, grey values",
+)
 right.axhline(
     clean.std(axis=0).mean(), color="k", linestyle=":", label="spread of pixels"
 )
 for ax in (left, right):
     ax.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
     ax.minorticks_off()
+left.set_yticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
 right.set_yticks([1, 2, 4, 6], ["1", "2", "4", "6"])
-_ = right.legend()
+_ = right.legend(frameon=False)

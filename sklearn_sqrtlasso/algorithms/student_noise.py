@@ -37,7 +37,8 @@ def level_of_equal_weights(energy, variance, count, floor):
     Coordinate i has variance ``variance_i + t`` and is seen ``count_i`` times, with the
     sum of squares ``energy_i``. At the maximum ``sum energy_i / (variance_i + t)^2``
     equals ``sum count_i / (variance_i + t)``: Newton's method on the difference of
-    their logarithms, linear in ``log t`` for large t, between bounds that hold a root.
+    their logarithms, linear in ``log t`` for large t, between bounds that hold a root;
+    a step below all that is known ends at the floor.
     """
     total, number, largest = 0.0, 0.0, floor
     for i in range(energy.shape[0]):
@@ -45,8 +46,8 @@ def level_of_equal_weights(energy, variance, count, floor):
         number += count[i]
         if count[i] > 0:
             largest = max(largest, energy[i] / count[i])
-    low, high = math.log(floor), math.log(largest)
-    z = min(max(math.log(max(total / number, floor)), low), high)
+    least, low, high = math.log(floor), -math.inf, math.log(largest)
+    z = min(max(math.log(max(total / number, floor)), least), high)
     for _ in range(NEWTON_STEPS):
         t = math.exp(z)
         seen, expected, steep, flat = 0.0, 0.0, 0.0, 0.0
@@ -59,15 +60,16 @@ def level_of_equal_weights(energy, variance, count, floor):
             flat += m * inverse
         if seen > expected:
             low = z
+        elif z == least:
+            return floor
         else:
             high = z
-        if seen == 0.0:
-            return floor
         value = math.log(seen / expected)
         slope = t * (flat / expected - 2.0 * steep / seen)
-        target = z - value / slope if slope < 0 else 0.5 * (low + high)
+        target = z - value / slope if slope < 0 else math.inf
         if not low <= target <= high:
             target = 0.5 * (low + high)
+        target = max(target, least)
         change = abs(target - z)
         z = target
         if change <= LEVEL_TOL:
@@ -76,11 +78,11 @@ def level_of_equal_weights(energy, variance, count, floor):
 
 
 @step
-def dot(x, y):
-    """Return the product of two rows."""
+def dot(x, Y, i):
+    """Return the product of x and row i of Y; to pass that row itself takes longer."""
     total = 0.0
     for j in range(x.shape[0]):
-        total += x[j] * y[j]
+        total += x[j] * Y[i, j]
     return total
 
 
@@ -107,10 +109,10 @@ def first_level(rows, seen, loadings, variance, floor, codes):
     k, p = loadings.shape
     energy, count = np.zeros(k + 1), np.zeros(k + 1)
     for i in range(rows.shape[0]):
-        outside, share = dot(rows[i], rows[i]), dot(seen[i], seen[i]) / p
+        outside, share = dot(rows[i], rows, i), dot(seen[i], seen, i) / p
         count[k] += share * p
         for a in range(k):
-            codes[i, a] = dot(loadings[a], rows[i])
+            codes[i, a] = dot(rows[i], loadings, a)
             if variance[a] > variance[k]:
                 part = codes[i, a] * (codes[i, a] / (variance[a] - variance[k]))
                 energy[a] += part
@@ -140,23 +142,29 @@ def solve_alike(x, loadings, variance, t, code, energy):
 
 
 @step
-def fill_system(x, seen, noise, loadings, v, weighted, A):
+def fill_system(x, seen, noise, loadings, v, workspace, A):
     """Write the rows ``[Q, L w x, L]`` of the system of the posterior into A.
 
     ``Q = I + L diag(w) L'``, ``w_j = 1 / (v + n_j)``, or 0 where missing; the lower
     half of Q is zero, and L is there only if A is wide enough.
     """
-    k = loadings.shape[0]
+    k, p = loadings.shape
+    weight, weighted = workspace
+    for j in range(p):
+        weight[j] = seen[j] / (v + noise[j])
     for a in range(k):
-        loading, row = loadings[a], A[a]
-        for j in range(x.shape[0]):
-            weighted[j] = loading[j] * (seen[j] / (v + noise[j]))
-        for b in range(k):
-            row[b] = dot(weighted, loadings[b]) if b >= a else 0.0
-        row[a] += 1.0
-        row[k] = dot(weighted, x)
-        if row.shape[0] > k + 1:
-            row[k + 1 :] = loading
+        right = 0.0
+        for j in range(p):
+            weighted[j] = weight[j] * loadings[a, j]
+            right += weighted[j] * x[j]
+        for b in range(a):
+            A[a, b] = 0.0
+        for b in range(a, k):
+            A[a, b] = dot(weighted, loadings, b)
+        A[a, a] += 1.0
+        A[a, k] = right
+        for j in range(A.shape[1] - k - 1):
+            A[a, k + 1 + j] = loadings[a, j]
 
 
 @step
@@ -245,34 +253,31 @@ def fill_rows(X, rows, seen):
 
 
 @step
-def update_energies(group, prior, t, alike, weighted, A):
-    """Write the energies of the rows of a group at their noise, equal or not."""
+def solve_rows(group, prior, t, alike, workspace, A):
+    """Write the posterior of the rows of a group at their noise, equal or not.
+
+    Energies are written if A is wide enough, or else codes.
+    """
     rows, seen, noise, energy, codes = group
     loadings, variance = prior
+    k = loadings.shape[0]
     for i in range(rows.shape[0]):
         if alike:
             solve_alike(rows[i], loadings, variance, t, codes[i], energy[i])
-        else:
-            v = variance[loadings.shape[0]]
-            fill_system(rows[i], seen[i], noise[i], loadings, v, weighted, A)
-            eliminate(A)
+            continue
+        fill_system(rows[i], seen[i], noise[i], loadings, variance[k], workspace, A)
+        eliminate(A)
+        if A.shape[1] > k + 1:
             write_energies(rows[i], A, energy[i])
+        else:
+            write_code(A, codes[i])
 
 
 @step
-def update_codes(group, prior, t, alike, weighted, A):
-    """Write the posterior means of the rows of a group at their noise, equal or not."""
-    rows, seen, noise, energy, codes = group
-    loadings, variance = prior
-    for i in range(rows.shape[0]):
-        if alike:
-            solve_alike(rows[i], loadings, variance, t, codes[i], energy[i])
-        else:
-            v = variance[loadings.shape[0]]
-            fill_system(rows[i], seen[i], noise[i], loadings, v, weighted, A)
-            eliminate(A)
-            write_code(A, codes[i])
-        for j in range(rows.shape[1]):
+def mark_missing(seen, noise):
+    """Write infinite noise where entries are missing."""
+    for i in range(seen.shape[0]):
+        for j in range(seen.shape[1]):
             if seen[i, j] == 0.0:
                 noise[i, j] = np.inf
 
@@ -295,7 +300,7 @@ def variances_of(loadings, v):
     """Return the variances of the coordinates of L, and last that of all others."""
     variance = np.full(loadings.shape[0] + 1, v)
     for a in range(loadings.shape[0]):
-        variance[a] += dot(loadings[a], loadings[a])
+        variance[a] += dot(loadings[a], loadings, a)
     return variance
 
 
@@ -340,15 +345,16 @@ def find_levels(
     assert level.shape == change.shape == (n_rows,)
     most = size_of_groups(groups, n_rows)
     prior = loadings, variances_of(loadings, v)
-    workspace, weighted = np.empty((3, most, p)), np.empty(p)
+    workspace, weights = np.empty((3, most, p)), (np.empty(p), np.empty(p))
     wide, narrow = np.empty((k, k + 1 + p)), np.empty((k, k + 1))
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
-        rows, seen, energy = workspace[:, : hi - lo]
+        m = hi - lo
+        rows, seen, energy = workspace[0, :m], workspace[1, :m], workspace[2, :m]
         own, noises = codes[lo:hi], noise[lo:hi]
         group = rows, seen, noises, energy, own
         number = fill_rows(X[lo:hi], rows, seen)
-        alike, t, moved, n_left = number == p * (hi - lo), math.nan, 0.0, max_iter
+        alike, t, moved, n_left = number == p * m, math.nan, 0.0, max_iter
         noises[:] = 1.0
         if number > 0:
             t = first_level(rows, seen, loadings, prior[1], floor, own)
@@ -357,11 +363,12 @@ def find_levels(
         if number == 0 or (alike and nu == np.inf):
             n_left = 0
         while n_left > 0:
-            update_energies(group, prior, t, alike, weighted, wide)
+            solve_rows(group, prior, t, alike, weights, wide)
             before, alike = t, False
             for _ in range(SWEEPS):
                 t = sweep_group(energy, seen, number, v, 1.0 / nu, t, floor, noises)
             moved = abs(t - before) / (t + v)
             n_left = 0 if moved <= tol else n_left - 1
-        update_codes(group, prior, t, alike, weighted, narrow)
+        solve_rows(group, prior, t, alike, weights, narrow)
+        mark_missing(seen, noises)
         level[lo:hi], change[lo:hi] = t, moved

@@ -95,6 +95,19 @@ def test_the_level_of_gaussian_noise_is_the_most_likely(X, groups):
         assert loss(np.log(level[lo])) <= best.fun + 1e-4
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_without_noise_have_the_lowest_level(seed):
+    signal = np.random.default_rng(seed).standard_normal((N_ROWS, K)) @ LOADINGS
+    level = search(signal, np.inf)[2]  # energy outside is 0, of p - k times v expected
+    assert np.all(level == FLOOR)
+    noisy = signal + 2 * np.random.default_rng(seed).standard_normal(signal.shape)
+    level = search(np.concatenate([signal, noisy]), np.inf, np.arange(2 * N_ROWS + 1))[
+        2
+    ]
+    assert np.all(level[:N_ROWS] == FLOOR)
+    assert np.all(level[N_ROWS:] > 0.1)
+
+
 @each_nu
 @each_rows
 def test_codes_are_posterior_means_at_the_noise_found(X, nu):
