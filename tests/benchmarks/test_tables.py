@@ -103,6 +103,8 @@ class Model(NamedTuple):
         if "gamma" in choice:  # in units of gamma="scale"
             gamma = choice["gamma"] / (X.shape[1] * X.var())
             choice = {**choice, "gamma": gamma}
+        if "n_neighbors" in choice:
+            choice = {"n_neighbors": min(len(X), choice["n_neighbors"])}
         model = clone(self.classifier if is_class else self.regressor)
         return model.set_params(**choice).fit(X, y)
 
