@@ -53,7 +53,7 @@ def met_in_use(level, rng):
 # on there are two versions of each row: as observed, with missing entries taken from
 # its neighbours, and clipped; and as :class:`~sklearn_sqrtlasso.PivotalPCA` restores
 # it. :class:`~sklearn_sqrtlasso.NoisyCopies` fits its transformer to the rows without
-# noise, and the model to their copies.
+# noise, and the model to their copies. Bands are standard deviations over five draws.
 one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
 columns = make_column_transformer((one_hot, categories), remainder=StandardScaler())
 filled = make_pipeline(columns, KNNImputer())
