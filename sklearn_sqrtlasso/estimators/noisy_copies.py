@@ -68,12 +68,17 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
 
     with :math:`s_j` the standard deviation of column :math:`j` over the training rows,
     :math:`e` noise of variance one, and a level :math:`\sigma` drawn for each copy of
-    each row. Wrap a whole Pipeline, so that all of its steps see the noise.
+    each row. Wrap a whole Pipeline, so that all of its steps see the noise, but for
+    those that are to learn what rows are like without it, such as coders that restore
+    rows: they go into ``transformer``.
 
     Parameters
     ----------
     estimator : classifier or regressor
         Estimator, which is cloned and left unfitted.
+    transformer : transformer, default=None
+        What rows pass before the estimator: fitted to the training rows without their
+        copies, cloned and left unfitted. None passes rows on as they are.
     noise_std : float or "auto", default="auto"
         Level of the noise of all copies, at least 0, in standard deviations of each
         column, or the share of entries or columns for kinds whose level is a share;
@@ -92,6 +97,8 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator_ : estimator
         Fitted estimator.
+    transformer_ : transformer or None
+        Fitted transformer.
     classes_ : ndarray of shape (n_classes,)
         Labels, if the estimator is a classifier.
     n_features_in_ : int
@@ -117,6 +124,8 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
     Search the regularization of the estimator again: a penalty that is not divided by
     the number of rows, as by ``C`` or ``alpha``, weighs less against more rows.
 
+    Arguments of ``fit`` do not reach the transformer, but X and y.
+
     References
     ----------
     .. [1] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
@@ -137,10 +146,21 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
     >>> copies = NoisyCopies(forest, random_state=0).fit(X[train], y[train])
     >>> copies.score(noisy, y[test]) > alone + 0.05
     True
+
+    Rows restored by a coder that has seen no noise, to an estimator that has:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_sqrtlasso import Denoiser, PivotalPCA
+    >>> restore = make_pipeline(StandardScaler(), Denoiser(PivotalPCA()))
+    >>> restored = NoisyCopies(forest, transformer=restore, random_state=0)
+    >>> restored.fit(X[train], y[train]).score(noisy, y[test]) > alone + 0.05
+    True
     """
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
+        "transformer": [HasMethods(["fit", "transform"]), None],
         "noise_std": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_copies": [Interval(Integral, 1, None, closed="left")],
         "kinds": [list, tuple],
@@ -151,12 +171,14 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         self,
         estimator,
         *,
+        transformer=None,
         noise_std="auto",
         n_copies=8,
         kinds=("gaussian",),
         random_state=None,
     ):
         self.estimator = estimator
+        self.transformer = transformer
         self.noise_std = noise_std
         self.n_copies = n_copies
         self.kinds = kinds
@@ -193,12 +215,18 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         noisy = self._noisy(numbers)
         rows = np.arange(len(noisy)) % len(numbers)
         repeated = take_metadata(X, self._routed("fit", metadata), rows)
+        self.transformer_ = None
+        if self.transformer is not None:
+            self.transformer_ = clone(self.transformer).fit(X, y)
         self.estimator_ = clone(self.estimator).fit(
-            with_numbers(X, noisy, rows),
+            self._transformed(with_numbers(X, noisy, rows)),
             None if y is None else take(y, rows),
             **repeated,
         )
         return self
+
+    def _transformed(self, X):
+        return X if self.transformer_ is None else self.transformer_.transform(X)
 
     def _noisy(self, X):
         """Return the rows, and below them their copies."""
@@ -253,7 +281,7 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions of the estimator.
         """
-        return self._fitted().predict(X)
+        return self._fitted().predict(self._transformed(X))
 
     @available_if(inner_has("predict_proba"))
     def predict_proba(self, X):
@@ -269,7 +297,7 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probabilities by the estimator.
         """
-        return self._fitted().predict_proba(X)
+        return self._fitted().predict_proba(self._transformed(X))
 
     @available_if(inner_has("predict_log_proba"))
     def predict_log_proba(self, X):
@@ -285,7 +313,7 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         logarithms : ndarray of shape (n_samples, n_classes)
             Logarithms by the estimator.
         """
-        return self._fitted().predict_log_proba(X)
+        return self._fitted().predict_log_proba(self._transformed(X))
 
     @available_if(inner_has("decision_function"))
     def decision_function(self, X):
@@ -301,7 +329,7 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         values : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Decision values of the estimator.
         """
-        return self._fitted().decision_function(X)
+        return self._fitted().decision_function(self._transformed(X))
 
     @available_if(inner_has("score"))
     def score(self, X, y=None, **metadata):
@@ -322,7 +350,8 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         score : float
             Accuracy of a classifier, coefficient of determination of a regressor.
         """
-        return self._fitted().score(X, y, **self._routed("score", metadata))
+        inner, metadata = self._fitted(), self._routed("score", metadata)
+        return inner.score(self._transformed(X), y, **metadata)
 
     @property
     def classes_(self):
@@ -345,5 +374,6 @@ class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
         tags.target_tags = inner.target_tags
         tags.classifier_tags = inner.classifier_tags
         tags.regressor_tags = inner.regressor_tags
-        tags.input_tags = replace(inner.input_tags, sparse=False)
+        first = inner if self.transformer is None else get_tags(self.transformer)
+        tags.input_tags = replace(first.input_tags, sparse=False)
         return tags

@@ -79,3 +79,11 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("races: ours as multiples of the others")
         for line in LINES:
             terminalreporter.write_line(line)
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("tables")
+    group.addoption(
+        "--tables", default="", help="names of tables, by commas; all by default"
+    )
+    group.addoption("--tables-seeds", type=int, default=3, help="splits of each table")

@@ -6,14 +6,26 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_wine,
+)
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    PivotalPCA,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests.estimators.encoders import FAMILIES, learns_from_batches, short
@@ -150,6 +162,30 @@ def test_single_rows_have_noise_and_penalties_of_their_size(coder):
 def test_raw_images_are_restored_by_few_iterations_of_the_defaults():
     X = load_digits().data  # entries from 0 to 16
     assert ANAMOAutoencoder(max_iter=10, random_state=0).fit(X[:900]).score(X) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("coder", "loss"),
+    [
+        (SqrtLassoTransform(random_state=0), 0.01),
+        (NeLUAutoencoder(random_state=0), 0.01),
+        (PivotalPCA(), 0.01),
+        (RelaxedSparseCoder(random_state=0), 0.03),
+        (ANAMOAutoencoder(random_state=0), 0.03),
+    ],
+    ids=["sqrt_lasso", "nelu", "pivotal_pca", "relaxed", "anamo"],
+)
+def test_codes_of_a_mixed_table_serve_as_well_as_its_columns(coder, loss):
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    columns = make_column_transformer(
+        (OneHotEncoder(), ["sex"]), remainder=StandardScaler()
+    )
+
+    def accuracy(*steps):
+        pipeline = make_pipeline(columns, *steps, LogisticRegression())
+        return cross_val_score(pipeline, X, y > y.median()).mean()
+
+    assert accuracy(coder) > accuracy() - loss
 
 
 def test_noise_of_training_restores_noisy_rows():

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.impute import SimpleImputer
@@ -27,7 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_sqrtlasso import NoisyCopies
+from sklearn_sqrtlasso import Denoiser, NoisyCopies, PivotalPCA
 from sklearn_sqrtlasso.metrics import noise_scorer
 from sklearn_sqrtlasso.models.noise import NOISE_KINDS
 
@@ -63,6 +64,7 @@ def copies_of(X, y=None, **params):
         NoisyCopies(LogisticRegression()),
         NoisyCopies(DecisionTreeClassifier(random_state=0)),
         NoisyCopies(Ridge()),
+        NoisyCopies(Ridge(), transformer=Denoiser(PCA())),
     ]
 )
 def test_checks_of_scikit_learn(estimator, check):
@@ -293,6 +295,57 @@ def test_it_is_cloned_and_pickled():
     )
 
 
+# A transformer that sees no noise
+
+
+def test_a_transformer_is_fitted_to_the_rows_and_the_estimator_to_its_copies():
+    X, y = WINE
+    model = NoisyCopies(Keeper(), transformer=PCA(3), random_state=0).fit(X, y)
+    pca = PCA(3).fit(X)
+    copies = np.concatenate(copies_of(X, y))
+    assert_array_equal(model.transformer_.components_, pca.components_)
+    assert_array_equal(model.estimator_.X_, pca.transform(copies))
+    assert not hasattr(model.transformer, "components_")
+
+
+def test_all_methods_transform_rows_first():
+    X, y = WINE
+    model = NoisyCopies(LogisticRegression(), transformer=PCA(3), random_state=0)
+    inner, codes = model.fit(X, y).estimator_, model.transformer_.transform(X)
+    for method in (
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+    ):
+        assert_array_equal(getattr(model, method)(X), getattr(inner, method)(codes))
+    assert model.score(X, y) == inner.score(codes, y)
+
+
+def test_a_transformer_learns_from_targets_too():
+    X, y = WINE
+    model = NoisyCopies(SVC(), transformer=LinearDiscriminantAnalysis()).fit(X, y)
+    assert model.transformer_.transform(X).shape == (len(X), 2)
+
+
+def test_a_transformer_is_taken_away_again():
+    model = NoisyCopies(SVC(), transformer=PCA(3), random_state=0).fit(*WINE)
+    alone = NoisyCopies(SVC(), random_state=0).fit(*WINE)
+    model.set_params(transformer=None).fit(*WINE)
+    assert model.transformer_ is None
+    assert_array_equal(model.predict(WINE[0]), alone.predict(WINE[0]))
+
+
+def test_missing_entries_are_for_the_transformer():
+    X, y = WINE
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X)
+    restore = Denoiser(PivotalPCA())
+    model = NoisyCopies(SVC(), transformer=restore, kinds=["missing"], random_state=0)
+    assert get_tags(model).input_tags.allow_nan
+    assert not get_tags(NoisyCopies(SVC())).input_tags.allow_nan
+    assert model.fit(X, y).score(holes, y) > 0.9
+
+
 def test_single_precision_stays():
     assert copies_of(WINE[0].astype(np.float32))[1].dtype == np.float32
     assert copies_of(WINE[0].astype(int))[1].dtype == np.float64
@@ -309,6 +362,7 @@ def test_single_precision_stays():
         ({"kinds": ["pink"]}, "kinds must be a list or tuple of names .*'pink'"),
         ({"kinds": "gaussian"}, "'kinds' parameter of NoisyCopies"),
         ({"estimator": PCA()}, "'estimator' parameter of NoisyCopies"),
+        ({"transformer": SVC()}, "'transformer' parameter of NoisyCopies"),
     ],
 )
 def test_it_refuses(params, message):
