@@ -67,7 +67,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None uses the number of features.
+        Number of units, at least 1; None uses the number of features or of rows,
+        whichever is smaller, in ``partial_fit`` of features.
     alpha : float or "auto", default="auto"
         Penalty on the :math:`\ell_1` norm of the codes, at least 0, in squared units of
         X per unit of the code. "auto" is a hundredth of the mean square of the entries
@@ -381,7 +382,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         free = self.binary is not None and SCHEMES[self.binary].free_codes
         return "fista" if free or self.prox == "exact" else "adam"
 
-    def _model(self, X, n_components, units):
+    def _model(self, data, n_components, units):
         """Return the model of rows that are not rescaled, and that of rows that are."""
         encoder, decoder = (
             self._with_width(POINTWISE[_activation_name(name, self.prox)])
@@ -390,15 +391,21 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if self.binary is not None:
             scheme = SCHEMES[self.binary]
             encoder = scheme.activation(self._width_of(scheme))
-        shape, auto = (n_components, X.shape[1]), self.alpha == "auto"
+        shape, auto = (n_components, data.X.shape[1]), self.alpha == "auto"
         penalty = 0.0 if auto else float(self.alpha)
         model = BiasedAutoencoder(shape, encoder, decoder, penalty)
         rescaled = rescale_model(model, units.model)
         if auto:
-            spread = usual_spread(X) / units.rows
+            spread = usual_spread(data.rows) / units.rows
             penalty = ALPHA * spread ** (1 if encoder.scales else 2)
             rescaled = rescaled._replace(penalty=penalty)
         return model, rescaled
+
+    def _stays_in_span(self, data):
+        return POINTWISE[self.decoder_activation].is_linear
+
+    def _n_epochs(self, data):
+        return self.max_iter
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -440,11 +447,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 refuse_change(self, "prox", before, now)
         X = data.X
         least = 0.0 if POINTWISE[self.decoder_activation].scales else 1.0
-        units = self._units(X, resumed, progress is None, least)
+        units = self._units(data.rows, resumed, progress is None, least)
         unit = units.model
         self._record_parameters()
-        n_components = len(self.components_) if resumed else X.shape[1]
-        model, rescaled = self._model(X, self.n_components or n_components, units)
+        n_components = X.shape[1] if progress is None else min(X.shape)
+        n_components = len(self.components_) if resumed else n_components
+        model, rescaled = self._model(data, self.n_components or n_components, units)
         if resumed:
             parameters = self._fitted_parameters(model, X.dtype)
             memory = self._memory(new_rows=progress is None)
@@ -477,7 +485,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _run(self, alternation, data, resumed, rng, progress):
         """Train; return the history, and the losses of binary codes if any."""
-        n_iter = 1 if progress is None else self.max_iter
+        n_iter = 1 if progress is None else progress.max_iter
         stopping = Stopping(n_iter, self.tol, PATIENCE)
         model, unit = alternation.model, data.unit
 

@@ -14,6 +14,9 @@ from sklearn_sqrtlasso.estimators.resumption import resumed_rng
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.learning.batches import gather_batch, split_groups
 from sklearn_sqrtlasso.learning.loop import DivergedError
+from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
+
+OF_COLUMNS = {"components_", "decoder_", "decoder_bias_"}  # with a weight for each
 
 
 class Units(NamedTuple):
@@ -39,14 +42,31 @@ class AutoencoderMixin:
     """Train iteratively, and estimate noise by the reconstruction error.
 
     A subclass implements ``_train(data, resumed, rng, progress)``, which sets the
-    fitted attributes and returns the history, and ``_parameters()``, which returns a
-    dict of those that hold learnt parameters.
+    fitted attributes and returns the history; ``_parameters()``, which returns a dict
+    of those that hold learnt parameters; ``_n_epochs(data)``; and
+    ``_stays_in_span(data)``, whether what is learnt from rows lies in their span.
     """
 
     def _learn_all(self, data, resumed):
-        """Train for ``max_iter`` iterations, from the start or resumed."""
-        progress = Progress(self, data.X, self.max_iter)
-        self._learn_from(data, resumed, progress)
+        """Train for all iterations, from the start or resumed.
+
+        From few rows of many columns, weights are learnt in the span of the rows.
+        """
+        span = RowSpan(data.X, None)
+        if not resumed and self._stays_in_span(data):
+            span = span_of_few_rows(data.X)
+
+        def unfold(learnt):
+            names = OF_COLUMNS & learnt.keys()
+            return {**learnt, **{name: span.unfold(learnt[name]) for name in names}}
+
+        progress = Progress(self, data.X, self._n_epochs(data), unfold)
+        if span.basis is not None:
+            data = data._replace(X=span.coordinates, given=data.X)
+        try:
+            self._learn_from(data, resumed, progress)
+        finally:  # parameters are kept, too, if learning has diverged
+            vars(self).update(unfold(vars(self)))
         progress.end(self._parameters)
 
     def _learn_from(self, data, resumed, progress=None):

@@ -58,6 +58,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
 NOISE_LEVELS = np.array([0.1, 2.0])  # of training, relative to the spread of X
+STEPS, MOST_EPOCHS = 2000, 200  # of "auto"
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -85,8 +86,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1. None uses the number of features, or of columns of
-        ``Z`` if it is given to ``fit``.
+        Number of units, at least 1. None uses the number of features or of rows,
+        whichever is smaller, in ``partial_fit`` of features; or the number of columns
+        of ``Z`` if it is given.
     alpha : float, "auto" or "pivotal", default="auto"
         Penalty, or its initial value if it is learnt. For "nelu", "nelu_adaptive",
         "nelu_helu" and "topk", a pure number of at least 0, in (0, 1) if learnt: at
@@ -134,8 +136,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
     batch_size : int, default=256
         Number of rows of a batch, at least 1.
-    max_iter : int, default=200
-        Largest number of epochs, at least 1.
+    max_iter : int or "auto", default="auto"
+        Largest number of epochs, at least 1. "auto" is the number that makes 2000
+        steps, one for each batch, but at least one epoch and at most 200.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -253,7 +256,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, 1, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -278,7 +281,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         noise_std="auto",
         learning_rate=3e-3,
         batch_size=256,
-        max_iter=200,
+        max_iter="auto",
         tol=0.0,
         n_iter_no_change=10,
         early_stopping=False,
@@ -484,7 +487,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         """Return the noise specified by ``noise_std``, None if it is zero."""
         X, unit = data.X, data.unit
         if isinstance(self.noise_std, str):
-            size = 0.0 if data.target is not None else usual_spread(X) / unit
+            size = 0.0 if data.target is not None else usual_spread(data.rows) / unit
             return Corruption(*(size * NOISE_LEVELS), span_of(X)) if size else None
         bounds = np.atleast_1d(as_numbers(self.noise_std, "noise_std"))
         if bounds.shape == (1,) and bounds[0] == 0:
@@ -513,7 +516,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             self._check_resumed_penalty()
         given = not resumed or self.alpha != self._fitted("alpha")
         self._record_parameters()
-        shape = (self._n_components_of(data, resumed), X.shape[1])
+        shape = (self._n_components_of(data, resumed, stream), X.shape[1])
         model = self._model(shape, data.coded)
         first_alpha, moments = self._first_alpha(model, unit), None
         pure = data.coded and not model.activation.scales
@@ -549,7 +552,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             has_unit = self._activation().scales
         if has_unit and largest_entry(data.X) == 0:
             return data.target
-        return data.X
+        return data.rows
 
     def _check_resumed_penalty(self):
         """Raise an error if penalties learnt for each unit would have to be one."""
@@ -557,19 +560,29 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if now == "shared" and np.size(np.unique(self.alpha_)) > 1:
             refuse_change(self, "learn_alpha", before, now)
 
-    def _n_components_of(self, data, resumed):
+    def _n_components_of(self, data, resumed, stream):
         if self.n_components is not None:
             return self.n_components
         if resumed:
             return len(self.components_)
-        return data.target.shape[1] if data.coded else data.X.shape[1]
+        if data.coded:
+            return data.target.shape[1]
+        return data.X.shape[1] if stream else min(data.X.shape)
+
+    def _stays_in_span(self, data):
+        return data.coded or data.target is None
+
+    def _n_epochs(self, data):
+        if self.max_iter != "auto":
+            return self.max_iter
+        return min(max(STEPS // n_batches(data, self.batch_size), 1), MOST_EPOCHS)
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
             if self.early_stopping:
                 data, held_out = self._hold_out(data, rng)
-            n_epochs = self.max_iter
+            n_epochs = progress.max_iter
             n_steps = n_epochs * n_batches(data, self.batch_size)
 
         def report(n_iter, loss):

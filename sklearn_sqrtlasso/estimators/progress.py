@@ -15,10 +15,14 @@ class Progress:
         Training data.
     max_iter : int
         Largest number of steps.
+    finish : callable, default=None
+        Function of the attributes at a step that returns them as they are after a fit;
+        None for those that are.
     """
 
-    def __init__(self, estimator, X, max_iter):
+    def __init__(self, estimator, X, max_iter, finish=None):
         self.estimator, self.X, self.max_iter = estimator, X, max_iter
+        self.finish = finish or (lambda attributes: attributes)
         self.context = None
         if hasattr(estimator, "_init_callback_context"):
             self.context = estimator._init_callback_context(max_subtasks=max_iter)
@@ -49,7 +53,9 @@ class Progress:
         step = self.context.subcontext(task_name="step")
         data = {"estimator": self.estimator, "X": self.X, "y": self.X}
         step.call_on_fit_task_begin(**data)
-        return step.call_on_fit_task_end(**data, reconstruction_attributes=attributes)
+        return step.call_on_fit_task_end(
+            **data, reconstruction_attributes=lambda: self.finish(attributes())
+        )
 
     def end(self, attributes):
         """Report the end of the fit.

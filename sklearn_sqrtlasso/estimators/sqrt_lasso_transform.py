@@ -30,6 +30,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_observed_columns,
 )
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
+from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
@@ -37,11 +38,7 @@ from sklearn_sqrtlasso.learning.tight_frame import (
     frame_statistics,
     procrustes_frame,
 )
-from sklearn_sqrtlasso.models.tight_frame import (
-    TightFrame,
-    nearest_tight_frame,
-    noise_scale,
-)
+from sklearn_sqrtlasso.models.tight_frame import TightFrame, noise_scale
 from sklearn_sqrtlasso.sparse_coding.outliers import usual_outlier_alpha
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
@@ -71,7 +68,8 @@ class SqrtLassoTransform(GroupedEncoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of units, at least 1; None uses the number of features, or of rows of
+        Number of units, at least 1; None uses the number of features or of rows,
+        whichever is smaller, in ``partial_fit`` of features; or the number of rows of
         ``init`` if that is an array.
     alpha : float, "auto" or "pivotal", default="auto"
         Penalties :math:`\alpha_i`, pure numbers: at a penalty of :math:`\alpha` of all
@@ -268,23 +266,28 @@ class SqrtLassoTransform(GroupedEncoder):
         self.mean_ = self._column_means(X)
         whole = filled_rows(X, self.mean_)
         self.log2_sizes_ = follow_sizes(whole).log2_sizes
-        W = self._first_components(whole)
+        span = self._span(X)
+        W = self._first_components(whole, span)
         alpha = self._penalties(whole, W, groups, kept=self.max_iter == 0)
         unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
         frame = self._frame(W, alpha, X.dtype)
-        learner = FrameLearner(X, frame, groups, self.n_jobs, unit)
+        if span.basis is not None:
+            frame = replace(frame, components=W @ span.basis.T, mean=None)
+        learner = FrameLearner(span.coordinates, frame, groups, self.n_jobs, unit)
 
         def attributes():
-            return {"components_": learner.frame.components, "alpha_": alpha}
+            W = span.unfold(learner.frame.components)
+            return {"components_": W, "alpha_": alpha}
 
         def report(n_iter, objective):
             return progress.step(n_iter, objective, attributes)
 
         curve = learner.run(self.max_iter, self.tol, report)
-        self.components_, self.alpha_ = learner.frame.components, alpha
+        vars(self).update(attributes())
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        self.moment_ = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
+        moment = span.unfold(learner.statistics.moment)
+        self.moment_ = moment / mean_norm(whole, self.mean_, unit)
         self.n_samples_seen_ = learner.statistics.n_rows
         self.noise_scale_ = self._median_noise(X, groups)
         self._warn_if_not_converged()
@@ -344,7 +347,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self._follow_mean(X, pace, sizes.shift)
         whole = filled_rows(X, self.mean_)
         if not resumed:
-            self.components_ = self._first_components(whole)
+            self.components_ = self._first_components(whole, None)
             self.moment_ = np.zeros(self.components_.shape)
         self._follow_penalties(whole, groups, pace)
         self._record_parameters()
@@ -395,11 +398,26 @@ class SqrtLassoTransform(GroupedEncoder):
                 ConvergenceWarning,
             )
 
-    def _first_components(self, X):
+    def _span(self, X):
+        """Return the rows in their span, if a fit stays there, else as they are."""
+        whole = RowSpan(X, None)
+        if not isinstance(self.init, str) or not INITS[self.init].in_span:
+            return whole
+        if self.outlier_alpha is not None:
+            return whole
+        span = span_of_few_rows(X, self.mean_ if self.center else None)
+        fits = span.basis is not None and (self.n_components or 0) <= len(span.basis)
+        return span if fits else whole
+
+    def _first_components(self, X, span):
+        """Return the initial frame for rows, in their span if that is known."""
         n_features = X.shape[1]
+        if span is not None and span.basis is not None:
+            W = span.basis[: self.n_components]
+            return W * np.where(W.sum(axis=1, keepdims=True) < 0, -1, 1).astype(X.dtype)
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            n_components = self.n_components or n_features
+            n_components = self.n_components or min(X.shape if span else (n_features,))
             W = INITS[self.init].directions(X, n_components, rng, self.mean_)
         else:
             W = as_numbers(self.init, "init")
@@ -409,12 +427,14 @@ class SqrtLassoTransform(GroupedEncoder):
                     f"init must be finite and have shape (n_components, n_features) = "
                     f"({n_components}, {n_features}), got shape {W.shape}."
                 )
-        if np.linalg.matrix_rank(W) < min(W.shape):
+        left, sizes, right = np.linalg.svd(W, full_matrices=False)
+        rank = int(np.sum(sizes > max(W.shape) * np.finfo(W.dtype).eps * sizes[0]))
+        if rank < len(sizes):
             raise ValueError(
-                f"init must have full rank {min(W.shape)} to be projected on tight "
-                f"frames, got rank {np.linalg.matrix_rank(W)}."
+                f"init must have full rank {len(sizes)} to be projected on tight "
+                f"frames, got rank {rank}."
             )
-        return nearest_tight_frame(W).astype(X.dtype)
+        return (left @ right).astype(X.dtype)
 
     def _column_means(self, X):
         means = column_means(X) if self.center else np.zeros(X.shape[1])

@@ -48,6 +48,8 @@ class TrainingData(NamedTuple):
     target_unit : float or None
         Unit that targets are divided by, 1 for codes that are pure numbers; None is the
         unit of rows.
+    given : ndarray, sparse matrix or None
+        Rows as they were given, if X holds coordinates of them.
     """
 
     X: np.ndarray
@@ -57,6 +59,12 @@ class TrainingData(NamedTuple):
     unit: float = 1.0
     corruption: Corruption | None = None
     target_unit: float | None = None
+    given: np.ndarray | None = None
+
+    @property
+    def rows(self):
+        """The rows as they were given."""
+        return self.X if self.given is None else self.given
 
 
 def batches(data: TrainingData, batch_size, rng):

@@ -334,15 +334,22 @@ class Init(NamedTuple):
         Returns the matrix that is projected on tight frames.
     summary : str
         Description for the documentation.
+    in_span : bool, default=False
+        Whether directions are those of the rows, principal ones first.
     """
 
     directions: Callable
     summary: str
+    in_span: bool = False
 
 
 INITS = MappingProxyType(
     {
-        "pca": Init(pca_frame, "principal directions of X, centered if ``center``"),
+        "pca": Init(
+            pca_frame,
+            "principal directions of X, centered if ``center``",
+            in_span=True,
+        ),
         "dct": Init(
             dct_frame,
             "cosines, separable in two dimensions if the number of features is a "

@@ -43,6 +43,8 @@ class Pointwise(NamedTuple):
         Constructor for another width, if the function has a width.
     default_width : float or None
         Default width.
+    is_linear : bool
+        Whether values are a linear map of ``u + b``, which any basis may hold.
     """
 
     value: Callable
@@ -55,6 +57,7 @@ class Pointwise(NamedTuple):
     curvature: float = np.inf
     with_width: Callable | None = None
     default_width: float | None = None
+    is_linear: bool = False
 
 
 def pointwise(
@@ -170,7 +173,7 @@ POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
         "helu": helu(HELU_WIDTH),
         "identity": pointwise(
             np.copy, lambda V, Z: 1, ":math:`v`", inverse=lambda z: z
-        ),
+        )._replace(is_linear=True),
         "sigmoid": Pointwise(
             _sigmoid_value,
             _sigmoid_pull_back,

@@ -1,0 +1,82 @@
+"""Few rows of many columns, learnt from by their coordinates in their span.
+
+What is learnt from rows, without noise outside their span, lies in their span. With an
+orthonormal basis Q of it, ``X = A Q``, a model of A is one of X once its weights are
+multiplied by Q: a fit costs what a square matrix costs, but for one QR factorisation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import qr
+
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, has_missing, unit_near
+
+MOST_ENTRIES = 2**27  # of rows that are made dense: 1 GiB
+FEWER = 2  # times as many columns as rows
+
+
+class RowSpan(NamedTuple):
+    """Rows in an orthonormal basis of their span.
+
+    Attributes
+    ----------
+    coordinates : ndarray or sparse matrix of shape (n_samples, n_directions)
+        Coordinates of the rows, along principal directions; the rows themselves if
+        there is no basis.
+    basis : ndarray of shape (n_directions, n_features) or None
+        Orthonormal directions.
+    """
+
+    coordinates: np.ndarray
+    basis: np.ndarray | None
+
+    def unfold(self, values):
+        """Return weights of the columns, given weights of the coordinates.
+
+        Parameters
+        ----------
+        values : ndarray of shape (..., n_directions)
+            Weights of coordinates.
+
+        Returns
+        -------
+        values : ndarray of shape (..., n_features)
+            In the dtype of ``values``.
+        """
+        if self.basis is None:
+            return values
+        return values @ self.basis.astype(values.dtype, copy=False)
+
+
+def span_of_few_rows(X, mean=None):
+    """Return rows in their span if they are much fewer than columns, else as they are.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,), default=None
+        Subtracted from rows that have a basis; None is zero.
+
+    Returns
+    -------
+    span : RowSpan
+        In the dtype of X.
+    """
+    n_rows, n_features = X.shape
+    whole = RowSpan(X, None)
+    if FEWER * n_rows > n_features or n_rows * n_features > MOST_ENTRIES:
+        return whole
+    if has_missing(X):
+        return whole
+    rows = dense_rows(X, np.float64) - (0.0 if mean is None else mean)
+    unit = unit_near(np.abs(rows).max())
+    directions, factor = qr((rows / unit).T, mode="economic", overwrite_a=True)
+    left, sizes, right = np.linalg.svd(factor.T)
+    used = sizes > n_features * np.finfo(X.dtype).eps * sizes[0]
+    if not used.any():
+        return whole
+    coordinates = unit * (left[:, used] * sizes[used])
+    basis = right[used] @ directions.T
+    return RowSpan(coordinates.astype(X.dtype), basis.astype(X.dtype))
