@@ -473,7 +473,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             history, losses = self._run(alternation, data, resumed, rng, progress)
         self._refuse_divergence(history, resumed)
         self._set_learnt(alternation, history, losses, unit, resumed)
-        state = {**alternation.memory, "log2_sizes": units.log2_sizes}
+        in_span = data.given is not None  # in which inner methods cannot go on
+        memory = {side: {} for side in SIDES} if in_span else alternation.memory
+        state = {**memory, "log2_sizes": units.log2_sizes}
         self.unit_, self.optimizer_state_ = unit, state
         return history
 

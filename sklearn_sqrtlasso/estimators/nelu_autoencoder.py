@@ -27,22 +27,24 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
-from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
+from sklearn_sqrtlasso.estimators.training_noise import training_noise
 from sklearn_sqrtlasso.estimators.validation import (
-    MOST,
-    as_numbers,
     check_groups,
     check_size_of_target,
     columns_like,
 )
 from sklearn_sqrtlasso.learning.adam import Schedule
-from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
-from sklearn_sqrtlasso.learning.initialization import initial_layers, span_of
+from sklearn_sqrtlasso.learning.batches import TrainingData
+from sklearn_sqrtlasso.learning.initialization import (
+    initial_layers,
+    pivotal_alpha_of_weights,
+)
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.weights_and_penalties import (
     TwoLayerLearner,
     n_batches,
     run_training,
+    usual_epochs,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
@@ -54,11 +56,8 @@ from sklearn_sqrtlasso.models.two_layer import (
     shapes,
 )
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
-from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 LEARN_ALPHA = ("per_unit", "shared")
-NOISE_LEVELS = np.array([0.1, 2.0])  # of training, relative to the spread of X
-STEPS, MOST_EPOCHS = 2000, 200  # of "auto"
 HEAD_START = 0.5  # times "pivotal", if alpha is learnt: at 1, units start dead
 
 
@@ -470,7 +469,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "where alpha is an offset that is subtracted: pass a number, or 'auto'."
             )
         if isinstance(alpha, str):
-            return lambda W: _pivotal_alpha(W) * (HEAD_START if learnt else 1.0)
+            return lambda W: (
+                pivotal_alpha_of_weights(W) * (HEAD_START if learnt else 1.0)
+            )
         if penalty and (alpha < 0 or (learnt and not 0 < alpha < 1)):
             raise ValueError(
                 "alpha must be 'auto', 'pivotal' or a number of at least 0, and above "
@@ -482,30 +483,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 f"activation={self.activation!r}, got {alpha!r}."
             )
         return lambda W: alpha / unit if activation.alpha_has_unit else alpha
-
-    def _corruption(self, data):
-        """Return the noise specified by ``noise_std``, None if it is zero."""
-        X, unit = data.X, data.unit
-        if isinstance(self.noise_std, str):
-            size = 0.0 if data.target is not None else usual_spread(data.rows) / unit
-            return Corruption(*(size * NOISE_LEVELS), span_of(X)) if size else None
-        bounds = np.atleast_1d(as_numbers(self.noise_std, "noise_std"))
-        if bounds.shape == (1,) and bounds[0] == 0:
-            return None
-        pair = bounds.shape in [(1,), (2,)] and np.all((bounds > 0) & (bounds < np.inf))
-        if not pair or bounds[0] > bounds[-1]:
-            raise ValueError(
-                "noise_std must be 'auto', a number of at least 0 or a pair "
-                f"0 < low <= high, got {self.noise_std!r}."
-            )
-        low, high = float(bounds[0]) / unit, float(bounds[-1]) / unit
-        most = MOST[X.dtype.itemsize]
-        if not 1 / most < low <= high < most:
-            raise ValueError(
-                f"noise_std must be within a factor of {most:g} of the size of X, "
-                f"about {unit:.3g}, got {self.noise_std!r}."
-            )
-        return Corruption(low, high, span_of(X))
 
     def _train(self, data, resumed, rng, progress):
         X = data.X
@@ -528,7 +505,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
             layers = initial_layers(model, data, first_alpha, rng, whole=stream)
-        data = data._replace(corruption=self._corruption(data))
+        data = data._replace(corruption=training_noise(self.noise_std, data))
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -573,9 +550,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return data.coded or data.target is None
 
     def _n_epochs(self, data):
-        if self.max_iter != "auto":
-            return self.max_iter
-        return min(max(STEPS // n_batches(data, self.batch_size), 1), MOST_EPOCHS)
+        auto = self.max_iter == "auto"
+        return usual_epochs(data, self.batch_size) if auto else self.max_iter
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
@@ -682,12 +658,3 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _duality_gap(self, X, groups):
         return gaps_of_rows(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
-
-
-def _pivotal_alpha(W):
-    """Return the pivotal penalty for given weights, of any if they are zero."""
-    n_components, n_features = W.shape
-    W = W if W.any() else None
-    if n_components < n_features:
-        return pivotal_alpha(n_components, n_components)
-    return pivotal_alpha(n_components, n_features, components=W)

@@ -10,6 +10,7 @@ from sklearn_sqrtlasso.models.block import join_block
 from sklearn_sqrtlasso.models.decoders import least_squares_atoms
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
+from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 BLOCK_ROWS = 4096
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
@@ -139,6 +140,26 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=Fal
         start = first if parameter.start is None else parameter.start
         p[name] = np.full(1 if parameter.shared else n_components, start, X.dtype)
     return Layers(W, model.decoder.atoms(W), p)
+
+
+def pivotal_alpha_of_weights(W):
+    """Return the pivotal penalty for given weights, of any if they are zero.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Weights.
+
+    Returns
+    -------
+    alpha : float
+        A pure number.
+    """
+    n_components, n_features = W.shape
+    W = W if W.any() else None
+    if n_components < n_features:
+        return pivotal_alpha(n_components, n_components)
+    return pivotal_alpha(n_components, n_features, components=W)
 
 
 def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
