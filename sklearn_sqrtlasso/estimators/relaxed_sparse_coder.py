@@ -40,6 +40,7 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     replace_atoms,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
@@ -96,7 +97,8 @@ class RelaxedSparseCoder(BaseEncoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of atoms to learn, at least 1; None uses the number of features, or of
+        Number of atoms to learn, at least 1; None uses the number of features or of
+        rows, whichever is smaller, in ``partial_fit`` of features; or the number of
         rows of ``dictionary``.
     dictionary : array-like of shape (n_components, n_features), default=None
         Fixed atoms, used without normalisation; None learns atoms.
@@ -332,27 +334,29 @@ class RelaxedSparseCoder(BaseEncoder):
         progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
 
     def _learn_atoms(self, X, progress):
-        rng = check_random_state(self.random_state)
+        rng, n_features = check_random_state(self.random_state), X.shape[1]
         X, dtype = dense_rows(X, np.float64), X.dtype
         unit = _unit_of(X)
         X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
-        D = first_atoms(X, self.n_components or X.shape[1], rng)
-        alpha = self._penalty(D.shape)
+        span = RowSpan(X, None) if self.outlier_alpha else span_of_few_rows(X)
+        X = span.coordinates
+        D = first_atoms(X, self.n_components or min(X.shape), rng)
+        alpha = self._penalty((len(D), n_features))
         task = DictionaryTask(X, D, self._options(alpha, unit), rng, self.n_jobs)
 
         def attributes():
-            return {"components_": D.astype(dtype), "alpha_": alpha}
+            return {"components_": span.unfold(D).astype(dtype), "alpha_": alpha}
 
         def report(n_iter, objective):
             return progress.step(n_iter, objective * unit, attributes)
 
         stopping = Stopping(self.max_iter, self.tol)
         curve, statistics = learn_dictionary(task, self.learner, stopping, report)
-        self._set_atoms(D, dtype)
+        self._set_atoms(span.unfold(D), dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         energy = mean_energy(X)
         self.code_gram_ = statistics.gram / energy
-        self.code_moment_ = statistics.moment / energy
+        self.code_moment_ = span.unfold(statistics.moment) / energy
         self.n_samples_seen_ = len(X)
 
     @fit_context(prefer_skip_nested_validation=True)

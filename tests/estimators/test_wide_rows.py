@@ -1,0 +1,102 @@
+"""Fits to few rows of many columns, whose cost is that of a square table."""
+
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
+from sklearn_sqrtlasso.learning import row_span
+from tests.estimators.encoders import learns_from_batches
+
+SHORT = {"max_iter": 3, "random_state": 0}
+WIDE = [
+    SqrtLassoTransform(**SHORT),
+    NeLUAutoencoder(**SHORT),
+    RelaxedSparseCoder(**SHORT),
+    ANAMOAutoencoder(**SHORT),
+]
+each_coder = pytest.mark.parametrize("coder", WIDE, ids=lambda of: type(of).__name__)
+
+
+def make_rows(n=12, p=60):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, 4)) @ rng.standard_normal((4, p)) + (
+        0.3 * rng.standard_normal((n, p))
+    )
+
+
+def outside(W, X):
+    """Return the largest entry of weights outside the span of the rows."""
+    basis = np.linalg.qr(X.T)[0]
+    return np.abs(W - W @ basis @ basis.T).max()
+
+
+@each_coder
+def test_there_are_no_more_units_than_rows_or_columns(coder):
+    assert len(clone(coder).fit(make_rows()).components_) in (11, 12)
+    assert len(clone(coder).fit(make_rows(60, 12)).components_) == 12
+    assert len(clone(coder).set_params(n_components=20).fit(make_rows()).components_)
+
+
+@each_coder
+def test_weights_lie_in_the_span_of_the_rows(coder):
+    X = make_rows()
+    coder = clone(coder).set_params(n_components=5).fit(X)
+    about = X - getattr(coder, "mean_", 0)
+    assert outside(coder.components_, about) < 1e-12
+    assert coder.components_.shape == (5, 60)
+    assert coder.transform(X).shape == (12, 5)
+    assert coder.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    "coder",
+    [
+        SqrtLassoTransform(5, alpha=0.2, tol=0.0, **SHORT),
+        SqrtLassoTransform(5, alpha="auto", center=False, **SHORT),
+        RelaxedSparseCoder(5, alpha=0.3, **SHORT),
+        RelaxedSparseCoder(5, learner="mod", n_nonzero_coefs=2, **SHORT),
+    ],
+    ids=str,
+)
+def test_fits_in_the_span_are_those_of_whole_rows(coder, monkeypatch):
+    X = make_rows()
+    ours = clone(coder).fit(X)
+    monkeypatch.setattr(row_span, "FEWER", np.inf)
+    theirs = clone(coder).fit(X)
+    assert_allclose(ours.objective_curve_, theirs.objective_curve_, rtol=1e-8)
+    assert_allclose(ours.reconstruct(X), theirs.reconstruct(X), atol=1e-6)
+
+
+@each_coder
+def test_learning_goes_on_with_other_rows(coder):
+    X, more = make_rows(), np.random.default_rng(1).standard_normal((30, 60))
+    coder = clone(coder).fit(X)
+    if learns_from_batches(coder):
+        assert np.isfinite(coder.partial_fit(more).score(more))
+    if "warm_start" in coder.get_params():
+        assert np.isfinite(coder.set_params(warm_start=True).fit(more).score(more))
+
+
+@each_coder
+def test_nothing_has_the_square_of_the_columns(coder):
+    X = np.random.default_rng(0).standard_normal((10, 4000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clone(coder).fit(X[:, :50])  # kernels are compiled
+        tracemalloc.start()
+        try:
+            clone(coder).fit(X)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 20 * X.nbytes  # the square has 400 times as many entries
