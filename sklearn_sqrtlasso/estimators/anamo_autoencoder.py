@@ -24,6 +24,7 @@ from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.binarization import SCHEMES, FreeCodes, refit_bits
 from sklearn_sqrtlasso.learning.initialization import initial_biased_parameters
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.weights_and_penalties import n_batches
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Objective,
@@ -37,6 +38,8 @@ from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
+FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
+STEPS, MOST_EPOCHS = 500, 100  # of "auto": more hardly restore rows better
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -118,11 +121,13 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     init : {"mean", "random"}, default="mean"
         Initial biases: such that the output is close to the mean row ("mean"), or zero
         ("random"). Initial weights are Gaussian.
-    batch_size : int, default=None
+    batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
-        loss never increases.
-    max_iter : int, default=100
-        Largest number of outer iterations, at least 1.
+        loss never increases. "auto" is None up to 2000 rows, and for binary codes that
+        are learnt freely; else 500.
+    max_iter : int or "auto", default="auto"
+        Largest number of outer iterations, at least 1: passes over the rows. "auto" is
+        100, or as many as make 500 batches, but at least one.
     tol : float, default=1e-4
         Learning stops if the loss has not decreased by this share within five outer
         iterations, in [0, 1); 0 runs all.
@@ -253,8 +258,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         "decoder_method": [StrOptions(set(METHODS))],
         "prox": [StrOptions({"smooth", "exact"})],
         "init": [StrOptions({"mean", "random"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -281,8 +290,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         decoder_method="adam",
         prox="smooth",
         init="mean",
-        batch_size=None,
-        max_iter=100,
+        batch_size="auto",
+        max_iter="auto",
         tol=1e-4,
         early_stopping=False,
         validation_fraction=0.1,
@@ -366,7 +375,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 f"binary={self.binary!r} keeps codes in [0, 1] by a proximal map and "
                 f"needs encoder_method to be one of {WITH_PROX}, got {method!r}."
             )
-        if self.early_stopping or self.batch_size is not None:
+        if self.early_stopping or self.batch_size not in (None, "auto"):
             raise ValueError(
                 f"binary={self.binary!r} learns the codes of all rows at once and "
                 "needs early_stopping=False and batch_size=None, got "
@@ -404,8 +413,20 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _stays_in_span(self, data):
         return POINTWISE[self.decoder_activation].is_linear
 
+    def _rows_of_batch(self, data):
+        """Return the number of rows of a batch, None for all."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        free = self.binary is not None and SCHEMES[self.binary].free_codes
+        return None if free or data.groups.n_rows <= FEW_ROWS else BATCH
+
     def _n_epochs(self, data):
-        return self.max_iter
+        if self.max_iter != "auto":
+            return self.max_iter
+        batch_size = self._rows_of_batch(data)
+        if batch_size is None:
+            return MOST_EPOCHS
+        return min(max(STEPS // n_batches(data, batch_size), 1), MOST_EPOCHS)
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -510,10 +531,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             codes = FreeCodes(alternation, whole, codes)
             history = codes.run(stopping, report)
         else:
+            batch_size = self._rows_of_batch(data)
             if self.early_stopping and stopping.max_iter > 1:
                 data, held_out = self._hold_out(data, rng)
             history = run_alternation(
-                alternation, data, held_out, self.batch_size, stopping, rng, report
+                alternation, data, held_out, batch_size, stopping, rng, report
             )
         if self.binary is None or (history.diverged and not history.losses):
             return history, {}

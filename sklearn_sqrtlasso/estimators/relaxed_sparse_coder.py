@@ -139,8 +139,12 @@ class RelaxedSparseCoder(BaseEncoder):
         Method that learns atoms, of unit norm, from codes.
 
         <choices of learner>.
-    max_iter : int, default=30
-        Largest number of sweeps over the rows, at least 1.
+    subsample : int, None or "auto", default="auto"
+        Number of rows, drawn at random, that atoms are learnt from, at least 1; None
+        uses all. "auto" is 100 rows an atom, but all for "online".
+    max_iter : int or "auto", default="auto"
+        Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
+        as make 100 batches for "online", and at least one.
     tol : float, default=1e-4
         Learning stops if a sweep lowers the residual by this share or less, at least 0;
         0 runs all sweeps.
@@ -269,7 +273,12 @@ class RelaxedSparseCoder(BaseEncoder):
         "phi": [Interval(Real, 0, 1, closed="both")],
         "positive": ["boolean"],
         "learner": [StrOptions(set(LEARNERS))],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "subsample": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "transform_max_iter": [Interval(Integral, 1, None, closed="left")],
         "transform_tol": [Interval(Real, 0, None, closed="neither")],
@@ -291,7 +300,8 @@ class RelaxedSparseCoder(BaseEncoder):
         phi=0.0,
         positive=False,
         learner="ksvd",
-        max_iter=30,
+        subsample="auto",
+        max_iter="auto",
         tol=1e-4,
         transform_max_iter=1000,
         transform_tol=1e-8,
@@ -309,6 +319,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.phi = phi
         self.positive = positive
         self.learner = learner
+        self.subsample = subsample
         self.max_iter = max_iter
         self.tol = tol
         self.transform_max_iter = transform_max_iter
@@ -322,20 +333,24 @@ class RelaxedSparseCoder(BaseEncoder):
         check_observed_columns(X)
         self._record_selection(X.shape[1])
         self.log2_sizes_ = follow_sizes(X).log2_sizes
-        progress = Progress(self, X, self.max_iter)
-        if self.dictionary is not None:
-            D = check_dictionary(
-                self.dictionary, self.n_components, X.shape[1], X.dtype
-            )
-            self._set_atoms(D, X.dtype)
-            self.n_iter_, self.objective_curve_ = 1, np.empty(0)
-        else:
-            self._learn_atoms(X, progress)
+        if self.dictionary is None:
+            self._learn_atoms(X)
+            return
+        progress = Progress(self, X, 1)
+        D = check_dictionary(self.dictionary, self.n_components, X.shape[1], X.dtype)
+        self._set_atoms(D, X.dtype)
+        self.n_iter_, self.objective_curve_ = 1, np.empty(0)
         progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
 
-    def _learn_atoms(self, X, progress):
-        rng, n_features = check_random_state(self.random_state), X.shape[1]
-        X, dtype = dense_rows(X, np.float64), X.dtype
+    def _learn_atoms(self, X):
+        rng, (n_rows, n_features) = check_random_state(self.random_state), X.shape
+        n_atoms = self.n_components or min(X.shape)
+        X, given = self._some_rows(X, n_atoms, rng), X
+        n_sweeps, dtype = self.max_iter, X.dtype
+        if n_sweeps == "auto":
+            n_sweeps = LEARNERS[self.learner].usual_sweeps(X.shape[0])
+        progress = Progress(self, given, n_sweeps)
+        X = dense_rows(X, np.float64)
         unit = _unit_of(X)
         X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
         span = RowSpan(X, None) if self.outlier_alpha else span_of_few_rows(X)
@@ -350,14 +365,25 @@ class RelaxedSparseCoder(BaseEncoder):
         def report(n_iter, objective):
             return progress.step(n_iter, objective * unit, attributes)
 
-        stopping = Stopping(self.max_iter, self.tol)
+        stopping = Stopping(n_sweeps, self.tol)
         curve, statistics = learn_dictionary(task, self.learner, stopping, report)
         self._set_atoms(span.unfold(D), dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         energy = mean_energy(X)
-        self.code_gram_ = statistics.gram / energy
-        self.code_moment_ = span.unfold(statistics.moment) / energy
-        self.n_samples_seen_ = len(X)
+        share = len(X) / n_rows
+        self.code_gram_ = statistics.gram / energy / share
+        self.code_moment_ = span.unfold(statistics.moment) / energy / share
+        self.n_samples_seen_ = n_rows
+        progress.end(attributes)
+
+    def _some_rows(self, X, n_atoms, rng):
+        """Return the rows that atoms are learnt from, in their order."""
+        most = self.subsample
+        if most == "auto":
+            most = LEARNERS[self.learner].usual_rows(n_atoms)
+        if most is None or most >= X.shape[0]:
+            return X
+        return X[np.sort(rng.permutation(X.shape[0])[:most])]
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing

@@ -29,6 +29,8 @@ POWER_STEPS, POWER_TOL = 30, 1e-8  # of the first singular pair in k-SVD
 ALIKE = 0.99  # correlation above which one of two atoms is replaced
 FEW_USERS = 3  # users up to which an atom is replaced, if there are enough rows
 ROWS_PER_ATOM = 10  # rows per atom that are enough for that
+ENOUGH_ROWS = 100  # rows per atom that atoms are learnt from
+SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
 BATCH = 512  # rows of a batch of the online learner
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
@@ -431,10 +433,23 @@ class Learner(NamedTuple):
         Returns a learner with ``run(report) -> (losses, statistics)``.
     summary : str
         What it is, for the documentation.
+    batch_size : int or None
+        Rows of a batch; None if each sweep is one step.
     """
 
     make: Callable
     summary: str
+    batch_size: int | None = None
+
+    def usual_rows(self, n_atoms):
+        """Return how many rows are enough for a number of atoms, None for all."""
+        return None if self.batch_size else ENOUGH_ROWS * n_atoms
+
+    def usual_sweeps(self, n_rows):
+        """Return how many sweeps over a number of rows are enough."""
+        if not self.batch_size:
+            return SWEEPS
+        return min(max(STEPS // -(-n_rows // self.batch_size), 1), SWEEPS)
 
 
 def _sweeps(update):
@@ -460,6 +475,7 @@ LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
             OnlineLearner,
             f"online, in batches of {BATCH} rows, from running sums; ``partial_fit`` "
             "always does this",
+            BATCH,
         ),
     }
 )

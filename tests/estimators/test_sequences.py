@@ -91,6 +91,7 @@ VALUES = {
         "alpha": ["auto", "pivotal", 0.3, -1.0],
         "n_nonzero_coefs": [None, 2, 0],
         "outlier_alpha": [None, "auto", 0.8, 0.0],
+        "subsample": ["auto", None, 4, 0],
         "phi": [0.0, 0.5, 1.0, 2.0],
         "positive": [False, True],
         "learner": [*LEARNERS, "none"],
