@@ -69,8 +69,9 @@ class SqrtLassoTransform(GroupedEncoder):
     ----------
     n_components : int, default=None
         Number of units, at least 1; None uses the number of features or of rows,
-        whichever is smaller, in ``partial_fit`` of features; or the number of rows of
-        ``init`` if that is an array.
+        whichever is smaller, but of features in ``partial_fit``, and for "dct" and
+        "random" with ``max_iter=0``; or the number of rows of ``init`` if that is an
+        array.
     alpha : float, "auto" or "pivotal", default="auto"
         Penalties :math:`\alpha_i`, pure numbers: at a penalty of :math:`\alpha` of all
         units, at most :math:`1/\alpha^2` entries of a code are nonzero, and a unit with
@@ -417,7 +418,8 @@ class SqrtLassoTransform(GroupedEncoder):
             return W * np.where(W.sum(axis=1, keepdims=True) < 0, -1, 1).astype(X.dtype)
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            n_components = self.n_components or min(X.shape if span else (n_features,))
+            few = span is not None and (self.max_iter > 0 or INITS[self.init].in_span)
+            n_components = self.n_components or (min(X.shape) if few else n_features)
             W = INITS[self.init].directions(X, n_components, rng, self.mean_)
         else:
             W = as_numbers(self.init, "init")

@@ -141,8 +141,10 @@ def flatten(model: TwoLayer, layers: Layers):
         Learnt parameters, in the dtype of ``layers.W``.
     """
     values = {"W": layers.W, "V": layers.V}
-    for name, size in model.sizes.items():
-        values[name] = model.activation.parameter(name).to_raw(layers.p[name][:size])
+    with np.errstate(divide="ignore"):  # of a step that is 0 in this precision
+        for name, size in model.sizes.items():
+            to_raw = model.activation.parameter(name).to_raw
+            values[name] = to_raw(layers.p[name][:size])
     dtype = layers.W.dtype
     return np.concatenate(
         [values[name].ravel().astype(dtype) for name in shapes(model)]

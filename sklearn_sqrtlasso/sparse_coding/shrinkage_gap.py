@@ -98,7 +98,10 @@ def gaps_of_groups(unit, terms, groups: RowGroups):
     total = {}
     for power, names in enumerate((PURE, LINEAR, SQUARE)):
         for name in names:
-            values = terms[name][places] * factor**power
+            share = factor**power
+            values = np.multiply(
+                terms[name][places], share, out=np.zeros_like(share), where=share > 0
+            )
             join = np.maximum if name.endswith("reach") else np.add
             total[name] = join.reduceat(values, first)
     signs, inactive = total["signs_signs"], total["inactive"]

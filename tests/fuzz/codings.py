@@ -12,6 +12,7 @@ from sklearn_sqrtlasso import (
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
+from sklearn_sqrtlasso.algorithms.refit import DEPENDENT
 from tests.estimators.common import dense, learnt
 from tests.estimators.encoders import (
     is_centred,
@@ -188,6 +189,8 @@ class Codings(Sequence):
         about = judges.size(layers.get("mean_", np.zeros(1)))
         entry = judges.size(rows.X) + about
         code = entry * max(1 / min(W[W > 0], default=1), W.max())
+        if issubclass(self.cls, RelaxedSparseCoder):
+            code = code / np.sqrt(DEPENDENT)  # of atoms that are nearly alike
         step = getattr(self.estimator, "step_", 0)  # in units of the training rows
         offset = judges.size(getattr(self.estimator, "alpha_", 0))
         largest = max(code, code * V, V, step, offset)
