@@ -39,6 +39,7 @@ SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps
 FIRST = 64  # columns that an outer iteration may always add
 MANY = 0.1  # share of new columns above which the active-set path is skipped
 ALL = 100  # up to this number of features, all columns are in the working set
+FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 COLD = 0.05  # first floor, over that at which zero is the solution
 HALF = 0.5  # factor of the floor from one outer iteration to the next
@@ -173,10 +174,17 @@ class Regression:
         """Start from zero, with as few columns as if nothing had been solved."""
         self.direction = None  # of the residual, where it has vanished
         self.budget = np.inf  # breakpoints until a start other than zero is left
-        self.set, n_features = WorkingSet(self.design), self.design.shape[1]
-        if n_features <= ALL:
-            self.set.add(np.arange(n_features))
+        self.set = WorkingSet(self.design)
         self.r, self.c = self.y, self.y_correlations
+
+    def _takes_all_columns(self):
+        """Return whether all columns are in the working set from the beginning.
+
+        In single precision, all of them need less memory than some.
+        """
+        n_samples, n_features = self.design.shape
+        few = n_samples * n_features <= FEW_ENTRIES
+        return n_features <= ALL and (few or self.design.dtype == np.float32)
 
     def solve(self, alpha, tol, max_iter):
         """Return the fit of a penalty, warm-started at that of the previous one.
@@ -228,9 +236,12 @@ class Regression:
             if gap <= tol:
                 return gap, 1
             self._restart()
-        self.budget = SPENT * (self.design.rank + FIRST)
-        if not self.set.w.any() or self._is_far_below(alpha):
-            self._restart()
+        if self.set.w.any():
+            self.budget = SPENT * (self.design.rank + FIRST)
+            if self._is_far_below(alpha):
+                self._restart()
+        if self._takes_all_columns():
+            self.set.add(np.flatnonzero(~self.set.is_in))
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
         best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
@@ -247,7 +258,9 @@ class Regression:
             self._update_residual()
             if self.budget <= 0 or not np.isfinite(self.r).all():  # or a breakdown
                 self._restart()
-                floor = top = max(top, self._first_floor(alpha, 1.0))
+                norm, converged, pace, idle = 1.0, False, HALF, idle + 1
+                floor = anchor = top = self._first_floor(alpha, norm)
+                continue
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):

@@ -31,6 +31,8 @@ class WorkingSet:
 
     def add(self, features):
         """Add the columns of other features, with coefficients zero."""
+        if not len(features):
+            return
         design, size = self.design, len(self.features)
         block = design.columns(features)
         both = block if self.block is None else design.join([self.block, block])
