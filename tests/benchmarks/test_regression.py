@@ -10,10 +10,10 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.linear_model import Lasso, lars_path
+from sklearn.linear_model import Lasso, LassoCV, lars_path
 from threadpoolctl import threadpool_limits
 
-from sklearn_sqrtlasso import SqrtLasso, sqrt_lasso_path
+from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
 
 GAP = 1e-6  # relative to the objective at zero
 
@@ -227,6 +227,21 @@ def test_small_penalties_against_the_whole_lars_path(benchmark, note, crowd):
     note(f"over lars_path {quartiles} (quartiles, 99 %, most)   [aim: 0.12, most 0.6]")
     benchmark.pedantic(lambda: model.fit(X, y), rounds=1)
     assert not unsolved
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(2000, 20), (20640, 44), (50000, 100), (200000, 30), (5000, 500)],
+    ids=lambda shape: "x".join(map(str, shape)),
+)
+def test_cross_validation_of_a_table(race, shape):
+    X, y = toeplitz(*shape, 10)
+    race(
+        lambda: SqrtLassoCV().fit(X, y),
+        rounds=3,
+        lasso_cv=lambda: LassoCV().fit(X, y),
+        target="0.2 x lasso_cv",
+    )
 
 
 FIRST_FIT = """
