@@ -2,10 +2,15 @@
 
 Any coefficients are the exact solution for perturbed correlations. As the perturbation
 is removed in proportion to a time from 0 to 1, the solution follows a piecewise linear
-path with finitely many breakpoints, each of which adds or drops a column. It ends at a
-lasso solution at some scale ``t``, with threshold ``alpha_j t`` for column j; a second
-path, in ``t``, ends at ``t = sigma``, the solution of the square-root lasso. A Cholesky
-factor of the Gram matrix of the active columns is updated at each breakpoint.
+path with finitely many breakpoints, each of which adds or drops a column. Meanwhile the
+scale ``t``, with threshold ``alpha_j t`` for column j, goes from one floor to the next:
+the path ends at a lasso solution. A second path, in ``t`` alone, ends at ``t = sigma``,
+the solution of the square-root lasso. A Cholesky factor of the Gram matrix of the
+active columns is updated at each breakpoint.
+
+Near interpolation, where ``sigma`` vanishes, all breakpoints meet at ``t = 0``. Two are
+one if correlations at them differ by no more than rounding: a path does not step over
+rounding errors.
 
 Each column has its own penalty, so that columns of any size may be given with norms
 near one: tolerances are then the same for all of them. ``pull`` holds the penalties of
@@ -21,6 +26,7 @@ from sklearn_sqrtlasso.algorithms.jit import kernel
 DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
 GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
 TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
+ROUNDING = 16 * np.finfo(np.float64).eps  # of a correlation, over norms of columns
 FLAT = 1e-9  # rate, relative to the largest, that counts as zero
 
 
@@ -163,6 +169,44 @@ def solve_factored(L, k, x):
 
 
 @kernel
+def subtract_active(G, act, k, d, dc):
+    """Subtract the active columns times ``d`` from all correlations."""
+    assert dc.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0]
+    assert k <= d.shape[0]
+    whole = k - k % 4
+    for a in range(0, whole, 4):  # four rows at a time, as in solve_factored
+        g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
+        d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
+        for j in range(dc.shape[0]):
+            dc[j] -= d0 * g0[j] + d1 * g1[j] + d2 * g2[j] + d3 * g3[j]
+    for a in range(whole, k):
+        row, da = G[act[a]], d[a]
+        for j in range(dc.shape[0]):
+            dc[j] -= da * row[j]
+
+
+@kernel
+def subtract_active_elsewhere(G, act, k, pull, d, dc):
+    """Subtract the active columns times ``d`` from correlations of the others.
+
+    It reads the rows of these: there are few where most columns are active.
+    """
+    assert dc.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= k <= act.shape[0]
+    assert k <= d.shape[0]
+    whole = np.zeros(dc.shape[0])
+    for a in range(k):
+        whole[act[a]] = d[a]
+    for j in range(dc.shape[0]):
+        if pull[j] == 0.0:
+            row, total = G[j], 0.0
+            for i in range(dc.shape[0]):
+                total += row[i] * whole[i]
+            dc[j] -= total
+
+
+@kernel
 def direction(G, L, act, k, pull, e, timed, rate, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
@@ -176,16 +220,12 @@ def direction(G, L, act, k, pull, e, timed, rate, d, dc):
     solve_factored(L, k, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
-    whole = k - k % 4
-    for a in range(0, whole, 4):  # four rows at a time, as in solve_factored
-        g0, g1, g2, g3 = G[act[a]], G[act[a + 1]], G[act[a + 2]], G[act[a + 3]]
-        d0, d1, d2, d3 = d[a], d[a + 1], d[a + 2], d[a + 3]
-        for j in range(e.shape[0]):
-            dc[j] -= d0 * g0[j] + d1 * g1[j] + d2 * g2[j] + d3 * g3[j]
-    for a in range(whole, k):
-        row, da = G[act[a]], d[a]
-        for j in range(e.shape[0]):
-            dc[j] -= da * row[j]
+    if 2 * k > e.shape[0]:
+        subtract_active_elsewhere(G, act, k, pull, d, dc)
+    else:
+        subtract_active(G, act, k, d, dc)
+    for a in range(k):
+        dc[act[a]] = rate * pull[act[a]]
     largest = 0.0
     for j in range(e.shape[0]):
         largest = max(largest, abs(dc[j]), abs(timed * e[j]))
@@ -290,14 +330,24 @@ def distance_to_end(t, square, rate, q):
 
 
 @kernel
+def rounding_of_correlations(G, n_columns):
+    """Return the rounding error of a correlation with a residual of norm one."""
+    assert n_columns <= G.shape[0] == G.shape[1]
+    largest = 0.0
+    for j in range(n_columns):
+        largest = max(largest, G[j, j])
+    return ROUNDING * math.sqrt(largest)
+
+
+@kernel
 def follow_active_set_path(
     G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
 ):
     """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
 
-    ``state`` holds the scale, ``||r||^2``, the rate of the scale (0 on the first path),
-    the time left of the first path, and the least scale of the second;
-    all but the rate and the last are updated. Return the number of active columns and
+    ``state`` holds the scale, ``||r||^2``, the rate of the scale, the time left of the
+    first path (0 on the second), and the least scale of the second; all but the rate
+    and the last are updated. Return the number of active columns and
     the number of breakpoints.
     """
     assert w.shape[0] == c.shape[0] == pull.shape[0] == e.shape[0]
@@ -306,9 +356,9 @@ def follow_active_set_path(
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     assert state.shape[0] == 5
     t, square, rate, left, least = state
-    timed = 1.0 if rate == 0.0 else 0.0
+    timed = 1.0 if left > 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
-    gone = -1
+    gone, rounding = -1, rounding_of_correlations(G, w.shape[0])
     for n_breakpoints in range(max_breakpoints):
         flat = direction(G, L, act, k, pull, e, timed, rate, d, dc)
         pace = (t, rate, flat)
@@ -317,10 +367,11 @@ def follow_active_set_path(
         for a in range(k):
             q -= rate * pull[act[a]] * d[a]
         end = left if timed else distance_to_end(t, square, rate, q)
-        if rate < 0.0:
+        if not timed and rate < 0.0:
             end = min(end, t - least)
         end = max(end, 0.0)
-        if far > end - TIE * t * abs(rate):  # breakpoints coincide at t = 0
+        tie = 0.0 if timed else max(TIE * t, rounding / alpha[j])
+        if far > end - tie:
             far = end
         if far == math.inf:
             return k, n_breakpoints
@@ -343,11 +394,12 @@ def follow_active_set_path(
 
 
 @kernel
-def split_correlations(w, c, t, alpha, act, k, positive, pull, e):
+def split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding):
     """Write ``pull``; split ``c`` into a feasible part and the remainder ``e``.
 
-    Correlations above the threshold start at various values below it: if many started
-    at the threshold, as many breakpoints would coincide.
+    Correlations above the threshold by more than rounding, as those of equal columns,
+    start at various values below it: if many started at the threshold, as many
+    breakpoints would coincide.
     """
     assert w.shape[0] == c.shape[0] == pull.shape[0] == e.shape[0]
     assert alpha.shape[0] == w.shape[0]
@@ -357,9 +409,10 @@ def split_correlations(w, c, t, alpha, act, k, positive, pull, e):
         pull[j] = alpha[j] if w[j] > 0.0 else -alpha[j]
     for j in range(w.shape[0]):
         goal, threshold = c[j], t * alpha[j]
+        size = max(c[j], 0.0) if positive else abs(c[j])
         if pull[j] != 0.0:
             goal = t * pull[j]
-        elif abs(c[j]) > threshold and not (positive and c[j] < 0.0):
+        elif size > threshold * (1.0 + TIE) + rounding:
             inside = threshold * (0.9 + 0.1 * ((GOLDEN * j) % 1.0))
             goal = inside if c[j] > 0.0 else -inside
         e[j] = c[j] - goal
@@ -393,7 +446,8 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     square : float
         ``||r||^2``, at least 0.
     floors : ndarray of shape (2,)
-        Lower bounds of ``square`` in the scale, on the first and the second path.
+        Lower bounds of ``square`` in the scale, where the first path starts and ends;
+        the latter holds for the second path, too.
     alpha : ndarray of shape (p,)
         Penalty of each coefficient, in (0, inf).
     positive : bool
@@ -424,11 +478,12 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     for a in range(k):
         assert 0 <= act[a] < w.shape[0]
-    t = math.sqrt(max(square, floors[0]))
+    t, goal = math.sqrt(max(square, floors[0])), math.sqrt(max(square, floors[1]))
     pull, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
     w_before, c_before = w.copy(), c.copy()
-    split_correlations(w, c, t, alpha, act, k, positive, pull, e)
-    state = np.array([t, square, 0.0, 1.0, 0.0])
+    rounding = rounding_of_correlations(G, w.shape[0])
+    split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding)
+    state = np.array([t, square, goal - t, 1.0, 0.0])
     k, first = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
@@ -438,9 +493,11 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     square = max(square, 0.0)
     if state[3] > 0.0:
         return square, prune(w, L, act, k, pull), max_breakpoints
-    above = t * t > max(square, floors[1])
-    state[1], state[2] = square, -1.0 if above else 1.0
-    state[4] = math.sqrt(floors[1])
+    least = math.sqrt(floors[1])
+    norm = max(math.sqrt(square), least)
+    if goal == norm:
+        return square, prune(w, L, act, k, pull), first
+    state[:] = goal, square, math.copysign(1.0, norm - goal), 0.0, least
     k, second = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )

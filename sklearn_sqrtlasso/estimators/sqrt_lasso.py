@@ -56,7 +56,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         Whether to constrain coefficients to be nonnegative.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
-        problem on a subset of the features and checks all of them; 3 to 20 are usual.
+        problem on a subset of the features and checks all of them; 3 to 30 are usual.
     tol : float, default=1e-6
         Relative duality gap at which the solver stops, in [0, inf): the objective
         exceeds its minimum by at most ``tol`` times its value at w = 0. Values below
@@ -115,7 +115,10 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     With more features than rows, the residual is zero below some penalty, and the
     solution is the interpolation of smallest :math:`\ell_1` norm. It is computed and
-    certified like any other solution.
+    certified like any other solution. A small penalty is reached along the path of
+    larger ones, and takes at most as long as that. Iterations end before ``max_iter``
+    where rounding leaves no progress. The gap contains what the rounding of an
+    intercept to its digits costs, for features of large offset.
 
     Solutions are computed in double precision; ``coef_`` has the dtype of X.
 

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
 
@@ -17,6 +18,8 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import (
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
+from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
     regress,
@@ -26,6 +29,11 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
     warn_unsolved_fits,
 )
+
+WIDE = 1000  # number of features up to which products of all of them are gathered
+TALL = 4  # rows for each feature from which moments are faster than rows
+LEAST = 1e-6  # ratio of penalties below which products have too few digits
+DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
 
 def pooled_errors(mse, units, shares):
@@ -49,6 +57,43 @@ def pooled_errors(mse, units, shares):
     with np.errstate(over="ignore", under="ignore"):
         pooled = np.average(mse * (units / top) ** 2, axis=0, weights=shares)
         return top * np.sqrt(pooled)
+
+
+def tables_of_folds(X, y, weights, folds, n_jobs):
+    """Return the moments of the training and the test rows of each fold.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features.
+    y, weights : ndarray of shape (n_samples,)
+        Target and weights.
+    folds : list of (ndarray, ndarray)
+        Training and test rows.
+    n_jobs : int or None
+        Number of threads.
+
+    Returns
+    -------
+    tables : list of (Moments, Moments) or None
+        None where rows are to be used: if X is sparse or has many columns, if test rows
+        are no partition, and if squares of the numbers would lose too many digits.
+    """
+    n_rows, n_features = X.shape
+    tests = [test for _, test in folds]
+    seen = np.bincount(np.concatenate(tests), minlength=n_rows)
+    apart = len(folds) > 1 and (seen == 1).all()
+    apart = apart and all(len(a) + len(b) == n_rows for a, b in folds)
+    apart = apart and not any(np.isin(a, b).any() for a, b in folds)
+    if not apart or sp.issparse(X) or n_features > WIDE or n_rows < TALL * n_features:
+        return None
+    if not all(weights[test].any() for test in tests):
+        return None
+    parts = parallel_map(lambda test: gather(X, y, weights, test), tests, n_jobs)
+    trains = [pooled(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
+    if not all(part.keep_digits() for part in trains):
+        return None
+    return list(zip(trains, parts, strict=True))
 
 
 class SqrtLassoCV(SparseRegressor):
@@ -118,6 +163,14 @@ class SqrtLassoCV(SparseRegressor):
     aims at the support. Over all penalties, square-root lasso and lasso have the same
     solutions, but cross-validation compares different solutions across folds: for the
     square-root lasso, the same penalty suits folds of different noise levels.
+
+    Dense tables of up to 1000 features, and at least four times as many rows, are read
+    once for all folds, if their test rows are a partition: weighted means and products
+    of all features and the target give the paths, their certificates and the errors on
+    held-out rows. Where products have too few digits (spreads near the ends of the
+    range of numbers, means more than 1000 times the spread, residuals that vanish,
+    penalties below a millionth of the largest), the rows of the fold are used. The
+    final fit is always checked on the rows.
 
     Examples
     --------
@@ -221,14 +274,26 @@ class SqrtLassoCV(SparseRegressor):
             regression_alpha_max(design, target, bool(self.positive)),
         )
 
-        def errors(fold):
-            return self._errors(X, y, weights, alphas, fold)
+        tables, unit = None, unit_near(np.abs(target).max())
+        if alphas[-1] > LEAST * alphas[0]:
+            tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
 
-        results = parallel_map(errors, folds, self.n_jobs)
+        def errors(place):
+            if tables is not None:
+                found = self._errors_of_table(tables[place], alphas, unit)
+                if found is not None:
+                    return found
+            return self._errors(X, y, weights, alphas, folds[place])
+
+        places = list(range(len(folds)))
+        results = parallel_map(errors, places, self.n_jobs)
         *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
         best = alphas[int(np.argmin(pooled_errors(*errors_of_folds, shares)))]
         options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
-        (fit,), (intercept,) = regress(design, target, [best], options)
+        start = None
+        if tables is not None:
+            start = unit * self._coefficients_of_table(tables[0], alphas, best)
+        (fit,), (intercept,) = regress(design, target, [best], options, start)
         self.alpha_, self.alphas_ = float(best), alphas
         with np.errstate(over="ignore", under="ignore"):
             mse, units = errors_of_folds
@@ -244,6 +309,24 @@ class SqrtLassoCV(SparseRegressor):
         """Return the design and the target of rows that weigh."""
         X, y, weights = rows_that_weigh(X, y, weights)
         return design_of(X, weights / weights.sum(), bool(self.fit_intercept)), y
+
+    def _coefficients_of_table(self, fold, alphas, best):
+        """Return coefficients for all rows, those of the two parts of a fold."""
+        falling = alphas[alphas >= best]
+        path = follow_moment_path(
+            pooled(fold), falling, bool(self.fit_intercept), bool(self.positive)
+        )
+        return path.coef[-1]
+
+    def _errors_of_table(self, fold, alphas, unit):
+        """Return what ``_errors`` does, from moments; None where digits are lost."""
+        (train, test), intercept = fold, bool(self.fit_intercept)
+        path = follow_moment_path(train, alphas, intercept, bool(self.positive))
+        means = train.mean if intercept else np.zeros_like(train.mean)
+        mse, lost = held_out_square(test, means, path.coef)
+        if np.any(path.gaps > self.tol) or np.any(lost > DIGITS * mse):
+            return None
+        return mse, np.full(len(mse), unit), path.gaps, test.weight
 
     def _errors(self, X, y, weights, alphas, fold):
         """Return errors and gaps of the path of a fold, and the weight of the fold.

@@ -15,6 +15,11 @@ errors. Hence the residual norm in the threshold has a floor, which decreases ov
 outer iterations: a solution at the floor is that of a lasso, and its correlations show
 the missing columns. The last step removes the floor.
 
+A small penalty is reached from above. The first floor is one at which sweeps solve the
+lasso from zero, even if it is above the norm of the target, and each outer iteration
+halves it: no more breakpoints are met than on the path of all larger penalties. A start
+that would take longer than zero is left.
+
 Penalties have a floor, too, below which correlations are rounding errors. It is one for
 columns of norms near one: a column of extreme size hides no other. The gap is that of
 the given penalties.
@@ -34,15 +39,22 @@ SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps
 FIRST = 64  # columns that an outer iteration may always add
 MANY = 0.1  # share of new columns above which the active-set path is skipped
 ALL = 100  # up to this number of features, all columns are in the working set
+FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
+COLD = 0.05  # first floor, over that at which zero is the solution
+HALF = 0.5  # factor of the floor from one outer iteration to the next
 AHEAD = 0.85  # share of the threshold for adding columns while the residual is small
-MILD = 1.1  # largest correlation, over the threshold, for which the floor decreases
+MILD = 2.0  # largest correlation, over the threshold, for which the floor decreases
+STUCK = 8  # outer iterations without progress after which rounding is in the way
+FAR_BELOW = 2.0  # ratio of penalties, of a lasso, from which a start is left
+SPENT = 2  # breakpoints for each possible coefficient after which a start is left
 LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second try
 RETRY = 10  # outer iterations of the second try
 LARGE = 128.0  # correlation, with columns and a target of norms near one
 FARTHEST = 1e10  # coefficient to start from, over the norm of the target
 SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
-TINY = 64 * np.finfo(np.float64).eps  # a centred target of this relative size is zero
+EPS = np.finfo(np.float64).eps
+TINY = 64 * EPS  # a centred target of this relative size is zero
 
 
 class Fit(NamedTuple):
@@ -85,27 +97,29 @@ class Regression:
         self.design, self.positive = design, positive
         self.y_norm = np.linalg.norm(y)
         self.y = y / (self.y_norm or 1.0)
-        self.direction = None  # of the residual, where it has vanished
-        self.set = WorkingSet(design)
         self.r, self.c = self.y, design.correlate(self.y)
         if np.abs(self.c).max(initial=0.0) > LARGE:  # some norms are not near one
             design.measure_exactly()
             self.c = design.correlate(self.y)
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
-        if design.shape[1] <= ALL:
-            self.set.add(np.arange(design.shape[1]))
         self.y_correlations = self.c
+        self._restart()
         self.top = self._sizes(self.c).max(initial=0.0)
 
     def start_from(self, coef):
         """Start from coefficients of columns in their units, in units of y.
 
-        Very large ones, of which the residual would be a rounding error, are ignored.
+        Ignored are very large ones, of which the residual would be a rounding error,
+        more of them than a solution has, and those that fit worse than zero.
         """
-        most = FARTHEST * self.y_norm
-        if self.y_norm > 0 and np.abs(coef).max(initial=0.0) <= most:
-            self._start(np.where(self.design.norms > 0, coef / self.y_norm, 0.0))
+        coef = np.where(self.design.norms > 0, coef, 0.0)
+        small = np.abs(coef).max(initial=0.0) <= FARTHEST * self.y_norm
+        few = np.count_nonzero(coef) <= self.design.rank
+        if self.y_norm > 0 and small and few:
+            self._start(coef / self.y_norm)
+            if not np.linalg.norm(self.r) < 1.0:
+                self._restart()
 
     @property
     def alpha_max(self):
@@ -157,8 +171,20 @@ class Regression:
         return gap
 
     def _restart(self):
-        self.direction = None
-        self._start(np.zeros(self.design.shape[1]))
+        """Start from zero, with as few columns as if nothing had been solved."""
+        self.direction = None  # of the residual, where it has vanished
+        self.budget = np.inf  # breakpoints until a start other than zero is left
+        self.set = WorkingSet(self.design)
+        self.r, self.c = self.y, self.y_correlations
+
+    def _takes_all_columns(self):
+        """Return whether all columns are in the working set from the beginning.
+
+        In single precision, all of them need less memory than some.
+        """
+        n_samples, n_features = self.design.shape
+        few = n_samples * n_features <= FEW_ENTRIES
+        return n_features <= ALL and (few or self.design.dtype == np.float32)
 
     def solve(self, alpha, tol, max_iter):
         """Return the fit of a penalty, warm-started at that of the previous one.
@@ -197,11 +223,11 @@ class Regression:
 
     def _try_lower(self, gap, given, tol, max_iter):
         """Solve with a lower floor of penalties; keep the better of both solutions."""
-        w = self.set.w.copy()
+        before = self._coefficients()
         alpha = np.maximum(given, LEAST_ALPHA[1] * self.top)
         _, n_iter = self._solve(alpha, tol, min(max_iter, RETRY))
         new = self._given_gap(given, alpha)
-        return (new if new < gap else self._return_to(gap, w)), n_iter
+        return (new if new < gap else self._return_to(gap, before)), n_iter
 
     def _solve(self, alpha, tol, max_iter):
         """Solve for penalties of columns; return the gap and number of iterations."""
@@ -210,40 +236,67 @@ class Regression:
             if gap <= tol:
                 return gap, 1
             self._restart()
-        first, last = FLOORS
+        if self.set.w.any():
+            self.budget = SPENT * (self.design.rank + FIRST)
+            if self._is_far_below(alpha):
+                self._restart()
+        if self._takes_all_columns():
+            self.set.add(np.flatnonzero(~self.set.is_in))
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
-        best = self._gap(alpha, [(self.r, self.c)]), self.set.w.copy()
-        floor = anchor = first if norm > first else max(last, norm / 2)
-        n_iter = 0
-        while gap > tol and n_iter < max_iter:
+        best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
+        top, last = self._first_floor(alpha, norm), FLOORS[1]
+        floor, anchor, pace, n_iter, idle = top, top, HALF, 0, 0
+        while gap > tol and n_iter < max_iter and idle < STUCK:
             n_iter += 1
-            share = AHEAD if norm < first else 1.0
+            share = AHEAD if norm < max(FLOORS[0], floor) else 1.0
             new, worst = self._add_missing(alpha, max(norm, floor), share)
             if worst <= MILD:
-                floor = max(last, min(floor, norm / 2))
-            smooth = max(norm, floor) >= first  # below, sweeps converge slowly
+                floor = max(last, min(floor, pace * max(norm, floor)))
+            smooth = max(norm, floor) >= max(FLOORS[0], top)  # sweeps are slow below
             exact = not smooth or new <= MANY * len(self.set.w)
             n_breakpoints = self._solve_working_set(alpha, anchor, floor, smooth, exact)
             self._update_residual()
-            anchor = floor
-            if not np.isfinite(self.r).all():  # breakdown among nearly equal columns
+            if self.budget <= 0 or not np.isfinite(self.r).all():  # or a breakdown
                 self._restart()
+                norm, converged, pace, idle = 1.0, False, HALF, idle + 1
+                floor = anchor = top = self._first_floor(alpha, norm)
+                continue
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
                 gap = self._remove_floor(alpha, floor, gap)
             converged = n_breakpoints == 0 and worst <= MILD
+            pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else HALF
+            moved = new or floor < anchor or gap < HALF * best[0]
+            anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
-                best = gap, self.set.w.copy()
+                best = gap, self._coefficients()
         if gap > best[0]:
             gap = self._return_to(*best)
         return gap, n_iter
 
-    def _return_to(self, gap, w):
+    def _first_floor(self, alpha, norm):
+        """Return the floor of the residual norm to start from.
+
+        The lasso at a floor has thresholds ``alpha`` times the floor. Sweeps solve it
+        from zero where these are not too small, in comparison with correlations.
+        """
+        usual = FLOORS[0] if norm > FLOORS[0] else max(FLOORS[1], norm / 2)
+        scores = self._sizes(self.c) / alpha
+        return max(usual, COLD * float(scores.max(initial=0.0)))
+
+    def _is_far_below(self, alpha):
+        """Return whether coefficients solve a problem of a much smaller penalty.
+
+        To drop most of them one by one takes longer than to start from zero.
+        """
+        scale = (self._sizes(self.c) / alpha).max(initial=0.0)
+        return bool(FAR_BELOW * scale < np.linalg.norm(self.r))
+
+    def _return_to(self, gap, coef):
         """Restore the best coefficients, and return their gap."""
         self.direction = None
-        self.set.start(np.append(w, np.zeros(len(self.set.w) - len(w))))
-        self._update_residual()
+        self._start(coef)
         return gap
 
     def _add_missing(self, alpha, scale, share):
@@ -272,7 +325,9 @@ class Regression:
         if not exact:
             return 1
         floors = np.array([anchor**2, floor**2])
-        return self.set.solve(c, square, floors, alpha, self.positive)
+        walked = self.set.solve(c, square, floors, alpha, self.positive, self.budget)
+        self.budget -= walked
+        return walked
 
     def _remove_floor(self, alpha, floor, gap):
         """Solve without a floor, as long as the gap does not grow; return the gap."""
@@ -289,11 +344,17 @@ class Regression:
                 self.set.start(w)
                 break
             gap, self.direction = new, direction
+            if floor <= TINY:
+                break
         return gap
 
-    def _fit(self, gap, n_iter):
+    def _coefficients(self):
         coef = np.zeros(self.design.shape[1])
         coef[self.set.features] = self.set.w
+        return coef
+
+    def _fit(self, gap, n_iter):
+        coef = self._coefficients()
         sigma = float(np.linalg.norm(self.r)) * self.y_norm
         return Fit(coef * self.y_norm, sigma, float(gap), n_iter)
 
@@ -324,6 +385,16 @@ def _own_unit(design, y):
     if np.linalg.norm(y) <= TINY * np.linalg.norm(design.sqrt_weights * whole):
         y = np.zeros_like(y)
     return y, exponent, mean
+
+
+def _lost_by_intercept(design, fit, mean, y):
+    """Return by how much an intercept raises the objective, rounded to its digits.
+
+    Offsets of columns are large numbers whose differences it is.
+    """
+    error = EPS * (abs(mean) + np.abs(design.means) @ np.abs(fit.coef))
+    size = np.linalg.norm(y)
+    return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
 
 def _in_given_units(design, fit, exponent, y_norm):
@@ -395,6 +466,7 @@ def regress(design, y, alphas, options, coef=None):
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)
         intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
+        fit = fit._replace(gap=fit.gap + _lost_by_intercept(design, fit, mean, y))
         fits.append(_in_given_units(design, fit, exponent, regression.y_norm))
     return fits, np.array(intercepts)
 

@@ -31,6 +31,8 @@ class WorkingSet:
 
     def add(self, features):
         """Add the columns of other features, with coefficients zero."""
+        if not len(features):
+            return
         design, size = self.design, len(self.features)
         block = design.columns(features)
         both = block if self.block is None else design.join([self.block, block])
@@ -53,11 +55,14 @@ class WorkingSet:
             self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
         )
 
-    def solve(self, c, square, floors, alpha, positive):
-        """Follow a path to the exact solution; return the number of breakpoints."""
+    def solve(self, c, square, floors, alpha, positive, budget):
+        """Follow a path to the exact solution; return the number of breakpoints.
+
+        It is left after the ``budget`` of breakpoints, which may be infinite.
+        """
         self._factor()
         alpha = alpha[self.features]
-        most = 10 * len(self.w) + 100
+        most = int(max(min(10 * len(self.w) + 100, budget), 1))
         _, self.n_factored, n_breakpoints = solve_exactly(
             self.G, self.w, c, square, floors, alpha, positive,
             self.L, self.act, self.n_factored, most,

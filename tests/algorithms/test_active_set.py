@@ -17,9 +17,12 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     follow_active_set_path,
     next_breakpoint,
     prune,
+    rounding_of_correlations,
     solve_exactly,
     solve_factored,
     split_correlations,
+    subtract_active,
+    subtract_active_elsewhere,
     update_active_set,
 )
 from tests import oracles
@@ -346,13 +349,50 @@ def test_correlations_are_split_into_what_the_threshold_allows_and_the_rest(
     whole = X.T @ (y - X @ w)
     t, c, pull, e = np.median(np.abs(whole)), whole.copy(), np.zeros(10), np.empty(10)
     alpha = np.linspace(0.5, 2, 10)
-    split_correlations(w, c, t, alpha, act, 4, positive, pull, e)
+    split_correlations(w, c, t, alpha, act, 4, positive, pull, e, 0.0)
     assert_allclose(c + e, whole, atol=1e-12)
     assert_array_equal(pull, alpha * np.sign(w))
     assert_array_equal(c[w != 0], t * pull[w != 0])
-    assert ((c if positive else np.abs(c)) <= t * alpha).all()
+    assert ((c if positive else np.abs(c)) <= t * alpha * (1 + 1e-9)).all()
     inside = (w == 0) & (np.abs(whole) <= t * alpha)
     assert not e[inside].any()
+
+
+def test_a_correlation_above_the_threshold_by_rounding_stays_there():
+    c, e, pull = np.array([0.5 + 1e-15, 0.5 + 1e-3]), np.empty(2), np.zeros(2)
+    none, one = np.zeros(2), np.ones(2)
+    split_correlations(none, c, 0.5, one, np.arange(2), 0, False, pull, e, 1e-14)
+    assert (c[0], e[0]) == (0.5 + 1e-15, 0.0)
+    assert c[1] < 0.5
+    assert_allclose(c[1] + e[1], 0.5 + 1e-3)
+
+
+@given(seeds)
+def test_active_columns_are_subtracted_by_their_rows_or_by_those_of_others(seed):
+    X, _, w, _, act = active_problem(seed)
+    G, d, dc = X.T @ X, np.random.default_rng(seed).standard_normal(4), np.ones(10)
+    few = dc.copy()
+    subtract_active(G, act, 4, d, dc)
+    subtract_active_elsewhere(G, act, 4, w, d, few)
+    assert_allclose(dc, 1 - G[:, act[:4]] @ d, atol=1e-9)
+    assert_allclose(few[w == 0], dc[w == 0], atol=1e-9)
+
+
+def test_rounding_of_correlations_is_that_of_the_largest_column():
+    G = np.diag([1.0, 4.0, 100.0])
+    assert 1e-15 < rounding_of_correlations(G, 2) < 1e-13
+    assert_allclose(rounding_of_correlations(G, 2) * 5, rounding_of_correlations(G, 3))
+
+
+@given(shapes, st.floats(0.3, 3), st.floats(0.1, 1))
+def test_a_floor_above_the_residual_gives_a_lasso_solution(shape, first, share):
+    X, y, _ = problem(shape)
+    floors = np.array([1 + first, (1 + first) * share])
+    floors[1] = max(floors[1], 1.0)  # no residual is larger
+    alpha = 0.1 * np.abs(X.T @ y).max()
+    w, square = follow(X, y, alpha, np.zeros(X.shape[1]), False, floors**2)
+    assert square <= floors[1] ** 2
+    assert oracles.lasso_violation(y, w, X.T, alpha * floors[1], False) <= 1e-8
 
 
 @given(seeds)

@@ -392,3 +392,15 @@ def test_a_warm_start_on_hostile_columns_ends_as_well(seed):
     (one,), _ = regress(design, y, [alpha], options, start)
     found = excess(X, y, alpha, one.coef, weights[on], intercept, positive)
     assert found <= one.gap + WITNESS
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gap_contains_what_rounding_of_an_intercept_costs(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((7, 1)) + 0.1 * rng.standard_normal((7, 8))
+    X, y = X + 1e12 * np.linspace(1, 2, 8), rng.integers(-3, 4, 7).astype(float)
+    design = design_of(X, np.full(7, 1 / 7), True)
+    (fit,), (b,) = regress(design, y, [0.0], SolverOptions(False, 1e-3, 100))
+    w = fit.coef.astype(LONG)
+    excess = np.sqrt(np.mean((y - X.astype(LONG) @ w - LONG(b)) ** 2)) / np.std(y)
+    assert 1e-5 < excess <= fit.gap < 0.1  # the columns span the target

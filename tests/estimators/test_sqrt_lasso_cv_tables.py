@@ -1,0 +1,116 @@
+"""Cross-validation on tables: by moments where these have enough digits, else rows."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+from sklearn.model_selection import KFold, ShuffleSplit
+
+from sklearn_sqrtlasso import SqrtLassoCV
+from sklearn_sqrtlasso.estimators import sqrt_lasso_cv
+
+EXACT = 1e-8  # of the largest coefficient
+
+
+def table(n=120, p=8, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + 0.7 * rng.standard_normal((n, 1)) + 2
+    X *= 10.0 ** rng.uniform(-1, 1, p)
+    y = X[:, :3] / X.std(axis=0)[:3] @ [2, -1, 1] + 2 * rng.standard_normal(n) + 5
+    return X, y, rng.integers(0, 3, n).astype(float)
+
+
+@pytest.fixture
+def rows_used(monkeypatch):
+    """Count the folds whose errors come from rows."""
+    counts, errors = [], SqrtLassoCV._errors
+
+    def counting(self, *given):
+        counts.append(1)
+        return errors(self, *given)
+
+    monkeypatch.setattr(SqrtLassoCV, "_errors", counting)
+    return counts
+
+
+def by_rows(model, X, y, weights=None):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqrt_lasso_cv, "tables_of_folds", lambda *given: None)
+        return model.fit(X, y, sample_weight=weights)
+
+
+OPTIONS = {
+    "default": {},
+    "positive": {"positive": True},
+    "no intercept": {"fit_intercept": False},
+    "shuffled": {"cv": KFold(4, shuffle=True, random_state=0)},
+    "two folds": {"cv": 2, "n_jobs": 2},
+    "penalties": {"alphas": [0.01, 1.0, 0.1]},
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_moments_choose_what_rows_choose(options, dtype, weighted, rows_used):
+    X, y, weights = table()
+    X, weights = X.astype(dtype), weights if weighted else None
+    one = SqrtLassoCV(**options).fit(X, y, sample_weight=weights)
+    assert not rows_used
+    two = by_rows(SqrtLassoCV(**options), X, y, weights)
+    assert rows_used
+    assert one.alpha_ == two.alpha_
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
+    size = np.abs(two.coef_).max()
+    exact = EXACT if dtype == np.float64 else 1e-6
+    assert_allclose(one.coef_, two.coef_, atol=exact * size)
+    assert_allclose(one.intercept_, two.intercept_, rtol=1e-5)
+
+
+HOSTILE = {
+    "an offset": lambda X: X + 1e9,
+    "a huge column": lambda X: np.c_[X, 1e200 * X[:, 0]],
+    "tiny numbers": lambda X: 1e-150 * X,
+    "sparse": sp.csc_array,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*features of small scale:UserWarning")
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_rows_are_used_where_moments_lose_digits(change, rows_used):
+    X, y, _ = table()
+    SqrtLassoCV(alphas=5).fit(change(X), y)
+    assert len(rows_used) == 5
+
+
+def test_rows_are_used_where_the_fit_is_exact(rows_used):
+    X, _, _ = table()
+    model = SqrtLassoCV(alphas=20).fit(X, X[:, 0] + X[:, 1])
+    assert rows_used
+    assert model.score(X, X[:, 0] + X[:, 1]) > 1 - 1e-4
+
+
+@pytest.mark.parametrize("options", [{"cv": ShuffleSplit(3)}, {"alphas": [1.0, 0.0]}])
+def test_rows_are_used_for_other_folds_and_penalties(options, rows_used):
+    X, y, _ = table()
+    SqrtLassoCV(**options).fit(X, y)
+    assert rows_used
+
+
+def test_a_table_may_be_mapped_from_disk(tmp_path, rows_used):
+    X, y, _ = table()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert_allclose(
+        SqrtLassoCV().fit(mapped, y).coef_, SqrtLassoCV().fit(X, y).coef_, atol=1e-12
+    )
+    assert not rows_used
+
+
+def test_the_unit_of_the_target_does_not_matter_to_the_bit():
+    X, y, _ = table()
+    usual = SqrtLassoCV().fit(X, y)
+    for unit in (2.0**-900, 0.25, 2.0**900):
+        model = SqrtLassoCV().fit(X, unit * y)
+        assert model.alpha_ == usual.alpha_
+        np.testing.assert_array_equal(model.coef_, unit * usual.coef_)

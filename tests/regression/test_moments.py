@@ -1,0 +1,96 @@
+"""Moments against the rows they are of, in extended precision."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from sklearn_sqrtlasso.regression import moments
+from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+
+LONG = np.longdouble
+
+
+def table(seed, n=40, p=3, offset=1.0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    X = (rng.standard_normal((n, p)) + offset).astype(dtype)
+    weights = rng.integers(0, 3, n) + rng.choice([0.0, 0.5])
+    weights[:2] = 1.0
+    return X, rng.standard_normal(n) - offset, weights
+
+
+def of_rows(X, y, weights, rows):
+    Z, v = np.column_stack([X, y])[rows].astype(LONG), weights[rows].astype(LONG)
+    mean = v @ Z / v.sum()
+    return v.sum(), mean, (v[:, None] * (Z - mean)).T @ (Z - mean)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 500.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(st.integers(0, 10**6))
+def test_chunks_have_the_moments_of_their_rows(dtype, offset, seed):
+    X, y, weights = table(seed, offset=offset, dtype=dtype)
+    rows = np.random.default_rng(seed).permutation(40)[:30]
+    weights[rows[0]] = 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moments, "CHUNK_ENTRIES", 20)  # five rows
+        found = gather(X, y, weights, rows)
+    weight, mean, products = of_rows(X, y, weights, rows)
+    assert_allclose(found.weight, float(weight))
+    assert_allclose(found.mean, mean.astype(float), rtol=1e-14, atol=1e-14)
+    size = np.sqrt(np.outer(products.diagonal(), products.diagonal())).astype(float)
+    assert np.all(np.abs(found.products - products) <= 1e-11 * size)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 39))
+def test_parts_are_pooled(seed, cut):
+    X, y, weights = table(seed)
+    weights = weights + 0.5
+    rows = np.random.default_rng(seed).permutation(40)
+    parts = [gather(X, y, weights, part) for part in (rows[:cut], rows[cut:])]
+    both, whole = pooled(parts), gather(X, y, weights, rows)
+    for one, two in zip(both, whole, strict=True):
+        assert_allclose(one, two, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kept"),
+    [
+        (lambda X: X, True),
+        (lambda X: np.where(np.arange(3) == 1, 0.1, X), True),  # constant
+        (lambda X: X + np.array([0, 0, 1e6]), False),
+        (lambda X: X * [1e-100, 1, 1], False),
+        (lambda X: X * [1, 1e200, 1], False),
+    ],
+)
+def test_digits_are_kept_at_ordinary_scales_and_offsets(spoil, kept):
+    X, y, weights = table(0)
+    assert gather(spoil(X), y, weights, np.arange(40)).keep_digits() == kept
+
+
+def test_a_constant_target_is_refused():
+    X, y, weights = table(0)
+    assert not gather(X, 0 * y + 0.1, weights, np.arange(40)).keep_digits()
+
+
+def test_constant_columns_have_no_spread():
+    X, y, weights = table(0)
+    X[:, 1] = 0.1
+    spread = gather(X, y, weights, np.arange(40)).spread
+    assert (spread == 0).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@given(st.integers(0, 10**6))
+def test_errors_are_those_of_held_out_rows(intercept, seed):
+    X, y, weights = table(seed)
+    train, test = np.arange(25), np.arange(25, 40)
+    weights[test] += 0.5
+    coef = np.random.default_rng(seed).standard_normal((4, 3))
+    means = gather(X, y, weights, train).mean * intercept
+    mse, lost = held_out_square(gather(X, y, weights, test), means, coef)
+    intercepts = means[-1] - coef @ means[:-1]
+    wrong = y[test][:, None] - X[test] @ coef.T - intercepts
+    assert_allclose(mse, np.average(wrong**2, axis=0, weights=weights[test]))
+    assert (lost <= 1e-9 * (1 + mse)).all()
