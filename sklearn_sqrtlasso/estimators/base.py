@@ -305,8 +305,12 @@ class BaseEncoder(
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""
-        value = f" ({np.mean(self.alpha_):.3g})" if isinstance(self.alpha, str) else ""
-        return f"alpha={self.alpha!r}{value}"
+        if isinstance(self.alpha, str):
+            return f"alpha={self.alpha!r} ({np.mean(self.alpha_):.3g})"
+        return f"alpha={self.alpha:g}"
+
+    def _or_auto(self):
+        return "" if self.alpha == "auto" else ", or set it to 'auto'"
 
     def _remedy_for_zeros(self):
         """Return what to do if most codes are zero, None where that can be meant."""

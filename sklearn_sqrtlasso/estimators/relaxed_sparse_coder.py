@@ -545,9 +545,6 @@ class RelaxedSparseCoder(BaseEncoder):
             return None
         return f"Raise {self._told_alpha()}{self._or_auto()}."
 
-    def _or_auto(self):
-        return "" if self.alpha == "auto" else ", or set it to 'auto'"
-
     def _check_gap(self, gap):
         warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)
 

@@ -471,13 +471,17 @@ class SqrtLassoTransform(GroupedEncoder):
         return self._frame(self.components_, self.alpha_, dtype)
 
     def _remedy_for_zeros(self):
-        detects = " detects, it does not restore" if self.alpha == "pivotal" else ""
-        return f"Set alpha='auto' or a lower number; alpha={self.alpha!r}{detects}."
+        if self.alpha == "pivotal":
+            return (
+                "Set alpha='auto' or a lower number; alpha='pivotal' detects, it does "
+                "not restore."
+            )
+        return f"Lower {self._told_alpha()}{self._or_auto()}."
 
     def _remedy_for_dense_codes(self):
         if self.alpha in (0, "auto"):
             return None
-        return f"Set alpha='auto', or raise alpha={self.alpha!r}."
+        return f"Set alpha='auto', or raise alpha={self.alpha:g}."
 
     def _decode(self, Z):
         return self._encoder(Z.dtype).decode(Z)

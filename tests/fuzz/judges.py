@@ -21,6 +21,7 @@ from tests import oracles
 wide = np.longdouble
 LEAST = {"f8": wide(1e-305), "f4": wide(1e-36)}  # what is smaller may be rounded
 ROUNDING = {"f8": wide(1e-9), "f4": wide(2e-4)}  # some roundings, and ill condition
+CONSTANT = 64 * np.finfo("f8").eps  # relative spread of a target of rounding errors
 SOLVED = 1e-6  # share of the objective at zero by which a witness may be better
 N_JUDGED = 4  # rows or groups of each call
 
@@ -420,7 +421,7 @@ class Regression(NamedTuple):
         columns, target = self.centred(self.X), self.centred(self.y)
         sizes, spread = np.max(np.abs(self.X), axis=0, initial=0), norms(columns.T)
         columns[:, spread <= 1e-17 * sizes] = 0  # constant, but for this rounding
-        if norms(target) <= 1e-17 * size(self.y):
+        if norms(target) <= CONSTANT * norms(np.sqrt(self.shares) * self.y):
             target = 0 * target
         penalties = np.full(len(spread), self.alpha)
         return Lasso(target, columns, penalties, True, self.positive)

@@ -96,10 +96,10 @@ class WrongIntercept(SqrtLasso):
 
 
 class RefusesRows(NeLUAutoencoder):
-    def _corruption(self, data):
+    def _training_data(self, *args):
         if self.noise_std not in ("auto", 0):
             raise ValueError("noise_std must be within a factor of 1e+50 of the size")
-        return super()._corruption(data)
+        return super()._training_data(*args)
 
 
 PLANTED = {
