@@ -481,7 +481,7 @@ class SqrtLassoTransform(GroupedEncoder):
     def _remedy_for_dense_codes(self):
         if self.alpha in (0, "auto"):
             return None
-        return f"Set alpha='auto', or raise alpha={self.alpha:g}."
+        return f"Set alpha='auto', or raise {self._told_alpha()}."
 
     def _decode(self, Z):
         return self._encoder(Z.dtype).decode(Z)
