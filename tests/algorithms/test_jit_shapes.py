@@ -37,6 +37,7 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("l1_norm", "Z", 1),
     ("factorize", "w", 0),
     ("ksvd_sweep", "order", 0),
+    ("subtract_active", "dc", 0),
 }
 
 
