@@ -23,25 +23,31 @@ penalty t. With ``A_b`` the atoms of row b over their penalties, the dual proble
 and the residuals, scaled into that set, are the dual point.
 """
 
+import math
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import null_space
-from scipy.optimize import brentq
 
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
-from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, Dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import rows_alike
 from sklearn_sqrtlasso.sparse_coding.outliers import (
     LEAST_PENALTY,
+    dictionary_with_spikes,
     split_codes,
-    with_spikes,
 )
+from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 LEAST_SCALE = 1e-7  # of a group, relative to its norm
 SAME_SCALE = 1e-9  # relative error of the scale of a group
+NEWTON_STEPS = 15  # after which the scale of a group is bisected
+MAX_STEPS = 60
+KEPT_BYTES = 2**27  # of the lassos of a group that are kept between steps
+DEPENDENT = 1e-10  # share of the energy of an atom that is added to it in slopes
 GAP = 1e-6  # relative duality gap of a solved group
 LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
@@ -138,75 +144,171 @@ class _Rows:
     """
 
     def __init__(self, frame, x, observed):
-        self.x, self.observed, self.bounds = x, observed, frame.outlier_alpha
+        self.frame, self.x, self.observed = frame, x, observed
+        self.bounds = frame.outlier_alpha
         self.alpha, self.positive = frame.alpha, bool(frame.positive)
         W = frame.components
         silent = null_space(W.T) if len(W) > W.shape[1] else W[:, :0]
         self.atoms = np.hstack([W, silent])
-        self.options = CodingOptions("lasso", positive=self.positive, tol=GAP)
         self.Z, self.outliers = np.zeros((len(x), len(W))), np.zeros_like(x)
         self.scale, self.gap = np.zeros((2, len(x)))
 
     def solve_alone(self, rows):
         """Find the codes of rows that are groups of their own."""
         for alike in self._alike(rows):
-            self._follow(alike, 1.0, root=True)
+            lasso = self._lasso_of(alike)
+            codes, self.gap[alike], self.scale[alike] = lasso.solve(1.0, root=True)
+            self._keep(lasso, codes)
 
     def solve_together(self, rows):
-        """Find the codes of the rows of one group."""
-        parts, m = self._alike(rows), len(rows)
-        whole = np.sqrt(np.sum(self.x[rows] ** 2) / m)
+        """Find the codes of the rows of one group, at their common residual scale."""
+        whole = math.sqrt(np.mean(np.sum(self.x[rows] ** 2, axis=1)))
         if whole == 0:
             return
+        group = _Group(self._lasso_of, self._alike(rows), len(rows))
+        t = group.scale(max(LEAST_SCALE * whole, self._guess(rows)), whole)
+        self.scale[rows], self.gap[rows] = t, group.gap(whole)
+        for lasso, codes in zip(group.lassos(), group.codes, strict=True):
+            self._keep(lasso, codes)
 
-        def excess(log_scale):
-            for alike in parts:
-                self._follow(alike, np.exp(log_scale), root=False)
-            with np.errstate(divide="ignore"):  # the residual may vanish
-                return 0.5 * np.log(np.sum(self.scale[rows] ** 2) / m) - log_scale
-
-        low, high = np.log(LEAST_SCALE * whole), np.log(whole)
-        log_scale = low
-        if excess(low) > 0:
-            log_scale = brentq(excess, low, high, xtol=SAME_SCALE)
-        t = np.exp(log_scale)
-        found = [self._follow(alike, t, root=False) for alike in parts]
-        self.scale[rows] = np.sqrt(np.sum(self.scale[rows] ** 2) / m)
-        self.gap[rows] = self._gap_of_group(found, m, whole)
-
-    def _gap_of_group(self, found, m, whole):
-        """Return the duality gap of a group, relative to the norm of its rows."""
-        energy = penalty = value = reach = 0.0
-        for X, atoms, codes in found:
-            y = X - codes @ atoms
-            C = y @ atoms.T
-            energy += np.sum(y**2) / m
-            penalty += np.sum(np.abs(codes)) / m
-            value += np.sum(X * y) / m
-            reach = max(reach, np.max(C if self.positive else np.abs(C)))
-        norm = np.sqrt(energy)
-        certain = norm > LEAST_RESIDUAL * whole
-        dual = value / max(norm, reach) if certain else 0.0
-        return (norm + penalty - dual) / whole
+    def _guess(self, rows):
+        """Return the residual scale of a group whose missing entries are zero."""
+        U, outside = self.frame.project_centred(self.x[rows])
+        groups, positive = np.array([0, len(rows)]), self.positive
+        return threshold_rows(U, self.alpha, positive, groups, outside=outside)[1][0]
 
     def _alike(self, rows):
         """Return rows that lack the same entries; codes of rows of zeros are zeros."""
         return rows_alike(~self.observed, rows[self.x[rows].any(axis=1)])
 
-    def _follow(self, alike, alpha, *, root):
-        """Set codes of rows that lack the same entries; return their lassos."""
-        seen = np.flatnonzero(self.observed[alike[0]])
-        n_features = self.x.shape[1]
-        columns = np.append(seen, np.arange(n_features, self.atoms.shape[1]))
+    def _lasso_of(self, alike):
+        """Return the lasso of rows that lack the same entries."""
+        seen = self.observed[alike[0]].nonzero()[0]
+        silent = np.arange(self.x.shape[1], self.atoms.shape[1])
+        columns = np.concatenate([seen, silent])
         bounds = None if self.bounds is None else self.bounds[seen]
-        A = with_spikes(self.atoms[:, columns], self.alpha, bounds, self.positive)
-        dictionary, alphas = make_dictionary(A), np.full(len(alike), alpha)
+        A = self.atoms[:, columns]
+        dictionary = dictionary_with_spikes(A, self.alpha, bounds, self.positive)
         X = np.zeros((len(alike), len(columns)))
         X[:, : len(seen)] = self.x[np.ix_(alike, seen)]
-        codes, self.gap[alike], self.scale[alike] = solve_lassos(
-            X, dictionary, X @ dictionary.D.T, alphas, root, self.options
-        )
-        self.Z[alike], outliers = split_codes(codes, self.alpha, bounds, self.positive)
+        return _Lasso(alike, seen, X, dictionary, self.positive)
+
+    def _keep(self, lasso, codes):
+        """Keep what codes in atoms and spikes say."""
+        bounds = None if self.bounds is None else self.bounds[lasso.seen]
+        Z, outliers = split_codes(codes, self.alpha, bounds, self.positive)
+        self.Z[lasso.rows] = Z
         if outliers is not None:
-            self.outliers[np.ix_(alike, seen)] = outliers
-        return X, dictionary.D, codes
+            self.outliers[np.ix_(lasso.rows, lasso.seen)] = outliers
+
+
+class _Lasso(NamedTuple):
+    """Rows that lack the same entries, and the atoms and spikes that code them.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_alike,)
+        Indices of the rows.
+    seen : ndarray of shape (n_seen,)
+        Indices of their observed entries.
+    X : ndarray of shape (n_alike, n_seen + n_silent)
+        These entries, and zeros.
+    dictionary : Dictionary
+        Atoms and spikes over their penalties.
+    positive : bool
+        Whether codes are nonnegative.
+    """
+
+    rows: np.ndarray
+    seen: np.ndarray
+    X: np.ndarray
+    dictionary: Dictionary
+    positive: bool
+
+    def solve(self, alpha, *, root):
+        """Return the codes at a penalty, their gaps, and the norms of residuals."""
+        options = CodingOptions("lasso", positive=self.positive, tol=GAP)
+        C, alphas = self.X @ self.dictionary.D.T, np.full(len(self.X), alpha)
+        return solve_lassos(self.X, self.dictionary, C, alphas, root, options)
+
+    def slope(self, codes):
+        """Return the slope of the residual energy in the square of the penalty.
+
+        It is the sum of ``s' G_AA^-1 s`` for the signs s of the active entries A.
+        """
+        total = 0.0
+        for z in codes:
+            active = z.nonzero()[0]
+            signs, inner = np.sign(z[active]), self.dictionary.G[active][:, active]
+            inner.flat[:: len(active) + 1] *= 1 + DEPENDENT  # atoms may be dependent
+            total += signs @ np.linalg.solve(inner, signs)
+        return total
+
+
+class _Group:
+    """Lassos of rows with a common residual scale.
+
+    Parameters
+    ----------
+    lasso_of : callable, (rows) -> _Lasso
+        Returns the lasso of rows that lack the same entries.
+    parts : list of ndarray
+        Such rows.
+    m : int
+        Number of rows of the group, those of zeros among them.
+    """
+
+    def __init__(self, lasso_of, parts, m):
+        self.lasso_of, self.m, self.codes = lasso_of, m, []
+        first = lasso_of(parts[0])
+        n_kept = KEPT_BYTES // sum(of.nbytes for of in first.dictionary)
+        self.kept = [first, *map(lasso_of, parts[1:n_kept])]
+        self.others = parts[len(self.kept) :]
+
+    def lassos(self):
+        """Return an iterator of the lassos; those that do not fit are made anew."""
+        return chain(self.kept, map(self.lasso_of, self.others))
+
+    def scale(self, t, whole):
+        """Return the residual scale of the group, near a guess, and find the codes.
+
+        The energy of residuals is piecewise affine in the square of the scale, so that
+        Newton's method comes to an end; where it cycles, the scale is bisected.
+        """
+        least = low = LEAST_SCALE * whole
+        high, energy = whole, 0.0
+        for step in range(MAX_STEPS):
+            energy, goal = self._step(t)
+            low, high = (t, high) if energy > t**2 else (low, t)
+            goal = max(least, goal)
+            if abs(goal - t) <= SAME_SCALE * t:
+                break
+            newton = step < NEWTON_STEPS and low <= goal <= high
+            t = goal if newton else math.sqrt(low * high)
+        return math.sqrt(energy)
+
+    def _step(self, t):
+        """Set the codes at scale t; return the residual energy, and Newton's scale."""
+        self.codes, energy, slope = [], 0.0, 0.0
+        for lasso in self.lassos():
+            codes, _, norm = lasso.solve(t, root=False)
+            self.codes.append(codes)
+            energy += norm @ norm / self.m
+            slope += lasso.slope(codes) / self.m
+        rest = max(energy - slope * t**2, 0)
+        return energy, math.sqrt(rest / (1 - slope)) if slope < 1 else math.inf
+
+    def gap(self, whole):
+        """Return the duality gap of the codes, relative to the norm of the rows."""
+        energy = length = value = reach = 0.0
+        for lasso, codes in zip(self.lassos(), self.codes, strict=True):
+            y = lasso.X - codes @ lasso.dictionary.D
+            C = y @ lasso.dictionary.D.T
+            energy += np.sum(y**2) / self.m
+            length += np.sum(np.abs(codes)) / self.m
+            value += np.sum(lasso.X * y) / self.m
+            reach = max(reach, np.max(C if lasso.positive else np.abs(C)))
+        norm = math.sqrt(energy)
+        certain = norm > LEAST_RESIDUAL * whole
+        dual = value / max(norm, reach) if certain else 0.0
+        return (norm + length - dual) / whole
