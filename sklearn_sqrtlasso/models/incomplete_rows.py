@@ -295,8 +295,8 @@ class _Group:
             self.codes.append(codes)
             energy += norm @ norm / self.m
             slope += lasso.slope(codes) / self.m
-        rest = max(energy - slope * t**2, 0)
-        return energy, math.sqrt(rest / (1 - slope)) if slope < 1 else math.inf
+        unshrunk = max(energy - slope * t**2, 0)
+        return energy, math.sqrt(unshrunk / (1 - slope)) if slope < 1 else math.inf
 
     def gap(self, whole):
         """Return the duality gap of the codes, relative to the norm of the rows."""
