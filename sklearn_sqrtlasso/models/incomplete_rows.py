@@ -154,14 +154,26 @@ class _Rows:
         self.scale, self.gap = np.zeros((2, len(x)))
 
     def solve_alone(self, rows):
-        """Find the codes of rows that are groups of their own."""
+        """Find the codes of rows that are groups of their own.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_alone,)
+            Indices of the rows.
+        """
         for alike in self._alike(rows):
             lasso = self._lasso_of(alike)
             codes, self.gap[alike], self.scale[alike] = lasso.solve(1.0, root=True)
             self._keep(lasso, codes)
 
     def solve_together(self, rows):
-        """Find the codes of the rows of one group, at their common residual scale."""
+        """Find the codes of the rows of one group, at their common residual scale.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_together,)
+            Indices of the rows.
+        """
         whole = math.sqrt(np.mean(np.sum(self.x[rows] ** 2, axis=1)))
         if whole == 0:
             return
@@ -226,7 +238,18 @@ class _Lasso(NamedTuple):
     positive: bool
 
     def solve(self, alpha, *, root):
-        """Return the codes at a penalty, their gaps, and the norms of residuals."""
+        """Return the codes at a penalty.
+
+        Parameters
+        ----------
+        alpha, root
+            As for ``solve_lassos``, with one penalty of all rows.
+
+        Returns
+        -------
+        Z, gap, norm
+            As of ``solve_lassos``.
+        """
         options = CodingOptions("lasso", positive=self.positive, tol=GAP)
         C, alphas = self.X @ self.dictionary.D.T, np.full(len(self.X), alpha)
         return solve_lassos(self.X, self.dictionary, C, alphas, root, options)
@@ -234,7 +257,15 @@ class _Lasso(NamedTuple):
     def slope(self, codes):
         """Return the slope of the residual energy in the square of the penalty.
 
-        It is the sum of ``s' G_AA^-1 s`` for the signs s of the active entries A.
+        Parameters
+        ----------
+        codes : ndarray of shape (n_alike, n_atoms)
+            Codes of the rows.
+
+        Returns
+        -------
+        slope : float
+            Sum of ``s' G_AA^-1 s`` for the signs s of the active entries A.
         """
         total = 0.0
         for z in codes:
@@ -266,14 +297,32 @@ class _Group:
         self.others = parts[len(self.kept) :]
 
     def lassos(self):
-        """Return an iterator of the lassos; those that do not fit are made anew."""
+        """Return the lassos; those that were not kept are made anew.
+
+        Returns
+        -------
+        lassos : iterator of _Lasso
+            In the order of the parts.
+        """
         return chain(self.kept, map(self.lasso_of, self.others))
 
     def scale(self, t, whole):
-        """Return the residual scale of the group, near a guess, and find the codes.
+        """Return the residual scale of the group, and find the codes.
 
         The energy of residuals is piecewise affine in the square of the scale, so that
         Newton's method comes to an end; where it cycles, the scale is bisected.
+
+        Parameters
+        ----------
+        t : float
+            Guess of the scale, at least ``LEAST_SCALE * whole``.
+        whole : float
+            Root mean square of the norms of the rows.
+
+        Returns
+        -------
+        scale : float
+            Root mean square of the norms of the residuals.
         """
         least = low = LEAST_SCALE * whole
         high, energy = whole, 0.0
@@ -299,7 +348,18 @@ class _Group:
         return energy, math.sqrt(unshrunk / (1 - slope)) if slope < 1 else math.inf
 
     def gap(self, whole):
-        """Return the duality gap of the codes, relative to the norm of the rows."""
+        """Return the duality gap of the codes.
+
+        Parameters
+        ----------
+        whole : float
+            As for ``scale``.
+
+        Returns
+        -------
+        gap : float
+            Relative to the objective of codes of zeros, which is ``whole``.
+        """
         energy = length = value = reach = 0.0
         for lasso, codes in zip(self.lassos(), self.codes, strict=True):
             y = lasso.X - codes @ lasso.dictionary.D
