@@ -6,39 +6,48 @@ For a group of m rows ``x_b`` with unobserved entries, solve ::
                 + mean_b ( sum_i alpha_i |z_bi| + sum_j beta_j |e_bj| ) ,
 
 with ``beta_j = 0`` where entry j of the row is missing: e takes any value there, so
-that the entry has no influence and ``x - e`` is filled in. The problem is jointly
-convex and homogeneous. Given e, the code is exact shrinkage of ``W (x - e)``; given the
-code, e is exact shrinkage of ``x - W'z``. The two alternate, with extrapolation of e
-that starts anew where it would raise the objective, until a duality gap is small. They
-can stop short where the residual vanishes; groups that they do not solve are coded by
-the exact path of the lasso in the atoms that the observed entries of each row leave.
-The dual problem is ::
+that the entry has no influence and ``x - e`` is filled in. For the best such values,
+the residual is that of the observed entries, and of the part of z that is decoded to
+zero: with N an orthonormal basis of such codes, the problem is ::
 
-    max_psi  sum_b <x_b, W' psi_b>   over  ||psi|| <= 1 / sqrt(m),
-    |psi_bi| <= alpha_i / m,  |W' psi_b|_j <= beta_j / m ,
+    min_{z, e}  sqrt(mean_b ||x_b - e_b - z_b W||^2 + ||z_b N||^2)
+                + mean_b ( sum_i alpha_i |z_bi| + sum_j beta_j |e_bj| )
 
-and the residual, scaled into that set, is the dual point.
+in observed entries. This is a square-root lasso of the row ``(x_b, 0)`` in the atoms
+``(W, N)`` and in spikes, so that paths solve it. Rows of a group have a common residual
+scale t, the root of ``mean_b ||r_b(t)||^2 = t^2`` for the residuals r of lassos with
+penalty t. With ``A_b`` the atoms of row b over their penalties, the dual problem is ::
+
+    max_y  mean_b <x_b, y_b>   over  mean_b ||y_b||^2 <= 1,  |A_b y_b| <= 1 ,
+
+and the residuals, scaled into that set, are the dual point.
 """
 
+import math
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.linalg import null_space
 
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
-from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, Dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
+from sklearn_sqrtlasso.sparse_coding.missing_patterns import rows_alike
 from sklearn_sqrtlasso.sparse_coding.outliers import (
     LEAST_PENALTY,
+    dictionary_with_spikes,
     split_codes,
-    with_spikes,
 )
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
-MAX_ROUNDS = 100
-STALLED = 1e-9  # relative decrease of the objective of a group that stops short
-LEAST_SCALE = 1e-7  # of a group that is coded exactly, relative to its norm
+LEAST_SCALE = 1e-7  # of a group, relative to its norm
+SAME_SCALE = 1e-9  # relative error of the scale of a group
+NEWTON_STEPS = 15  # after which the scale of a group is bisected
+MAX_STEPS = 60
+KEPT_BYTES = 2**27  # of the lassos of a group that are kept between steps
+DEPENDENT = 1e-10  # share of the energy of an atom that is added to it in slopes
 GAP = 1e-6  # relative duality gap of a solved group
 LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
@@ -82,15 +91,18 @@ def code_incomplete(frame, x, groups):
         In the dtype of x.
     """
     dtype, frame = x.dtype, _in_double_precision(frame)
-    observed = ~np.isnan(x)
+    observed, sizes = ~np.isnan(x), np.diff(groups)
     x = np.where(observed, x, 0).astype(np.float64)
-    rows = np.repeat(np.arange(len(groups) - 1), np.diff(groups))
     largest = np.maximum.reduceat(np.abs(x).max(axis=1, initial=0), groups[:-1])
-    unit = unit_near(largest)[rows, None]
-    problem = _Problem(frame, x / unit, observed, groups, rows)
-    state = problem.solve()
-    values = state.Z * unit, state.clean * unit, state.scale * unit.ravel()
-    return IncompleteCodes(*(of.astype(dtype) for of in values), state.gap[rows])
+    unit = np.repeat(unit_near(largest), sizes)
+    rows = _Rows(frame, x / unit[:, None], observed)
+    rows.solve_alone(groups[:-1][sizes == 1])
+    for g in np.flatnonzero(sizes > 1):
+        rows.solve_together(np.arange(groups[g], groups[g + 1]))
+    decoded = rows.Z @ frame.components
+    clean = np.where(observed, rows.x - rows.outliers, decoded)
+    values = rows.Z * unit[:, None], clean * unit[:, None], rows.scale * unit
+    return IncompleteCodes(*(of.astype(dtype) for of in values), rows.gap)
 
 
 def _in_double_precision(frame):
@@ -107,8 +119,8 @@ def _in_double_precision(frame):
     )
 
 
-class _Problem:
-    """Rows of ordinary size, coded by alternating shrinkage.
+class _Rows:
+    """Rows of ordinary size, and the codes that lassos give them.
 
     Parameters
     ----------
@@ -118,210 +130,245 @@ class _Problem:
         Rows about the mean, 0 where an entry is missing.
     observed : ndarray of shape (n_rows, n_features)
         Whether an entry is observed.
-    groups : ndarray of shape (n_groups + 1,)
-        Bounds of the groups.
-    rows : ndarray of shape (n_rows,)
-        Group of each row.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes, zero until they are found.
+    outliers : ndarray of shape (n_rows, n_features)
+        Outliers, likewise.
+    scale : ndarray of shape (n_rows,)
+        Residual scale of each row's group.
+    gap : ndarray of shape (n_rows,)
+        Relative duality gap of each row's group.
     """
 
-    def __init__(self, frame, x, observed, groups, rows):
+    def __init__(self, frame, x, observed):
         self.frame, self.x, self.observed = frame, x, observed
-        self.groups, self.rows, self.m = groups, rows, np.diff(groups)
-        self.positive = bool(frame.positive)
-        self.overcomplete = len(frame.components) > frame.components.shape[1]
+        self.bounds = frame.outlier_alpha
+        self.alpha, self.positive = frame.alpha, bool(frame.positive)
+        W = frame.components
+        silent = null_space(W.T) if len(W) > W.shape[1] else W[:, :0]
+        self.atoms = np.hstack([W, silent])
+        self.Z, self.outliers = np.zeros((len(x), len(W))), np.zeros_like(x)
+        self.scale, self.gap = np.zeros((2, len(x)))
 
-    def _mean(self, values):
-        """Return the mean of a value of each row over its group."""
-        return np.add.reduceat(values, self.groups[:-1]) / self.m
+    def solve_alone(self, rows):
+        """Find the codes of rows that are groups of their own.
 
-    def _code(self, clean):
-        """Return codes and residual scales for given clean rows."""
-        U, outside = self.frame.project_centred(clean)
-        alpha, positive = self.frame.alpha, self.frame.positive
-        Z, scale = threshold_rows(U, alpha, positive, self.groups, outside=outside)
-        return Z, scale
+        Parameters
+        ----------
+        rows : ndarray of shape (n_alone,)
+            Indices of the rows.
+        """
+        for alike in self._alike(rows):
+            lasso = self._lasso_of(alike)
+            codes, self.gap[alike], self.scale[alike] = lasso.solve(1.0, root=True)
+            self._keep(lasso, codes)
 
-    def _clear(self, Z):
-        """Return the clean rows for given codes, the outliers, and decoded rows."""
-        decoded = Z @ self.frame.components
-        v = np.where(self.observed, self.x - decoded, 0)
-        if self.frame.outlier_alpha is None:
-            return np.where(self.observed, self.x, decoded), np.zeros_like(v), decoded
-        e, _ = threshold_rows(
-            np.ascontiguousarray(v),
-            self.frame.outlier_alpha,
-            False,
-            self.groups,
-            outside=self._beyond(Z, decoded),
-        )
-        return np.where(self.observed, self.x - e, decoded), e, decoded
+    def solve_together(self, rows):
+        """Find the codes of the rows of one group, at their common residual scale.
 
-    def _beyond(self, Z, decoded):
-        """Return the norm of the part of codes that is decoded to zero."""
-        if not self.overcomplete:
-            return np.zeros(len(Z), Z.dtype)
-        energy = np.sum(Z**2, axis=1) - np.sum(decoded**2, axis=1)
-        return np.sqrt(np.maximum(energy, 0))
+        Parameters
+        ----------
+        rows : ndarray of shape (n_together,)
+            Indices of the rows.
+        """
+        whole = math.sqrt(np.mean(np.sum(self.x[rows] ** 2, axis=1)))
+        if whole == 0:
+            return
+        group = _Group(self._lasso_of, self._alike(rows), len(rows))
+        t = group.scale(max(LEAST_SCALE * whole, self._guess(rows)), whole)
+        self.scale[rows], self.gap[rows] = t, group.gap(whole)
+        for lasso, codes in zip(group.lassos(), group.codes, strict=True):
+            self._keep(lasso, codes)
 
-    def _judge(self, Z, clean, e, decoded):
-        """Return the objective of each group, and its relative duality gap."""
-        frame = self.frame
-        r = clean - decoded
-        energy = self._mean(np.sum(r**2, axis=1) + self._beyond(Z, decoded) ** 2)
-        norm = np.sqrt(energy)
-        penalty = np.abs(Z) @ frame.alpha
-        psi = clean @ frame.components.T - Z
-        size = np.maximum(psi, 0) if frame.positive else np.abs(psi)
-        reach = _ratio(size, frame.alpha)
-        if frame.outlier_alpha is not None:
-            penalty = penalty + np.abs(e) @ frame.outlier_alpha
-            reach = np.maximum(reach, _ratio(np.abs(r), frame.outlier_alpha))
-        objective = norm + self._mean(penalty)
-        bound = np.maximum(norm, np.maximum.reduceat(reach, self.groups[:-1]))
-        value = self._mean(np.sum(self.x * np.where(self.observed, r, 0), axis=1))
-        whole = np.sqrt(self._mean(np.sum(self.x**2, axis=1)))
-        certain = norm > LEAST_RESIDUAL * whole
-        dual = np.divide(value, bound, out=np.zeros_like(value), where=certain)
-        gap = np.divide(objective - dual, whole, out=0 * whole, where=whole > 0)
-        return objective, gap
+    def _guess(self, rows):
+        """Return the residual scale of a group whose missing entries are zero."""
+        U, outside = self.frame.project_centred(self.x[rows])
+        groups, positive = np.array([0, len(rows)]), self.positive
+        return threshold_rows(U, self.alpha, positive, groups, outside=outside)[1][0]
 
-    def solve(self):
-        """Alternate until the gap of each group is small.
+    def _alike(self, rows):
+        """Return rows that lack the same entries; codes of rows of zeros are zeros."""
+        return rows_alike(~self.observed, rows[self.x[rows].any(axis=1)])
+
+    def _lasso_of(self, alike):
+        """Return the lasso of rows that lack the same entries."""
+        seen = self.observed[alike[0]].nonzero()[0]
+        silent = np.arange(self.x.shape[1], self.atoms.shape[1])
+        columns = np.concatenate([seen, silent])
+        bounds = None if self.bounds is None else self.bounds[seen]
+        A = self.atoms[:, columns]
+        dictionary = dictionary_with_spikes(A, self.alpha, bounds, self.positive)
+        X = np.zeros((len(alike), len(columns)))
+        X[:, : len(seen)] = self.x[np.ix_(alike, seen)]
+        return _Lasso(alike, seen, X, dictionary, self.positive)
+
+    def _keep(self, lasso, codes):
+        """Keep what codes in atoms and spikes say."""
+        bounds = None if self.bounds is None else self.bounds[lasso.seen]
+        Z, outliers = split_codes(codes, self.alpha, bounds, self.positive)
+        self.Z[lasso.rows] = Z
+        if outliers is not None:
+            self.outliers[np.ix_(lasso.rows, lasso.seen)] = outliers
+
+
+class _Lasso(NamedTuple):
+    """Rows that lack the same entries, and the atoms and spikes that code them.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_alike,)
+        Indices of the rows.
+    seen : ndarray of shape (n_seen,)
+        Indices of their observed entries.
+    X : ndarray of shape (n_alike, n_seen + n_silent)
+        These entries, and zeros.
+    dictionary : Dictionary
+        Atoms and spikes over their penalties.
+    positive : bool
+        Whether codes are nonnegative.
+    """
+
+    rows: np.ndarray
+    seen: np.ndarray
+    X: np.ndarray
+    dictionary: Dictionary
+    positive: bool
+
+    def solve(self, alpha, *, root):
+        """Return the codes at a penalty.
+
+        Parameters
+        ----------
+        alpha, root
+            As for ``solve_lassos``, with one penalty of all rows.
 
         Returns
         -------
-        state : _State
-            Codes, clean rows, residual scales, and what they attain.
+        Z, gap, norm
+            As of ``solve_lassos``.
         """
-        clean = self.x
-        best = self._step(clean)
-        last, pace = best, np.ones(len(self.m))
-        moving = np.ones(len(self.m), bool)
-        for _ in range(MAX_ROUNDS):
-            moving &= best.gap > GAP
-            if not moving.any():
+        options = CodingOptions("lasso", positive=self.positive, tol=GAP)
+        C, alphas = self.X @ self.dictionary.D.T, np.full(len(self.X), alpha)
+        return solve_lassos(self.X, self.dictionary, C, alphas, root, options)
+
+    def slope(self, codes):
+        """Return the slope of the residual energy in the square of the penalty.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_alike, n_atoms)
+            Codes of the rows.
+
+        Returns
+        -------
+        slope : float
+            Sum of ``s' G_AA^-1 s`` for the signs s of the active entries A.
+        """
+        total = 0.0
+        for z in codes:
+            active = z.nonzero()[0]
+            signs, inner = np.sign(z[active]), self.dictionary.G[active][:, active]
+            inner.flat[:: len(active) + 1] *= 1 + DEPENDENT  # atoms may be dependent
+            total += signs @ np.linalg.solve(inner, signs)
+        return total
+
+
+class _Group:
+    """Lassos of rows with a common residual scale.
+
+    Parameters
+    ----------
+    lasso_of : callable, (rows) -> _Lasso
+        Returns the lasso of rows that lack the same entries.
+    parts : list of ndarray
+        Such rows.
+    m : int
+        Number of rows of the group, those of zeros among them.
+    """
+
+    def __init__(self, lasso_of, parts, m):
+        self.lasso_of, self.m, self.codes = lasso_of, m, []
+        first = lasso_of(parts[0])
+        n_kept = KEPT_BYTES // sum(of.nbytes for of in first.dictionary)
+        self.kept = [first, *map(lasso_of, parts[1:n_kept])]
+        self.others = parts[len(self.kept) :]
+
+    def lassos(self):
+        """Return the lassos; those that were not kept are made anew.
+
+        Returns
+        -------
+        lassos : iterator of _Lasso
+            In the order of the parts.
+        """
+        return chain(self.kept, map(self.lasso_of, self.others))
+
+    def scale(self, t, whole):
+        """Return the residual scale of the group, and find the codes.
+
+        The energy of residuals is piecewise affine in the square of the scale, so that
+        Newton's method comes to an end; where it cycles, the scale is bisected.
+
+        Parameters
+        ----------
+        t : float
+            Guess of the scale, at least ``LEAST_SCALE * whole``.
+        whole : float
+            Root mean square of the norms of the rows.
+
+        Returns
+        -------
+        scale : float
+            Root mean square of the norms of the residuals.
+        """
+        least = low = LEAST_SCALE * whole
+        high, energy = whole, 0.0
+        for step in range(MAX_STEPS):
+            energy, goal = self._step(t)
+            low, high = (t, high) if energy > t**2 else (low, t)
+            goal = max(least, goal)
+            if abs(goal - t) <= SAME_SCALE * t:
                 break
-            ahead = 0.5 + np.sqrt(0.25 + pace**2)
-            speed = ((pace - 1) / ahead)[self.rows, None]
-            new = self._step(best.clean + speed * (best.clean - last.clean))
-            rises = new.objective > best.objective
-            if rises.any():
-                plain = self._step(best.clean)
-                new = _choose(rises, self.rows, plain, new)
-            pace = np.where(rises, 1.0, ahead)
-            new = _choose(
-                moving & (new.objective <= best.objective), self.rows, new, best
-            )
-            moving &= best.objective - new.objective > STALLED * best.objective
-            last, best = best, new
-        for group in np.flatnonzero(best.gap > GAP):
-            rows = slice(self.groups[group], self.groups[group + 1])
-            exact = self._exact(rows)
-            if exact.gap[0] < best.gap[group]:
-                for ours, found in zip(best[:3], exact[:3], strict=True):
-                    ours[rows] = found
-                best.objective[group] = exact.objective[0]
-                best.gap[group] = exact.gap[0]
-        return best
+            newton = step < NEWTON_STEPS and low <= goal <= high
+            t = goal if newton else math.sqrt(low * high)
+        return math.sqrt(energy)
 
-    def _exact(self, rows):
-        """Return the state of one group, with codes by lasso paths."""
-        problems = [self._lasso_of_row(i) for i in range(rows.start, rows.stop)]
-        gap = np.inf
-        if len(problems) == 1:
-            code, _, gap = _solve(*problems[0], 1.0, root=True)
-            codes = [code]
-        else:
-            codes = _codes_of_group(problems)
-        Z = np.empty((len(codes), len(self.frame.alpha)))
-        e, observed = np.zeros_like(self.x[rows]), self.observed[rows]
-        for i, code in enumerate(codes):
-            bounds = self._bounds(observed[i])
-            Z[i], outliers = split_codes(code, self.frame.alpha, bounds, self.positive)
-            if outliers is not None:
-                e[i, observed[i]] = outliers
-        decoded, m = Z @ self.frame.components, len(Z)
-        clean = np.where(observed, self.x[rows] - e, decoded)
-        one = _Problem(
-            self.frame, self.x[rows], observed, np.array([0, m]), np.zeros(m, np.intp)
-        )
-        r = np.sum((clean - decoded) ** 2, axis=1) + one._beyond(Z, decoded) ** 2
-        scale = np.full(m, np.sqrt(np.mean(r)))
-        objective, found = one._judge(Z, clean, e, decoded)
-        return _State(Z, clean, scale, objective, np.minimum(found, gap))
+    def _step(self, t):
+        """Set the codes at scale t; return the residual energy, and Newton's scale."""
+        self.codes, energy, slope = [], 0.0, 0.0
+        for lasso in self.lassos():
+            codes, _, norm = lasso.solve(t, root=False)
+            self.codes.append(codes)
+            energy += norm @ norm / self.m
+            slope += lasso.slope(codes) / self.m
+        unshrunk = max(energy - slope * t**2, 0)
+        return energy, math.sqrt(unshrunk / (1 - slope)) if slope < 1 else math.inf
 
-    def _lasso_of_row(self, i):
-        """Return a row and atoms whose code with equal penalties is that of the row."""
-        W, seen = self.frame.components, self.observed[i]
-        A = W[:, seen]
-        if self.overcomplete:
-            A = np.hstack([A, W @ W.T - np.eye(len(W))])
-        alpha, positive = self.frame.alpha, self.positive
-        A = with_spikes(A, alpha, self._bounds(seen), positive)
-        x = np.zeros(A.shape[1])
-        x[: seen.sum()] = self.x[i, seen]
-        return x, make_dictionary(A), positive
+    def gap(self, whole):
+        """Return the duality gap of the codes.
 
-    def _bounds(self, seen):
-        """Return the penalties of outliers of the observed entries of a row."""
-        bounds = self.frame.outlier_alpha
-        return None if bounds is None else bounds[seen]
+        Parameters
+        ----------
+        whole : float
+            As for ``scale``.
 
-    def _step(self, clean):
-        Z, scale = self._code(np.ascontiguousarray(clean))
-        clean, e, decoded = self._clear(Z)
-        return _State(Z, clean, scale, *self._judge(Z, clean, e, decoded))
-
-
-def _solve(x, dictionary, positive, alpha, *, root):
-    """Return the code of a row, the norm of its residual, and its duality gap."""
-    options = CodingOptions("lasso", positive=positive, tol=GAP)
-    X, alpha = x[None], np.array([alpha])
-    Z, gap, norm = solve_lassos(X, dictionary, X @ dictionary.D.T, alpha, root, options)
-    return Z[0], float(norm[0]), float(gap[0])
-
-
-def _codes_of_group(problems):
-    """Return the codes of rows with a common residual scale, found by bisection."""
-    largest = np.sqrt(np.mean([x @ x for x, *_ in problems]))
-    if largest == 0:
-        return [np.zeros(len(dictionary.D)) for _, dictionary, _ in problems]
-
-    def excess(log_scale):
-        t = np.exp(log_scale)
-        norms = [_solve(*problem, t, root=False)[1] for problem in problems]
-        return np.sqrt(np.mean(np.square(norms))) / t - 1
-
-    low, high = np.log(LEAST_SCALE * largest), np.log(largest)
-    log_scale = low
-    if excess(low) > 0:
-        log_scale = high if excess(high) >= 0 else brentq(excess, low, high, rtol=1e-14)
-    return [_solve(*problem, np.exp(log_scale), root=False)[0] for problem in problems]
-
-
-class _State(NamedTuple):
-    """Codes and clean rows, with the objective and the gap of each group."""
-
-    Z: np.ndarray
-    clean: np.ndarray
-    scale: np.ndarray
-    objective: np.ndarray
-    gap: np.ndarray
-
-
-def _choose(which, rows, one, other):
-    """Return the state of one for some groups, of the other for the rest."""
-    of_rows = which[rows]
-    return _State(
-        np.where(of_rows[:, None], one.Z, other.Z),
-        np.where(of_rows[:, None], one.clean, other.clean),
-        np.where(of_rows, one.scale, other.scale),
-        np.where(which, one.objective, other.objective),
-        np.where(which, one.gap, other.gap),
-    )
-
-
-def _ratio(size, bound):
-    """Return the largest entry of each row over its bound; zeros have none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(size > 0, size / bound, 0).max(axis=1, initial=0)
+        Returns
+        -------
+        gap : float
+            Relative to the objective of codes of zeros, which is ``whole``.
+        """
+        energy = length = value = reach = 0.0
+        for lasso, codes in zip(self.lassos(), self.codes, strict=True):
+            y = lasso.X - codes @ lasso.dictionary.D
+            C = y @ lasso.dictionary.D.T
+            energy += np.sum(y**2) / self.m
+            length += np.sum(np.abs(codes)) / self.m
+            value += np.sum(lasso.X * y) / self.m
+            reach = max(reach, np.max(C if lasso.positive else np.abs(C)))
+        norm = math.sqrt(energy)
+        certain = norm > LEAST_RESIDUAL * whole
+        dual = value / max(norm, reach) if certain else 0.0
+        return (norm + length - dual) / whole

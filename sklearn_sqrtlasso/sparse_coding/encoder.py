@@ -11,13 +11,12 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
     Dictionary,
     Solution,
     correlate_rows,
-    make_dictionary,
 )
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
 from sklearn_sqrtlasso.sparse_coding.outliers import (
+    dictionary_with_spikes,
     raised_penalties,
     split_codes,
-    with_spikes,
 )
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
@@ -75,7 +74,7 @@ def _code_with_outliers(X, dictionary, options):
     """Code rows in atoms and spikes, one for each entry."""
     alpha = raised_penalties(options.alpha, dictionary.D)
     beta = np.full(dictionary.D.shape[1], options.outlier_alpha)
-    spiked = make_dictionary(with_spikes(dictionary.D, alpha, beta, options.positive))
+    spiked = dictionary_with_spikes(dictionary.D, alpha, beta, options.positive)
     pure = options._replace(alpha=1.0, outlier_alpha=None)
     found = _code_whole_rows(X, spiked, pure)
     Z, outliers = split_codes(found.Z, alpha, beta, options.positive)

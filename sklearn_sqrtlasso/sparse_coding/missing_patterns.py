@@ -54,14 +54,27 @@ def parts_of(X, dictionary):
     complete = np.where(lacking[:, None], 0, X) if lacking.any() else X
     yield Part(everything, everything, complete, dictionary)
     some = np.flatnonzero(lacking & ~missing.all(axis=1))
-    for rows in _alike(missing, some):
+    for rows in rows_alike(missing, some):
         seen = ~missing[rows[0]]
         atoms = make_dictionary(dictionary.D[:, seen])
         yield Part(rows, seen, X[np.ix_(rows, seen)], atoms)
 
 
-def _alike(missing, some):
-    """Return arrays of those of some rows that lack the same entries, ascending."""
+def rows_alike(missing, some):
+    """Return arrays of rows that lack the same entries.
+
+    Parameters
+    ----------
+    missing : ndarray of shape (n_rows, n_features)
+        Whether an entry is missing.
+    some : ndarray of shape (n_chosen,)
+        Indices of the rows to consider.
+
+    Returns
+    -------
+    parts : list of ndarray
+        Their indices, ascending in each array.
+    """
     if not len(some):
         return []
     packed = np.packbits(missing[some], axis=1)

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import row_norms
+from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
 
 LEAST_PENALTY = 1e-8  # to which smaller ones are raised, for atoms of unit norm
 
@@ -53,7 +54,7 @@ def raised_penalties(alpha, A):
     return np.where(norms > 0, np.maximum(alpha, LEAST_PENALTY * norms), 1.0)
 
 
-def with_spikes(A, alpha, beta, positive):
+def dictionary_with_spikes(A, alpha, beta, positive):
     """Return atoms whose code with penalties of 1 holds a code and outliers.
 
     Parameters
@@ -69,26 +70,33 @@ def with_spikes(A, alpha, beta, positive):
 
     Returns
     -------
-    A : ndarray of shape (n_components + n_spikes, n_entries)
-        Atoms over their penalties, and spikes over theirs.
+    dictionary : Dictionary
+        ``n_components`` atoms over their penalties, and spikes over theirs.
     """
-    A = A / alpha[:, None]
+    atoms = make_dictionary(A / alpha[:, None])
     if beta is None:
-        return A
-    spikes = np.zeros((len(beta), A.shape[1]))
-    np.fill_diagonal(spikes, 1 / np.maximum(beta, LEAST_PENALTY))
-    return np.vstack([A, spikes, -spikes] if positive else [A, spikes])
+        return atoms
+    height = 1 / np.maximum(beta, LEAST_PENALTY)
+    height = np.concatenate([height, -height]) if positive else height
+    entry, p = np.arange(len(height)) % max(len(beta), 1), len(A)
+    D = np.zeros((p + len(height), A.shape[1]))
+    D[:p], D[p + np.arange(len(height)), entry] = atoms.D, height
+    G = np.empty((len(D), len(D)))  # by entries: the spikes have but one each
+    G[:p, :p], G[:p, p:] = atoms.G, atoms.D[:, entry] * height
+    G[p:, :p] = G[:p, p:].T
+    G[p:, p:] = (entry[:, None] == entry) * np.outer(height, height)
+    return Dictionary(D, G)
 
 
 def split_codes(codes, alpha, beta, positive):
-    """Return codes and outliers from codes in the atoms of ``with_spikes``.
+    """Return codes and outliers from codes in the atoms of ``dictionary_with_spikes``.
 
     Parameters
     ----------
     codes : ndarray of shape (..., n_components + n_spikes)
         Codes in these atoms.
     alpha, beta, positive
-        As for ``with_spikes``.
+        As for ``dictionary_with_spikes``.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Codes of rows with missing entries and outliers, against a conic solver and laws."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cvxpy as cp
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.models import incomplete_rows
 from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
@@ -132,8 +134,11 @@ def test_rounding_errors_of_a_residual_certify_nothing(dtype):
         assert_allclose(z, best, atol=2e-3 * np.abs(x).max())
 
 
-def test_codes_do_not_depend_on_rows_that_take_longer():
-    frame, X = make_frame(9, True), make_rows()
+@each_width
+@each_outliers
+def test_codes_do_not_depend_on_other_rows(n_components, outliers):
+    frame, X = make_frame(n_components, outliers), make_rows()
+    X[3:] = np.where(np.isnan(X[0]), np.nan, X[3:])  # these lack the same entries
     together = code_incomplete(frame, X, np.arange(len(X) + 1))
     for i in range(len(X)):
         alone = code_incomplete(frame, X[i : i + 1], np.array([0, 1]))
@@ -145,3 +150,49 @@ def test_outliers_of_a_row_without_entries_are_zero():
     found = code_incomplete(frame, X, np.array([0, 1]))
     assert_array_equal(found.Z, 0)
     assert_array_equal(found.clean, 0)
+
+
+@each_width
+@each_outliers
+@each_sign
+def test_atoms_of_a_group_may_be_too_many_to_keep(
+    n_components, outliers, positive, monkeypatch
+):
+    frame, X = make_frame(n_components, outliers, positive), make_rows()
+    kept = code_incomplete(frame, X, GROUPS)
+    monkeypatch.setattr(incomplete_rows, "KEPT_BYTES", 0)
+    for ours, theirs in zip(code_incomplete(frame, X, GROUPS), kept, strict=True):
+        assert_array_equal(ours, theirs)
+
+
+@each_width
+@each_outliers
+@each_sign
+def test_bisection_finds_what_newton_finds(
+    n_components, outliers, positive, monkeypatch
+):
+    frame, X = make_frame(n_components, outliers, positive), make_rows()
+    found = code_incomplete(frame, X, GROUPS)
+    monkeypatch.setattr(incomplete_rows, "NEWTON_STEPS", 0)
+    bisected = code_incomplete(frame, X, GROUPS)
+    assert_allclose(bisected.scale, found.scale, rtol=1e-8)
+    assert bisected.gap.max() <= 1e-6
+
+
+def test_newton_needs_few_steps(monkeypatch):
+    rng = np.random.default_rng(0)
+    W = nearest_tight_frame(rng.standard_normal((30, 30)))
+    X = rng.standard_normal((100, 5)) @ rng.standard_normal((5, 30))
+    X = X + 0.1 * rng.standard_normal(X.shape)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    monkeypatch.setattr(incomplete_rows, "MAX_STEPS", 6)
+    frame = TightFrame(W, np.full(30, 0.3), False)
+    assert code_incomplete(frame, X, np.array([0, 100])).gap[0] <= 1e-9
+
+
+def test_a_group_of_rows_that_are_coded_exactly_has_the_least_scale():
+    frame = replace(make_frame(6, False), alpha=np.full(6, 1e-3))
+    X = make_rows(share=0.4)[3:]
+    found, known = code_incomplete(frame, X, np.array([0, 3])), ~np.isnan(X)
+    assert np.all(found.scale <= 1e-6 * np.sqrt(np.sum(X[known] ** 2) / 3))
+    assert_allclose((found.Z @ frame.components)[known], X[known], atol=1e-5)

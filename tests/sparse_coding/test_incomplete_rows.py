@@ -12,6 +12,7 @@ from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
+from sklearn_sqrtlasso.sparse_coding.outliers import dictionary_with_spikes
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import sized
 from tests.sparse_coding.test_selectors import LASSOS, RULES
@@ -243,3 +244,15 @@ def test_a_report_counts_observed_entries_only():
     assert_allclose(
         found.refit.growth, np.linalg.norm(refit) / np.linalg.norm(Z), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("n_outliers", [0, 3, 5])
+def test_inner_products_of_atoms_and_spikes(n_outliers, positive):
+    rng = np.random.default_rng(0)
+    A, beta = rng.standard_normal((7, 5)), rng.uniform(0.1, 2, n_outliers)
+    D, G = dictionary_with_spikes(A, rng.uniform(0.1, 2, 7), beta, positive)
+    assert_allclose(G, D @ D.T, atol=1e-12)
+    spikes = np.hstack([np.diag(1 / beta), np.zeros((n_outliers, 5 - n_outliers))])
+    assert_allclose(D[7 : 7 + n_outliers], spikes)
+    assert_allclose(D[7 + n_outliers :], -spikes[: positive * n_outliers])
