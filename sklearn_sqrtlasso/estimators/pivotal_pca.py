@@ -78,7 +78,7 @@ class PivotalPCA(GroupedEncoder):
         Share of the variance in each direction.
     noise_scale_ : float
         Median noise standard deviation of the training rows, in units of X.
-    objective_curve_ : ndarray of shape (n_iter_,)
+    objective_curve_ : ndarray of shape (`n_iter_`,)
         Mean negative log-likelihood of a training row after each step, up to a
         constant; never increases.
     n_iter_ : int

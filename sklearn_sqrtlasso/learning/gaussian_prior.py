@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
-from sklearn_sqrtlasso.models.gaussian_prior import FLOOR, GaussianPrior
+from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 
 SHARE, MOST = 0.97, 40  # of the variance, and components, that "auto" keeps
 BATCH = 128  # rows whose posterior covariances are stored at a time
@@ -164,8 +164,7 @@ class PriorLearner:
         """
         prior, x = self.prior, self._deviations(rows) - self.mean
         loadings = prior.components * (prior.code_scale / self.unit)[:, None]
-        floor = FLOOR**2 * (prior.variance or 1.0)
-        v = max((prior.residual_scale / self.unit) ** 2, floor)
+        v = max((prior.residual_scale / self.unit) ** 2, prior.floor)
         seen = ~np.isnan(x)
         products = np.einsum("aj,bj->jab", loadings, loadings)
         precision = np.eye(len(loadings)) + np.tensordot(seen, products, 1) / v

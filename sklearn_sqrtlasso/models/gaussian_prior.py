@@ -9,6 +9,7 @@ from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 
 FLOOR = 1e-5  # smallest noise level, in units of the rms deviation of an entry
+LEAST_VARIANCE = 1e-200  # of rows that vary, in squared units of scaling
 FARTHEST = 1e100  # entries count as no farther from the mean, in units of the model
 
 
@@ -41,6 +42,12 @@ class GaussianPrior:
         """Mean variance of an entry, in squared units of scaling."""
         codes = np.sum((self.code_scale / self.unit) ** 2) / len(self.mean)
         return float(codes + (self.residual_scale / self.unit) ** 2)
+
+    @property
+    def floor(self):
+        """Smallest variance of the noise, in squared units of scaling."""
+        varies = self.variance > LEAST_VARIANCE
+        return FLOOR**2 * (self.variance if varies else 1.0)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class GaussianEncoder(Encoder):
         np.clip(deviation, -FARTHEST, FARTHEST, out=deviation)
         loadings = prior.components * (prior.code_scale / prior.unit)[:, None]
         v = (prior.residual_scale / prior.unit) ** 2
-        floor = FLOOR**2 * (prior.variance or 1.0)
+        floor = prior.floor
         codes, noise = np.empty((x.shape[0], len(loadings))), np.empty(deviation.shape)
         level, change = np.empty((2, x.shape[0]))
         find_levels(

@@ -127,6 +127,13 @@ def test_components_are_learnt_from_few_entries(share):
     assert np.isfinite(coder.reconstruct(X)).all()
 
 
+def test_columns_that_vanish_beside_others_do_not_vary():
+    X = np.full((12, 3), np.nan)
+    X[0, 2], X[1, 1], X[[2, 3], 0] = 7e240, 5e-129, [5.4e82, 5.5e82]
+    coder = PivotalPCA(n_components=None).fit(X)
+    assert np.isfinite(coder.reconstruct(X)).all()
+
+
 def test_few_steps_with_missing_entries_are_warned_of():
     X = TRAIN.copy()
     X[::2, ::3] = np.nan
