@@ -33,7 +33,8 @@ def training_noise(noise_std, data: TrainingData):
     X, unit = data.X, data.unit
     if isinstance(noise_std, str):
         size = 0.0 if data.target is not None else usual_spread(data.rows) / unit
-        return Corruption(*(size * NOISE_LEVELS), span_of(X)) if size else None
+        low, high = size * NOISE_LEVELS
+        return Corruption(low, high, span_of(X)) if size else None
     bounds = np.atleast_1d(as_numbers(noise_std, "noise_std"))
     if bounds.shape == (1,) and bounds[0] == 0:
         return None
