@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode
+from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     filled_rows,
@@ -45,6 +46,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
+MEDIAN_ROWS = 2**14  # that are enough for the median noise level
 
 
 @list_choices({"init": INITS})
@@ -136,7 +138,8 @@ class SqrtLassoTransform(GroupedEncoder):
         Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
         fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
-        Median noise standard deviation of the training rows, in units of X.
+        Median noise standard deviation of the training rows, of at most 16384 of them,
+        in units of X.
     moment_ : ndarray of shape (n_components, n_features)
         Sum :math:`\sum_i z_i (x_i - \mu)^\top / t_i`, divided by the mean norm of the
         rows of its batch, from which ``partial_fit`` resumes.
@@ -490,6 +493,9 @@ class SqrtLassoTransform(GroupedEncoder):
         return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
 
     def _median_noise(self, X, groups):
+        if groups.n_rows > MEDIAN_ROWS:
+            rows, groups = spread_over(groups, MEDIAN_ROWS)
+            X = X[rows]
         return float(np.median(self._noise_scale(X, groups)))
 
     def _duality_gap(self, X, groups):
