@@ -122,6 +122,7 @@ def test_a_stream_of_another_number_of_components_is_refused():
         coder.partial_fit(make_rows())
 
 
+@pytest.mark.skipif(sized(False, True), reason="too long without a compiler")
 def test_noise_of_known_level_is_told_by_what_a_table_teaches():
     noise = np.random.default_rng(0).standard_normal((100, 30))
     X = StandardScaler().fit_transform(load_breast_cancer().data)

@@ -10,8 +10,11 @@ from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
-from tests import oracles
+from tests import oracles, sized
 
+compiled_only = pytest.mark.skipif(
+    sized(False, True), reason="too long without a compiler"
+)
 N_ROWS, SPREAD = 60, np.geomspace(4, 0.25, 8)
 SHAPES = {"square": (8, 8), "over": (14, 8), "under": (4, 8)}
 GROUPS = {
@@ -145,6 +148,7 @@ def test_sparse_rows_and_single_precision_give_the_same_penalties(shape):
     assert_allclose(low, alpha, rtol=1e-4)
 
 
+@compiled_only
 def test_few_of_many_rows_are_enough():
     many = np.random.default_rng(0).laplace(size=(20_000, 8)) * SPREAD
     ours = penalties(many, make_frame((8, 8)), ungrouped(20_000))
@@ -166,6 +170,7 @@ TABLES = {
 }
 
 
+@compiled_only
 @pytest.mark.parametrize(("load", "least", "margins"), TABLES.values(), ids=TABLES)
 def test_tables_are_restored_better_than_by_the_pivotal_penalty(load, least, margins):
     X = load().data[:600]
