@@ -508,7 +508,8 @@ class RelaxedSparseCoder(BaseEncoder):
         norm = 1.0 if D is None else float(np.sqrt(np.mean(row_norms(D) ** 2)))
         usual = self.log2_sizes_[0]
         size = 0.0 if usual is None else float(np.exp2(min(usual, LARGEST_SIZE)))
-        return row.auto_alpha(shape[1], size) * norm
+        alpha = row.auto_alpha(shape[1], size) * norm
+        return min(alpha, float(np.finfo(np.float64).max))
 
     def _options(self, alpha, unit=1.0, phi=None):
         """Return coding options for rows divided by ``unit``."""

@@ -194,7 +194,7 @@ class Codings(Sequence):
         step = getattr(self.estimator, "step_", 0)  # in units of the training rows
         offset = judges.size(getattr(self.estimator, "alpha_", 0))
         largest = max(code, code * V, V, step, offset)
-        return bool(1e3 * largest > judges.wide(np.finfo(rows.dtype).max))
+        return bool(judges.wide(1e3) * largest > np.finfo(rows.dtype).max)
 
     def other_containers(self, rows, extra, Z):
         """Compare codes of the same rows, dense or alone, where they are continuous."""
