@@ -61,9 +61,9 @@ def warn_hidden_columns(X, mean, restore):
     """Warn if most columns are not restored, and others are far larger.
 
     A column hides others if its root mean square about ``mean`` is more than 100 times
-    the standard deviation of the median column: either of them has another unit, or an
-    offset. In sparse rows, root mean squares are those of the nonzeros, so that
-    a rare entry is no small one.
+    the standard deviation of the median column: it has another unit, or an offset. Of
+    sparse rows, the root mean square of the nonzeros of a column is taken for both, so
+    that rare entries are not small ones.
 
     Parameters
     ----------

@@ -4,6 +4,8 @@ import copy
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_wine
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
@@ -23,6 +25,10 @@ def make_rows(seed=0, n_features=12):
     rng = np.random.default_rng(seed)
     signal, chance, noise = rng.standard_normal((3, N_ROWS, n_features))
     return 5 * signal * (chance > 1) + noise
+
+
+def wine():
+    return StandardScaler().fit_transform(load_wine().data)
 
 
 def dense(Z):

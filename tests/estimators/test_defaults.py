@@ -28,13 +28,10 @@ from sklearn_sqrtlasso import (
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from tests.estimators.common import wine
 from tests.estimators.encoders import FAMILIES, learns_from_batches, short
 
 SHORT = {"max_iter": 3, "random_state": 0}
-
-
-def wine():
-    return StandardScaler().fit_transform(load_wine().data)
 
 
 def choices(constraints):

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
@@ -17,13 +15,10 @@ from sklearn_sqrtlasso import (
     RelaxedSparseCoder,
     SqrtLassoTransform,
 )
+from tests.estimators.common import wine
 from tests.estimators.encoders import FAMILIES, short
 
 SHORT = {"max_iter": 3, "random_state": 0}
-
-
-def wine():
-    return StandardScaler().fit_transform(load_wine().data)
 
 
 ZEROS = {

@@ -278,17 +278,24 @@ class Codings(Sequence):
         }
         if any(isinstance(figure, Failed) for figure in figures.values()):
             return
-        sigma = figures["noise_scale"]
-        if not (np.all(np.isfinite(sigma)) and np.all(sigma >= 0)):
-            self.find("noise_scale is not finite", f"{sigma}")
-        elif issubclass(self.cls, NeLUAutoencoder | ANAMOAutoencoder):
-            groups = extra.get("groups")
-            self.judge(judges.noise(self.estimator, rows.X, back, groups, sigma))
-        self.judge(judges.score(rows.X, back, figures["score"], rows.dtype))
+        self.figures(rows, extra.get("groups"), back, figures)
         if not same(figures["report"].explained_variance, figures["score"]):
             self.find("report and score differ", f"{figures}")
         if is_certified(self.cls(**self.given)) and not unsolved:
             self.gap(rows, extra, text)
+
+    def figures(self, rows, groups, back, figures):
+        """Judge the noise levels and the score of restored rows."""
+        sigma = figures["noise_scale"]
+        self.levels(sigma)
+        if issubclass(self.cls, NeLUAutoencoder | ANAMOAutoencoder):
+            self.judge(judges.noise(self.estimator, rows.X, back, groups, sigma))
+        self.judge(judges.score(rows.X, back, figures["score"], rows.dtype))
+
+    def levels(self, sigma):
+        """Look at noise levels, all of which are known."""
+        if not (np.all(np.isfinite(sigma)) and np.all(sigma >= 0)):
+            self.find("noise_scale is not finite", f"{sigma}")
 
     def gap(self, rows, extra, text):
         """Look at duality gaps."""
