@@ -45,10 +45,11 @@ def rows_per_block(n_components, n_features, itemsize):
     return max(1, min(by_codes, by_bytes))
 
 
-def blocks_of_groups(starts, n_block_rows):
+def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS):
     """Split rows into blocks of about ``n_block_rows``, of whole groups if they fit.
 
-    The blocks depend only on the groups and on ``n_block_rows``, not on threads.
+    The blocks, and the parts of the work that they belong to, depend only on the
+    arguments, not on threads.
     """
     starts = np.asarray(starts)
     blocks, group, n_groups = [], 0, len(starts) - 1
@@ -66,7 +67,7 @@ def blocks_of_groups(starts, n_block_rows):
         groups = starts[group : stop_group + 1] - start
         blocks.append(RowBlock(0, start, int(starts[stop_group]), groups, -1))
         group = stop_group
-    size = max(1, -(-len(blocks) // N_PARTS))
+    size = max(1, -(-len(blocks) // n_parts))
     return [block._replace(part=b // size) for b, block in enumerate(blocks)]
 
 

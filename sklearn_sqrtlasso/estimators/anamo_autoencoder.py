@@ -622,6 +622,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         with np.errstate(over="ignore"):  # what is out of range is infinite
             return POINTWISE[self._fitted("decoder_activation")].value(X, c)[0]
 
+    def _linear_decoder(self):
+        linear = POINTWISE[self._fitted("decoder_activation")].is_linear
+        return (self.decoder_, self.decoder_bias_) if linear else None
+
 
 def _activation_name(name, prox):
     """Return the name of an activation, "auto" replaced by what it stands for."""

@@ -646,6 +646,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _decode(self, Z):
         return multiply_rows(Z, self.decoder_)
 
+    def _linear_decoder(self):
+        return self.decoder_, None
+
     def _is_certified(self):
         if not self._activation().certified:
             certified = [name for name, row in ACTIVATIONS.items() if row.certified]

@@ -1,8 +1,11 @@
 """Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import qr
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -12,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     project_rows,
     row_norms,
 )
+from sklearn_sqrtlasso.blockwise.sparse_rows import SparseProjection, dense_batches
 from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
@@ -19,6 +23,7 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
 )
 from sklearn_sqrtlasso.theory.noise import noise_std
 
+WIDER = 4  # times as many columns as rows, from which a QR factorisation comes first
 N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
@@ -52,8 +57,8 @@ class TightFrame(PoolingEncoder):
     whole_groups: bool = False
 
     def centred(self, x):
-        """Return rows less the mean; sparse rows as they are if there is none."""
-        return x if self.mean is None else dense_rows(x) - self.mean
+        """Return dense rows less the mean."""
+        return x if self.mean is None else x - self.mean
 
     def project(self, x, out=None):
         """Return the coefficients of rows, and their norm outside the span of W.
@@ -73,7 +78,24 @@ class TightFrame(PoolingEncoder):
             Norm of ``x - mean`` outside the span; zero if W has at least as many rows
             as columns.
         """
+        if sp.issparse(x):
+            return self._project_sparse(x)
         return self.project_centred(self.centred(x), out)
+
+    @cached_property
+    def of_sparse_rows(self):
+        """The map of sparse rows to their coefficients."""
+        return SparseProjection(self.components, self.mean)
+
+    def _project_sparse(self, x):
+        """Return what ``project`` does, of sparse rows."""
+        U, outside, lost = self.of_sparse_rows.project(x)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            U, outside = U.astype(x.dtype), outside.astype(x.dtype)
+        for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+            dense = self.centred(dense_rows(x[rows]))
+            U[rows], outside[rows] = self.project_centred(dense)
+        return U, outside
 
     def project_centred(self, x, out=None):
         """Return what ``project`` does, of rows about the mean."""
@@ -87,6 +109,11 @@ class TightFrame(PoolingEncoder):
         """Return the frame for given rows, with or without missing entries."""
         iterates = self.outlier_alpha is not None or has_missing(X)
         return replace(self, whole_groups=iterates)
+
+    def rows_per_block(self, width):
+        """Return the preferred number of rows of a block."""
+        dense = self.components.shape[1]
+        return super().rows_per_block(dense if self.whole_groups else width)
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups; return the residual scale of each row."""
@@ -116,7 +143,7 @@ class TightFrame(PoolingEncoder):
         return scale, gap
 
     def cleaned(self, x, Z, scale):
-        """Return rows about the mean without outliers, filled in, and the outliers.
+        """Return rows without outliers and filled in, and the outliers.
 
         Parameters
         ----------
@@ -134,16 +161,16 @@ class TightFrame(PoolingEncoder):
         outliers : ndarray of shape (n_rows, n_features) or None
             Outliers, None if there are none.
         """
-        x = self.centred(x)
         if not self.whole_groups:
             return x, None
-        x, decoded, outliers = dense_rows(x), Z @ self.components, None
+        whole, decoded, outliers = dense_rows(x), self.decode(Z), None
         if self.outlier_alpha is not None:
-            v = np.nan_to_num(x - decoded)
+            v = np.nan_to_num(whole - decoded)
             bound = self.outlier_alpha * scale[:, None]
             outliers = v - np.clip(v, -bound, bound)
-            x = x - outliers
-        return np.where(np.isnan(x), decoded, x), outliers
+            whole = whole - outliers
+        clean = np.where(np.isnan(whole), decoded, whole)
+        return type(x)(clean) if sp.issparse(x) else clean, outliers
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
@@ -171,6 +198,9 @@ def nearest_tight_frame(A):
     W : ndarray of shape (n_components, n_features)
         ``L R'``.
     """
+    if A.shape[1] > WIDER * A.shape[0]:
+        directions, factor = qr(A.T, mode="economic", check_finite=False)
+        return nearest_tight_frame(factor.T) @ directions.T
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
 
@@ -190,7 +220,8 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     sigma : ndarray of shape (n_samples,)
         Standard deviations in units of X, equal within a group.
     """
-    energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
+    W = frame.components
+    energy = np.einsum("ij,ij->i", W, W, dtype=np.float64)
     alpha = np.asarray(frame.alpha, dtype=np.float64)
     bounds, members = _classes(alpha)
     of_classes = members * energy

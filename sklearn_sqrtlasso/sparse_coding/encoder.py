@@ -104,7 +104,7 @@ class DictionaryEncoder(Encoder):
         """Number of atoms, and of features if there is an outlier for each."""
         return sum(self.dictionary.D.shape[: 1 + self.tells_outliers])
 
-    def rows_per_block(self):
+    def rows_per_block(self, width):
         """Return the preferred number of rows of a block."""
         size = CORRELATION_BYTES // (8 * len(self.dictionary.D))
         return max(FEWEST_ROWS, min(size, MOST_ROWS))

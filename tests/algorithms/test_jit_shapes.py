@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import sklearn_sqrtlasso
 from sklearn_sqrtlasso import (
@@ -17,6 +18,7 @@ from sklearn_sqrtlasso import (
     PivotalPCA,
     RelaxedSparseCoder,
     SqrtLasso,
+    SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
@@ -124,6 +126,7 @@ def small_fits():
     """Use every kernel of the package."""
     rng = np.random.default_rng(0)
     X, groups = rng.standard_normal((40, 6)), np.arange(40) // 2
+    SqrtLassoTransform(3, max_iter=1).fit(sp.csr_array(np.vstack([np.eye(6), -X])))
     for name, row in ACTIVATIONS.items():
         coder = NeLUAutoencoder(activation=name, alpha=row.default_alpha, max_iter=1)
         coder.fit(X, groups=groups) if row.pools_groups else coder.fit(X)
