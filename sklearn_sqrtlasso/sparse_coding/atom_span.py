@@ -1,4 +1,4 @@
-"""Sparse rows as their coordinates in the span of the atoms, and what lies outside.
+"""Sparse rows as coordinates in the span of the atoms, and what lies outside.
 
 With an orthonormal basis B of the span of atoms ``D = L B'``, the residual of a code is
 as long for a row x in the atoms D as for its coordinates in the atoms of coordinates ::
