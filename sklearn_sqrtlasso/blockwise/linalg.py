@@ -345,10 +345,24 @@ def largest_spread(X, mean):
     largest : float
         At least 0.
     """
-    highest, lowest = (dense_rows(of).ravel() for of in (X.max(axis=0), X.min(axis=0)))
+    if sp.issparse(X):
+        highest, lowest = _extremes(X)
+    else:
+        highest, lowest = X.max(axis=0), X.min(axis=0)
     with np.errstate(over="ignore"):
         spread = np.maximum(highest - mean, mean - lowest)
     return float(min(spread.max(), np.finfo(X.dtype).max))
+
+
+def _extremes(X):
+    """Return the largest and the smallest entry of each column of canonical rows."""
+    highest, lowest = np.full((2, X.shape[1]), [[-np.inf], [np.inf]])
+    np.maximum.at(highest, X.indices, X.data.astype(np.float64))
+    np.minimum.at(lowest, X.indices, X.data.astype(np.float64))
+    has_zeros = np.bincount(X.indices, minlength=X.shape[1]) < X.shape[0]
+    highest[has_zeros] = np.maximum(highest[has_zeros], 0)
+    lowest[has_zeros] = np.minimum(lowest[has_zeros], 0)
+    return highest, lowest
 
 
 def largest_entry(X):

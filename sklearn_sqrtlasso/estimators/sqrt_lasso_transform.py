@@ -120,7 +120,7 @@ class SqrtLassoTransform(GroupedEncoder):
         Number of threads over rows, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of ``init``: for "random", for "pca" with more components than features,
-        and for the randomized SVD that "pca" uses on very wide data.
+        and for the start of Lanczos' method that "pca" uses on very wide data.
     verbose : int, default=0
         Whether to print a line after each learning step.
 

@@ -185,13 +185,15 @@ class TightFrame(PoolingEncoder):
             return X + self.mean.astype(X.dtype)
 
 
-def nearest_tight_frame(A):
+def nearest_tight_frame(A, *, own=False):
     """Return the tight frame nearest to a matrix: its polar factor.
 
     Parameters
     ----------
     A : ndarray of shape (n_components, n_features)
         Matrix with singular value decomposition ``L S R'``.
+    own : bool, default=False
+        Whether A may be overwritten.
 
     Returns
     -------
@@ -199,7 +201,7 @@ def nearest_tight_frame(A):
         ``L R'``.
     """
     if A.shape[1] > WIDER * A.shape[0]:
-        directions, factor = qr(A.T, mode="economic", check_finite=False)
+        directions, factor = qr(A.T, mode="economic", overwrite_a=own)
         return nearest_tight_frame(factor.T) @ directions.T
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
