@@ -389,16 +389,18 @@ def dct_frame(X, n_components, rng, mean=None):
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
     if side * side != n_features:
-        return _cosines(max(n_components, n_features), n_features)[:n_components]
+        return _cosines(n_components, max(n_components, n_features), n_features)
     n_waves = max(side, int(np.ceil(np.sqrt(n_components))))
-    waves = _cosines(n_waves, side)
+    waves = _cosines(n_waves, n_waves, side)
     order = np.add.outer(np.arange(n_waves), np.arange(n_waves)).ravel()
-    return np.kron(waves, waves)[np.argsort(order, kind="stable")[:n_components]]
+    lowest = np.argsort(order, kind="stable")[:n_components]
+    down, across = (waves[of] for of in np.divmod(lowest, n_waves))
+    return np.einsum("ki,kj->kij", down, across).reshape(-1, n_features)
 
 
-def _cosines(n_waves, n_points):
-    """Return ``n_waves >= n_points`` sampled cosines, of unit norm."""
-    waves = idct(np.eye(n_waves), axis=1, norm="ortho")[:, :n_points]
+def _cosines(n_first, n_waves, n_points):
+    """Return the first of ``n_waves >= n_points`` sampled cosines, of unit norm."""
+    waves = idct(np.eye(n_first, n_waves), axis=1, norm="ortho")[:, :n_points]
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 
