@@ -76,7 +76,11 @@ def has_missing(X):
         Whether there is one.
     """
     values = X.data[:, None] if sp.issparse(X) else X
-    return any(np.isnan(values[rows]).any() for rows in row_batches(*values.shape))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return any(
+            np.isnan(values[rows].sum()) and np.isnan(values[rows]).any()
+            for rows in row_batches(*values.shape)
+        )
 
 
 def missing_counts(X):
@@ -95,6 +99,8 @@ def missing_counts(X):
     if hasattr(X, "tocsr"):
         return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
     counts = np.zeros(X.shape[1], np.intp)
+    if not has_missing(X):
+        return counts
     for rows in row_batches(*X.shape):
         counts += np.isnan(X[rows]).sum(axis=0)
     return counts
