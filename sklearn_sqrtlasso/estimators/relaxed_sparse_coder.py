@@ -551,19 +551,15 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _noise_scale(self, X, groups):
         sigma, n_atoms = np.empty(X.shape[0], X.dtype), self._n_features_out
+        encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True).prepared(X)
 
         def measure(block):
-            x, Z = dense_rows(block.X, np.float64), block.Z[:, :n_atoms]
-            left_out = np.isnan(x)
-            if block.Z.shape[1] > n_atoms:
-                left_out |= block.Z[:, n_atoms:] != 0  # outliers
-            residual = np.where(left_out, 0, x - self._decode(Z))
-            freedom = np.sum(~left_out, axis=1) - np.count_nonzero(Z, axis=1)
-            norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
+            norms, n_entries = encoder.observed_residuals(block)
+            freedom = n_entries - np.count_nonzero(block.Z[:, :n_atoms], axis=1)
             with np.errstate(over="ignore"):  # what is out of range is infinite
+                norms = norms / np.sqrt(np.maximum(freedom, 1))
                 sigma[block.rows] = np.where(freedom > 0, norms, 0)
 
-        encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True)
         self._map_encoded(measure, X, groups, encoder)
         return sigma
 
