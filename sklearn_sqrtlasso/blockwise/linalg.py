@@ -76,7 +76,11 @@ def has_missing(X):
         Whether there is one.
     """
     values = X.data[:, None] if sp.issparse(X) else X
-    return any(np.isnan(values[rows]).any() for rows in row_batches(*values.shape))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return any(
+            np.isnan(values[rows].sum()) and np.isnan(values[rows]).any()
+            for rows in row_batches(*values.shape)
+        )
 
 
 def missing_counts(X):
@@ -95,6 +99,8 @@ def missing_counts(X):
     if hasattr(X, "tocsr"):
         return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
     counts = np.zeros(X.shape[1], np.intp)
+    if not has_missing(X):
+        return counts
     for rows in row_batches(*X.shape):
         counts += np.isnan(X[rows]).sum(axis=0)
     return counts
@@ -345,10 +351,24 @@ def largest_spread(X, mean):
     largest : float
         At least 0.
     """
-    highest, lowest = (dense_rows(of).ravel() for of in (X.max(axis=0), X.min(axis=0)))
+    if sp.issparse(X):
+        highest, lowest = _extremes(X)
+    else:
+        highest, lowest = X.max(axis=0), X.min(axis=0)
     with np.errstate(over="ignore"):
         spread = np.maximum(highest - mean, mean - lowest)
     return float(min(spread.max(), np.finfo(X.dtype).max))
+
+
+def _extremes(X):
+    """Return the largest and the smallest entry of each column of canonical rows."""
+    highest, lowest = np.full((2, X.shape[1]), [[-np.inf], [np.inf]])
+    np.maximum.at(highest, X.indices, X.data.astype(np.float64))
+    np.minimum.at(lowest, X.indices, X.data.astype(np.float64))
+    has_zeros = np.bincount(X.indices, minlength=X.shape[1]) < X.shape[0]
+    highest[has_zeros] = np.maximum(highest[has_zeros], 0)
+    lowest[has_zeros] = np.minimum(lowest[has_zeros], 0)
+    return highest, lowest
 
 
 def largest_entry(X):

@@ -51,6 +51,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_learnable,
     check_live_parameters,
     refuse_masked,
+    warn_large_model,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
@@ -255,8 +256,15 @@ class BaseEncoder(
         else:
             forget(self)
             X = self._validate(X, reset=True)
+            if not self._has_given_components():
+                warn_large_model(self.n_components, X)
         check_learnable(X)
         return X, resumed
+
+    def _has_given_components(self):
+        """Return whether a parameter holds the components."""
+        given = vars(self).get("init"), vars(self).get("dictionary")
+        return any(of is not None and not isinstance(of, str) for of in given)
 
     def _record_parameters(self):
         """Make parameters that codes depend on those of the fit."""

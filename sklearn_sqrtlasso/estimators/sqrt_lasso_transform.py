@@ -50,7 +50,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
-MEDIAN_ROWS = 2**14  # that are enough for the median noise level
+MEDIAN_ROWS = 2**12  # that are enough for the median noise level
 
 
 @list_choices({"init": INITS})
@@ -120,7 +120,7 @@ class SqrtLassoTransform(GroupedEncoder):
         Number of threads over rows, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of ``init``: for "random", for "pca" with more components than features,
-        and for the randomized SVD that "pca" uses on very wide data.
+        and for the start of Lanczos' method that "pca" uses on very wide data.
     verbose : int, default=0
         Whether to print a line after each learning step.
 
@@ -142,7 +142,7 @@ class SqrtLassoTransform(GroupedEncoder):
         Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
         fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
-        Median noise standard deviation of the training rows, of at most 16384 of them,
+        Median noise standard deviation of the training rows, of at most 4096 of them,
         in units of X.
     moment_ : ndarray of shape (n_components, n_features)
         Sum :math:`\sum_i z_i (x_i - \mu)^\top / t_i`, divided by the mean norm of the

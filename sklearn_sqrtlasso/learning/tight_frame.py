@@ -9,8 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.fft import idct
 from scipy.linalg import eigh, get_lapack_funcs, qr
-from scipy.sparse.linalg import LinearOperator, svds
-from sklearn.utils.extmath import randomized_svd
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
@@ -198,7 +197,7 @@ def procrustes_frame(moment, components):
         return np.asarray(components, dtype=np.float64)
     inert = INERTIA * components
     inert += moment / largest
-    return nearest_tight_frame(inert)
+    return nearest_tight_frame(inert, own=True)
 
 
 class FrameLearner:
@@ -337,22 +336,31 @@ def pca_frame(X, n_components, rng, mean=None):
 
 
 def _few_directions(X, mean, n_components, rng):
-    """Return the first principal directions by products with the rows, as they are."""
-    if not mean.any():
-        return randomized_svd(X, n_components, random_state=rng)[2]
+    """Return the first principal directions by products with the rows, as they are.
+
+    Lanczos' method finds eigenvectors of the moment of columns or of rows, whichever is
+    smaller.
+    """
+    X = X.astype(np.float64, copy=False)
 
     def product(v):
         return X @ v - mean @ v
 
     def transposed(u):
-        sums = np.multiply.outer(mean, u.sum(axis=0))
-        return X.T @ u - sums.reshape(-1, *u.shape[1:])
+        return X.T @ u - mean * u.sum()
 
-    centred = LinearOperator(
-        X.shape, product, transposed, product, np.float64, transposed
-    )
-    first = rng.standard_normal(min(X.shape))
-    return svds(centred, n_components, v0=first, random_state=rng)[2][::-1]
+    def moment(v):
+        v = np.ravel(v)
+        return transposed(product(v)) if by_columns else product(transposed(v))
+
+    by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
+    operator = LinearOperator((size, size), moment, dtype=np.float64)
+    first = rng.standard_normal(size)
+    directions = eigsh(operator, n_components, v0=first)[1][:, ::-1]
+    if not by_columns:
+        principal = X.T @ directions - np.outer(mean, directions.sum(axis=0))
+        directions = qr(principal, mode="economic", overwrite_a=True)[0]
+    return directions.T
 
 
 def _directions_of_few_rows(X, mean, n_directions):
@@ -381,16 +389,18 @@ def dct_frame(X, n_components, rng, mean=None):
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
     if side * side != n_features:
-        return _cosines(max(n_components, n_features), n_features)[:n_components]
+        return _cosines(n_components, max(n_components, n_features), n_features)
     n_waves = max(side, int(np.ceil(np.sqrt(n_components))))
-    waves = _cosines(n_waves, side)
+    waves = _cosines(n_waves, n_waves, side)
     order = np.add.outer(np.arange(n_waves), np.arange(n_waves)).ravel()
-    return np.kron(waves, waves)[np.argsort(order, kind="stable")[:n_components]]
+    lowest = np.argsort(order, kind="stable")[:n_components]
+    down, across = (waves[of] for of in np.divmod(lowest, n_waves))
+    return np.einsum("ki,kj->kij", down, across).reshape(-1, n_features)
 
 
-def _cosines(n_waves, n_points):
-    """Return ``n_waves >= n_points`` sampled cosines, of unit norm."""
-    waves = idct(np.eye(n_waves), axis=1, norm="ortho")[:, :n_points]
+def _cosines(n_first, n_waves, n_points):
+    """Return the first of ``n_waves >= n_points`` sampled cosines, of unit norm."""
+    waves = idct(np.eye(n_first, n_waves), axis=1, norm="ortho")[:, :n_points]
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 

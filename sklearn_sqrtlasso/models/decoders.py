@@ -56,6 +56,9 @@ def _pinv_pull_back(W, V, G):
     ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P``, after Golub and Pereyra,
     "The differentiation of pseudo-inverses", SIAM Journal on Numerical Analysis, 1973.
     """
+    if len(W) < W.shape[1]:  # by products of units with units
+        of_G, of_W, gram = G @ V.T, W @ V.T, V @ V.T
+        return (of_G - of_W @ of_G - of_G.T) @ V + gram @ G - (gram @ of_G) @ W
     leaving = G @ (V.T @ V)
     inside = V @ (V.T @ G)
     return leaving - W @ (V.T @ leaving) + inside - inside @ (V.T @ W) - V @ (G.T @ V)

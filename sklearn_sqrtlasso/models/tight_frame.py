@@ -8,8 +8,10 @@ import scipy.sparse as sp
 from scipy.linalg import qr
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
+from sklearn_sqrtlasso.blockwise.groups import split_groups_of
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    entries_per_row,
     has_missing,
     multiply_rows,
     project_rows,
@@ -24,6 +26,7 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 WIDER = 4  # times as many columns as rows, from which a QR factorisation comes first
+PART_ENTRIES = 2**22  # of rows and codes whose noise levels are found at a time
 N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
@@ -185,13 +188,15 @@ class TightFrame(PoolingEncoder):
             return X + self.mean.astype(X.dtype)
 
 
-def nearest_tight_frame(A):
+def nearest_tight_frame(A, *, own=False):
     """Return the tight frame nearest to a matrix: its polar factor.
 
     Parameters
     ----------
     A : ndarray of shape (n_components, n_features)
         Matrix with singular value decomposition ``L S R'``.
+    own : bool, default=False
+        Whether A may be overwritten.
 
     Returns
     -------
@@ -199,7 +204,7 @@ def nearest_tight_frame(A):
         ``L R'``.
     """
     if A.shape[1] > WIDER * A.shape[0]:
-        directions, factor = qr(A.T, mode="economic", check_finite=False)
+        directions, factor = qr(A.T, mode="economic", overwrite_a=own)
         return nearest_tight_frame(factor.T) @ directions.T
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
@@ -220,9 +225,17 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     sigma : ndarray of shape (n_samples,)
         Standard deviations in units of X, equal within a group.
     """
-    W = frame.components
+    sigma = np.empty(X.shape[0], frame.components.dtype)
+    n_rows = max(1, PART_ENTRIES // max(entries_per_row(X), len(frame.components)))
+    for rows, part in split_groups_of(groups, n_rows):
+        sigma[rows] = _noise_of_part(X[rows], frame, part, n_jobs)
+    return sigma
+
+
+def _noise_of_part(X, frame, groups, n_jobs):
+    """Return the noise standard deviation of each row, whose groups are contiguous."""
+    W, alpha = frame.components, np.asarray(frame.alpha, dtype=np.float64)
     energy = np.einsum("ij,ij->i", W, W, dtype=np.float64)
-    alpha = np.asarray(frame.alpha, dtype=np.float64)
     bounds, members = _classes(alpha)
     of_classes = members * energy
     scale, spent = np.empty((2, X.shape[0]))
@@ -238,21 +251,18 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
             observed[block.rows] = 1 - np.isnan(dense_rows(block.X)).mean(axis=1)
 
     map_encoded(count, X, frame, groups, n_jobs=n_jobs)
-    places = slice(None) if groups.order is None else groups.order
     first, n_rows = groups.starts[:-1], np.diff(groups.starts)
-    share = np.add.reduceat(observed[places], first) / n_rows
+    share = np.add.reduceat(observed, first) / n_rows
     inside = n_rows[:, None] * of_classes.sum(axis=1)
-    inside = inside - np.add.reduceat(seen[places], first, axis=0)
+    inside = inside - np.add.reduceat(seen, first, axis=0)
     sigma = noise_std(
-        scale[places][first],
-        np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
+        scale[first],
+        np.maximum(n_rows - np.add.reduceat(spent, first), 0),
         share * n_rows * max(0.0, X.shape[1] - energy.sum()),
         share[:, None] * inside,
         bounds / np.sqrt(np.sum(energy**2) / energy.sum()),
     )
-    sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
-    sigma_of_row[places] = np.repeat(sigma, n_rows)
-    return sigma_of_row
+    return np.repeat(sigma, n_rows)
 
 
 def _classes(alpha):

@@ -14,10 +14,10 @@ from sklearn_sqrtlasso.models.two_layer import (
     Layers,
     TwoLayer,
     flatten,
-    loss_and_gradient,
     rescale_layers,
     unflatten,
 )
+from sklearn_sqrtlasso.models.two_layer_loss import loss_and_gradient
 from tests import oracles
 
 ALL = {**ACTIVATIONS, "unrolled": unrolled(4)}
