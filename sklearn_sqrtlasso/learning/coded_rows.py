@@ -1,4 +1,4 @@
-"""Rows coded in the atoms that are learnt: batch by batch, in sums, or atom by atom."""
+"""Rows coded in the atoms that are learnt: in batches, in sums, or atom by atom."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
