@@ -17,6 +17,7 @@ from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
     asymptotic_alpha,
+    counted_rows,
     simulated_alpha,
 )
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regress
@@ -110,8 +111,13 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     numbers of its dtype.
 
     ``sample_weight`` counts rows: a row of weight 2 is equivalent to that row twice,
-    also for "pivotal" and "asymptotic". Weights that are not counts should sum to the
-    number of rows.
+    also for "pivotal" and "asymptotic". If any weight is not an integer, only their
+    ratios matter: the variance of the noise of a row is inversely proportional to its
+    weight, and the number of rows is that of positive weights.
+
+    "pivotal" is accurate to about .3 %, and to 1-2 % if features are all much alike.
+    For dense X of 1024 rows or more, and more than 512 features, noise is drawn for a
+    random sketch of 512 rows, in which each row is added to another: one look at X.
 
     With more features than rows, the residual is zero below some penalty, and the
     solution is the interpolation of smallest :math:`\ell_1` norm. It is computed and
@@ -138,7 +144,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     >>> quiet.alpha_ == loud.alpha_, np.flatnonzero(loud.coef_)
     (True, array([0]))
     >>> round(quiet.sigma_, 2), round(loud.sigma_)
-    (0.11, 105)
+    (0.11, 106)
     """
 
     _parameter_constraints: dict = {
@@ -183,7 +189,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         starts = self._starts(len(targets), X.shape[1])
         try:
             design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
-            alpha = self._penalty(design, weights.sum())
+            alpha = self._penalty(design, counted_rows(weights))
             results = [
                 regress(design, target, [alpha], options, start)
                 for target, start in zip(targets, starts, strict=True)
