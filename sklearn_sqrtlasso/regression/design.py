@@ -344,15 +344,23 @@ class DenseDesign(Design):
 
     def sketch(self, features, places, signs, n_buckets):
         """Return signed sums of rows in single precision, and norms of columns."""
-        p = len(features)
+        p, roots = len(features), signs * self.sqrt_weights
         sums, squares = np.zeros((n_buckets, p), dtype=np.float32), np.zeros(p)
+        scale, centers = self._scale[features], self._centers[features]
+        kept = np.flatnonzero(self._place[features] >= 0)
+        scale[kept] = centers[kept] = 0.0
         for start in range(0, p, WIDTH):
-            some = slice(start, start + WIDTH)
+            part = slice(start, start + WIDTH)
             for rows in self.spans(min(p, WIDTH)):
-                block = self.part(rows, features[some], order="C")
+                block = self.X[rows, _as_slice(features[part])]
                 add_signed_rows(
-                    block, places[rows], signs[rows], sums[:, some], squares[some]
-                )
+                    np.ascontiguousarray(block), roots[rows], places[rows],
+                    scale[part], centers[part], sums[:, part], squares[part],
+                )  # fmt: skip
+        for j in kept:
+            column = signs * self.dense(features[[j]])[:, 0]
+            sums[:, j] = np.bincount(places, column, minlength=n_buckets)
+            squares[j] = column @ column
         return sums, np.sqrt(squares)
 
     def spans(self, width):
@@ -360,12 +368,12 @@ class DenseDesign(Design):
         n, length = self.shape[0], max(1, BLOCK_ENTRIES // width)
         return (slice(start, start + length) for start in range(0, n, length))
 
-    def part(self, rows, features, order="F"):
+    def part(self, rows, features):
         """Return some rows of the columns of some features, in double precision."""
         features = _as_slice(features)
         own = not isinstance(features, slice)  # else it may be a view of X
         block = self.X[rows, features]
-        block = (np.asarray if own else np.array)(block, dtype=np.float64, order=order)
+        block = (np.asarray if own else np.array)(block, dtype=np.float64, order="F")
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             block *= self._scale[features]
             if self.fit_intercept:
