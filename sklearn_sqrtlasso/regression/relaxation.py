@@ -25,7 +25,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
 from sklearn_sqrtlasso.regression.solver import in_given_units, own_unit, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
-ROUNDS = 3  # of least squares by a factor of the Gram matrix
+ROUNDS = 2  # of least squares by a factor of the Gram matrix
 LEAST = np.finfo(np.float64).tiny  # penalty that is not zero
 
 
@@ -161,6 +161,7 @@ class Relaxation:
     def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
         self.y, self.exponent, self.mean = own_unit(design, y)
+        self.y_norm = float(np.linalg.norm(self.y))
         self.set = WorkingSet(design)
         self.place = np.zeros(design.shape[1], dtype=np.intp)
         self.products = design.correlate(self.y)
@@ -210,9 +211,9 @@ class Relaxation:
     def _fit(self, on, w, fit):
         coef, self.set.w = np.zeros(self.design.shape[1]), np.zeros(len(self.set.w))
         coef[on] = self.set.w[self.place[on]] = w
-        sigma = np.linalg.norm(self.y - self.set.fitted())
-        new = fit._replace(coef=coef, sigma=float(sigma), gap=0.0)
-        new = in_given_units(self.design, new, self.exponent, np.linalg.norm(self.y))
+        r = self.y - self.set.fitted()
+        new = fit._replace(coef=coef, sigma=float(np.sqrt(r @ r)), gap=0.0)
+        new = in_given_units(self.design, new, self.exponent, self.y_norm)
         return new._replace(gap=fit.gap)
 
     def _intercept(self, fit):
