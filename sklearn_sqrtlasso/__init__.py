@@ -2,6 +2,7 @@
 
 Where things are, from the top floor down:
 
+- ``onnx``: fitted estimators as graphs for ONNX Runtime.
 - ``estimators``: the scikit-learn interface, one class per file; checks of arguments
   in ``validation``, ``partial_fit`` and ``warm_start`` in ``resumption``.
 - ``learning``: weights and penalties by Adam, dictionary learning, tight frames,
