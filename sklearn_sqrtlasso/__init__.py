@@ -43,3 +43,7 @@ __all__ = [
     "__version__",
     "sqrt_lasso_path",
 ]
+
+for _public in [globals()[name] for name in __all__]:
+    if isinstance(_public, type):  # the path that those who load a model have to trust
+        _public.__module__ = __name__
