@@ -186,6 +186,18 @@ class SparseObjective(Objective):
 
         return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
 
+    def penalty_slope(self, encoder):
+        """Return the gradient of the penalty, as ``Objective.penalty_slope`` does."""
+        gradient = np.zeros_like(encoder)
+        by_W, by_b = split_block(gradient, self.model.shape)
+        for x in map(self._sparse, self.batches):
+            z, memory = self._coded(encoder, x)
+            by_code = np.full_like(z, self.model.penalty / self.n_rows)
+            H, more = self.model.encoder.pull_back(z, memory, by_code)
+            add_units(x, H, by_W, self.pmap)
+            by_b += more
+        return gradient
+
     def _sparse(self, rows):
         """Return a slice of the rows, divided by the unit."""
         x = self.X[rows]

@@ -14,8 +14,10 @@ on the columns of the support.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import cho_solve
 
 from sklearn_sqrtlasso.algorithms.active_set import (
+    DEPENDENT,
     factorize,
     solve_exactly,
     solve_factored,
@@ -23,7 +25,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
 from sklearn_sqrtlasso.regression.solver import in_given_units, own_unit, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
-ROUNDS = 2  # of correction of rounding errors
+ROUNDS = 2  # of least squares by a factor of the Gram matrix
 LEAST = np.finfo(np.float64).tiny  # penalty that is not zero
 
 
@@ -94,12 +96,37 @@ def follow_relaxed_path(support, phis, positive):
         Their coefficients.
     """
     G, b, w, tau = support
-    coef, before = np.repeat(w[None], len(phis), axis=0), 1.0
     if not tau.any():  # least squares already
-        return coef
-    w, tau = w.copy(), np.maximum(tau, LEAST)
-    L, act = np.empty(G.shape), np.zeros(len(w), dtype=np.intp)
-    k, most = factorize(G, w, L, act), 10 * len(w) + 100
+        return np.repeat(w[None], len(phis), axis=0)
+    factor = factor_of(G)
+    if factor is not None:
+        least = w.copy()
+        for _ in range(ROUNDS):  # the later ones correct the rounding of the first
+            least += cho_solve((factor, True), b - G @ least, check_finite=False)
+        if np.all(least * w > 0):
+            return np.outer(phis, w) + np.outer(1 - phis, least)
+    return _follow_turns(support, factor, phis, positive)
+
+
+def factor_of(G):
+    """Return the Cholesky factor of a Gram matrix, or None if columns are dependent."""
+    try:
+        factor = np.linalg.cholesky(G)
+    except np.linalg.LinAlgError:
+        return None
+    independent = factor.diagonal() ** 2 > DEPENDENT * G.diagonal()
+    return np.ascontiguousarray(factor) if independent.all() else None
+
+
+def _follow_turns(support, factor, phis, positive):
+    """Return relaxed solutions by the active-set path, on which signs turn."""
+    G, b, w, tau = support
+    coef, before = np.repeat(w[None], len(phis), axis=0), 1.0
+    w, tau, most = w.copy(), np.maximum(tau, LEAST), 10 * len(w) + 100
+    L, act, k = factor, np.arange(len(w)), len(w)
+    if L is None:
+        L = np.empty(G.shape)
+        k = factorize(G, w, L, act)
     for i in np.flatnonzero(phis < 1):
         c, shares = b - G @ w, np.array([before, phis[i]])
         _, k, _ = solve_exactly(G, w, c, 0.0, shares**2, tau, positive, L, act, k, most)
@@ -110,12 +137,9 @@ def follow_relaxed_path(support, phis, positive):
 
 def _correct(G, b, w, tau, L, on):
     """Correct rounding errors of active coefficients, as long as no sign changes."""
-    pull = tau[on] * np.sign(w[on])
-    for _ in range(ROUNDS):
-        step = b[on] - G[on] @ w - pull
-        solve_factored(L, len(on), step)
-        if np.any((w[on] + step) * w[on] <= 0):
-            break
+    step = (b - G @ w)[on] - tau[on] * np.sign(w[on])
+    solve_factored(L, len(on), step)
+    if np.all((w[on] + step) * w[on] > 0):
         w[on] += step
 
 
@@ -137,6 +161,7 @@ class Relaxation:
     def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
         self.y, self.exponent, self.mean = own_unit(design, y)
+        self.y_norm = float(np.linalg.norm(self.y))
         self.set = WorkingSet(design)
         self.place = np.zeros(design.shape[1], dtype=np.intp)
         self.products = design.correlate(self.y)
@@ -161,11 +186,10 @@ class Relaxation:
         intercepts : ndarray of shape (n_phis,)
             Their intercepts, in units of y.
         """
-        on, fits = np.flatnonzero(fit.coef), []
+        on, fits, best = np.flatnonzero(fit.coef), [], fit
         coef = follow_relaxed_path(self._support(on, fit, alpha), phis, self.positive)
-        best, columns = fit, self.design.columns(on)
         for phi, w in zip(phis, coef, strict=True):
-            new = best if phi == 1 else self._fit(on, columns, w, fit)
+            new = best if phi == 1 else self._fit(on, w, fit)
             best = new if new.sigma <= best.sigma else best  # else all is rounding
             fits.append(best)
         return fits, np.array([self._intercept(fit) for fit in fits])
@@ -184,12 +208,12 @@ class Relaxation:
             tau,
         )
 
-    def _fit(self, on, columns, w, fit):
-        coef = np.zeros(self.design.shape[1])
-        coef[on] = w
-        sigma = np.linalg.norm(self.y - self.design.apply(columns, w))
-        new = fit._replace(coef=coef, sigma=float(sigma), gap=0.0)
-        new = in_given_units(self.design, new, self.exponent, np.linalg.norm(self.y))
+    def _fit(self, on, w, fit):
+        coef, self.set.w = np.zeros(self.design.shape[1]), np.zeros(len(self.set.w))
+        coef[on] = self.set.w[self.place[on]] = w
+        r = self.y - self.set.fitted()
+        new = fit._replace(coef=coef, sigma=float(np.sqrt(r @ r)), gap=0.0)
+        new = in_given_units(self.design, new, self.exponent, self.y_norm)
         return new._replace(gap=fit.gap)
 
     def _intercept(self, fit):
