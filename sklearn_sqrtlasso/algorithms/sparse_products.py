@@ -66,3 +66,54 @@ def add_sparse_products(data, indices, indptr, Z, out):
             j, value = indices[at], data[at]
             for k in range(Z.shape[1]):
                 out[j, k] += value * Z[i, k]
+
+
+@kernel
+def project_on_units(data, indices, indptr, W, out):
+    """Write ``W X'`` for sparse rows X, one row of W after the other.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    W : ndarray of shape (n_units, n_features)
+        Matrix, of which a row fits the cache.
+    out : ndarray of shape (n_units, n_rows)
+        Overwritten with the product.
+    """
+    assert data.shape == indices.shape
+    assert indptr.shape[0] == out.shape[1] + 1
+    assert indptr[out.shape[1]] == data.shape[0]
+    assert n_columns(indices) <= W.shape[1]
+    assert W.shape[0] == out.shape[0]
+    for k in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            total = 0.0
+            for at in range(indptr[i], indptr[i + 1]):
+                total += data[at] * W[k, indices[at]]
+            out[k, i] = total
+
+
+@kernel
+def add_to_units(data, indices, indptr, H, out):
+    """Add ``H X`` for sparse rows X, one row of H after the other.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    H : ndarray of shape (n_units, n_rows)
+        Matrix.
+    out : ndarray of shape (n_units, n_features)
+        The product is added to it.
+    """
+    assert data.shape == indices.shape
+    assert indptr.shape[0] == H.shape[1] + 1
+    assert indptr[H.shape[1]] == data.shape[0]
+    assert n_columns(indices) <= out.shape[1]
+    assert H.shape[0] == out.shape[0]
+    for k in range(H.shape[0]):
+        for i in range(H.shape[1]):
+            share = H[k, i]
+            for at in range(indptr[i], indptr[i + 1]):
+                out[k, indices[at]] += share * data[at]

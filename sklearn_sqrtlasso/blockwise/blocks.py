@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -69,6 +70,26 @@ def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS):
         group = stop_group
     size = max(1, -(-len(blocks) // n_parts))
     return [block._replace(part=b // size) for b, block in enumerate(blocks)]
+
+
+def even_parts(n, least=1):
+    """Return slices of an axis, the same for any number of threads.
+
+    Parameters
+    ----------
+    n : int
+        Length of the axis, at least 1.
+    least : int, default=1
+        Length of a part from which on there are several.
+
+    Returns
+    -------
+    parts : list of slice
+        At most eight.
+    """
+    n_parts = max(1, min(N_PARTS, n // least))
+    bounds = [n * k // n_parts for k in range(n_parts + 1)]
+    return [slice(first, last) for first, last in pairwise(bounds)]
 
 
 class _OneThreadOfBlas:

@@ -394,9 +394,16 @@ class BaseEncoder(
                 x = x.astype(np.float64) / unit
                 return [np.nansum(of**2) for of in (residual, x - mean, x)]
 
-        linear = self._linear_decoder() if sp.issparse(X) else None
+        def in_dense_batches(block):
+            batches = dense_batches(np.arange(len(block.Z)), X.shape[1])
+            parts = ((dense_rows(block.X[rows]), block.Z[rows]) for rows in batches)
+            return np.sum([of_rows(*part) for part in parts], axis=0)
+
+        if not sp.issparse(X):
+            return lambda block: of_rows(block.X, block.Z)
+        linear = self._linear_decoder()
         if linear is None or has_missing(X):
-            return lambda block: of_rows(dense_rows(block.X), block.Z)
+            return in_dense_batches
         weights, offset = linear
         errors = SparseProjection(weights, None if offset is None else offset / unit)
 

@@ -159,7 +159,7 @@ class DictionaryEncoder(Encoder):
         """
         if not (self.tells_outliers or has_missing(block.X)):
             return block
-        if self.span is not None:
+        if sp.issparse(block.X) and not self.tells_outliers:
             return block._replace(X=self._filled(block.X, block.Z))
         n_atoms, x = len(self.dictionary.D), dense_rows(block.X)
         Z, outliers = block.Z[:, :n_atoms], block.Z[:, n_atoms:]

@@ -34,6 +34,7 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("noise_share", "alpha", 0),
     ("sum_of_squares", "alpha", 0),
     ("group_size", "U", 1),
+    ("gradient_norm", "gradient", 0),
     ("combine", "A", 1),
     ("l1_norm", "Z", 0),
     ("l1_norm", "Z", 1),
@@ -134,6 +135,7 @@ def small_fits():
     ACTIVATIONS["nelu"].value(uneven, {"alpha": np.full(2, 0.9)})
     NeLUAutoencoder(n_unrolled=2, max_iter=1).fit(X)
     ANAMOAutoencoder(max_iter=1).fit(X)
+    ANAMOAutoencoder(3, max_iter=1).fit(sp.csr_array(np.eye(9)))
     PivotalPCA(3).fit(X)
     for name, row in SELECTORS.items():
         given = {"alpha": 0.3} if row.alpha_unit else {"n_nonzero_coefs": 2}
@@ -144,6 +146,7 @@ def small_fits():
     for alpha in (0.0, 0.01, 0.3):
         SqrtLasso(alpha=alpha).fit(twice, X @ np.arange(6.0))
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
+    SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
 
 

@@ -61,4 +61,8 @@ def _counts(topics, length, rng):
         word[own] = np.searchsorted(topics[t], draw[own])
     word = np.minimum(word, n_words - 1)
     counts = sp.coo_array((np.ones(len(row)), (row, word)), (n_rows, n_words))
-    return counts.tocsr()
+    counts = counts.tocsr()
+    counts.indices, counts.indptr = (
+        places.astype(np.int32) for places in (counts.indices, counts.indptr)
+    )
+    return counts
