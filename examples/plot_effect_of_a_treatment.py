@@ -3,9 +3,10 @@
 The effect of a treatment among many others
 ===========================================
 
-One coefficient is wanted, and two hundred others are in the way. A lasso shrinks it, and
-what it drops biases it. :func:`~sklearn_sqrtlasso.inference.confidence_intervals` removes
-the bias; the package ``doubleml`` does so with the same regressions as learners.
+One coefficient is wanted, and two hundred others are in the way. A lasso shrinks it,
+and what it drops biases it.
+:func:`~sklearn_sqrtlasso.inference.confidence_intervals` removes the bias; the package
+``doubleml`` does so with the same regressions as learners.
 """
 
 # %%
