@@ -73,7 +73,18 @@ def pooled_errors(mse, units, shares):
 
 
 def smallest_error(mse, units):
-    """Return the smallest root of mean squares that are given in squares of units."""
+    """Return the smallest root mean square.
+
+    Parameters
+    ----------
+    mse, units : ndarray
+        Mean squares, in squares of ``units``.
+
+    Returns
+    -------
+    error : float
+        Its value.
+    """
     return float(np.min(units * np.sqrt(mse)))
 
 
