@@ -30,6 +30,7 @@ BOTTOM_UP = [
     "models",
     "learning",
     "estimators",
+    "onnx",
 ]
 MAX_LINES, MAX_CODE, MAX_ARGUMENTS, MAX_KERNEL_ARGUMENTS = 400, 50, 8, 12
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT}

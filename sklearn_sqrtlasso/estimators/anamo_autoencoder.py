@@ -610,9 +610,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _remedy(self):
         return "Set encoder_step and decoder_step to 'auto'."
 
+    def _encoder_activation(self):
+        """Return the name of the activation of the encoder as of the last fit."""
+        return _activation_name(
+            self._fitted("encoder_activation"), self._fitted("prox")
+        )
+
     def _encoder(self, dtype):
-        names = self._fitted("encoder_activation"), self._fitted("prox")
-        activation = POINTWISE[_activation_name(*names)]
+        activation = POINTWISE[self._encoder_activation()]
         if self._fitted("binary") is not None:
             activation = BITS
         W = narrowed(self.components_, dtype)

@@ -38,6 +38,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     with_callbacks,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.resumption import check_unchanged, forget, resumes
 from sklearn_sqrtlasso.estimators.training_codes import (
     warn_dense_codes,
@@ -63,6 +64,7 @@ class BaseEncoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    VersionedMixin,
     BaseEstimator,
     ABC,
 ):

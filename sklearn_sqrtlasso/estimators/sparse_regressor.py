@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_finite,
@@ -71,7 +72,7 @@ def rows_that_weigh(X, y, weights):
     return X[rows], y[rows], weights[rows]
 
 
-class SparseRegressor(RegressorMixin, LinearModel):
+class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
     """Linear model with few nonzero coefficients.
 
     A subclass implements ``_fit(X, y, sample_weight)``.

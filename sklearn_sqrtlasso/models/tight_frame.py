@@ -236,7 +236,7 @@ def _noise_of_part(X, frame, groups, n_jobs):
     """Return the noise standard deviation of each row, whose groups are contiguous."""
     W, alpha = frame.components, np.asarray(frame.alpha, dtype=np.float64)
     energy = np.einsum("ij,ij->i", W, W, dtype=np.float64)
-    bounds, members = _classes(alpha)
+    bounds, members = classes_of_penalties(alpha)
     of_classes = members * energy
     scale, spent = np.empty((2, X.shape[0]))
     seen, observed = np.empty((X.shape[0], len(bounds))), np.ones(X.shape[0])
@@ -265,8 +265,21 @@ def _noise_of_part(X, frame, groups, n_jobs):
     return np.repeat(sigma, n_rows)
 
 
-def _classes(alpha):
-    """Return the penalties of classes of units with similar ones, and the members."""
+def classes_of_penalties(alpha):
+    """Return classes of units with similar penalties.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (n_components,)
+        Penalty of each unit.
+
+    Returns
+    -------
+    bounds : ndarray of shape (n_classes,)
+        Median penalty of each class.
+    members : ndarray of shape (n_classes, n_components)
+        1 where a unit belongs to a class, 0 elsewhere.
+    """
     order = np.argsort(alpha, kind="stable")
     distinct = min(len(np.unique(alpha)), N_CLASSES)
     parts = np.array_split(order, distinct)
