@@ -138,7 +138,7 @@ class Regressions(Sequence):
             dtype = model.coef_.dtype
             if getattr(model, "phi_", model.phi) == 1:
                 self.judge(problem.judge(w, *of, model.tol, solved, dtype))
-            else:
+            elif solved:
                 whole = solution_before(model, alpha, rows, target, weights)
                 self.judge(problem.judge_relaxed(w, whole, dtype))
 
