@@ -91,6 +91,13 @@ def test_estimated_loadings_make_scales_of_features_irrelevant(alpha):
     assert_allclose(two.alpha_, one.alpha_, rtol=1e-9)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_few_rows_of_standardised_columns_have_a_penalty(n):
+    X = np.random.default_rng(0).standard_normal((n, 8))
+    model = SqrtLasso(penalty_loadings="auto").fit(X, X[:, 0])
+    assert 0.9 < model.alpha_ <= 1
+
+
 def test_they_protect_from_noise_that_is_larger_in_some_rows():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 40))
