@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.estimators.validation import (
 from sklearn_sqrtlasso.regression.debiasing import correct_coefficient
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.penalty_loadings import column_sizes
-from sklearn_sqrtlasso.regression.pivotal_penalty import simulated_alpha
+from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows, simulated_alpha
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
     regress_relaxed,
@@ -104,7 +104,8 @@ def confidence_intervals(
     features : array-like of int of shape (n_chosen,), default=None
         Indices of the coefficients to estimate; None is all of them.
     sample_weight : float or array-like of shape (n_samples,), default=None
-        Nonnegative weights of the rows, which count them; None gives all rows weight 1.
+        Nonnegative weights of the rows, as in :class:`~sklearn_sqrtlasso.SqrtLasso`;
+        None gives all rows weight 1.
     n_jobs : int, default=None
         Number of threads over features, as in joblib; results do not depend on it.
 
@@ -161,12 +162,12 @@ def confidence_intervals(
     """
     X, y, weights = _checked(X, y, sample_weight)
     _check_shares(level, alpha, phi)
-    chosen = _chosen(features, X.shape[1])
+    chosen, n_rows = _chosen(features, X.shape[1]), counted_rows(weights)
     design = design_of(X, weights / weights.sum(), True)
     design.load(column_sizes(design))
     if isinstance(alpha, str):
         rng = check_random_state(0)
-        alpha = simulated_alpha(design, weights.sum(), CONFIDENCE, False, rng)
+        alpha = simulated_alpha(design, n_rows, CONFIDENCE, False, rng)
     fit = regress_relaxed(design, y, [alpha], np.array([float(phi)]), OPTIONS)[0][0][0]
     r, _, exponent = residual_of(design, y, fit.coef)
 
@@ -179,8 +180,8 @@ def confidence_intervals(
     parts = parallel_map(corrected, list(chosen), n_jobs)
     coef, spread, gaps = map(np.array, zip(*parts, strict=True))
     warn_unsolved_fits(np.append(gaps, fit.gap), OPTIONS.tol, OPTIONS.max_iter)
-    sigma = estimated_sigma(fit, phi, weights.sum(), True)
-    errors = sigma * spread / np.sqrt(weights.sum())
+    sigma = estimated_sigma(fit, phi, n_rows, True)
+    errors = sigma * spread / np.sqrt(n_rows)
     half = ndtri((1 + level) / 2) * errors
     return ConfidenceIntervals(
         coef, np.stack([coef - half, coef + half], 1), errors, sigma

@@ -61,6 +61,12 @@ def test_units_forms_threads_and_counts_of_rows_do_not_matter():
     weighted = confidence_intervals(X, y, sample_weight=counts, **given)
     repeated = confidence_intervals(X[rows], y[rows], **given)
     assert_allclose(weighted.intervals, repeated.intervals, rtol=1e-6)
+    shares = np.random.default_rng(1).dirichlet(np.ones(60))
+    one, two = (
+        confidence_intervals(X, y, sample_weight=w, **given)
+        for w in (shares, 7 * shares)
+    )
+    assert_allclose(one.intervals, two.intervals, rtol=1e-6)
 
 
 def test_what_others_explain_has_no_end():

@@ -203,7 +203,13 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
 
     @property
     def sparse_coef_(self):
-        """Coefficients as a CSR matrix of shape (n_targets, n_features)."""
+        """Return the coefficients as a CSR matrix.
+
+        Returns
+        -------
+        sparse_coef_ : CSR matrix of shape (n_targets, n_features)
+            Whatever ``coef_`` is stored as.
+        """
         w = self.coef_
         return csr_container()(w if sp.issparse(w) else np.atleast_2d(w))
 

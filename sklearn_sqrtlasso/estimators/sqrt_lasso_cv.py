@@ -32,6 +32,7 @@ from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
     regress_relaxed,
@@ -73,7 +74,18 @@ def pooled_errors(mse, units, shares):
 
 
 def smallest_error(mse, units):
-    """Return the smallest root of mean squares that are given in squares of units."""
+    """Return the smallest root mean square.
+
+    Parameters
+    ----------
+    mse, units : ndarray
+        Mean squares, in squares of ``units``.
+
+    Returns
+    -------
+    error : float
+        Its value.
+    """
     return float(np.min(units * np.sqrt(mse)))
 
 
@@ -355,7 +367,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         start = None
         if tables is not None:
             start = unit * self._coefficients_of_table(tables[0], alphas, best)
-        self._refit(design, target, best, weights.sum(), start)
+        self._refit(design, target, best, counted_rows(weights), start)
         self.alphas_ = alphas
         with np.errstate(over="ignore", under="ignore"):
             mse, units = errors_of_folds

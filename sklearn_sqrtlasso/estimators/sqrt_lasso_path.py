@@ -97,7 +97,15 @@ def share_grid(phi):
 
 
 def check_solver(tol, max_iter):
-    """Raise an error if the tolerance or the number of iterations is not valid."""
+    """Raise an error if an option of the solver is not valid.
+
+    Parameters
+    ----------
+    tol : float
+        Relative duality gap, at least 0.
+    max_iter : int
+        Number of outer iterations, at least 1.
+    """
     if not (isinstance(tol, Real) and tol >= 0):
         raise ValueError(f"tol must be at least 0, got {tol!r}.")
     if not (isinstance(max_iter, Real) and max_iter >= 1):

@@ -320,7 +320,7 @@ def estimated_sigma(fit, phi, n_rows, fit_intercept):
     phi : float
         Its share of the penalty, in [0, 1].
     n_rows : float
-        Number n of rows, the sum of their weights.
+        Number n of rows that their weights stand for.
     fit_intercept : bool
         Whether an intercept was fitted.
 

@@ -63,6 +63,14 @@ def test_the_noise_level_is_right_on_average():
     assert np.mean((Y - model.predict(X)) ** 2) < 0.93
 
 
+def test_weights_that_are_not_counts_may_be_multiplied():
+    X, y = make()
+    shares = np.random.default_rng(1).dirichlet(np.ones(60))
+    for model in (SqrtLasso(phi=0), SqrtLassoCV(phi=0, alphas=5)):
+        sigmas = [model.fit(X, y, sample_weight=w).sigma_ for w in (shares, 7 * shares)]
+        assert_allclose(*sigmas, rtol=1e-9)
+
+
 @pytest.mark.parametrize("positive", [False, True])
 def test_a_path_of_shares_holds_the_fits_of_each(positive):
     X, y = make()
