@@ -148,7 +148,8 @@ class RelaxedSparseCoder(BaseEncoder):
         <choices of learner>.
     subsample : int, None or "auto", default="auto"
         Number of rows, drawn at random, that atoms are learnt from, at least 1; None
-        uses all. "auto" is 64 rows an atom, but all for "online".
+        uses all. "auto" is 64 rows an atom, but all for "online". "ksvd" and "aksvd"
+        hold these rows, with their residuals, in memory; others read them in blocks.
     max_iter : int or "auto", default="auto"
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
         as make 100 batches for "online", and at least one.

@@ -1,4 +1,4 @@
-"""Rows coded in the atoms that are learnt: batch by batch, in sums, or atom by atom."""
+"""Rows coded in the atoms that are learnt: in batches, in sums, or atom by atom."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -174,8 +174,8 @@ class DictionaryTask(NamedTuple):
             parts, Z, norms, untouched = zip(*blocks, strict=True)
             if not all(untouched):
                 x = _joined(parts)
-            Z, norms = np.concatenate(Z), np.concatenate(norms)
-            yield CodedBatch(rows, x, Z, norms, all(untouched))
+            codes, left = np.concatenate(Z), np.concatenate(norms)
+            yield CodedBatch(rows, x, codes, left, all(untouched))
 
     def cleaned(self, X):
         """Return few rows, filled in and without outliers."""

@@ -12,6 +12,7 @@ from sklearn_sqrtlasso.sparse_coding.atom_span import span_of_atoms
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from tests import sized
 
 COUNTS = {"n_nonzero": 3}
 PENALTIES = {"sqrt_lasso": 0.2, "lasso": 0.3, "threshold": 0.3, "omp": 0.5, "ols": 0.5}
@@ -44,7 +45,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @each_kind
-@settings(max_examples=20)
+@settings(max_examples=sized(20, 4))
 @given(seed=st.integers(0, 10**6))
 def test_coordinates_keep_norms_and_products(kind, seed):
     X, dictionary = sparse_rows(seed), make_dictionary(atoms(seed, kind))
@@ -73,7 +74,7 @@ def options_of(selector, phi, positive):
 
 @pytest.mark.parametrize("selector", SELECTORS)
 @pytest.mark.parametrize("positive", [False, True])
-@settings(max_examples=20)
+@settings(max_examples=sized(20, 4))
 @given(seed=st.integers(0, 10**6), phi=st.sampled_from([0.0, 0.5, 1.0]))
 def test_codes_and_gaps_are_those_of_dense_rows(selector, positive, seed, phi):
     X, dictionary = sparse_rows(seed), make_dictionary(atoms(seed))
