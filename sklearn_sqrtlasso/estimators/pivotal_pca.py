@@ -44,8 +44,8 @@ class PivotalPCA(GroupedEncoder):
     n_components : int, float, None or "auto", default="auto"
         Number of directions, in [1, n_features]; or the share of the variance, in
         (0, 1), that they are to reach; None keeps all that vary. "auto" keeps 0.999 of
-        the variance and at most 64, and finds levels with fewer: see Notes. Directions
-        that do not vary are never kept.
+        the variance, but at most 256 / sqrt(n_features), or as many as levels are found
+        with if these are more: see Notes. Directions that do not vary are never kept.
     nu : float, default=4.0
         Degrees of freedom of the noise, in [0.1, inf]; ``float("inf")`` is Gaussian
         noise, faster and a little better if there are no outliers.

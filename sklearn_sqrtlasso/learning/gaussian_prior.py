@@ -18,10 +18,11 @@ from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 
-# Shares of the variance and numbers of components of "auto": of those that are kept,
-# and of the leading ones, which are enough to find the noise level of a row.
-KEPT, MOST = 0.999, 64
+# Of "auto": the leading components, which are enough to find the noise level of a row,
+# have a share of the variance. Others are kept up to a larger one, as long as codes
+# take little time, which grows with n_features times the square of their number.
 LEADING, MOST_LEADING = 0.97, 40
+KEPT, MOST_KEPT = 0.999, 256  # the latter by the root of the number of features
 BATCH = 128  # rows whose posterior covariances are stored at a time
 
 
@@ -32,7 +33,7 @@ class Numbers(NamedTuple):
     leading: int
 
 
-def numbers_of_components(variances, asked, rounding):
+def numbers_of_components(variances, asked, rounding, n_features):
     """Return how many components to keep, and how many of them to find levels with.
 
     Parameters
@@ -43,6 +44,8 @@ def numbers_of_components(variances, asked, rounding):
         A number, a share of the variance, None for all that vary, or "auto".
     rounding : float
         Variance up to which a direction does not vary.
+    n_features : int
+        Number of features.
 
     Returns
     -------
@@ -56,8 +59,9 @@ def numbers_of_components(variances, asked, rounding):
         return min(varying, 1 + int(np.argmax(reached)))
 
     if isinstance(asked, str):
-        kept = min(reach(KEPT), MOST)
-        return Numbers(kept, min(reach(LEADING), MOST_LEADING))
+        leading = min(reach(LEADING), MOST_LEADING)
+        kept = min(reach(KEPT), int(MOST_KEPT / np.sqrt(n_features)))
+        return Numbers(max(kept, leading), leading)
     if asked is None:
         kept = varying
     else:
@@ -91,7 +95,9 @@ class PriorLearner:
         self.variances, directions = self._principal()
         relative = max(X.shape) * np.finfo(X.dtype).eps * self.variances[0]
         rounding = max(rounding, relative)
-        self.numbers = numbers_of_components(self.variances, n_components, rounding)
+        self.numbers = numbers_of_components(
+            self.variances, n_components, rounding, X.shape[1]
+        )
         self.prior = self._prior(directions)
 
     def step(self, n_iter):
