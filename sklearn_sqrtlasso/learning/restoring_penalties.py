@@ -71,7 +71,7 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
     alpha : ndarray of shape (n_components,)
         Penalties, pure numbers, in the dtype of the frame.
     """
-    W, dtype = frame.components.astype(np.float64), frame.components.dtype
+    W, dtype = frame.components.astype(np.float64, copy=False), frame.components.dtype
     n_components, n_features = W.shape
     n_rows = max(N_ENTRIES // max(W.shape), FEWEST_ROWS)
     rows, groups = spread_over(groups, min(n_rows, N_ROWS))

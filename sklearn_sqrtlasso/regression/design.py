@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import scipy.sparse as sp
 
+from sklearn_sqrtlasso.algorithms.count_sketch import add_signed_rows
 from sklearn_sqrtlasso.regression.column_sizes import (
     BLOCK_ENTRIES,
     FAR,
@@ -15,8 +16,8 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     typical_exponent,
 )
 
-FEATURES = 1024  # converted to single precision at a time
 ALIKE = 6  # powers of two from the typical norm within which columns share its unit
+WIDTH = 4096  # columns that are added to a sketch at a time
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
 LARGEST = 1e100  # of a penalty in units of a column, whose norm is about one
 
@@ -52,9 +53,12 @@ class Design(ABC):
     norms : ndarray of shape (n_features,)
         Norms of the columns; 0 for those that are constant, which are zero. Others are
         estimated from some rows until ``measure_exactly`` is called.
+    loadings : ndarray of shape (n_features,)
+        Penalties of coefficients, as multiples of the penalty; 1 until ``load``.
     """
 
     def __init__(self, X, weights, fit_intercept):
+        self.load(1.0)
         self.sqrt_weights, self.fit_intercept = np.sqrt(weights), fit_intercept
         self.dtype, self._given, self._weights = X.dtype, X, weights
         self._measure(exactly=False)
@@ -139,21 +143,38 @@ class Design(ABC):
             y, mean = y - left, mean + left
         return self.sqrt_weights * y, mean
 
+    def load(self, loadings):
+        """Make the penalty of each coefficient a multiple of the penalty.
+
+        Parameters
+        ----------
+        loadings : float or ndarray of shape (n_features,)
+            The multiples, in (0, inf]; a coefficient of an infinite one is zero. If
+            they are not pure numbers, penalties are in units of X over theirs.
+        """
+        self.loadings = loadings
+        halves, exponents = np.frexp(loadings)
+        self._shares, self._share_exponents = 2 * halves, exponents - 1
+
     def penalties(self, alpha):
         """Return a penalty in units of each column, from 0 to a large number."""
-        with np.errstate(over="ignore", under="ignore"):
-            return np.minimum(np.ldexp(float(alpha), -self.exponents), LARGEST)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            alpha = float(alpha) * self._shares
+            units = self.exponents - self._share_exponents
+            return np.fmin(np.ldexp(alpha, -units), LARGEST)
 
     def in_units_of_x(self, values):
         """Return numbers in units of the columns as ``(numbers, exponent)``.
 
-        They are in units of X times two to the power of the exponent, which is that of
-        the largest unit of a column that is not constant.
+        They are in units of X, over loadings, times two to the power of the exponent,
+        which is that of the largest such unit of a column that is not constant.
         """
-        top = int(self.exponents[self.norms > 0].max(initial=-(10**4)))
+        exponents = self.exponents - self._share_exponents
+        top = int(exponents[self.norms > 0].max(initial=-(10**4)))
         top = 0 if top == -(10**4) else top
         with np.errstate(under="ignore"):
-            return np.ldexp(values, np.minimum(self.exponents - top, 0)), top
+            values = values / self._shares
+            return np.ldexp(values, np.minimum(exponents - top, 0)), top
 
     def largest_norm(self):
         """Return the largest norm of a column, in units of X."""
@@ -171,37 +192,7 @@ class Design(ABC):
         c[self._dead] = 0
         return self._correlate_kept(c, r)
 
-    def peaks(self, Z, positive):
-        """Return the largest product with each column of ``Z``, in single precision.
-
-        Parameters
-        ----------
-        Z : ndarray of shape (n_samples, n_draws)
-            Arguments of ``correlate``, one in each column.
-        positive : bool
-            Whether negative products are ignored.
-
-        Returns
-        -------
-        peaks : ndarray of shape (n_draws,)
-            The largest products of columns in units of the largest unit, in magnitude
-            unless ``positive``.
-        """
-        Z = (self.sqrt_weights[:, None] * Z).astype(np.float32)
-        sums, largest = Z.sum(axis=0), np.zeros(Z.shape[1])
-        factors, _ = self.in_units_of_x(np.where(self.norms > 0, 1.0, 0.0))
-        for start in range(0, self.shape[1], FEATURES):
-            part = slice(start, start + FEATURES)
-            with np.errstate(invalid="ignore", over="ignore"):
-                C = self._products_of(part, Z) * self._factors[part, None]
-            C -= np.outer(self._centers[part], sums)
-            C[self.norms[part] == 0] = 0
-            C = self._correlate_kept(C, Z, start) * factors[part, None]
-            top = (C if positive else np.abs(C)).max(axis=0)
-            largest = np.maximum(largest, top)
-        return largest
-
-    def _correlate_kept(self, c, r, start=0):
+    def _correlate_kept(self, c, r):
         """Overwrite products of the columns that are kept; return the products."""
         return c
 
@@ -241,13 +232,40 @@ class Design(ABC):
     def _products(self, r):
         """Return ``X^T r / unit`` in double precision."""
 
-    def _products_of(self, part, Z):
-        """Return products of a slice of features in single precision."""
-        return (self.X[:, part] / self.unit).astype(np.float32).T @ Z
-
     @abstractmethod
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""
+
+    @abstractmethod
+    def dense(self, features):
+        """Return the columns of some features as an array."""
+
+    @abstractmethod
+    def sketch(self, features, places, signs, n_buckets):
+        """Return signed sums of rows in single precision, and norms of columns.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n_columns,)
+            Some of the features.
+        places : ndarray of shape (n_samples,)
+            The bucket of each row.
+        signs : ndarray of shape (n_samples,)
+            The sign with which it is added, one or minus one.
+        n_buckets : int
+            Number of buckets.
+
+        Returns
+        -------
+        sketch : ndarray of shape (n_buckets, n_columns)
+            The sums.
+        norms : ndarray of shape (n_columns,)
+            Norms of the columns.
+        """
+
+    @abstractmethod
+    def height(self, features):
+        """Return the mean number of stored entries of some features."""
 
     @abstractmethod
     def join(self, blocks):
@@ -262,6 +280,16 @@ class Design(ABC):
         """Return the sum of the columns of a block, weighted by ``w``."""
 
 
+def _as_slice(features):
+    """Return indices as a slice if they are consecutive: X is then not copied."""
+    if isinstance(features, slice) or len(features) == 0:
+        return features
+    first, last = features[0], features[-1]
+    if last - first + 1 == len(features) and np.all(np.diff(features) == 1):
+        return slice(first, last + 1)
+    return features
+
+
 class AllColumns:
     """All columns of a design, of which no more than a few rows are ever in memory."""
 
@@ -270,10 +298,8 @@ class AllColumns:
 
     def __iter__(self):
         """Yield blocks of rows, in double precision."""
-        n, p = self.design.shape
-        length = max(1, BLOCK_ENTRIES // p)
-        for start in range(0, n, length):
-            yield self.design.part(slice(start, start + length), slice(None))
+        for rows in self.design.spans(self.design.shape[1]):
+            yield self.design.part(rows, slice(None))
 
 
 class DenseDesign(Design):
@@ -307,30 +333,18 @@ class DenseDesign(Design):
             self._place[features] = np.arange(len(features))
             self._block *= 2.0 ** more[features]
 
-    def _correlate_kept(self, c, r, start=0):
-        inside = (self._kept >= start) & (self._kept < start + len(c))
-        if inside.any():
-            block = self._block if inside.all() else self._block[:, inside]
-            c[self._kept[inside] - start] = block.astype(r.dtype, copy=False).T @ r
+    def _correlate_kept(self, c, r):
+        if len(self._kept):
+            c[self._kept] = self._block.T @ r
         return c
 
     def _products(self, r):
         if self.X.dtype == np.float64:
             return self.X.T @ (r / self.unit)
-        total, length = np.zeros(self.shape[1]), max(1, BLOCK_ENTRIES // self.shape[1])
-        for start in range(0, len(r), length):
-            rows = slice(start, start + length)
+        total = np.zeros(self.shape[1])
+        for rows in self.spans(self.shape[1]):
             total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
         return total
-
-    def _products_of(self, part, Z):
-        length = max(1, 8 * BLOCK_ENTRIES // FEATURES)  # rows at a time
-        starts = range(0, len(Z), length)
-        blocks = (slice(start, start + length) for start in starts)
-        return sum(
-            (self.X[rows, part] / self.unit).astype(np.float32).T @ Z[rows]
-            for rows in blocks
-        )
 
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""
@@ -338,10 +352,45 @@ class DenseDesign(Design):
         whole = np.array_equal(features, np.arange(self.shape[1]))
         if whole and self.X.dtype == np.float32:
             return AllColumns(self)
+        return self.dense(features)
+
+    def dense(self, features):
+        """Return the columns of some features as an array."""
         return self.part(slice(None), features)
+
+    def height(self, features):
+        """Return the mean number of stored entries of some features."""
+        return self.shape[0]
+
+    def sketch(self, features, places, signs, n_buckets):
+        """Return signed sums of rows in single precision, and norms of columns."""
+        p, roots = len(features), signs * self.sqrt_weights
+        sums, squares = np.zeros((n_buckets, p), dtype=np.float32), np.zeros(p)
+        scale, centers = self._scale[features], self._centers[features]
+        kept = np.flatnonzero(self._place[features] >= 0)
+        scale[kept] = centers[kept] = 0.0
+        for start in range(0, p, WIDTH):
+            part = slice(start, start + WIDTH)
+            for rows in self.spans(min(p, WIDTH)):
+                block = self.X[rows, _as_slice(features[part])]
+                add_signed_rows(
+                    np.ascontiguousarray(block), roots[rows], places[rows],
+                    scale[part], centers[part], sums[:, part], squares[part],
+                )  # fmt: skip
+        for j in kept:
+            column = signs * self.dense(features[[j]])[:, 0]
+            sums[:, j] = np.bincount(places, column, minlength=n_buckets)
+            squares[j] = column @ column
+        return sums, np.sqrt(squares)
+
+    def spans(self, width):
+        """Yield slices of few rows of some width, which cover all of them."""
+        n, length = self.shape[0], max(1, BLOCK_ENTRIES // width)
+        return (slice(start, start + length) for start in range(0, n, length))
 
     def part(self, rows, features):
         """Return some rows of the columns of some features, in double precision."""
+        features = _as_slice(features)
         own = not isinstance(features, slice)  # else it may be a view of X
         block = self.X[rows, features]
         block = (np.asarray if own else np.array)(block, dtype=np.float64, order="F")
@@ -349,9 +398,10 @@ class DenseDesign(Design):
             block *= self._scale[features]
             if self.fit_intercept:
                 block -= self._centers[features]
-        block[:, self.norms[features] == 0] = 0
-        place = self._place[features]
-        if (place >= 0).any():
+        if len(self._dead):
+            block[:, self.norms[features] == 0] = 0
+        if len(self._kept):
+            place = self._place[features]
             block[:, place >= 0] = self._block[rows, place[place >= 0]]
         block *= self.sqrt_weights[rows, None]
         return block
@@ -430,6 +480,27 @@ class SparseDesign(Design):
         with np.errstate(under="ignore"):
             block.data *= self.sqrt_weights[block.indices] * scale
         return sp.csc_array(block), self._centers[features]
+
+    def dense(self, features):
+        """Return the columns of some features as an array."""
+        block, centers = self.columns(features)
+        return block.toarray() - np.outer(self.sqrt_weights, centers)
+
+    def sketch(self, features, places, signs, n_buckets):
+        """Return signed sums of rows in single precision, and norms of columns."""
+        shape = n_buckets, self.shape[0]
+        adder = sp.csr_array((signs, (places, np.arange(shape[1]))), shape=shape)
+        sums = np.empty((n_buckets, len(features)), dtype=np.float32)
+        for start in range(0, len(features), n_buckets):
+            part = slice(start, start + n_buckets)
+            block, centers = self.columns(features[part])
+            shift = np.outer(adder @ self.sqrt_weights, centers)
+            sums[:, part] = (adder @ block).toarray() - shift
+        return sums, self.norms[features]
+
+    def height(self, features):
+        """Return the mean number of stored entries of some features."""
+        return np.diff(self.X.indptr)[features].sum() / max(len(features), 1)
 
     def join(self, blocks):
         """Return blocks of columns side by side."""

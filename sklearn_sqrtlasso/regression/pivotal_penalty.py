@@ -1,14 +1,17 @@
 """Pivotal penalties of a regression: simulated, or in closed form."""
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.special import ndtri
 
-from sklearn_sqrtlasso.theory.pivotal import simulated_quantile
+from sklearn_sqrtlasso.regression.noise_columns import (
+    factored_columns,
+    noise_columns,
+)
+from sklearn_sqrtlasso.regression.noise_peaks import Peaks, peak_quantile
 
-DRAWS = 1000  # of the simulation; the penalty is accurate to about one per cent
-DRAWS_AT_ONCE = 250
-BY_FEATURES = 512  # largest number of features for draws by the Gram matrix
-RANGE = 1e-12  # eigenvalue, relative to the largest, that counts as zero
+BY_PRODUCTS = 512  # largest number of features for draws by their products
+FEW = 128  # of them, if they outnumber the rows
 SLACK = 1.1  # the constant c > 1 of the theory
 
 
@@ -57,12 +60,35 @@ def asymptotic_alpha(design, n_rows, confidence):
     return level * design.largest_norm()
 
 
+def counted_rows(weights):
+    """Return the number of rows that weights stand for.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+        Weights, at least 0. Integers count rows. Others only say how rows compare: the
+        variance of their noise is inversely proportional to them.
+
+    Returns
+    -------
+    n_rows : float
+        Sum of counts, or the number of positive weights.
+    """
+    if (weights == np.rint(weights)).all():
+        return float(weights.sum())
+    return float(np.count_nonzero(weights))
+
+
 def simulated_alpha(design, n_rows, confidence, positive, rng):
     r"""Return the quantile of :math:`\|X^\top g\|_\infty / (\sqrt n \|g\|_2)`.
 
     The noise g is Gaussian, centred if the columns are. At larger penalties all
     coefficients of pure noise of any level are zero. A row of weight k counts as k rows
-    with independent noise.
+    with independent noise: up to rounding for few columns, which are drawn by their
+    products; else up to the accuracy of the simulation.
+
+    The standard error of the simulation is about .2 %, and 1-2 % where columns are much
+    alike. Where 1024 rows or more are drawn from a sketch, it is about .3 % more.
 
     Parameters
     ----------
@@ -82,48 +108,25 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     alpha : float
         Penalty, in units of X.
     """
-    if design.shape[1] <= BY_FEATURES:
-        draw, at_once = _draws_by_features(design, n_rows, positive, rng), DRAWS
-    else:
-        draw, at_once = _draws_by_rows(design, n_rows, positive, rng), DRAWS_AT_ONCE
-    alpha = simulated_quantile(
-        draw, confidence=confidence, n_draws=DRAWS, at_once=at_once
-    )
-    return float(np.ldexp(alpha, design.in_units_of_x(design.norms)[1]))
+    freedom = int(n_rows) - design.fit_intercept
+    scales, exponent = design.in_units_of_x((design.norms > 0).astype(np.float64))
+    norms, level = design.norms * scales, 1 - confidence
+    if not norms.any() or freedom < 2:
+        return design.largest_norm()
+    rng = np.random.default_rng(rng.randint(2**31 - 1, size=4))
+    features = np.arange(len(norms))
+    if sp.issparse(design.X):  # whose norms are not estimates
+        features = Peaks(norms, freedom, level, positive).leaders()
+    columns = _columns(design, features, freedom, rng).scaled(scales[features])
+    norms[features] = columns.norms
+    peaks = Peaks(norms, freedom, level, positive)
+    return float(np.ldexp(peak_quantile(peaks, columns, rng), exponent))
 
 
-def _chi_square(rng, freedom, n):
-    return rng.chisquare(freedom, n) if freedom > 0 else np.zeros(n)
-
-
-def _draws_by_features(design, n_rows, positive, rng):
-    """Draw by the Gram matrix, in which a row of weight two equals two rows."""
-    block = design.columns(np.arange(design.shape[1]))
-    factors, _ = design.in_units_of_x(np.where(design.norms > 0, 1.0, 0.0))
-    values, vectors = np.linalg.eigh(design.gram(block, block))
-    seen = values > RANGE * max(values[-1], 0.0)
-    vectors, roots = vectors[:, seen], np.sqrt(values[seen])
-    unseen = n_rows - design.fit_intercept - np.count_nonzero(seen)
-
-    def draw(n):
-        seeds = rng.standard_normal((n, design.shape[1])) @ vectors
-        C = (seeds * roots) @ vectors.T * factors
-        energy = np.sum(seeds**2, axis=1) + _chi_square(rng, unseen, n)
-        return (C if positive else np.abs(C)).max(axis=1, initial=0.0), energy
-
-    return draw
-
-
-def _draws_by_rows(design, n_rows, positive, rng):
-    """Draw noise for each row, and correlate it with all columns."""
-    on = (design.sqrt_weights > 0)[:, None]
-    unseen = n_rows - np.count_nonzero(on)
-
-    def draw(n):
-        Z = rng.standard_normal((design.shape[0], n)) * on
-        if design.fit_intercept:
-            Z -= np.outer(design.sqrt_weights, design.sqrt_weights @ Z)
-        energy = np.sum(Z**2, axis=0) + _chi_square(rng, unseen, n)
-        return design.peaks(Z, positive), energy
-
-    return draw
+def _columns(design, features, freedom, rng):
+    """Return columns with about the same products, the cheapest."""
+    p = len(features)
+    if p <= BY_PRODUCTS and (p <= freedom or p <= FEW):
+        block = design.columns(features)
+        return factored_columns(design.gram(block, block), freedom)
+    return noise_columns(design, features, rng)

@@ -145,15 +145,17 @@ def test_the_target_is_centred_and_weighted(intercept):
 
 @each_kind
 @each_intercept
-@pytest.mark.parametrize("positive", [True, False])
-def test_peaks_are_the_largest_correlations(kind, intercept, positive, monkeypatch):
-    monkeypatch.setattr(module, "FEATURES", 4)
-    design, _ = make(kind, intercept)
-    C = np.array([design.correlate(r) for r in vectors()])
-    top = np.maximum(C if positive else np.abs(C), 0).max(axis=1)
-    found = design.peaks(vectors().T, positive)
-    # sums of N products in single precision
-    assert_allclose(found, top, rtol=0, atol=8 * N * np.finfo(np.float32).eps)
+def test_a_sketch_adds_signed_rows(kind, intercept):
+    design, columns = make(kind, intercept)
+    rng, features = np.random.default_rng(0), np.arange(1, P)
+    places, signs = rng.integers(0, 3, N), rng.choice(np.array([-1.0, 1.0]), N)
+    adder = np.zeros((3, N))
+    adder[places, np.arange(N)] = signs
+    sketch, norms = design.sketch(features, places, signs, 3)
+    assert_allclose(sketch, adder @ columns[:, features], rtol=0, atol=1e-5)
+    true = np.linalg.norm(columns[:, features], axis=0)
+    assert_allclose(norms, true, rtol=0, atol=ROUNDING)
+    assert_allclose(design.dense(features), columns[:, features], atol=ROUNDING)
 
 
 @each_intercept
