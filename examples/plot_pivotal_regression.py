@@ -30,12 +30,13 @@ def lasso_oracle(X, y):
 
 METHODS = {
     "square-root lasso, pivotal": lambda X, y: SqrtLasso().fit(X, y).coef_,
+    "the same, relaxed: phi=0": lambda X, y: SqrtLasso(phi=0).fit(X, y).coef_,
     "lasso tuned at noise 1": lambda X, y: Lasso(0.26).fit(X, y).coef_,
     "LassoCV": lambda X, y: LassoCV(alphas=grid, tol=1e-6, n_jobs=2).fit(X, y).coef_,
     "lasso, told the truth": lasso_oracle,
 }
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
-for (name, fit), marker in zip(METHODS.items(), "osvd", strict=True):
+for (name, fit), marker in zip(METHODS.items(), "o*svd", strict=True):
     risk, score = np.empty((2, 3, len(levels)))
     for trial, i in np.ndindex(risk.shape):
         rng = np.random.default_rng(trial)
@@ -52,6 +53,7 @@ plt.show()
 
 # %%
 # Without an estimate of the noise, the square-root lasso finds the five features
-# wherever that is possible. The lasso with the oracle penalty shrinks less and predicts
-# better, with more features: to predict, refit on the selected features, or use
-# SqrtLassoCV.
+# wherever that is possible. Its predictions are shrunk: the error is 0.75 of the noise,
+# where the lasso with the oracle penalty, which keeps more features, has 0.54. With
+# ``phi=0`` the five features are fitted by least squares, and the error is 0.19.
+# :class:`~sklearn_sqrtlasso.SqrtLassoCV` chooses ``phi`` together with the penalty.

@@ -2,6 +2,7 @@
 
 Where things are, from the top floor down:
 
+- ``onnx``: fitted estimators as graphs for ONNX Runtime.
 - ``estimators``: the scikit-learn interface, one class per file; checks of arguments
   in ``validation``, ``partial_fit`` and ``warm_start`` in ``resumption``.
 - ``learning``: weights and penalties by Adam, dictionary learning, tight frames,
@@ -42,3 +43,7 @@ __all__ = [
     "__version__",
     "sqrt_lasso_path",
 ]
+
+for _public in [globals()[name] for name in __all__]:
+    if isinstance(_public, type):  # the path that those who load a model have to trust
+        _public.__module__ = __name__

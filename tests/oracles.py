@@ -7,6 +7,7 @@ Codes z of a row x are in atoms D, one a row; the row is approximated by ``z @ D
 
 import numpy as np
 from scipy.optimize import linprog
+from scipy.special import ndtri
 
 
 def soft(U, tau, positive=False):
@@ -237,3 +238,15 @@ def adam(w, gradients, rates, decays, tiny, largest):
         root = np.sqrt(square / (1 - b2**n))
         w = w - rate * mean / (1 - b1**n) / (root + tiny)
     return w
+
+
+def normal_numbers_of_r(seed, n):
+    """Return ``set.seed(seed); rnorm(n)`` of R: Mersenne twister, and inversion."""
+    words = np.empty(50 + 625, dtype=np.uint32)
+    for k in range(len(words)):
+        seed = words[k] = (69069 * int(seed) + 1) % 2**32
+    twister = np.random.MT19937()
+    state = {"key": words[51:], "pos": 624}
+    twister.state = {"bit_generator": "MT19937", "state": state}
+    coarse, fine = (twister.random_raw(2 * n) / 2**32).reshape(n, 2).T
+    return ndtri((np.floor(2**27 * coarse) + fine) / 2**27)

@@ -11,12 +11,32 @@ TINY = 1e-8
 
 
 @kernel
+def gradient_norm(gradient):
+    """Return the norm of a gradient, summed in double precision.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_parameters,)
+        Gradient.
+
+    Returns
+    -------
+    norm : float
+        Its norm.
+    """
+    energy = 0.0
+    for i in range(gradient.shape[0]):
+        energy += np.float64(gradient[i]) * np.float64(gradient[i])
+    return math.sqrt(energy)
+
+
+@kernel
 def adam_step(
-    w, gradient, mean, square, n_steps, rate, decay_square, n_slow, fast, largest
+    w, gradient, mean, square, n_steps, rate, decay_square, n_slow, fast, clip
 ):
     """Update ``w`` by one step of Adam, of about ``rate`` in each entry.
 
-    With g the gradient, clipped to the norm ``largest``, ::
+    With g the gradient, times ``clip``, ::
 
         mean   <- b1 mean + (1 - b1) g
         square <- b2 square + (1 - b2) g^2
@@ -39,31 +59,18 @@ def adam_step(
         Entries from this index on have ``fast`` times the rate.
     fast : float
         Factor of the rate of those entries.
-    largest : float
-        Norm to which the gradient is clipped.
-
-    Returns
-    -------
-    norm : float
-        Norm of the gradient before clipping. If it is not finite, nothing is updated.
+    clip : float
+        Factor of the gradient.
     """
     assert w.shape == gradient.shape == mean.shape == square.shape
     f = w.dtype.type
-    energy = 0.0
-    for i in range(w.shape[0]):
-        energy += np.float64(gradient[i]) * np.float64(gradient[i])
-    norm = math.sqrt(energy)
-    if not norm < np.inf:
-        return norm
-    clip = f(min(1.0, largest / norm)) if norm > 0 else f(1)
     unbias = f(math.sqrt(1 - decay_square**n_steps))
     pace = f(rate * math.sqrt(1 - decay_square**n_steps) / (1 - DECAY**n_steps))
     b1, b2, tiny = f(DECAY), f(decay_square), f(TINY) * unbias
     for i in range(w.shape[0]):
-        g = gradient[i] * clip
+        g = gradient[i] * f(clip)
         m = b1 * mean[i] + (f(1) - b1) * g
         s = b2 * square[i] + (f(1) - b2) * g * g
         mean[i], square[i] = m, s
         step = pace * m / (np.sqrt(s) + tiny)
         w[i] -= step if i < n_slow else step * f(fast)
-    return norm

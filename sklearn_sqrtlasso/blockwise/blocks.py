@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -45,10 +46,11 @@ def rows_per_block(n_components, n_features, itemsize):
     return max(1, min(by_codes, by_bytes))
 
 
-def blocks_of_groups(starts, n_block_rows):
+def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS):
     """Split rows into blocks of about ``n_block_rows``, of whole groups if they fit.
 
-    The blocks depend only on the groups and on ``n_block_rows``, not on threads.
+    The blocks, and the parts of the work that they belong to, depend only on the
+    arguments, not on threads.
     """
     starts = np.asarray(starts)
     blocks, group, n_groups = [], 0, len(starts) - 1
@@ -66,8 +68,28 @@ def blocks_of_groups(starts, n_block_rows):
         groups = starts[group : stop_group + 1] - start
         blocks.append(RowBlock(0, start, int(starts[stop_group]), groups, -1))
         group = stop_group
-    size = max(1, -(-len(blocks) // N_PARTS))
+    size = max(1, -(-len(blocks) // n_parts))
     return [block._replace(part=b // size) for b, block in enumerate(blocks)]
+
+
+def even_parts(n, least=1):
+    """Return slices of an axis, the same for any number of threads.
+
+    Parameters
+    ----------
+    n : int
+        Length of the axis, at least 1.
+    least : int, default=1
+        Length of a part from which on there are several.
+
+    Returns
+    -------
+    parts : list of slice
+        At most eight.
+    """
+    n_parts = max(1, min(N_PARTS, n // least))
+    bounds = [n * k // n_parts for k in range(n_parts + 1)]
+    return [slice(first, last) for first, last in pairwise(bounds)]
 
 
 class _OneThreadOfBlas:

@@ -26,11 +26,13 @@ from sklearn_sqrtlasso.algorithms.shrinkage import (
     sum_of_squares,
 )
 from sklearn_sqrtlasso.blockwise.blocks import (
+    N_PARTS,
     blocks_of_groups,
     map_blocks,
     rows_per_block,
 )
 from sklearn_sqrtlasso.blockwise.groups import RowGroups, ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import entries_per_row
 
 
 class Encoder(ABC):
@@ -57,10 +59,15 @@ class Encoder(ABC):
         """Return the encoder for given rows: another one if they need it."""
         return self
 
-    def rows_per_block(self) -> int:
-        """Return the preferred number of rows of a block."""
-        n_components, n_features = self.components.shape
-        return rows_per_block(n_components, n_features, self.components.itemsize)
+    def rows_per_block(self, width) -> int:
+        """Return the preferred number of rows of a block.
+
+        Parameters
+        ----------
+        width : int
+            Number of entries of a row that are stored, on average.
+        """
+        return rows_per_block(self.n_components, width, self.components.itemsize)
 
     @abstractmethod
     def encode(self, x, groups, workspace, out):
@@ -164,6 +171,7 @@ def map_encoded(
     groups: RowGroups,
     *,
     n_jobs=None,
+    n_parts=N_PARTS,
 ) -> list:
     """Encode rows block by block, and return the function's result for each block.
 
@@ -179,23 +187,25 @@ def map_encoded(
         Rows that share a residual scale, if the encoder pools groups.
     n_jobs : int, default=None
         Number of threads, as in joblib.
+    n_parts : int, default=8
+        Number of parts of the work, and so the largest number of threads.
 
     Returns
     -------
     results : list
         In the order of the blocks.
     """
-    return _map_encoded(function, X, encoder, groups, None, n_jobs)
+    return _map_encoded(function, X, encoder, groups, None, n_jobs, n_parts)
 
 
-def _map_encoded(function, X, encoder, groups, out, n_jobs):
+def _map_encoded(function, X, encoder, groups, out, n_jobs, n_parts=N_PARTS):
     if not encoder.pools_groups:
         groups = ungrouped(X.shape[0])
     encoder = encoder.prepared(X)
-    size = encoder.rows_per_block()
+    size = encoder.rows_per_block(entries_per_row(X))
     if encoder.whole_groups:
         size = max(size, int(np.diff(groups.starts).max(initial=0)))
-    blocks = blocks_of_groups(groups.starts, size)
+    blocks = blocks_of_groups(groups.starts, size, n_parts)
     scales = _scales_of_long_groups(X, encoder, groups, blocks, n_jobs)
     direct = out is not None and groups.order is None
     kept = local()  # per thread: a new workspace per block costs memory mapping

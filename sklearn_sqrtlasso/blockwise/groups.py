@@ -49,6 +49,33 @@ def spread_over(groups, n_rows):
     return rows, groups_of_labels(labels)
 
 
+def split_groups_of(groups, n_rows):
+    """Yield the rows of parts of whole groups, and their groups.
+
+    Parameters
+    ----------
+    groups : RowGroups
+        Groups of all rows.
+    n_rows : int
+        Number of rows of a part, but for the last one and for longer groups.
+
+    Yields
+    ------
+    rows : slice or ndarray
+        Indices of the rows of a part, in the order of its groups.
+    groups : RowGroups
+        Their groups.
+    """
+    starts, first = groups.starts, 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(starts, starts[first] + n_rows, side="right")) - 1
+        last = max(last, first + 1)
+        places = slice(int(starts[first]), int(starts[last]))
+        rows = places if groups.order is None else groups.order[places]
+        yield rows, RowGroups(starts[first : last + 1] - starts[first])
+        first = last
+
+
 def ungrouped(n_rows):
     """Return groups of one row each."""
     return RowGroups(np.arange(n_rows + 1))

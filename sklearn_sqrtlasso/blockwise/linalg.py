@@ -1,9 +1,46 @@
 """Linear algebra of rows: dense blocks, products, norms, and units of scaling."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-BLOCK_ROWS = 4096  # rows whose squares are stored at a time
+BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**18  # of rows that are copied at a time
+
+
+def entries_per_row(X):
+    """Return how many entries of a row are stored, on average, at least 1.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    width : int
+        The number of columns of dense rows.
+    """
+    stored = X.nnz // max(X.shape[0], 1) if sp.issparse(X) else X.shape[1]
+    return max(stored, 1)
+
+
+def row_batches(n_rows, width):
+    """Return slices of rows that are few enough to be copied.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of all rows.
+    width : int
+        Number of entries of a row that are copied.
+
+    Returns
+    -------
+    slices : iterator of slice
+        At least one.
+    """
+    size = min(BLOCK_ROWS, max(1, BLOCK_ENTRIES // max(width, 1)))
+    return gen_batches(max(n_rows, 1), size)
 
 
 def dense_rows(X, dtype=None):
@@ -38,11 +75,12 @@ def has_missing(X):
     missing : bool
         Whether there is one.
     """
-    values = X.data if hasattr(X, "tocsr") else X
-    return any(
-        np.isnan(values[rows]).any()
-        for rows in gen_batches(max(values.shape[0], 1), BLOCK_ROWS)
-    )
+    values = X.data[:, None] if sp.issparse(X) else X
+    with np.errstate(over="ignore", invalid="ignore"):
+        return any(
+            np.isnan(values[rows].sum()) and np.isnan(values[rows]).any()
+            for rows in row_batches(*values.shape)
+        )
 
 
 def missing_counts(X):
@@ -61,7 +99,9 @@ def missing_counts(X):
     if hasattr(X, "tocsr"):
         return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
     counts = np.zeros(X.shape[1], np.intp)
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    if not has_missing(X):
+        return counts
+    for rows in row_batches(*X.shape):
         counts += np.isnan(X[rows]).sum(axis=0)
     return counts
 
@@ -228,27 +268,6 @@ def _multiply_in_units(X, V):
         return np.ldexp(product, exponents.astype(np.intc)).astype(X.dtype)
 
 
-def divide_rows(X, scale):
-    """Return dense or sparse rows, each divided by its scale.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_rows, n_features)
-        Rows.
-    scale : ndarray of shape (n_rows,)
-        Positive numbers.
-
-    Returns
-    -------
-    X : ndarray or CSR matrix of shape (n_rows, n_features)
-        The quotients.
-    """
-    if not hasattr(X, "indptr"):
-        return X / scale[:, None]
-    data = X.data / np.repeat(scale, np.diff(X.indptr))
-    return type(X)((data, X.indices, X.indptr), shape=X.shape)
-
-
 def row_norms(X):
     """Return the l2 norm of each row, without overflow or underflow of squares.
 
@@ -287,7 +306,7 @@ def column_means(X):
     X = filled_rows(X, np.zeros(X.shape[1]))
     unit = unit_near(largest_entry(X), X.dtype)
     total = np.zeros(X.shape[1])
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(X.shape[0], entries_per_row(X)):
         total += np.asarray((X[rows] / unit).sum(axis=0, dtype=np.float64)).ravel()
     return total / np.maximum(n_observed, 1) * unit
 
@@ -332,84 +351,29 @@ def largest_spread(X, mean):
     largest : float
         At least 0.
     """
-    highest, lowest = (dense_rows(of).ravel() for of in (X.max(axis=0), X.min(axis=0)))
+    if sp.issparse(X):
+        highest, lowest = _extremes(X)
+    else:
+        highest, lowest = X.max(axis=0), X.min(axis=0)
     with np.errstate(over="ignore"):
         spread = np.maximum(highest - mean, mean - lowest)
     return float(min(spread.max(), np.finfo(X.dtype).max))
 
 
-def root_mean_spread(X):
-    """Return the root mean square of the entries about the means of their columns.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Finite rows.
-
-    Returns
-    -------
-    size : float
-        In units of X; 0 where it is lost in the rounding of X.
-    """
-    mean, total = column_means(X), 0.0
-    unit = unit_near(largest_spread(X, mean), X.dtype)
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        total += np.sum(((dense_rows(X[rows]) - mean) / unit) ** 2)
-    size = float(np.sqrt(total / (X.shape[0] * X.shape[1]))) * unit
-    return size if size > np.finfo(X.dtype).eps * np.abs(mean).max() else 0.0
-
-
-def second_moment(X, mean, unit):
-    """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
-    mean : ndarray of shape (n_features,)
-        Subtracted from each row, before products are made.
-    unit : float
-        Unit of scaling, a power of two near the largest entry of ``X - mean``.
-
-    Returns
-    -------
-    moment : ndarray of shape (n_features, n_features)
-        In double precision.
-    """
-    if hasattr(X, "tocsr") and not mean.any():
-        return dense_rows((X / unit).T @ (X / unit), np.float64)
-    moment = np.zeros((X.shape[1],) * 2)
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        x = (dense_rows(X[rows]) - mean) / unit
-        moment += x.T @ x
-    return moment
-
-
-def mean_norm(X, mean, unit):
-    """Return the mean l2 norm of ``X - mean`` over a unit, 1 if all rows are the mean.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
-    mean : ndarray of shape (n_features,)
-        Subtracted from each row.
-    unit : float
-        Unit of scaling, a power of two near the largest entry of ``X - mean``.
-
-    Returns
-    -------
-    norm : float
-        Positive.
-    """
-    total = 0.0
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        x = X[rows].astype(np.float64)
-        x = dense_rows(x) - mean if mean.any() else x
-        x = x / unit
-        squares = x.multiply(x) if hasattr(x, "multiply") else x * x
-        total += np.sum(np.sqrt(squares.sum(axis=1)))
-    return float(total / X.shape[0]) or 1.0
+def _extremes(X):
+    """Return the largest and the smallest entry of each column of canonical rows."""
+    n_features = X.shape[1]
+    highest, lowest = np.full((2, n_features), [[-np.inf], [np.inf]])
+    counts = np.zeros(n_features, np.intp)
+    for at in gen_batches(max(X.nnz, 1), BLOCK_ENTRIES):
+        columns, entries = X.indices[at], X.data[at]
+        np.maximum.at(highest, columns, entries)
+        np.minimum.at(lowest, columns, entries)
+        counts += np.bincount(columns, minlength=n_features)
+    has_zeros = counts < X.shape[0]
+    highest[has_zeros] = np.maximum(highest[has_zeros], 0)
+    lowest[has_zeros] = np.minimum(lowest[has_zeros], 0)
+    return highest, lowest
 
 
 def largest_entry(X):
@@ -475,7 +439,7 @@ def root_mean_square(X):
     if largest == 0:
         return 0.0, 1.0
     outer, total = unit_near(largest), 0.0
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(X.shape[0], entries_per_row(X)):
         values = X[rows]
         values = values.data if hasattr(values, "tocsr") else values
         total += np.sum((values / outer) ** 2.0, dtype=np.float64)

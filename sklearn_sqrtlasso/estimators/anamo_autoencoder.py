@@ -27,7 +27,6 @@ from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.weights_and_penalties import n_batches
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
-    Objective,
     Parameters,
     rescale_model,
     rescale_parameters,
@@ -36,6 +35,7 @@ from sklearn_sqrtlasso.models.block import join_block, split_block
 from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
+from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
@@ -521,7 +521,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 lambda: self._learnt(model, alternation.parameters, unit),
             )
 
-        whole = Objective(model, data.X, alternation.pmap, unit)
+        whole = objective_of(model, data.X, alternation.pmap, unit)
         self._check_exact_step(alternation, whole)
         codes, held_out = None, None
         if self.binary is not None and SCHEMES[self.binary].free_codes:
@@ -539,7 +539,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             )
         if self.binary is None or (history.diverged and not history.losses):
             return history, {}
-        bits = Objective(model._replace(encoder=BITS), data.X, alternation.pmap, unit)
+        of_bits = model._replace(encoder=BITS)
+        bits = objective_of(of_bits, data.X, alternation.pmap, unit)
         parameters = self._shifted(alternation.parameters, model, -self._middle())
         parameters, losses = refit_bits(bits, parameters, codes and codes.codes, rng)
         alternation.parameters = self._shifted(parameters, model, self._middle())
@@ -609,9 +610,14 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _remedy(self):
         return "Set encoder_step and decoder_step to 'auto'."
 
+    def _encoder_activation(self):
+        """Return the name of the activation of the encoder as of the last fit."""
+        return _activation_name(
+            self._fitted("encoder_activation"), self._fitted("prox")
+        )
+
     def _encoder(self, dtype):
-        names = self._fitted("encoder_activation"), self._fitted("prox")
-        activation = POINTWISE[_activation_name(*names)]
+        activation = POINTWISE[self._encoder_activation()]
         if self._fitted("binary") is not None:
             activation = BITS
         W = narrowed(self.components_, dtype)
@@ -621,6 +627,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         X, c = affine_rows(Z, self.decoder_, self.decoder_bias_)
         with np.errstate(over="ignore"):  # what is out of range is infinite
             return POINTWISE[self._fitted("decoder_activation")].value(X, c)[0]
+
+    def _linear_decoder(self):
+        linear = POINTWISE[self._fitted("decoder_activation")].is_linear
+        return (self.decoder_, self.decoder_bias_) if linear else None
 
 
 def _activation_name(name, prox):

@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     row_norms,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.sparse_rows import SparseProjection, dense_batches
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.resumption import resumed_rng
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
@@ -127,12 +129,10 @@ class AutoencoderMixin:
         return data._replace(groups=kept), batch
 
     def _noise_scale(self, X, groups):
-        norms = np.empty(X.shape[0])
+        norms, distances = np.empty(X.shape[0]), self._distances(X)
 
         def measure(block):
-            with np.errstate(over="ignore"):  # what is out of range is infinite
-                residual = dense_rows(block.X, np.float64) - self._decode(block.Z)
-            norms[block.rows] = row_norms(residual)
+            norms[block.rows] = distances(block.X, block.Z)
 
         self._map_encoded(measure, X, groups)
         places = slice(None) if groups.order is None else groups.order
@@ -144,3 +144,26 @@ class AutoencoderMixin:
         with np.errstate(over="ignore"):
             sigma[places] = unit * np.repeat(np.sqrt(mean), n_rows)
         return sigma
+
+    def _distances(self, X):
+        """Return a function of rows like X and their codes: norms of the errors."""
+
+        def of_dense(x, Z):
+            with np.errstate(over="ignore"):  # what is out of range is infinite
+                return row_norms(dense_rows(x, np.float64) - self._decode(Z))
+
+        if not sp.issparse(X):
+            return of_dense
+        linear = self._linear_decoder()
+        projection = None if linear is None else SparseProjection(*linear)
+
+        def of_sparse(x, Z):
+            norms, lost = np.empty(x.shape[0]), np.ones(x.shape[0], bool)
+            if projection is not None:
+                squares, lost = projection.squared_errors(x, Z)
+                norms = np.sqrt(np.maximum(squares, 0))
+            for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+                norms[rows] = of_dense(x[rows], Z[rows])
+            return norms
+
+        return of_sparse

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -17,9 +18,16 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
     filled_rows,
+    has_missing,
     largest_entry,
     multiply_rows,
     unit_near,
+)
+from sklearn_sqrtlasso.blockwise.sparse_rows import (
+    SparseProjection,
+    dense_batches,
+    differ_from,
+    distances,
 )
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
@@ -30,6 +38,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     with_callbacks,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.resumption import check_unchanged, forget, resumes
 from sklearn_sqrtlasso.estimators.training_codes import (
     warn_dense_codes,
@@ -43,16 +52,19 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_learnable,
     check_live_parameters,
     refuse_masked,
+    warn_large_model,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
 CHECKED_ROWS = 512  # training rows whose codes are looked at after a fit
+CHECKED_ENTRIES, FEWEST_ROWS = 2**20, 8  # and of which columns are compared
 
 
 class BaseEncoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    VersionedMixin,
     BaseEstimator,
     ABC,
 ):
@@ -246,8 +258,15 @@ class BaseEncoder(
         else:
             forget(self)
             X = self._validate(X, reset=True)
+            if not self._has_given_components():
+                warn_large_model(self.n_components, X)
         check_learnable(X)
         return X, resumed
+
+    def _has_given_components(self):
+        """Return whether a parameter holds the components."""
+        given = vars(self).get("init"), vars(self).get("dictionary")
+        return any(of is not None and not isinstance(of, str) for of in given)
 
     def _record_parameters(self):
         """Make parameters that codes depend on those of the fit."""
@@ -293,15 +312,18 @@ class BaseEncoder(
 
     def _check_codes(self, X, groups):
         """Warn if codes of the training rows cannot be what was wanted."""
-        rows, groups = spread_over(groups, CHECKED_ROWS)
-        X, mean = X[rows], getattr(self, "mean_", np.zeros(X.shape[1]))
-        Z, _ = encode(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
-        somewhere = (dense_rows(X) != mean).any(axis=1)
-        if somewhere.any():
-            used = Z[somewhere] != 0
+        mean, n_few = getattr(self, "mean_", np.zeros(X.shape[1])), CHECKED_ROWS
+        rows, some = spread_over(groups, n_few)
+        x = X[rows]
+        Z, _ = encode(x, self._encoder(X.dtype), some, n_jobs=self.n_jobs)
+        away = differ_from(x, mean) if sp.issparse(x) else (x != mean).any(axis=1)
+        if away.any():
+            used = Z[away] != 0
             warn_zero_codes(used, self._remedy_for_zeros())
             warn_dense_codes(used, X.shape[1], self._remedy_for_dense_codes())
-        warn_hidden_columns(X, mean, lambda: self._reconstruct(X, groups))
+        n_few = min(max(CHECKED_ENTRIES // X.shape[1], FEWEST_ROWS), n_few)
+        rows, few = spread_over(groups, n_few)
+        warn_hidden_columns(X[rows], mean, lambda: self._reconstruct(X[rows], few))
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""
@@ -352,23 +374,55 @@ class BaseEncoder(
         return restored
 
     def _score(self, X, groups):
-        unit = unit_near(largest_entry(filled_rows(X, np.zeros(X.shape[1]))))
-        mean = column_means(X / unit)
-
-        def energies(block):
-            x = dense_rows(block.X)
-            with np.errstate(over="ignore"):
-                residual = (x - self._decode(block.Z)).astype(np.float64) / unit
-                spread = x.astype(np.float64) / unit - mean
-                whole = (x / unit) ** 2.0
-                return [np.nansum(of) for of in (residual**2, spread**2, whole)]
-
-        blocks = self._map_encoded(energies, X, groups)
+        observed = filled_rows(X, np.zeros(X.shape[1]))
+        unit, mean = unit_near(largest_entry(observed)), column_means(X)
+        measure = self._energies(X, mean, unit)
+        blocks = self._map_encoded(measure, X, groups)
         residual, spread, whole = np.sum(blocks, axis=0)
         rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
         if spread <= rounding:
             return float(residual <= rounding)
         return float(1 - residual / spread)
+
+    def _energies(self, X, mean, unit):
+        """Return a function of a block: energies of error, spread and rows."""
+        mean = mean / unit
+
+        def of_rows(x, Z):
+            with np.errstate(over="ignore"):
+                residual = (x - self._decode(Z)).astype(np.float64) / unit
+                x = x.astype(np.float64) / unit
+                return [np.nansum(of**2) for of in (residual, x - mean, x)]
+
+        def in_dense_batches(block):
+            batches = dense_batches(np.arange(len(block.Z)), X.shape[1])
+            parts = ((dense_rows(block.X[rows]), block.Z[rows]) for rows in batches)
+            return np.sum([of_rows(*part) for part in parts], axis=0)
+
+        if not sp.issparse(X):
+            return lambda block: of_rows(block.X, block.Z)
+        linear = self._linear_decoder()
+        if linear is None or has_missing(X):
+            return in_dense_batches
+        weights, offset = linear
+        errors = SparseProjection(weights, None if offset is None else offset / unit)
+
+        def of_sparse_rows(block):
+            x = block.X.astype(np.float64) / unit
+            residual, lost = errors.squared_errors(x, block.Z / unit)
+            spread = distances(x, mean if mean.any() else None)
+            sums = np.array([residual[~lost].sum(), np.sum(spread[~lost] ** 2), 0.0])
+            sums[2] = np.sum(x.data**2)
+            for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+                found = of_rows(dense_rows(block.X[rows]), block.Z[rows])
+                sums[:2] += found[:2]
+            return sums
+
+        return of_sparse_rows
+
+    def _linear_decoder(self):
+        """Return weights and offset of the decoder, None if it is not linear."""
+        return self.components_, None
 
     def _report(self, X, groups):
         def count(block):

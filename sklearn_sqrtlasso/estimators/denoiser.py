@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.estimators.compat import HasMethods, fit_context, validate_data
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.validation import refuse_masked
 
 
@@ -42,7 +43,11 @@ def restore(coder, X, groups=None):
 
 
 class Denoiser(
-    OneToOneFeatureMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    VersionedMixin,
+    BaseEstimator,
 ):
     r"""Restore rows by a coder: its output has the columns of its input.
 

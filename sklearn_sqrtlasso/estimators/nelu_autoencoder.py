@@ -129,7 +129,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         each row, or for up to 64 rows of a group at once. "auto" is the pair of 0.1 and
         2 times the root mean square of X about its column means, and 0 if ``X_clean``
         or ``Z`` is given. Noise is projected on the span of the rows of X: centered
-        rows stay centered.
+        rows stay centered. Of more than 1024 columns and fewer units, it is projected
+        on the span of the weights, as the rest of it reaches no code.
     learning_rate : float, default=3e-3
         Largest step length of Adam, above 0. It rises during the first 100 steps, at
         most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
@@ -505,7 +506,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
             layers = initial_layers(model, data, first_alpha, rng, whole=stream)
-        data = data._replace(corruption=training_noise(self.noise_std, data))
+        noise = training_noise(self.noise_std, data, model.shape[0])
+        data = data._replace(corruption=noise)
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -645,6 +647,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _decode(self, Z):
         return multiply_rows(Z, self.decoder_)
+
+    def _linear_decoder(self):
+        return self.decoder_, None
 
     def _is_certified(self):
         if not self._activation().certified:

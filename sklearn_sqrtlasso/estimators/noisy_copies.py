@@ -27,6 +27,7 @@ from sklearn_sqrtlasso.estimators.compat import (
 )
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.tables import numbers_of, with_numbers
 from sklearn_sqrtlasso.estimators.validation import (
     check_noise_kinds,
@@ -57,7 +58,7 @@ def inner_has(method):
 
 
 @list_choices({"kinds": NOISE_KINDS})
-class NoisyCopies(MetaEstimatorMixin, BaseEstimator):
+class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
     r"""Fit a classifier or regressor to the training rows and noisy copies of them.
 
     Its predictions then hold for rows that are noisier than the training rows. The

@@ -4,8 +4,8 @@
 class Progress:
     """Report the steps of one fit.
 
-    Callbacks (scikit-learn 1.9 and later) also receive the training data as ``y``, the
-    target of the reconstruction.
+    Callbacks (scikit-learn 1.9 and later) of encoders also receive the training data as
+    ``y``, the target of the reconstruction.
 
     Parameters
     ----------
@@ -18,17 +18,30 @@ class Progress:
     finish : callable, default=None
         Function of the attributes at a step that returns them as they are after a fit;
         None for those that are.
+    y : array, default=None
+        Targets; None is the training data.
+    names : tuple of two str, default=("step", "objective")
+        What a step is called, and the number that it is reported with.
     """
 
-    def __init__(self, estimator, X, max_iter, finish=None):
+    def __init__(
+        self,
+        estimator,
+        X,
+        max_iter,
+        finish=None,
+        y=None,
+        names=("step", "objective"),
+    ):
         self.estimator, self.X, self.max_iter = estimator, X, max_iter
+        self.y, self.names = X if y is None else y, names
         self.finish = finish or (lambda attributes: attributes)
         self.context = None
         if hasattr(estimator, "_init_callback_context"):
             self.context = estimator._init_callback_context(max_subtasks=max_iter)
-            self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=X)
+            self.context.call_on_fit_task_begin(estimator=estimator, X=X, y=self.y)
 
-    def step(self, n_iter, objective, attributes):
+    def step(self, n_iter, objective, attributes=None):
         """Report one step; return whether a callback requests to stop.
 
         Parameters
@@ -36,9 +49,10 @@ class Progress:
         n_iter : int
             Number of the step, starting at 1.
         objective : float
-            Mean objective per row.
-        attributes : callable, () -> dict
-            Returns the fitted attributes as if the fit ended with this step.
+            Mean objective per row, or what ``names`` says.
+        attributes : callable, () -> dict, default=None
+            Returns the fitted attributes as if the fit ended with this step; None if
+            it cannot end there.
 
         Returns
         -------
@@ -46,16 +60,15 @@ class Progress:
             Whether to stop.
         """
         if self.estimator.verbose:
-            name = type(self.estimator).__name__
-            print(f"[{name}] step {n_iter}/{self.max_iter}, objective {objective:.6g}")
+            name, (step, value) = type(self.estimator).__name__, self.names
+            print(f"[{name}] {step} {n_iter}/{self.max_iter}, {value} {objective:.6g}")
         if self.context is None:
             return False
-        step = self.context.subcontext(task_name="step")
-        data = {"estimator": self.estimator, "X": self.X, "y": self.X}
+        step = self.context.subcontext(task_name=self.names[0])
+        data = {"estimator": self.estimator, "X": self.X, "y": self.y}
         step.call_on_fit_task_begin(**data)
-        return step.call_on_fit_task_end(
-            **data, reconstruction_attributes=lambda: self.finish(attributes())
-        )
+        finished = attributes and (lambda: self.finish(attributes()))
+        return step.call_on_fit_task_end(**data, reconstruction_attributes=finished)
 
     def end(self, attributes):
         """Report the end of the fit.
@@ -69,6 +82,6 @@ class Progress:
             self.context.call_on_fit_task_end(
                 estimator=self.estimator,
                 X=self.X,
-                y=self.X,
+                y=self.y,
                 reconstruction_attributes=attributes,
             )

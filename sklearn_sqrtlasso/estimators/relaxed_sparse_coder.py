@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -28,10 +29,14 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_outlier_alpha,
     check_selector,
 )
-from sklearn_sqrtlasso.learning.dictionary_learning import (
-    LEARNERS,
+from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     Statistics,
+    batches_of,
+    scaled_rows,
+)
+from sklearn_sqrtlasso.learning.dictionary_learning import (
+    LEARNERS,
     first_atoms,
     learn_dictionary,
     mean_energy,
@@ -57,7 +62,9 @@ LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atom
 
 def _unit_of(X):
     """Return a power of two near the largest observed entry."""
-    return unit_near(largest_entry(filled_rows(X, np.zeros(X.shape[1]))))
+    zeros = np.zeros(X.shape[1])
+    filled = (filled_rows(X[rows], zeros) for rows in batches_of(X))
+    return unit_near(max(map(largest_entry, filled)))
 
 
 def _chosen(selector, n_nonzero_coefs):
@@ -141,7 +148,8 @@ class RelaxedSparseCoder(BaseEncoder):
         <choices of learner>.
     subsample : int, None or "auto", default="auto"
         Number of rows, drawn at random, that atoms are learnt from, at least 1; None
-        uses all. "auto" is 64 rows an atom, but all for "online".
+        uses all. "auto" is 64 rows an atom, but all for "online". "ksvd" and "aksvd"
+        hold these rows, with their residuals, in memory; others read them in blocks.
     max_iter : int or "auto", default="auto"
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
         as make 100 batches for "online", and at least one.
@@ -346,14 +354,13 @@ class RelaxedSparseCoder(BaseEncoder):
         rng, (n_rows, n_features) = check_random_state(self.random_state), X.shape
         n_atoms = self.n_components or min(X.shape)
         X, given = self._some_rows(X, n_atoms, rng), X
-        n_sweeps, dtype = self.max_iter, X.dtype
+        n_sweeps, dtype, unit = self.max_iter, X.dtype, _unit_of(X)
         if n_sweeps == "auto":
-            n_sweeps = LEARNERS[self.learner].usual_sweeps(X.shape[0])
+            n_sweeps = LEARNERS[self.learner].usual_sweeps(X)
         progress = Progress(self, given, n_sweeps)
-        X = dense_rows(X, np.float64)
-        unit = _unit_of(X)
-        X = X / unit  # exact: avoids overflow of squares; alpha is rescaled too
-        span = RowSpan(X, None) if self.outlier_alpha else span_of_few_rows(X)
+        X = scaled_rows(X, unit)  # exact: avoids overflow of squares, also in alpha
+        whole = self.outlier_alpha or sp.issparse(X[:0])
+        span = RowSpan(X, None) if whole else span_of_few_rows(X)
         X = span.coordinates
         D = first_atoms(X, self.n_components or min(X.shape), rng)
         alpha = self._penalty((len(D), n_features))
@@ -369,10 +376,10 @@ class RelaxedSparseCoder(BaseEncoder):
         curve, statistics = learn_dictionary(task, self.learner, stopping, report)
         self._set_atoms(span.unfold(D), dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
-        energy = mean_energy(X)
-        share = len(X) / n_rows
-        self.code_gram_ = statistics.gram / energy / share
-        self.code_moment_ = span.unfold(statistics.moment) / energy / share
+        weight = mean_energy(X) * X.shape[0] / n_rows
+        self.code_gram_ = statistics.gram / weight
+        self.code_moment_ = np.ascontiguousarray(span.unfold(statistics.moment))
+        self.code_moment_ /= weight
         self.n_samples_seen_ = n_rows
         progress.end(attributes)
 
@@ -423,30 +430,28 @@ class RelaxedSparseCoder(BaseEncoder):
         self._record_selection(X.shape[1])
         known = self.log2_sizes_ if resumed else (None, None)
         self.log2_sizes_ = follow_sizes(X, known).log2_sizes
-        X, dtype = dense_rows(X, np.float64), X.dtype
-        rng = check_random_state(self.random_state)
+        rng, unit, dtype = check_random_state(self.random_state), _unit_of(X), X.dtype
+        batch = scaled_rows(X, unit)
         if resumed:
             dtype, D = self.components_.dtype, self.components_.astype(np.float64)
         else:
             check_observed_columns(X)
-            D = first_atoms(X, self.n_components or X.shape[1], rng)
+            D = first_atoms(batch, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
             self.n_samples_seen_ = 0
-        unit = _unit_of(X)
-        batch = X / unit
         statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
-        self.n_samples_seen_ += len(X)
-        weight = past_weight(len(X), self.n_samples_seen_)
+        self.n_samples_seen_ += X.shape[0]
+        weight = past_weight(X.shape[0], self.n_samples_seen_)
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        _, residual, clean = online_step(task, batch, statistics, weight, energy)
-        replace_atoms(clean, D, np.diagonal(statistics.gram) > 0, residual, few=0)
+        _, norms = online_step(task, batch, statistics, weight, energy)
+        replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, norms, few=0)
         self.code_gram_, self.code_moment_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
-        objective = np.sqrt(np.sum(residual**2) / len(X)) * unit
+        objective = np.sqrt(np.mean(norms**2)) * unit
         self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 
@@ -551,19 +556,15 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def _noise_scale(self, X, groups):
         sigma, n_atoms = np.empty(X.shape[0], X.dtype), self._n_features_out
+        encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True).prepared(X)
 
         def measure(block):
-            x, Z = dense_rows(block.X, np.float64), block.Z[:, :n_atoms]
-            left_out = np.isnan(x)
-            if block.Z.shape[1] > n_atoms:
-                left_out |= block.Z[:, n_atoms:] != 0  # outliers
-            residual = np.where(left_out, 0, x - self._decode(Z))
-            freedom = np.sum(~left_out, axis=1) - np.count_nonzero(Z, axis=1)
-            norms = row_norms(residual) / np.sqrt(np.maximum(freedom, 1))
+            norms, n_entries = encoder.observed_residuals(block)
+            freedom = n_entries - np.count_nonzero(block.Z[:, :n_atoms], axis=1)
             with np.errstate(over="ignore"):  # what is out of range is infinite
+                norms = norms / np.sqrt(np.maximum(freedom, 1))
                 sigma[block.rows] = np.where(freedom > 0, norms, 0)
 
-        encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True)
         self._map_encoded(measure, X, groups, encoder)
         return sigma
 

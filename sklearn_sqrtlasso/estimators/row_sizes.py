@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_spread, root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.spread import root_mean_spread
 
 PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
 UNUSUAL = 3.0  # binary logarithm of a size over the running mean that is unusual

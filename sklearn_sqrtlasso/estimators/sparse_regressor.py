@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.estimators.compat import (
     validate_data,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_finite,
@@ -71,7 +72,7 @@ def rows_that_weigh(X, y, weights):
     return X[rows], y[rows], weights[rows]
 
 
-class SparseRegressor(RegressorMixin, LinearModel):
+class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
     """Linear model with few nonzero coefficients.
 
     A subclass implements ``_fit(X, y, sample_weight)``.
@@ -143,7 +144,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
         y, b = affine_rows(X, np.atleast_2d(w).T, np.atleast_1d(self.intercept_))
         with np.errstate(over="ignore"):  # what is out of range is infinite
             y += b
-        return y if np.ndim(self.intercept_) else y[:, 0]
+        return y if y.shape[1] > 1 else y[:, 0]
 
     def score(self, X, y, sample_weight=None):
         """Return the coefficient of determination of the prediction.
@@ -183,8 +184,7 @@ class SparseRegressor(RegressorMixin, LinearModel):
             Regressor, with sparse ``coef_`` of shape (n_targets, n_features).
         """
         check_is_fitted(self)
-        if not sp.issparse(self.coef_):
-            self.coef_ = csr_container()(np.atleast_2d(self.coef_))
+        self.coef_ = self.sparse_coef_
         return self
 
     def densify(self):
@@ -198,8 +198,20 @@ class SparseRegressor(RegressorMixin, LinearModel):
         check_is_fitted(self)
         if sp.issparse(self.coef_):
             dense = self.coef_.toarray()
-            self.coef_ = dense if np.ndim(self.intercept_) else dense[0]
+            self.coef_ = dense if len(dense) > 1 else dense[0]
         return self
+
+    @property
+    def sparse_coef_(self):
+        """Return the coefficients as a CSR matrix.
+
+        Returns
+        -------
+        sparse_coef_ : CSR matrix of shape (n_targets, n_features)
+            Whatever ``coef_`` is stored as.
+        """
+        w = self.coef_
+        return csr_container()(w if sp.issparse(w) else np.atleast_2d(w))
 
     def _validate(self, X, y, *, multi_output, finite=True):
         refuse_masked({"X": X, "y": y})

@@ -1,6 +1,8 @@
 """Square-root lasso with its penalty chosen by cross-validation."""
 
 from numbers import Integral, Real
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,22 +11,34 @@ from sklearn.utils import metadata_routing
 
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
-from sklearn_sqrtlasso.estimators.compat import Interval, fit_context
+from sklearn_sqrtlasso.estimators.compat import (
+    CallbackSupportMixin,
+    Interval,
+    fit_context,
+    with_callbacks,
+)
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
     SparseRegressor,
     rows_that_weigh,
 )
-from sklearn_sqrtlasso.estimators.sqrt_lasso_path import penalty_grid
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
+    penalty_grid,
+    share_grid,
+    sqrt_lasso_path,
+)
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
-from sklearn_sqrtlasso.regression.solver import (
-    SolverOptions,
-    regress,
-    regression_alpha_max,
+from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
+from sklearn_sqrtlasso.regression.relaxation import (
+    estimated_sigma,
+    regress_relaxed,
+    relax_moment_path,
 )
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
     warn_unsolved_fits,
@@ -41,22 +55,38 @@ def pooled_errors(mse, units, shares):
 
     Parameters
     ----------
-    mse : ndarray of shape (n_folds, n_alphas)
+    mse : ndarray of shape (n_folds, n_phis, n_alphas)
         Mean squares, in squares of ``units``; may be infinite.
-    units : ndarray of shape (n_folds, n_alphas)
+    units : ndarray of shape (n_folds, n_phis, n_alphas)
         Powers of two.
     shares : ndarray of shape (n_folds,)
         Weights of the folds, nonnegative, not all zero.
 
     Returns
     -------
-    errors : ndarray of shape (n_alphas,)
+    errors : ndarray of shape (n_phis, n_alphas)
         Roots of the weighted means of squares, in the units of the errors.
     """
     top = units.max(axis=0)
     with np.errstate(over="ignore", under="ignore"):
         pooled = np.average(mse * (units / top) ** 2, axis=0, weights=shares)
         return top * np.sqrt(pooled)
+
+
+def smallest_error(mse, units):
+    """Return the smallest root mean square.
+
+    Parameters
+    ----------
+    mse, units : ndarray
+        Mean squares, in squares of ``units``.
+
+    Returns
+    -------
+    error : float
+        Its value.
+    """
+    return float(np.min(units * np.sqrt(mse)))
 
 
 def tables_of_folds(X, y, weights, folds, n_jobs):
@@ -96,7 +126,22 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     return list(zip(trains, parts, strict=True))
 
 
-class SqrtLassoCV(SparseRegressor):
+class Grid(NamedTuple):
+    """Penalties, and shares of them that are kept on the support.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties in decreasing order, in units of X.
+    phis : ndarray of shape (n_phis,)
+        Shares, in [0, 1].
+    """
+
+    alphas: np.ndarray
+    phis: np.ndarray
+
+
+class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     r"""Square-root lasso with the penalty chosen by cross-validation.
 
     .. math::
@@ -118,6 +163,10 @@ class SqrtLassoCV(SparseRegressor):
         Whether to fit b.
     positive : bool, default=False
         Whether to constrain coefficients to be nonnegative.
+    phi : float or array-like of shape (n_phis,), default=1.0
+        Share of the penalty that is kept on the support, in [0, 1], as in
+        :class:`SqrtLasso`. Of several, the best is chosen together with the penalty; a
+        path serves all of them.
     max_iter : int, default=100
         Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
@@ -126,25 +175,32 @@ class SqrtLassoCV(SparseRegressor):
         Folds, as in :func:`~sklearn.model_selection.check_cv`; None is five folds.
     n_jobs : int, default=None
         Number of threads over folds, as in joblib; results do not depend on it.
+    verbose : int, default=0
+        Whether to print a line for each fold that has ended, with the smallest root
+        mean squared error of its held-out rows.
 
     Attributes
     ----------
     alpha_ : float
         Chosen penalty, in units of X.
+    phi_ : float
+        Chosen share of the penalty.
     coef_ : ndarray of shape (n_features,)
         Coefficients w, in units of y over units of X.
     intercept_ : float
         Intercept b, in units of y; 0 if not fitted.
     sigma_ : float
-        Root mean square of the residuals, in units of y.
+        Estimate of the noise standard deviation, in units of y, as in
+        :class:`SqrtLasso`.
     dual_gap_ : float
         Relative duality gap for the chosen penalty, a pure number.
     n_iter_ : int
         Number of outer iterations of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
         Penalties in decreasing order, in units of X.
-    mse_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean squared error of the held-out rows of each fold, in squared units of y;
+    mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_phis, n_alphas, n_folds)
+        Mean squared error of the held-out rows of each fold, in squared units of y,
+        with an axis for ``phi`` if that is an array;
         infinite or 0 where the square is out of the range of float64. The choice does
         not depend on that: it compares root mean squares.
     n_features_in_ : int
@@ -172,6 +228,9 @@ class SqrtLassoCV(SparseRegressor):
     penalties below a millionth of the largest), the rows of the fold are used. The
     final fit is always checked on the rows.
 
+    Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
+    estimator to score before the last one has ended.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -180,6 +239,9 @@ class SqrtLassoCV(SparseRegressor):
     >>> model = SqrtLassoCV().fit(X, y)
     >>> round(model.score(X, y), 2)
     0.52
+    >>> relaxed = SqrtLassoCV(phi=[0, 0.25, 0.5, 0.75, 1]).fit(X, y)
+    >>> relaxed.phi_, relaxed.mse_path_.shape
+    (0.0, (5, 100, 5))
     """
 
     _parameter_constraints: dict = {
@@ -187,10 +249,12 @@ class SqrtLassoCV(SparseRegressor):
         "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "fit_intercept": ["boolean"],
         "positive": ["boolean"],
+        "phi": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
     }
     # Groups are the splitter's: meta-estimators pass them on if it asks for them.
     __metadata_request__fit = {"groups": metadata_routing.UNUSED}
@@ -202,22 +266,29 @@ class SqrtLassoCV(SparseRegressor):
         alphas=100,
         fit_intercept=True,
         positive=False,
+        phi=1.0,
         max_iter=100,
         tol=1e-6,
         cv=None,
         n_jobs=None,
+        verbose=0,
     ):
         self.eps = eps
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.positive = positive
+        self.phi = phi
         self.max_iter = max_iter
         self.tol = tol
         self.cv = cv
         self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    path = staticmethod(sqrt_lasso_path)
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, groups=None):
         """Choose the penalty, and fit coefficients and intercept.
 
@@ -268,42 +339,66 @@ class SqrtLassoCV(SparseRegressor):
         if not folds:
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
         design, target = self._problem(X, y, weights)
-        alphas = penalty_grid(
-            self.alphas,
-            self.eps,
-            regression_alpha_max(design, target, bool(self.positive)),
-        )
+        grid = self._grid(regression_alpha_max(design, target, self._options.positive))
+        alphas, phis = grid.alphas, grid.phis
 
         tables, unit = None, unit_near(np.abs(target).max())
         if alphas[-1] > LEAST * alphas[0]:
             tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
+        progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
+        done, lock = [], Lock()
 
         def errors(place):
+            found = None
             if tables is not None:
-                found = self._errors_of_table(tables[place], alphas, unit)
-                if found is not None:
-                    return found
-            return self._errors(X, y, weights, alphas, folds[place])
+                found = self._errors_of_table(tables[place], grid, unit)
+            if found is None:
+                found = self._errors(X, y, weights, grid, folds[place])
+            with lock:  # folds may end at once, on their threads
+                done.append(place)
+                progress.step(len(done), smallest_error(*found[:2]))
+            return found
 
-        places = list(range(len(folds)))
-        results = parallel_map(errors, places, self.n_jobs)
+        results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
         *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
-        best = alphas[int(np.argmin(pooled_errors(*errors_of_folds, shares)))]
-        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
+        pooled = pooled_errors(*errors_of_folds, shares)
+        place = np.unravel_index(np.argmin(pooled), pooled.shape)
+        self.phi_, best = float(phis[place[0]]), float(alphas[place[1]])
         start = None
         if tables is not None:
             start = unit * self._coefficients_of_table(tables[0], alphas, best)
-        (fit,), (intercept,) = regress(design, target, [best], options, start)
-        self.alpha_, self.alphas_ = float(best), alphas
+        self._refit(design, target, best, counted_rows(weights), start)
+        self.alphas_ = alphas
         with np.errstate(over="ignore", under="ignore"):
             mse, units = errors_of_folds
-            self.mse_path_ = (mse * units * units).T
-        self.coef_ = fit.coef.astype(X.dtype, copy=False)
-        self.intercept_, self.sigma_ = float(intercept), fit.sigma
-        self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
-        warn_unsolved_fits(np.append(gaps, fit.gap), self.tol, self.max_iter)
+            self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
+        if np.ndim(self.phi) == 0:
+            self.mse_path_ = self.mse_path_[0]
+        warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
         warn_hidden_columns(design, target[None], self.coef_[None], self.alpha_)
+        names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
+        progress.end(lambda: {name: getattr(self, name) for name in names})
         return self
+
+    def _refit(self, design, target, alpha, n_rows, start):
+        """Fit all rows with the penalty and the share that were chosen."""
+        phis = np.array([self.phi_])
+        fits, intercepts = regress_relaxed(
+            design, target, [alpha], phis, self._options, start
+        )
+        fit, centred = fits[0][0], bool(self.fit_intercept)
+        self.alpha_, self.coef_ = alpha, fit.coef.astype(design.dtype, copy=False)
+        self.intercept_ = float(intercepts[0, 0])
+        self.sigma_ = estimated_sigma(fit, self.phi_, n_rows, centred)
+        self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
+
+    def _grid(self, largest):
+        alphas = penalty_grid(self.alphas, self.eps, largest)
+        return Grid(alphas, share_grid(self.phi))
+
+    @property
+    def _options(self):
+        return SolverOptions(bool(self.positive), self.tol, self.max_iter)
 
     def _problem(self, X, y, weights):
         """Return the design and the target of rows that weigh."""
@@ -318,20 +413,23 @@ class SqrtLassoCV(SparseRegressor):
         )
         return path.coef[-1]
 
-    def _errors_of_table(self, fold, alphas, unit):
+    def _errors_of_table(self, fold, grid, unit):
         """Return what ``_errors`` does, from moments; None where digits are lost."""
         (train, test), intercept = fold, bool(self.fit_intercept)
-        path = follow_moment_path(train, alphas, intercept, bool(self.positive))
+        way = intercept, bool(self.positive)
+        path = follow_moment_path(train, grid.alphas, *way)
         means = train.mean if intercept else np.zeros_like(train.mean)
-        mse, lost = held_out_square(test, means, path.coef)
+        coef = relax_moment_path(train, path.coef, *grid, *way)
+        mse, lost = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
         if np.any(path.gaps > self.tol) or np.any(lost > DIGITS * mse):
             return None
-        return mse, np.full(len(mse), unit), path.gaps, test.weight
+        mse = mse.reshape(coef.shape[:2])
+        return mse, np.full(mse.shape, unit), path.gaps, test.weight
 
-    def _errors(self, X, y, weights, alphas, fold):
+    def _errors(self, X, y, weights, grid, fold):
         """Return errors and gaps of the path of a fold, and the weight of the fold.
 
-        Errors are mean squares in squares of units, one for each penalty.
+        Errors are mean squares in squares of units, one for each share and penalty.
         """
         train, test = fold
         if not weights[train].any() or not weights[test].any():
@@ -339,14 +437,16 @@ class SqrtLassoCV(SparseRegressor):
                 "sample_weight must leave each fold of cv a training row and a test "
                 "row of positive weight, got only zeros in one of them."
             )
-        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
         design, target = self._problem(X[train], y[train], weights[train])
-        fits, intercepts = regress(design, target, alphas, options)
+        fits, intercepts = regress_relaxed(design, target, *grid, self._options)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
+        coef = np.array([fit.coef for row in fits for fit in row])
+        on = np.flatnonzero(coef.any(axis=0))
         with np.errstate(over="ignore", invalid="ignore"):
-            guesses = X @ np.array([fit.coef for fit in fits]).T + intercepts
+            guesses = X[:, on] @ coef[:, on].T + intercepts.ravel()
             wrong = np.abs(guesses - y[:, None])
         wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
         units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))
         mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
-        return mse, units, [fit.gap for fit in fits], weights.sum()
+        mse, units = mse.reshape(intercepts.shape), units.reshape(intercepts.shape)
+        return mse, units, [fit.gap for fit in fits[0]], weights.sum()

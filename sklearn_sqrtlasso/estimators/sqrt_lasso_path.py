@@ -14,11 +14,8 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.solver import (
-    SolverOptions,
-    regress,
-    regression_alpha_max,
-)
+from sklearn_sqrtlasso.regression.relaxation import estimated_sigma, regress_relaxed
+from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
 
@@ -29,12 +26,13 @@ class SqrtLassoPath(NamedTuple):
     ----------
     alphas : ndarray of shape (n_alphas,)
         Penalties in decreasing order, in units of X.
-    coefs : ndarray of shape (n_features, n_alphas) or (n_targets, n_features, n_alphas)
-        Coefficients, in units of y over units of X.
-    gaps : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
+    coefs : ndarray of shape ([n_phis,] [n_targets,] n_features, n_alphas)
+        Coefficients, in units of y over units of X. The first axis is there if ``phi``
+        is an array, the second if y is of shape (n_samples, n_targets).
+    gaps : ndarray of shape ([n_targets,] n_alphas)
         Relative duality gaps, pure numbers; as ``dual_gap_`` of :class:`SqrtLasso`.
-    sigmas : ndarray of shape (n_alphas,) or (n_targets, n_alphas)
-        Root mean squares of the residuals, in units of y.
+    sigmas : ndarray of shape ([n_phis,] [n_targets,] n_alphas)
+        Noise levels, in units of y; as ``sigma_`` of :class:`SqrtLasso`.
     """
 
     alphas: np.ndarray
@@ -75,6 +73,45 @@ def penalty_grid(alphas, eps, largest):
     return np.sort(alphas)[::-1]
 
 
+def share_grid(phi):
+    """Return shares of the penalty that are kept on the support.
+
+    Parameters
+    ----------
+    phi : float or array-like
+        A share, or several.
+
+    Returns
+    -------
+    phis : ndarray of shape (n_phis,)
+        The shares, in the order given.
+    """
+    phis = np.atleast_1d(phi) if np.ndim(phi) < 2 else np.empty(0)
+    numbers = phis.dtype.kind in "iuf" and phis.size > 0
+    if not numbers or not np.all((phis >= 0) & (phis <= 1)):
+        raise ValueError(
+            "phi must be a number in [0, 1], or a one-dimensional array of at least "
+            f"one, got {phi!r}."
+        )
+    return phis.astype(np.float64)
+
+
+def check_solver(tol, max_iter):
+    """Raise an error if an option of the solver is not valid.
+
+    Parameters
+    ----------
+    tol : float
+        Relative duality gap, at least 0.
+    max_iter : int
+        Number of outer iterations, at least 1.
+    """
+    if not (isinstance(tol, Real) and tol >= 0):
+        raise ValueError(f"tol must be at least 0, got {tol!r}.")
+    if not (isinstance(max_iter, Real) and max_iter >= 1):
+        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
+
+
 def sqrt_lasso_path(
     X,
     y,
@@ -83,13 +120,20 @@ def sqrt_lasso_path(
     eps=1e-3,
     fit_intercept=False,
     positive=False,
+    phi=1.0,
     max_iter=100,
     tol=1e-6,
 ):
-    r"""Solve the square-root lasso for a decreasing sequence of penalties.
+    r"""Compute the square-root-lasso path: solutions for a sequence of penalties.
 
     .. math::
         \min_{w, b} \; \frac{1}{\sqrt n} \|y - Xw - b\|_2 + \alpha \|w\|_1
+
+    It is the counterpart of :func:`~sklearn.linear_model.lasso_path`: penalties
+    decrease, each solution is the start of the next, and duality gaps are returned. The
+    norm is not squared, so that penalties have the unit of X, and noise levels are
+    returned, too. As there, each target of several is penalised; unlike there, they are
+    solved one by one, not as groups.
 
     Parameters
     ----------
@@ -108,6 +152,9 @@ def sqrt_lasso_path(
         :func:`~sklearn.linear_model.lasso_path`.
     positive : bool, default=False
         Whether to constrain coefficients to be nonnegative.
+    phi : float or array-like of shape (n_phis,), default=1.0
+        Share of the penalty that is kept on the support of each solution, in [0, 1], as
+        in :class:`SqrtLasso`; several share one path, at little cost.
     max_iter : int, default=100
         Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
@@ -116,7 +163,8 @@ def sqrt_lasso_path(
     Returns
     -------
     path : SqrtLassoPath
-        The tuple ``(alphas, coefs, gaps, sigmas)``.
+        The tuple ``(alphas, coefs, gaps, sigmas)``, of which the first three are those
+        of :func:`~sklearn.linear_model.lasso_path`.
 
     Raises
     ------
@@ -127,6 +175,16 @@ def sqrt_lasso_path(
     --------
     SqrtLasso : Solution for one penalty.
     SqrtLassoCV : Square-root lasso with the penalty chosen by cross-validation.
+    sklearn.linear_model.lasso_path : The path of the lasso: the same solutions, at
+        penalties in units of X times y.
+
+    Notes
+    -----
+    The path is also a static method, ``SqrtLasso.path``, like that of
+    :class:`~sklearn.linear_model.Lasso`.
+
+    The solution at ``alphas[k]`` is that of the lasso at penalty
+    ``alphas[k] * sigmas[k]`` (of ``phi=1``).
 
     Examples
     --------
@@ -147,24 +205,34 @@ def sqrt_lasso_path(
     check_consistent_length(X, y)
     if not (isinstance(eps, Real) and 0 < eps <= 1):
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
-    if not (isinstance(tol, Real) and tol >= 0):
-        raise ValueError(f"tol must be at least 0, got {tol!r}.")
-    if not (isinstance(max_iter, Real) and max_iter >= 1):
-        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
+    check_solver(tol, max_iter)
+    phis, targets = share_grid(phi), np.atleast_2d(y.T)
     design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
-    targets = np.atleast_2d(y.T)
     largest = max(
         regression_alpha_max(design, target, bool(positive)) for target in targets
     )
     alphas = penalty_grid(alphas, eps, largest)
     options = SolverOptions(bool(positive), tol, max_iter)
-    fits = [regress(design, target, alphas, options)[0] for target in targets]
-    several = y.ndim == 2
-    coefs, gaps, sigmas = (
-        np.array([[getattr(fit, name) for fit in row] for row in fits])
-        for name in ("coef", "gap", "sigma")
+    fits = [regress_relaxed(design, t, alphas, phis, options)[0] for t in targets]
+    warn_unsolved_fits(
+        [fit.gap for of_target in fits for fit in of_target[0]], tol, max_iter
     )
-    warn_unsolved_fits(gaps, tol, max_iter)
-    coefs = np.swapaxes(coefs, 1, 2).astype(X.dtype, copy=False)
-    parts = (coefs, gaps, sigmas)
-    return SqrtLassoPath(alphas, *(part if several else part[0] for part in parts))
+    path = _stack(alphas, fits, phis, len(y), design)
+    if np.ndim(phi) == 0:
+        path = path._replace(coefs=path.coefs[0], sigmas=path.sigmas[0])
+    if y.ndim == 1:
+        coefs, sigmas = path.coefs[..., 0, :, :], path.sigmas[..., 0, :]
+        path = path._replace(coefs=coefs, gaps=path.gaps[0], sigmas=sigmas)
+    return path
+
+
+def _stack(alphas, fits, phis, n_rows, design):
+    """Return the path of all shares and targets, each with an axis."""
+    shape = len(phis), len(fits), len(alphas)
+    sigmas, gaps = np.empty(shape), np.empty(shape[1:])
+    coefs = np.empty((*shape[:2], design.shape[1], shape[2]), dtype=design.dtype)
+    for i, k, m in np.ndindex(shape):
+        fit = fits[k][i][m]
+        coefs[i, k, :, m], gaps[k, m] = fit.coef, fit.gap
+        sigmas[i, k, m] = estimated_sigma(fit, phis[i], n_rows, design.fit_intercept)
+    return SqrtLassoPath(alphas, coefs, gaps, sigmas)

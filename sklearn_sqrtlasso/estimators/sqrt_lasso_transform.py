@@ -14,10 +14,10 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     filled_rows,
     largest_spread,
-    mean_norm,
     missing_counts,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.spread import mean_norm
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
@@ -31,7 +31,11 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_observed_columns,
 )
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
-from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
+from sklearn_sqrtlasso.learning.row_span import (
+    RowSpan,
+    rank_of_rows,
+    span_of_few_rows,
+)
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     FrameLearner,
@@ -46,7 +50,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
-MEDIAN_ROWS = 2**14  # that are enough for the median noise level
+MEDIAN_ROWS = 2**12  # that are enough for the median noise level
 
 
 @list_choices({"init": INITS})
@@ -80,12 +84,14 @@ class SqrtLassoTransform(GroupedEncoder):
         a penalty of at least 1 is not used by ungrouped rows. The norm is not divided
         by :math:`\sqrt{n}`.
 
-        - "auto" learns one penalty per unit, to restore rows: :math:`\alpha_i = a\, s_1
-          / s_i`, with :math:`s_i` the standard deviation of the coefficient of unit i
-          for the initial W, :math:`s_1` the largest, and the factor a with the smallest
-          mean squared error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and
-          2 times their root mean square; that of rows without noise has weight 4, or
-          64 / n_features if that is more.
+        - "auto" learns one penalty per unit, to restore rows: :math:`\alpha_i = a\,
+          (s_1 / s_i)^\gamma`, with :math:`s_i` the standard deviation of the
+          coefficient of unit i for the initial W, :math:`s_1` the largest, and the
+          factor a and the exponent, 1/4, 1/2, 3/4 or 1, with the smallest mean squared
+          error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and 2 times
+          their root mean square. That of rows without noise has weight 4, and what
+          they lose of each unit, as a share of :math:`s_i^2`, has weight 8 /
+          n_features, times the mean square of a row.
         - "pivotal" detects: it is the value at which at least 19 of 20 rows of pure
           noise have a zero code, see
           :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`. Rows of few features
@@ -116,7 +122,7 @@ class SqrtLassoTransform(GroupedEncoder):
         Number of threads over rows, as in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of ``init``: for "random", for "pca" with more components than features,
-        and for the randomized SVD that "pca" uses on very wide data.
+        and for the start of Lanczos' method that "pca" uses on very wide data.
     verbose : int, default=0
         Whether to print a line after each learning step.
 
@@ -138,7 +144,7 @@ class SqrtLassoTransform(GroupedEncoder):
         Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
         fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
-        Median noise standard deviation of the training rows, of at most 16384 of them,
+        Median noise standard deviation of the training rows, of at most 4096 of them,
         in units of X.
     moment_ : ndarray of shape (n_components, n_features)
         Sum :math:`\sum_i z_i (x_i - \mu)^\top / t_i`, divided by the mean norm of the
@@ -421,9 +427,12 @@ class SqrtLassoTransform(GroupedEncoder):
             return W * np.where(W.sum(axis=1, keepdims=True) < 0, -1, 1).astype(X.dtype)
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            few = span is not None and (self.max_iter > 0 or INITS[self.init].in_span)
+            in_span = INITS[self.init].in_span
+            few = span is not None and (self.max_iter > 0 or in_span)
             n_components = self.n_components or (min(X.shape) if few else n_features)
             W = INITS[self.init].directions(X, n_components, rng, self.mean_)
+            if in_span and n_components < n_features and self.n_components is None:
+                W = W[: rank_of_rows(X, self.mean_, W)]
         else:
             W = as_numbers(self.init, "init")
             n_components = self.n_components or len(np.atleast_1d(W))
@@ -488,6 +497,9 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _decode(self, Z):
         return self._encoder(Z.dtype).decode(Z)
+
+    def _linear_decoder(self):
+        return self.components_, self._encoder(self.components_.dtype).mean
 
     def _noise_scale(self, X, groups):
         return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)

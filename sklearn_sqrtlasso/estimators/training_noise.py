@@ -5,13 +5,16 @@ import numpy as np
 from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.estimators.validation import MOST, as_numbers
 from sklearn_sqrtlasso.learning.batches import Corruption, TrainingData
-from sklearn_sqrtlasso.learning.initialization import span_of
+from sklearn_sqrtlasso.learning.initialization import MOST_FEATURES, span_of
 
 NOISE_LEVELS = np.array([0.1, 2.0])  # of training, relative to the spread of X
 
 
-def training_noise(noise_std, data: TrainingData):
+def training_noise(noise_std, data: TrainingData, n_components):
     """Return the noise of training, None if it is zero.
+
+    It is noise in the span of the rows. Of many columns, more than units, it is noise
+    in the span of the weights instead, which is drawn by fewer numbers.
 
     Parameters
     ----------
@@ -19,6 +22,8 @@ def training_noise(noise_std, data: TrainingData):
         Parameter of the estimator.
     data : TrainingData
         Rows, with their unit of scaling.
+    n_components : int
+        Number of units.
 
     Returns
     -------
@@ -34,7 +39,7 @@ def training_noise(noise_std, data: TrainingData):
     if isinstance(noise_std, str):
         size = 0.0 if data.target is not None else usual_spread(data.rows) / unit
         low, high = size * NOISE_LEVELS
-        return Corruption(low, high, span_of(X)) if size else None
+        return _corruption(low, high, X, n_components) if size else None
     bounds = np.atleast_1d(as_numbers(noise_std, "noise_std"))
     if bounds.shape == (1,) and bounds[0] == 0:
         return None
@@ -51,4 +56,10 @@ def training_noise(noise_std, data: TrainingData):
             f"noise_std must be within a factor of {most:g} of the size of X, "
             f"about {unit:.3g}, got {noise_std!r}."
         )
+    return _corruption(low, high, X, n_components)
+
+
+def _corruption(low, high, X, n_components):
+    if n_components < X.shape[1] > MOST_FEATURES:
+        return Corruption(low, high, None, n_components)
     return Corruption(low, high, span_of(X))

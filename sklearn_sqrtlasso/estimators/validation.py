@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
@@ -18,6 +19,7 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
 MARGIN = 2.0**20  # of the largest number over entries of rows that are learnt from
+LARGE_MODEL = 5e8  # bytes of parameters that a default does not choose silently
 LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
 
@@ -96,6 +98,26 @@ def check_learnable(X):
         raise ValueError(
             f"X must have entries up to {limit:.1e} to be fitted in {X.dtype}, got one "
             f"of size {largest:.1e}: change the unit of X."
+        )
+
+
+def warn_large_model(n_components, X):
+    """Warn if a default number of components makes a model that is very large.
+
+    Parameters
+    ----------
+    n_components : int or None
+        The parameter; a number is what the user wants.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Training rows.
+    """
+    size = X.dtype.itemsize * min(X.shape) * X.shape[1]
+    if n_components is None and size > LARGE_MODEL:
+        warn_caller(
+            f"n_components=None makes {min(X.shape)} components of {X.shape[1]} "
+            f"features, parameters of {size / 1e9:.1f} GB. Set n_components, for "
+            "example to 100.",
+            UserWarning,
         )
 
 

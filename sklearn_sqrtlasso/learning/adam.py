@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.adam import adam_step
+from sklearn_sqrtlasso.algorithms.adam import adam_step, gradient_norm
+from sklearn_sqrtlasso.blockwise.blocks import even_parts
 
+PART = 2**18  # parameters, at least, of a part of a step
 WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
 
 
@@ -66,17 +68,28 @@ class Adam:
         Factor of their learning rate.
     largest : float, default=inf
         Norm at which gradients are clipped.
+    pmap : callable, (function, items) -> iterable of results in order
+        ``map``, or ``thread_map``.
     """
 
     def __init__(
-        self, theta, moments, *, decay_square, n_slow=None, fast=1.0, largest=np.inf
+        self,
+        theta,
+        moments,
+        *,
+        decay_square,
+        n_slow=None,
+        fast=1.0,
+        largest=np.inf,
+        pmap=map,
     ):
         if moments is None:
             moments = Moments(np.zeros_like(theta), np.zeros_like(theta), 0)
         self.mean, self.square = moments.mean.copy(), moments.square.copy()
         self.n_steps, self.decay_square = moments.n_steps, decay_square
         self.n_slow = theta.size if n_slow is None else n_slow
-        self.fast, self.largest = fast, largest
+        self.fast, self.largest, self.pmap = fast, largest, pmap
+        self.parts = even_parts(theta.size, PART)
 
     def step(self, theta, gradient, rate):
         """Move the parameters in place; return the norm of the gradient.
@@ -84,10 +97,21 @@ class Adam:
         If the norm is not finite, nothing moves.
         """
         self.n_steps += 1
-        return adam_step(
-            theta, gradient, self.mean, self.square, self.n_steps, rate,
-            self.decay_square, self.n_slow, self.fast, self.largest,
-        )  # fmt: skip
+        norms = self.pmap(lambda part: gradient_norm(gradient[part]), self.parts)
+        norm = math.hypot(*norms)
+        if not norm < np.inf:
+            return norm
+        clip = min(1.0, self.largest / norm) if norm > 0 else 1.0
+
+        def move(part):
+            adam_step(
+                theta[part], gradient[part], self.mean[part], self.square[part],
+                self.n_steps, rate, self.decay_square, self.n_slow - part.start,
+                self.fast, clip,
+            )  # fmt: skip
+
+        list(self.pmap(move, self.parts))
+        return norm
 
     def moments(self):
         """Return a copy of the moments."""

@@ -18,11 +18,11 @@ from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
-    Objective,
     Parameters,
 )
 from sklearn_sqrtlasso.models.block import BlockFunction
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
+from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 LONGER, SHORTER = 1.1, 0.5  # factors of an automatic step after success or failure
 CAREFUL = 0.125  # initial share of the longest decreasing step: sigmoids saturate
@@ -196,7 +196,8 @@ def _adam(search, solver):
     moments = None
     if "mean" in memory:
         moments = Moments(memory["mean"], memory["square"], memory["count"])
-    adam, start = Adam(theta, moments, decay_square=DECAY_SQUARE), None
+    given = {"decay_square": DECAY_SQUARE, "pmap": search.block.pmap}
+    adam, start = Adam(theta, moments, **given), None
     for _ in range(solver.n_steps):
         value, gradient = search.block.evaluate(theta)
         start = value if start is None else start
@@ -428,12 +429,12 @@ def make_objectives(
         rows = data.X
         if data.groups.order is not None:
             rows = rows[data.groups.order]
-        whole = [Objective(model, rows, pmap, data.unit)]
+        whole = [objective_of(model, rows, pmap, data.unit)]
         return lambda: whole
 
     def parts():
         for batch in batches(data, batch_size, rng):
-            yield Objective(model, batch.X, pmap)
+            yield objective_of(model, batch.X, pmap)
 
     return parts
 
@@ -475,7 +476,7 @@ def run_alternation(
     objectives = make_objectives(model, data, batch_size, rng, pmap)
     validate = None
     if held_out is not None:
-        others = Objective(model, held_out.X, pmap)
+        others = objective_of(model, held_out.X, pmap)
 
         def validate():
             return others.value(alternation.parameters)

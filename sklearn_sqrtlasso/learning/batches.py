@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.groups import RowGroups
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
@@ -21,11 +22,15 @@ class Corruption(NamedTuple):
         Bounds of the standard deviation, in units of the rows.
     span : ndarray of shape (n_features, n_features) or None
         Projector on the span of the rows, None if it is the whole space.
+    n_directions : int or None
+        Number of coordinates of noise in the span of the weights
+        (``models.span_noise``); None adds noise to all entries.
     """
 
     low: float
     high: float
     span: np.ndarray | None = None
+    n_directions: int | None = None
 
 
 class TrainingData(NamedTuple):
@@ -186,30 +191,35 @@ def gather_batch(data: TrainingData, rows, bounds, rng):
         Batch in new arrays.
     """
     x = _scaled_rows(data.X, rows, data.unit)
-    weight = np.ones(len(rows), x.dtype)
     target = x
     if data.target is not None:
         target = _scaled_rows(data.target, rows, data.target_unit or data.unit)
+    weight, noise = np.ones(len(rows), x.dtype), None
     if data.corruption is not None:
-        x, weight = _corrupt(x, data.corruption, np.diff(bounds), rng)
-    return Batch(x, target, bounds, weight, data.coded)
+        n_directions, lengths = data.corruption.n_directions, np.diff(bounds)
+        width = n_directions or x.shape[1]
+        noise, weight = _draw_noise(data.corruption, lengths, width, x.dtype, rng)
+        if n_directions is None:
+            noise += dense_rows(x)
+            x, noise = noise, None
+    return Batch(x, target, bounds, weight, data.coded, noise)
 
 
 def _scaled_rows(X, rows, unit):
-    x = dense_rows(X[rows])  # a copy, as rows are an array of indices
-    x /= X.dtype.type(unit)
+    x = X[rows]  # a copy, as rows are an array of indices
+    values = x.data if sp.issparse(x) else x
+    values /= X.dtype.type(unit)
     return x
 
 
-def _corrupt(x, corruption, lengths, rng):
-    """Return noisy rows and weights; noise levels are stratified over the chunks."""
-    low, high, span = corruption
+def _draw_noise(corruption, lengths, width, dtype, rng):
+    """Return noise of rows, and weights; levels are stratified over the chunks."""
+    low, high, span, _ = corruption
     strata = (rng.permutation(len(lengths)) + rng.random(len(lengths))) / len(lengths)
     sigma = low * (high / low) ** strata
     weight = (sigma / np.sqrt(low * high)) ** -WEIGHT_POWER
-    noise = rng.standard_normal(x.shape, dtype=x.dtype)
-    noise *= np.repeat(sigma, lengths).astype(x.dtype)[:, None]
+    noise = rng.standard_normal((lengths.sum(), width), dtype=dtype)
+    noise *= np.repeat(sigma, lengths).astype(dtype)[:, None]
     if span is not None:
         noise = noise @ span
-    noise += x
-    return noise, np.repeat(weight, lengths).astype(x.dtype)
+    return noise, np.repeat(weight, lengths).astype(dtype)

@@ -11,163 +11,50 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import lstsq
+from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
-from sklearn_sqrtlasso.blockwise.encode import map_encoded
-from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
+    dense_rows,
     filled_rows,
     has_missing,
     missing_counts,
+    row_norms,
+)
+from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches, distances
+from sklearn_sqrtlasso.learning.coded_rows import (
+    DictionaryTask,
+    Statistics,
+    batches_of,
+    code_by_atom,
+    stored_entries,
+    sum_codes,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
-from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
-from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
+from sklearn_sqrtlasso.learning.sparse_ksvd import sparse_ksvd_sweep
 
-POWER_STEPS, POWER_TOL = 30, 1e-8  # of the first singular pair in k-SVD
+POWER_STEPS, POWER_TOL = 30, 1e-4  # of the first singular pair in k-SVD
 ALIKE = 0.99  # correlation above which one of two atoms is replaced
 FEW_USERS = 3  # users up to which an atom is replaced, if there are enough rows
 ROWS_PER_ATOM = 10  # rows per atom that are enough for that
 ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
+MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 BATCH = 512  # rows of a batch of the online learner
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
 
-class CodedRows(NamedTuple):
-    """Codes of all rows, sorted by atom, and their residuals.
-
-    Attributes
-    ----------
-    users : ndarray of shape (n_nonzero,)
-        Indices of the rows that use each atom.
-    starts : ndarray of shape (n_components + 1,)
-        Users of atom j are at ``starts[j]`` to ``starts[j + 1]``.
-    values : ndarray of shape (n_nonzero,)
-        Entries of the codes.
-    residual : ndarray of shape (n_samples, n_features)
-        ``X - Z D``.
-    X : ndarray of shape (n_samples, n_features)
-        The rows, filled in and without outliers.
-    """
-
-    users: np.ndarray
-    starts: np.ndarray
-    values: np.ndarray
-    residual: np.ndarray
-    X: np.ndarray
-
-
-class Statistics(NamedTuple):
-    """Sums over rows from which atoms are learnt; they add up over disjoint rows.
-
-    Attributes
-    ----------
-    gram : ndarray of shape (n_components, n_components)
-        Sum of ``z z'``.
-    moment : ndarray of shape (n_components, n_features)
-        Sum of ``z x'``.
-    """
-
-    gram: np.ndarray
-    moment: np.ndarray
-
-
-class DictionaryTask(NamedTuple):
-    """Data, atoms and options of a learner.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows, in double precision; NaN where an entry is missing.
-    D : ndarray of shape (n_components, n_features)
-        Atoms of unit norm; updated in place.
-    options : CodingOptions
-        Options of the coding step.
-    rng : RandomState
-        Source of the order of rows and atoms.
-    n_jobs : int or None
-        Number of threads, as in joblib.
-    """
-
-    X: np.ndarray
-    D: np.ndarray
-    options: CodingOptions
-    rng: np.random.RandomState
-    n_jobs: int | None = None
-
-    def encode(self, function, X):
-        """Apply a function to each coded block of rows, and return those rows.
-
-        Missing entries are filled in by the decoded rows, and outliers are taken out.
-        With the rest of a row fixed, its residual is then that of its observed entries,
-        and from other atoms at least that: atoms that lower the one lower the other.
-
-        Parameters
-        ----------
-        function : callable, (EncodedBlock) -> object
-            Called for each block.
-        X : ndarray of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        results : list
-            Results of the function.
-        clean : ndarray of shape (n_rows, n_features)
-            The rows of the blocks; X itself if they are as they were.
-        """
-        outlying = self.options.outlier_alpha is not None
-        encoder = DictionaryEncoder(make_dictionary(self.D), self.options, outlying)
-        clean = np.empty(X.shape) if outlying or has_missing(X) else X
-
-        def call(block):
-            if clean is X:
-                return function(block)
-            block = encoder.cleaned(block)
-            clean[block.rows] = block.X
-            return function(block)
-
-        groups = ungrouped(len(X))
-        return map_encoded(call, X, encoder, groups, n_jobs=self.n_jobs), clean
-
-
-def code_by_atom(task: DictionaryTask):
-    """Code all rows, and sort the codes by atom.
-
-    Parameters
-    ----------
-    task : DictionaryTask
-        Rows and atoms.
-
-    Returns
-    -------
-    coded : CodedRows
-        Codes and residuals.
-    """
-    X, D = task.X, task.D
-    residual = np.empty(X.shape)
-
-    def pack(block):
-        residual[block.rows] = block.X - block.Z @ D
-        place = np.flatnonzero(block.Z)
-        row, atom = np.divmod(place, len(D))
-        return row + block.rows.start, atom, block.Z.ravel()[place]
-
-    packed, clean = task.encode(pack, X)
-    users, atom, values = (np.concatenate(part) for part in zip(*packed, strict=True))
-    order = np.argsort(atom, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(atom, minlength=len(D)))])
-    return CodedRows(users[order], starts, values[order], residual, clean)
-
-
 def _singular_pairs(task, coded, n_steps):
-    users, starts, values, residual, _ = coded
-    order = task.rng.permutation(len(task.D))
+    order, D, X = task.rng.permutation(len(task.D)), task.D, coded.X[:]
+    if sp.issparse(X):
+        positive = task.options.positive
+        sparse_ksvd_sweep(X, D, order, coded, positive, n_steps, POWER_TOL)
+        return
+    residual = X - coded.codes @ D
     ksvd_sweep(
-        residual, task.D, order, users, starts, values, task.options.positive, n_steps,
-        POWER_TOL,
+        residual, D, order, coded.users, coded.starts, coded.values,
+        task.options.positive, n_steps, POWER_TOL,
     )  # fmt: skip
 
 
@@ -183,25 +70,63 @@ def update_by_aksvd(task, coded):
 
 def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
-    used = np.flatnonzero(np.diff(coded.starts))
-    gram, moment = _statistics_of(coded)
-    fit = lstsq(gram[np.ix_(used, used)], moment[used])[0]
+    used, (gram, moment) = np.flatnonzero(coded.n_users), coded.statistics
+    gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
+    for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
+        fit[:, columns] = lstsq(gram, moment[used, columns])[0]
     norms = np.linalg.norm(fit, axis=1)
-    task.D[used[norms > 0]] = fit[norms > 0] / norms[norms > 0, None]
+    for atom in np.flatnonzero(norms):
+        task.D[used[atom]] = fit[atom] / norms[atom]
 
 
 def first_atoms(X, n_components, rng):
     """Return random rows of X as unit-norm atoms, and noise if there are too few.
 
     Missing entries are those of the mean row.
+
+    Parameters
+    ----------
+    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        Rows; NaN where an entry is missing.
+    n_components : int
+        Number of atoms.
+    rng : RandomState
+        Source of the choice.
+
+    Returns
+    -------
+    D : ndarray of shape (n_components, n_features)
+        Atoms, in double precision.
     """
-    X = filled_rows(X, column_means(X))
-    size = np.abs(X).max(axis=1, keepdims=True)
-    rows = X[size[:, 0] > 0] / size[size[:, 0] > 0]
-    picked = rows[rng.permutation(len(rows))[:n_components]]
-    noise = rng.standard_normal((n_components - len(picked), X.shape[1]))
-    atoms = np.vstack([picked, noise])
-    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+    means = _means_of_incomplete(X)
+
+    def sizes(rows):
+        x = abs(filled_rows(X[rows], means))
+        return dense_rows(x.max(axis=1)).ravel()
+
+    size = np.concatenate([sizes(rows) for rows in batches_of(X)])
+    used = np.flatnonzero(size > 0)
+    picked = used[rng.permutation(len(used))[:n_components]]
+    D = np.empty((n_components, X.shape[1]))
+    D[len(picked) :] = rng.standard_normal((n_components - len(picked), X.shape[1]))
+    for places in dense_batches(np.arange(len(picked)), X.shape[1]):
+        x = dense_rows(filled_rows(X[picked[places]], means))
+        D[places] = x / size[picked[places], None]
+    for places in dense_batches(np.arange(n_components), X.shape[1]):
+        D[places] /= np.linalg.norm(D[places], axis=1, keepdims=True)
+    return D
+
+
+def _means_of_incomplete(X):
+    """Return the means of columns, zeros if nothing is missing."""
+    total, n_observed = np.zeros((2, X.shape[1]))
+    if any(has_missing(X[rows]) for rows in batches_of(X)):
+        for rows in batches_of(X):
+            x = X[rows]
+            seen = x.shape[0] - missing_counts(x)
+            total += column_means(x) * seen
+            n_observed += seen
+    return total / np.maximum(n_observed, 1)
 
 
 def mean_energy(X):
@@ -209,7 +134,7 @@ def mean_energy(X):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
         Rows with entries near 1; missing entries count as usual ones.
 
     Returns
@@ -217,24 +142,28 @@ def mean_energy(X):
     energy : float
         Positive.
     """
-    share = 1 - missing_counts(X).sum() / X.size
-    X = filled_rows(X, np.zeros(X.shape[1]))
-    return float(np.einsum("ij,ij->", X, X) / len(X) / (share or 1.0)) or 1.0
+    energy, n_missing = 0.0, 0
+    for rows in batches_of(X):
+        x = X[rows]
+        n_missing += missing_counts(x).sum()
+        energy += np.nansum((x.data if sp.issparse(x) else x) ** 2)
+    share = 1 - n_missing / (X.shape[0] * X.shape[1])
+    return float(energy / X.shape[0] / (share or 1.0)) or 1.0
 
 
-def replace_atoms(X, D, n_users, residual, few=None):
+def replace_atoms(task: DictionaryTask, X, n_users, norms, few=None):
     """Replace dead, rare and duplicate atoms by the rows of largest residual.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    task : DictionaryTask
+        Task whose atoms are updated.
+    X : ndarray, CSR matrix or ScaledRows of shape (n_rows, n_features)
         Rows.
-    D : ndarray of shape (n_components, n_features)
-        Atoms of unit norm; updated.
     n_users : ndarray of shape (n_components,)
         Number of rows that use each atom.
-    residual : ndarray of shape (n_samples, n_features)
-        Residuals of the rows.
+    norms : ndarray of shape (n_rows,)
+        Norms of their residuals.
     few : int, default=None
         Number of users up to which an atom is rare; None depends on the number of rows.
 
@@ -243,18 +172,21 @@ def replace_atoms(X, D, n_users, residual, few=None):
     n_replaced : int
         Number of atoms that were replaced.
     """
+    D = task.D
     if few is None:
-        few = FEW_USERS if len(X) >= ROWS_PER_ATOM * len(D) else 0
+        few = FEW_USERS if X.shape[0] >= ROWS_PER_ATOM * len(D) else 0
     bad = n_users <= few
     alike = np.triu(np.abs(D @ D.T) > ALIKE, k=1)
     bad |= alike[~bad].any(axis=0)
-    energy = np.einsum("ij,ij->i", residual, residual)
-    worst = np.argsort(-energy, kind="stable")[: int(bad.sum())]
-    norms = np.linalg.norm(X[worst], axis=1)
-    worst = worst[(norms > 0) & (energy[worst] > 1e-20 * norms**2)]
+    worst = np.argsort(-norms, kind="stable")[: int(bad.sum())]
+    if not len(worst):
+        return 0
+    rows = task.cleaned(X[worst])
+    sizes = distances(rows, None) if sp.issparse(rows) else row_norms(rows)
+    worst = np.flatnonzero((sizes > 0) & (norms[worst] > 1e-10 * sizes))
     places = np.flatnonzero(bad)[: len(worst)]
-    worst = worst[: len(places)]
-    D[places] = X[worst] / np.linalg.norm(X[worst], axis=1, keepdims=True)
+    for place, row in zip(places, worst[: len(places)], strict=True):
+        D[place] = dense_rows(rows[row : row + 1])[0] / sizes[row]
     return len(places)
 
 
@@ -265,7 +197,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     ----------
     task : DictionaryTask
         Task whose atoms are updated; its rows are not used.
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray, CSR matrix or ScaledRows of shape (n_rows, n_features)
         Batch of rows.
     statistics : Statistics
         Sums over earlier rows; updated.
@@ -278,24 +210,16 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     -------
     n_users : ndarray of shape (n_components,)
         Number of rows that use each atom.
-    residual : ndarray of shape (n_rows, n_features)
-        Residuals of the batch.
-    clean : ndarray of shape (n_rows, n_features)
-        The batch, filled in and without outliers.
+    norms : ndarray of shape (n_rows,)
+        Norms of the residuals of the batch.
     """
-    D, residual = task.D, np.empty(X.shape)
-
-    def add(block):
-        residual[block.rows] = block.X - block.Z @ D
-        users = np.count_nonzero(block.Z, axis=0)
-        return block.Z.T @ block.Z, block.Z.T @ block.X, users
-
-    sums, clean = task.encode(add, X)
-    grams, moments, users = zip(*sums, strict=True)
-    statistics.gram[:] = past_weight * statistics.gram + sum(grams) / energy
-    statistics.moment[:] = past_weight * statistics.moment + sum(moments) / energy
-    online_sweep(statistics.gram, statistics.moment, D)
-    return sum(users), residual, clean
+    sums = sum_codes(task, X)
+    for past, new in zip(statistics, sums.statistics, strict=True):
+        past *= past_weight
+        new /= energy
+        past += new
+    online_sweep(*statistics, task.D)
+    return sums.n_users, sums.norms
 
 
 def past_weight(n_rows, n_seen):
@@ -329,31 +253,31 @@ class SweepLearner:
         Stopping criterion.
     update : callable, (task, coded) -> None
         Updates the atoms of the task from codes.
+    code : callable, (task) -> CodeSums or CodedRows
+        Codes the rows of the task.
     """
 
-    def __init__(self, task, stopping, update):
-        self.task, self.stopping, self.update = task, stopping, update
+    def __init__(self, task, stopping, update, code):
+        self.task, self.stopping, self.update, self.code = task, stopping, update, code
         self.losses, self.n_replaced, self.converged = [], 0, False
         self.coded = None
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
-        self.coded = code_by_atom(self.task)
-        residual = self.coded.residual
-        energy = np.einsum("ij,ij->", residual, residual)
-        self.losses.append(float(np.sqrt(energy / len(residual))))
+        self.coded = None  # before others are made
+        self.coded = self.code(self.task)
+        norms, n_users = self.coded.norms, self.coded.n_users
+        self.losses.append(float(np.sqrt(np.mean(norms**2))))
         self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
         self.update(self.task, self.coded)
         if n_iter < self.stopping.max_iter and not self.converged:
-            n_users = np.diff(self.coded.starts)
-            rows, D = self.coded.X, self.task.D
-            self.n_replaced = replace_atoms(rows, D, n_users, residual)
+            self.n_replaced = replace_atoms(self.task, self.task.X, n_users, norms)
         return self.losses[-1]
 
     def run(self, report):
         """Learn; return the loss before each sweep, and the statistics of the last."""
         _run(self, report)
-        return self.losses, _statistics_of(self.coded)
+        return self.losses, self.coded.statistics
 
 
 class OnlineLearner:
@@ -375,22 +299,20 @@ class OnlineLearner:
 
     def epoch(self, n_iter):
         """Process all rows once in batches; return the loss of their codes."""
-        X, D = self.task.X, self.task.D
-        order, energy = self.task.rng.permutation(len(X)), 0.0
+        X, D, n_rows = self.task.X, self.task.D, self.task.X.shape[0]
+        order, energy = self.task.rng.permutation(n_rows), 0.0
         n_users = np.zeros(len(D), np.int64)
-        for start in range(0, len(X), BATCH):
-            batch = X[order[start : start + BATCH]]
-            self.n_seen += len(batch)
-            weight = past_weight(len(batch), self.n_seen)
-            users, residual, clean = online_step(
-                self.task, batch, self.statistics, weight
-            )
-            energy += np.einsum("ij,ij->", residual, residual)
+        for places in gen_batches(n_rows, rows_of_batch(X)):
+            batch = X[order[places]]
+            self.n_seen += batch.shape[0]
+            weight = past_weight(batch.shape[0], self.n_seen)
+            users, norms = online_step(self.task, batch, self.statistics, weight)
+            energy += np.sum(norms**2)
             n_users += users
-        self.losses.append(float(np.sqrt(energy / len(X))))
+        self.losses.append(float(np.sqrt(energy / n_rows)))
         last, n_replaced = n_iter == self.stopping.max_iter, 0
         if not last:
-            n_replaced = replace_atoms(clean, D, n_users, residual)
+            n_replaced = replace_atoms(self.task, batch, n_users, norms)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
         return self.losses[-1]
 
@@ -412,12 +334,6 @@ def _run(learner, report):
     learn(learner.epoch, task.D.copy, restore, stopping, report, converged=converged)
 
 
-def _statistics_of(coded):
-    shape = (len(coded.X), len(coded.starts) - 1)
-    Z = sp.csc_matrix((coded.values, coded.users, coded.starts), shape=shape)
-    return Statistics((Z.T @ Z).toarray(), np.asarray(Z.T @ coded.X))
-
-
 def _converged(losses, tol, n_replaced):
     """Return whether the last sweep lowered the loss by at most a share of ``tol``."""
     small = len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[-2]
@@ -433,38 +349,56 @@ class Learner(NamedTuple):
         Returns a learner with ``run(report) -> (losses, statistics)``.
     summary : str
         What it is, for the documentation.
-    batch_size : int or None
-        Rows of a batch; None if each sweep is one step.
+    by_batch : bool
+        Whether atoms are updated after each batch of rows, not after each sweep.
     """
 
     make: Callable
     summary: str
-    batch_size: int | None = None
+    by_batch: bool = False
 
     def usual_rows(self, n_atoms):
         """Return how many rows are enough for a number of atoms, None for all."""
-        return None if self.batch_size else ENOUGH_ROWS * n_atoms
+        return None if self.by_batch else ENOUGH_ROWS * n_atoms
 
-    def usual_sweeps(self, n_rows):
-        """Return how many sweeps over a number of rows are enough."""
-        if not self.batch_size:
+    def usual_sweeps(self, X):
+        """Return how many sweeps over rows are enough."""
+        if not self.by_batch:
             return SWEEPS
-        return min(max(STEPS // -(-n_rows // self.batch_size), 1), SWEEPS)
+        return min(max(STEPS // -(-X.shape[0] // rows_of_batch(X)), 1), SWEEPS)
 
 
-def _sweeps(update):
-    return lambda task, stopping: SweepLearner(task, stopping, update)
+def rows_of_batch(X):
+    """Return how many rows the online learner takes at a time.
+
+    A step updates all columns of the atoms, so a batch has an entry for each.
+
+    Parameters
+    ----------
+    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    n_rows : int
+        At least ``BATCH``, which it is for dense rows.
+    """
+    return max(BATCH, X.shape[1] // stored_entries(X))
+
+
+def _sweeps(update, code=sum_codes):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
         "ksvd": Learner(
-            _sweeps(update_by_ksvd),
+            _sweeps(update_by_ksvd, code_by_atom),
             "k-SVD: each atom and its entries in turn, by the first singular pair of "
             "the residual without it",
         ),
         "aksvd": Learner(
-            _sweeps(update_by_aksvd),
+            _sweeps(update_by_aksvd, code_by_atom),
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(
@@ -473,9 +407,9 @@ LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
         ),
         "online": Learner(
             OnlineLearner,
-            f"online, in batches of {BATCH} rows, from running sums; ``partial_fit`` "
-            "always does this",
-            BATCH,
+            f"online, in batches of {BATCH} rows, or as many sparse rows as hold an "
+            "entry for each column, from running sums, as ``partial_fit`` always does",
+            by_batch=True,
         ),
     }
 )

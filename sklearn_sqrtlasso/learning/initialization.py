@@ -1,6 +1,7 @@
 """Initial parameters of the autoencoders."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
@@ -12,7 +13,7 @@ from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
-BLOCK_ROWS = 4096
+BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
@@ -21,7 +22,9 @@ NEAREST = 0.01  # smallest distance of the mean row to the bounds of a sigmoid
 
 
 def mean_row(X, unit):
-    """Return the mean of the rows, bitwise equal for dense and sparse input.
+    """Return the mean of the rows, bitwise equal for dense and sparse rows.
+
+    It is so up to ``MOST_FEATURES`` columns, and equal to rounding beyond.
 
     Parameters
     ----------
@@ -35,10 +38,16 @@ def mean_row(X, unit):
     mean : ndarray of shape (n_features,)
         Mean in double precision.
     """
-    total = np.zeros(X.shape[1])
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
-        total += np.sum(dense_rows(X[rows]) / unit, axis=0, dtype=np.float64)
-    return total / X.shape[0]
+    n_rows, n_features = X.shape
+    size = max(1, min(BLOCK_ROWS, BLOCK_ENTRIES // n_features))
+    total = np.zeros(n_features)
+    for rows in gen_batches(n_rows, BLOCK_ROWS if sp.issparse(X) else size):
+        x = X[rows] / unit
+        if sp.issparse(x):
+            total += np.bincount(x.indices, x.data, minlength=n_features)
+        else:
+            total += np.sum(x, axis=0, dtype=np.float64)
+    return total / n_rows
 
 
 def span_of(X):
@@ -72,6 +81,7 @@ def span_of(X):
     if not empty.any():
         return None
     kept = directions[:, ~empty]
+    kept[moment.diagonal() == 0] = 0
     return (kept @ kept.T).astype(X.dtype)
 
 
@@ -101,9 +111,10 @@ def first_weights(shape, span, rng, dtype):
     if span is not None:
         W, rank = W @ span, round(np.trace(span))
     starts = range(0, len(W), rank)
-    return np.vstack([nearest_tight_frame(W[i : i + rank]) for i in starts]).astype(
-        dtype
-    )
+    W = np.vstack([nearest_tight_frame(W[i : i + rank]) for i in starts])
+    if span is not None:
+        W *= span.diagonal() != 0  # a step of Adam would make more of a rounding
+    return W.astype(dtype)
 
 
 def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=False):

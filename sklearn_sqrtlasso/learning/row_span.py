@@ -10,10 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import qr
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, has_missing, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    entries_per_row,
+    has_missing,
+    row_norms,
+    unit_near,
+)
 
 MOST_ENTRIES = 2**27  # of rows that are made dense: 1 GiB
 FEWER = 2  # times as many columns as rows
+MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored
 
 
 class RowSpan(NamedTuple):
@@ -49,6 +56,28 @@ class RowSpan(NamedTuple):
         return values @ self.basis.astype(values.dtype, copy=False)
 
 
+def rank_of_rows(X, mean, directions):
+    """Return how many of some orthonormal directions rows have.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows, in the span of the directions.
+    mean : ndarray of shape (n_features,)
+        Subtracted from rows.
+    directions : ndarray of shape (n_directions, n_features)
+        Principal directions, those of largest variance first.
+
+    Returns
+    -------
+    rank : int
+        At least 1.
+    """
+    sizes = row_norms((X @ directions.T - mean @ directions.T).T)
+    used = sizes > X.shape[1] * np.finfo(X.dtype).eps * sizes.max()
+    return max(1, int(np.sum(used)))
+
+
 def span_of_few_rows(X, mean=None):
     """Return rows in their span if they are much fewer than columns, else as they are.
 
@@ -68,6 +97,8 @@ def span_of_few_rows(X, mean=None):
     whole = RowSpan(X, None)
     if FEWER * n_rows > n_features or n_rows * n_features > MOST_ENTRIES:
         return whole
+    if MOSTLY * entries_per_row(X) < n_features:
+        return whole  # what follows would cost more than learning from the nonzeros
     if has_missing(X):
         return whole
     rows = dense_rows(X, np.float64) - (0.0 if mean is None else mean)

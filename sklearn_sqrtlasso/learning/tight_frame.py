@@ -6,20 +6,20 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.fft import idct
 from scipy.linalg import eigh, get_lapack_funcs, qr
-from scipy.sparse.linalg import LinearOperator, svds
-from sklearn.utils.extmath import randomized_svd
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
-    divide_rows,
     largest_spread,
-    second_moment,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.sparse_rows import add_moments
+from sklearn_sqrtlasso.blockwise.spread import second_moment, sparse_gram
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
@@ -27,6 +27,7 @@ WIDE = 2000  # features above which few principal directions use a randomized SV
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
+SUM_BYTES, FEWEST_PARTS = 2**25, 2  # of the sums of all parts of the work, and those
 
 
 class FrameStatistics(NamedTuple):
@@ -68,21 +69,74 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     statistics : FrameStatistics
         Sums over the rows.
     """
-    moments = np.zeros((N_PARTS, *frame.components.shape))
     unit = X.dtype.type(unit)
+    moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
 
     def add(block):
-        Z, scale, x = block.Z / unit, block.scale / unit, frame.centred(block.X)
+        Z, scale = block.Z / unit, block.scale / unit
         penalty = np.abs(Z) @ frame.alpha
         objective = float(np.sum(scale + penalty, dtype=np.float64))
         scale = np.maximum(scale, SHARPEST * penalty)
         rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
         scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
-        moments[block.part] += Z.T @ divide_rows(x / unit, scale)
+        moments.add(block.part, block.X, Z, scale)
         return objective
 
-    objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs)
-    return FrameStatistics(moments.sum(axis=0), sum(objectives), groups.n_rows)
+    n_parts = len(moments.sums)
+    objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs, n_parts=n_parts)
+    return FrameStatistics(moments.total(), sum(objectives), groups.n_rows)
+
+
+class _Moments:
+    """Sum of ``z (x - mean)' / t`` over dense rows, for each part of the work."""
+
+    def __init__(self, frame, unit):
+        self.frame, self.unit = frame, unit
+        size = 8 * frame.components.size
+        n_parts = min(max(SUM_BYTES // size, FEWEST_PARTS), N_PARTS)
+        self.sums = [np.zeros(self.shape) for _ in range(n_parts)]
+
+    @property
+    def shape(self):
+        """Shape of a sum."""
+        return self.frame.components.shape
+
+    def add(self, part, x, Z, scale):
+        """Add rows to a part, in units of scaling but for x."""
+        x = self.frame.centred(x) / self.unit
+        self.sums[part] += Z.T @ (x / scale[:, None])
+
+    def total(self):
+        """Return the sum over all parts."""
+        for one in self.sums[1:]:
+            self.sums[0] += one
+        return self.sums[0]
+
+
+class _SparseMoments(_Moments):
+    """The same of sparse rows: the mean is subtracted from the sum."""
+
+    def __init__(self, frame, unit):
+        super().__init__(frame, unit)
+        self.weights = np.zeros((len(self.sums), len(frame.components)))
+
+    @property
+    def shape(self):
+        """Shape of a sum, transposed: rows are those of columns of X."""
+        return self.frame.components.shape[::-1]
+
+    def add(self, part, x, Z, scale):
+        """Add rows to a part."""
+        weighted = Z.astype(np.float64) / scale[:, None]
+        self.weights[part] += weighted.sum(axis=0)
+        add_moments(x, weighted / self.unit, self.sums[part])
+
+    def total(self):
+        """Return the sum over all parts."""
+        total, mean = super().total(), self.frame.mean
+        if mean is not None:
+            total -= np.outer(mean / self.unit, self.weights.sum(axis=0))
+        return total.T
 
 
 def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
@@ -103,16 +157,22 @@ def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
     frame = frame.prepared(X)
     if not frame.whole_groups:
         return X, 0.0
-    clean, mean = np.empty(X.shape, X.dtype), 0 if frame.mean is None else frame.mean
+    clean = None if sp.issparse(X) else np.empty(X.shape, X.dtype)
 
     def clear(block):
         rows, outliers = frame.cleaned(block.X, block.Z, block.scale)
-        clean[block.rows] = rows + mean
-        if outliers is None:
-            return 0.0
-        return np.sum(np.abs(outliers) @ frame.outlier_alpha)
+        penalty = 0.0 if outliers is None else np.abs(outliers) @ frame.outlier_alpha
+        if clean is None:
+            return np.sum(penalty), rows
+        clean[block.rows] = rows
+        return np.sum(penalty), None
 
-    return clean, float(np.sum(map_encoded(clear, X, frame, groups, n_jobs=n_jobs)))
+    found = map_encoded(clear, X, frame, groups, n_jobs=n_jobs)
+    penalties, rows = zip(*found, strict=True)
+    if clean is None:
+        clean = type(X)(sp.vstack(rows, format="csr"))
+        clean = clean if groups.order is None else clean[np.argsort(groups.order)]
+    return clean, float(np.sum(penalties))
 
 
 def procrustes_frame(moment, components):
@@ -135,7 +195,9 @@ def procrustes_frame(moment, components):
     largest = np.abs(moment).max()
     if largest == 0:
         return np.asarray(components, dtype=np.float64)
-    return nearest_tight_frame(moment / largest + INERTIA * components)
+    inert = INERTIA * components
+    inert += moment / largest
+    return nearest_tight_frame(inert, own=True)
 
 
 class FrameLearner:
@@ -262,8 +324,8 @@ def pca_frame(X, n_components, rng, mean=None):
         return _few_directions(X, mean, n_components, rng)
     unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
-        X = (dense_rows(X) - mean) / unit
-        directions = _directions_of_few_rows(X, min(n_components, n_features))
+        n_directions = min(n_components, n_features)
+        directions = _directions_of_few_rows(X / unit, mean / unit, n_directions)
     else:
         directions = eigh(second_moment(X, mean, unit))[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
@@ -274,28 +336,48 @@ def pca_frame(X, n_components, rng, mean=None):
 
 
 def _few_directions(X, mean, n_components, rng):
-    """Return the first principal directions by products with the rows, as they are."""
-    if not mean.any():
-        return randomized_svd(X, n_components, random_state=rng)[2]
-    centred = LinearOperator(
-        X.shape,
-        matvec=lambda v: X @ v - mean @ v,
-        rmatvec=lambda u: X.T @ u - mean * u.sum(),
-        dtype=np.float64,
-    )
-    first = rng.standard_normal(min(X.shape))
-    return svds(centred, n_components, v0=first, random_state=rng)[2][::-1]
+    """Return the first principal directions by products with the rows, as they are.
+
+    Lanczos' method finds eigenvectors of the moment of columns or of rows, whichever is
+    smaller.
+    """
+    X = X.astype(np.float64, copy=False)
+
+    def product(v):
+        return X @ v - mean @ v
+
+    def transposed(u):
+        return X.T @ u - mean * u.sum()
+
+    def moment(v):
+        v = np.ravel(v)
+        return transposed(product(v)) if by_columns else product(transposed(v))
+
+    by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
+    operator = LinearOperator((size, size), moment, dtype=np.float64)
+    first = rng.standard_normal(size)
+    directions = eigsh(operator, n_components, v0=first)[1][:, ::-1]
+    if not by_columns:
+        principal = X.T @ directions - np.outer(mean, directions.sum(axis=0))
+        directions = qr(principal, mode="economic", overwrite_a=True)[0]
+    return directions.T
 
 
-def _directions_of_few_rows(X, n_directions):
+def _directions_of_few_rows(X, mean, n_directions):
     """Return orthonormal directions, the principal ones first, by products of rows.
 
-    With eigenvectors U of ``X X'``, the columns of ``X' U`` are the principal
-    directions, times their singular values. Their Householder reflections take the
-    coordinate axes to these directions and to others that are orthogonal to them.
+    With eigenvectors U of ``X X'``, for rows X about their mean, the columns of
+    ``X' U`` are the principal directions, times their singular values. Their
+    Householder reflections take the coordinate axes to these directions and to others
+    that are orthogonal to them.
     """
-    weights = eigh(dense_rows(X @ X.T))[1][:, ::-1][:, :n_directions]
-    reflections, tau = qr(dense_rows(X.T @ weights), mode="raw")[0]
+    gram = sparse_gram(X, mean) if sp.issparse(X) else None
+    if gram is None:
+        X, mean = dense_rows(X) - mean, np.zeros(X.shape[1])
+        gram = X @ X.T
+    weights = eigh(gram)[1][:, ::-1][:, :n_directions]
+    principal = X.T @ weights - np.outer(mean, weights.sum(axis=0))
+    reflections, tau = qr(principal, mode="raw", overwrite_a=True)[0]
     axes = np.zeros((X.shape[1], n_directions), reflections.dtype, order="F")
     axes[:, : len(tau)] = reflections
     (orgqr,) = get_lapack_funcs(("orgqr",), (axes,))
@@ -307,16 +389,18 @@ def dct_frame(X, n_components, rng, mean=None):
     n_features = X.shape[1]
     side = int(np.sqrt(n_features))
     if side * side != n_features:
-        return _cosines(max(n_components, n_features), n_features)[:n_components]
+        return _cosines(n_components, max(n_components, n_features), n_features)
     n_waves = max(side, int(np.ceil(np.sqrt(n_components))))
-    waves = _cosines(n_waves, side)
+    waves = _cosines(n_waves, n_waves, side)
     order = np.add.outer(np.arange(n_waves), np.arange(n_waves)).ravel()
-    return np.kron(waves, waves)[np.argsort(order, kind="stable")[:n_components]]
+    lowest = np.argsort(order, kind="stable")[:n_components]
+    down, across = (waves[of] for of in np.divmod(lowest, n_waves))
+    return np.einsum("ki,kj->kij", down, across).reshape(-1, n_features)
 
 
-def _cosines(n_waves, n_points):
-    """Return ``n_waves >= n_points`` sampled cosines, of unit norm."""
-    waves = idct(np.eye(n_waves), axis=1, norm="ortho")[:, :n_points]
+def _cosines(n_first, n_waves, n_points):
+    """Return the first of ``n_waves >= n_points`` sampled cosines, of unit norm."""
+    waves = idct(np.eye(n_first, n_waves), axis=1, norm="ortho")[:, :n_points]
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 

@@ -2,7 +2,7 @@
 
 A penalty is learnt as a number without bounds (``models.activation_parameters``). Its
 gradient comes from the pull-back of the activation (``add_alpha_gradient`` in
-``algorithms.shrinkage``) and the chain rule (``models.two_layer.loss_and_gradient``);
+``algorithms.shrinkage``) and the chain rule (``models.two_layer_loss``);
 Adam (``learning.adam``) moves weights and penalties alike, as one flat array.
 """
 
@@ -18,11 +18,11 @@ from sklearn_sqrtlasso.models.two_layer import (
     Batch,
     Layers,
     flatten,
-    loss_and_gradient,
     shapes,
     unflatten,
     views,
 )
+from sklearn_sqrtlasso.models.two_layer_loss import loss_and_gradient
 
 DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
 FASTER = 3.0  # learning rate of the activation's parameters over that of the weights
@@ -61,6 +61,7 @@ class TwoLayerLearner:
                 n_slow=sum(math.prod(shape) for shape in weights),
                 fast=FASTER,
                 largest=LARGEST,
+                pmap=pmap,
             ),
             0,
         )
@@ -70,8 +71,8 @@ class TwoLayerLearner:
         """Take one step per batch; return the mean loss, NaN on divergence."""
         total, n_rows = 0.0, 0
         for batch in batches(data, self.batch_size, rng):
-            total += self.step(batch, schedule) * len(batch.X)
-            n_rows += len(batch.X)
+            total += self.step(batch, schedule) * batch.X.shape[0]
+            n_rows += batch.X.shape[0]
         return total / n_rows if np.isfinite(self.flat).all() else math.nan
 
     def step(self, batch: Batch, schedule: Schedule):

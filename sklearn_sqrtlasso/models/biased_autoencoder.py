@@ -234,6 +234,29 @@ class Objective:
 
         return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
 
+    def penalty_slope(self, encoder):
+        """Return the gradient of the penalty of positive codes.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        gradient : ndarray
+            In the order of the encoder.
+        """
+        by_code = self.model.penalty / self.n_rows
+
+        def share(encoder, rows):
+            x = self.rows(rows)
+            z, memory = self.code(*split_block(encoder, self.model.shape), x)
+            H, by_b = self.model.encoder.pull_back(z, memory, np.full_like(z, by_code))
+            return 0.0, H.T @ x, by_b
+
+        return self.block(share, None).evaluate(encoder)[1]
+
     def rows(self, rows):
         """Return a slice of the rows.
 

@@ -20,12 +20,15 @@ class BlockFunction(NamedTuple):
     codes : callable, (theta) -> Z, or None
         Codes of all rows, for an encoder block; cached if theta was the last argument
         of ``value``.
+    pmap : callable, (function, items) -> iterable of results in order
+        ``map``, or ``thread_map``, for work on parts of theta.
     """
 
     evaluate: Callable
     value: Callable
     prox: Callable | None = None
     codes: Callable | None = None
+    pmap: Callable = map
 
 
 def join_block(matrix, bias):
@@ -105,4 +108,4 @@ def sum_over_rows(share, value, pmap, parts):
 
         return float(sum(pmap(add_values, parts)))
 
-    return BlockFunction(evaluate, total)
+    return BlockFunction(evaluate, total, pmap=pmap)

@@ -5,10 +5,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg import pinvh
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 
+MOST_MOMENTS = 2048  # columns or rows of sparse rows whose products are computed
+MOST_STEPS = 500  # of conjugate gradients for more of both
 RANK_TOL = 1e-10  # squared singular values below this share of the largest count as 0
 
 
@@ -56,6 +59,9 @@ def _pinv_pull_back(W, V, G):
     ``dP = -P dW P + P P' dW' (I - W P) + (I - P W) dW' P' P``, after Golub and Pereyra,
     "The differentiation of pseudo-inverses", SIAM Journal on Numerical Analysis, 1973.
     """
+    if len(W) < W.shape[1]:  # by products of units with units
+        of_G, of_W, gram = G @ V.T, W @ V.T, V @ V.T
+        return (of_G - of_W @ of_G - of_G.T) @ V + gram @ G - (gram @ of_G) @ W
     leaving = G @ (V.T @ V)
     inside = V @ (V.T @ G)
     return leaving - W @ (V.T @ leaving) + inside - inside @ (V.T @ W) - V @ (G.T @ V)
@@ -101,12 +107,42 @@ def least_squares_atoms(Z, X, unit=1.0, target_unit=None, block_rows=4096):
         Map in double precision of Z to X, both in their units of scaling.
     """
     target_unit = unit if target_unit is None else target_unit
-    gram = np.zeros((Z.shape[1], Z.shape[1]))
-    moment = np.zeros((Z.shape[1], X.shape[1]))
-    for start in range(0, Z.shape[0], block_rows):
+    n_samples, n_components = Z.shape
+    if sp.issparse(Z) and n_components > min(n_samples, MOST_MOMENTS):
+        return _atoms_of_sparse_rows(Z / unit, X / target_unit)
+    gram = np.zeros((n_components, n_components))
+    moment = np.zeros((n_components, X.shape[1]))
+    for start in range(0, n_samples, block_rows):
         rows = slice(start, start + block_rows)
-        z = dense_rows(Z[rows], np.float64) / unit
-        x = dense_rows(X[rows], np.float64) / target_unit
-        gram += z.T @ z
-        moment += z.T @ x
+        z, x = Z[rows].astype(np.float64), X[rows].astype(np.float64)
+        z, x = z / unit, x / target_unit
+        gram += dense_rows(z.T @ z)
+        moment += dense_rows(z.T @ x)
     return pinvh(gram, rtol=RANK_TOL) @ moment
+
+
+def _atoms_of_sparse_rows(Z, X):
+    """Return the map of least norm of sparse rows of many columns to other rows.
+
+    It is found by products of few rows, or by conjugate gradients on the normal
+    equations, from zero: all steps lie in the span of the rows.
+    """
+    Z, X = Z.astype(np.float64), X.astype(np.float64)
+    if Z.shape[0] <= MOST_MOMENTS:
+        return Z.T @ (pinvh(dense_rows(Z @ Z.T), rtol=RANK_TOL) @ X)
+    V, left = np.zeros((Z.shape[1], X.shape[1])), X
+    slope = way = Z.T @ left
+    size = least = np.sum(slope**2, axis=0)
+    for _ in range(MOST_STEPS):
+        going = size > RANK_TOL**2 * least
+        if not going.any():
+            break
+        ahead = Z @ way
+        energy = np.sum(ahead**2, axis=0)
+        step = np.divide(size, energy, out=np.zeros_like(size), where=going)
+        V, left = V + step * way, left - step * ahead
+        slope = Z.T @ left
+        before, size = size, np.sum(slope**2, axis=0)
+        turn = np.divide(size, before, out=np.zeros_like(size), where=going)
+        way = slope + turn * way
+    return V

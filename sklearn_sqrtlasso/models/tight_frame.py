@@ -1,17 +1,23 @@
 """Tight frames: an encoder with exact codes, and its estimate of the noise level."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import qr
 
 from sklearn_sqrtlasso.blockwise.encode import PoolingEncoder, map_encoded
+from sklearn_sqrtlasso.blockwise.groups import split_groups_of
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    entries_per_row,
     has_missing,
     multiply_rows,
     project_rows,
     row_norms,
 )
+from sklearn_sqrtlasso.blockwise.sparse_rows import SparseProjection, dense_batches
 from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
@@ -19,6 +25,8 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
 )
 from sklearn_sqrtlasso.theory.noise import noise_std
 
+WIDER = 4  # times as many columns as rows, from which a QR factorisation comes first
+PART_ENTRIES = 2**22  # of rows and codes whose noise levels are found at a time
 N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
@@ -52,8 +60,8 @@ class TightFrame(PoolingEncoder):
     whole_groups: bool = False
 
     def centred(self, x):
-        """Return rows less the mean; sparse rows as they are if there is none."""
-        return x if self.mean is None else dense_rows(x) - self.mean
+        """Return dense rows less the mean."""
+        return x if self.mean is None else x - self.mean
 
     def project(self, x, out=None):
         """Return the coefficients of rows, and their norm outside the span of W.
@@ -73,7 +81,24 @@ class TightFrame(PoolingEncoder):
             Norm of ``x - mean`` outside the span; zero if W has at least as many rows
             as columns.
         """
+        if sp.issparse(x):
+            return self._project_sparse(x)
         return self.project_centred(self.centred(x), out)
+
+    @cached_property
+    def of_sparse_rows(self):
+        """The map of sparse rows to their coefficients."""
+        return SparseProjection(self.components, self.mean)
+
+    def _project_sparse(self, x):
+        """Return what ``project`` does, of sparse rows."""
+        U, outside, lost = self.of_sparse_rows.project(x)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            U, outside = U.astype(x.dtype), outside.astype(x.dtype)
+        for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+            dense = self.centred(dense_rows(x[rows]))
+            U[rows], outside[rows] = self.project_centred(dense)
+        return U, outside
 
     def project_centred(self, x, out=None):
         """Return what ``project`` does, of rows about the mean."""
@@ -87,6 +112,11 @@ class TightFrame(PoolingEncoder):
         """Return the frame for given rows, with or without missing entries."""
         iterates = self.outlier_alpha is not None or has_missing(X)
         return replace(self, whole_groups=iterates)
+
+    def rows_per_block(self, width):
+        """Return the preferred number of rows of a block."""
+        dense = self.components.shape[1]
+        return super().rows_per_block(dense if self.whole_groups else width)
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of whole groups; return the residual scale of each row."""
@@ -116,7 +146,7 @@ class TightFrame(PoolingEncoder):
         return scale, gap
 
     def cleaned(self, x, Z, scale):
-        """Return rows about the mean without outliers, filled in, and the outliers.
+        """Return rows without outliers and filled in, and the outliers.
 
         Parameters
         ----------
@@ -134,16 +164,16 @@ class TightFrame(PoolingEncoder):
         outliers : ndarray of shape (n_rows, n_features) or None
             Outliers, None if there are none.
         """
-        x = self.centred(x)
         if not self.whole_groups:
             return x, None
-        x, decoded, outliers = dense_rows(x), Z @ self.components, None
+        whole, decoded, outliers = dense_rows(x), self.decode(Z), None
         if self.outlier_alpha is not None:
-            v = np.nan_to_num(x - decoded)
+            v = np.nan_to_num(whole - decoded)
             bound = self.outlier_alpha * scale[:, None]
             outliers = v - np.clip(v, -bound, bound)
-            x = x - outliers
-        return np.where(np.isnan(x), decoded, x), outliers
+            whole = whole - outliers
+        clean = np.where(np.isnan(whole), decoded, whole)
+        return type(x)(clean) if sp.issparse(x) else clean, outliers
 
     def shrink_at_scale(self, U, outside, t, out):
         """Write the codes of part of a group with residual scale t."""
@@ -158,19 +188,24 @@ class TightFrame(PoolingEncoder):
             return X + self.mean.astype(X.dtype)
 
 
-def nearest_tight_frame(A):
+def nearest_tight_frame(A, *, own=False):
     """Return the tight frame nearest to a matrix: its polar factor.
 
     Parameters
     ----------
     A : ndarray of shape (n_components, n_features)
         Matrix with singular value decomposition ``L S R'``.
+    own : bool, default=False
+        Whether A may be overwritten.
 
     Returns
     -------
     W : ndarray of shape (n_components, n_features)
         ``L R'``.
     """
+    if A.shape[1] > WIDER * A.shape[0]:
+        directions, factor = qr(A.T, mode="economic", overwrite_a=own)
+        return nearest_tight_frame(factor.T) @ directions.T
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
 
@@ -190,9 +225,18 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
     sigma : ndarray of shape (n_samples,)
         Standard deviations in units of X, equal within a group.
     """
-    energy = np.sum(np.square(frame.components, dtype=np.float64), axis=1)
-    alpha = np.asarray(frame.alpha, dtype=np.float64)
-    bounds, members = _classes(alpha)
+    sigma = np.empty(X.shape[0], frame.components.dtype)
+    n_rows = max(1, PART_ENTRIES // max(entries_per_row(X), len(frame.components)))
+    for rows, part in split_groups_of(groups, n_rows):
+        sigma[rows] = _noise_of_part(X[rows], frame, part, n_jobs)
+    return sigma
+
+
+def _noise_of_part(X, frame, groups, n_jobs):
+    """Return the noise standard deviation of each row, whose groups are contiguous."""
+    W, alpha = frame.components, np.asarray(frame.alpha, dtype=np.float64)
+    energy = np.einsum("ij,ij->i", W, W, dtype=np.float64)
+    bounds, members = classes_of_penalties(alpha)
     of_classes = members * energy
     scale, spent = np.empty((2, X.shape[0]))
     seen, observed = np.empty((X.shape[0], len(bounds))), np.ones(X.shape[0])
@@ -207,25 +251,35 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
             observed[block.rows] = 1 - np.isnan(dense_rows(block.X)).mean(axis=1)
 
     map_encoded(count, X, frame, groups, n_jobs=n_jobs)
-    places = slice(None) if groups.order is None else groups.order
     first, n_rows = groups.starts[:-1], np.diff(groups.starts)
-    share = np.add.reduceat(observed[places], first) / n_rows
+    share = np.add.reduceat(observed, first) / n_rows
     inside = n_rows[:, None] * of_classes.sum(axis=1)
-    inside = inside - np.add.reduceat(seen[places], first, axis=0)
+    inside = inside - np.add.reduceat(seen, first, axis=0)
     sigma = noise_std(
-        scale[places][first],
-        np.maximum(n_rows - np.add.reduceat(spent[places], first), 0),
+        scale[first],
+        np.maximum(n_rows - np.add.reduceat(spent, first), 0),
         share * n_rows * max(0.0, X.shape[1] - energy.sum()),
         share[:, None] * inside,
         bounds / np.sqrt(np.sum(energy**2) / energy.sum()),
     )
-    sigma_of_row = np.empty(X.shape[0], frame.components.dtype)
-    sigma_of_row[places] = np.repeat(sigma, n_rows)
-    return sigma_of_row
+    return np.repeat(sigma, n_rows)
 
 
-def _classes(alpha):
-    """Return the penalties of classes of units with similar ones, and the members."""
+def classes_of_penalties(alpha):
+    """Return classes of units with similar penalties.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (n_components,)
+        Penalty of each unit.
+
+    Returns
+    -------
+    bounds : ndarray of shape (n_classes,)
+        Median penalty of each class.
+    members : ndarray of shape (n_classes, n_components)
+        1 where a unit belongs to a class, 0 elsewhere.
+    """
     order = np.argsort(alpha, kind="stable")
     distinct = min(len(np.unique(alpha)), N_CLASSES)
     parts = np.array_split(order, distinct)

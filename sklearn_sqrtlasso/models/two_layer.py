@@ -1,19 +1,14 @@
-"""Two-layer autoencoder: codes of ``X W'``, decoded by ``Z V``."""
+"""Two-layer autoencoder, codes of ``X W'`` decoded by ``Z V``: its parameters."""
 
 import math
 from collections.abc import Mapping
-from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import scaled
-from sklearn_sqrtlasso.models.activations import Activation, ProjectedRows
+from sklearn_sqrtlasso.models.activations import Activation
 from sklearn_sqrtlasso.models.decoders import Decoder
-
-SHARE_ROWS = 512  # rows of a share, for any number of threads: sums are the same
-MIN_SHARE_ROWS = 64  # a batch of at least twice as many rows is split
 
 
 class TwoLayer(NamedTuple):
@@ -64,9 +59,10 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
         Input.
-    target : ndarray of shape (n_rows, n_features) or (n_rows, n_components)
+    target : ndarray or CSR matrix of shape (n_rows, n_features), or ndarray of shape \
+            (n_rows, n_components)
         Target reconstructions, or target codes.
     groups : ndarray of shape (n_groups + 1,)
         Group g consists of the rows from ``groups[g]`` to ``groups[g + 1]``.
@@ -74,6 +70,9 @@ class Batch(NamedTuple):
         Weight of the squared error of each row.
     coded : bool
         Whether ``target`` holds codes.
+    noise : ndarray of shape (n_rows, n_components) or None
+        Noise of the input by its coordinates in the span of the weights
+        (``models.span_noise``), in which it then is not yet added to X.
     """
 
     X: np.ndarray
@@ -81,6 +80,7 @@ class Batch(NamedTuple):
     groups: np.ndarray
     weight: np.ndarray
     coded: bool = False
+    noise: np.ndarray | None = None
 
 
 def shapes(model: TwoLayer):
@@ -176,98 +176,6 @@ def unflatten(model: TwoLayer, flat, held: Layers):
         p[name] = value
     V = found["V"] if model.decoder.free else model.decoder.atoms(found["W"])
     return Layers(found["W"], V, p)
-
-
-def loss_and_gradient(model: TwoLayer, flat, held: Layers, batch: Batch, pmap=map):
-    r"""Return the mean loss of a batch and its gradient with respect to ``flat``.
-
-    .. math::
-        \frac{1}{m} \sum_b \omega_b \, \tfrac1n \|z(x_b) V - y_b\|_2^2
-        \quad\text{or}\quad
-        \frac{1}{m} \sum_b \omega_b \, \tfrac1d \|z(x_b) - y_b\|_2^2
-
-    Parameters
-    ----------
-    model : TwoLayer
-        The model.
-    flat : ndarray
-        Learnt parameters, as ``flatten`` returns them.
-    held : Layers
-        Values of the parameters that are not learnt.
-    batch : Batch
-        Rows.
-    pmap : callable, (function, items) -> iterable of results in order
-        ``map``, or ``thread_map``, applied to shares of the batch. Loss and gradient
-        do not depend on it.
-
-    Returns
-    -------
-    loss : float
-        Mean loss.
-    gradient : ndarray
-        Gradient, of the shape of ``flat``.
-    """
-    layers = unflatten(model, flat, held)
-    parts = pmap(partial(_share_gradient, model, layers, len(batch.X)), _shares(batch))
-    loss, by_W, by_V, by_p = (_total(part) for part in zip(*parts, strict=True))
-    gradient = np.empty_like(flat)
-    found = views(model, gradient)
-    if model.decoder.free:
-        found["W"][:], found["V"][:] = by_W, by_V
-    else:
-        by_V = model.decoder.pull_back(layers.W, layers.V, by_V)
-        np.add(by_W, by_V, out=found["W"])
-    for name, size in model.sizes.items():
-        if size:
-            raw = by_p[name] * model.activation.parameter(name).slope(layers.p[name])
-            found[name][:] = raw if size == len(raw) else raw.sum()
-    return loss, gradient
-
-
-def _shares(batch):
-    """Split a batch between groups into shares of about equal numbers of rows."""
-    starts, n_rows = batch.groups, len(batch.X)
-    if n_rows < 2 * MIN_SHARE_ROWS:
-        return [batch]
-    n_shares = max(2, n_rows // SHARE_ROWS)
-    wanted = [n_rows * k // n_shares for k in range(n_shares + 1)]
-    shares = []
-    for first, last in pairwise(np.searchsorted(starts, wanted)):
-        if first == last:
-            continue
-        rows = slice(starts[first], starts[last])
-        groups = starts[first : last + 1] - starts[first]
-        share = batch._replace(
-            X=batch.X[rows],
-            target=batch.target[rows],
-            groups=groups,
-            weight=batch.weight[rows],
-        )
-        shares.append(share)
-    return shares
-
-
-def _share_gradient(model, layers, n_rows, share):
-    W, V, p = layers
-    rows = ProjectedRows(share.X @ W.T, share.groups, model.positive)
-    Z, memory = model.activation.value(rows, p)
-    residual = (Z if share.coded else Z @ V) - share.target
-    weight = share.weight * residual.dtype.type(2 / (n_rows * residual.shape[1]))
-    G = residual * weight[:, None]
-    loss = 0.5 * float(np.vdot(residual, G))
-    if share.coded:
-        by_V = np.zeros_like(V)
-    else:
-        by_V, G = Z.T @ G, G @ V.T
-    H, by_p = model.activation.pull_back(rows, p, Z, memory, G)
-    return loss, H.T @ share.X, by_V, by_p
-
-
-def _total(parts):
-    """Sum numbers, arrays or dicts of arrays, in their order."""
-    if isinstance(parts[0], dict):
-        return {name: _total([part[name] for part in parts]) for name in parts[0]}
-    return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
 
 
 def rescale_layers(layers: Layers, activation: Activation, unit):

@@ -53,9 +53,12 @@ class Design(ABC):
     norms : ndarray of shape (n_features,)
         Norms of the columns; 0 for those that are constant, which are zero. Others are
         estimated from some rows until ``measure_exactly`` is called.
+    loadings : ndarray of shape (n_features,)
+        Penalties of coefficients, as multiples of the penalty; 1 until ``load``.
     """
 
     def __init__(self, X, weights, fit_intercept):
+        self.load(1.0)
         self.sqrt_weights, self.fit_intercept = np.sqrt(weights), fit_intercept
         self.dtype, self._given, self._weights = X.dtype, X, weights
         self._measure(exactly=False)
@@ -140,21 +143,38 @@ class Design(ABC):
             y, mean = y - left, mean + left
         return self.sqrt_weights * y, mean
 
+    def load(self, loadings):
+        """Make the penalty of each coefficient a multiple of the penalty.
+
+        Parameters
+        ----------
+        loadings : float or ndarray of shape (n_features,)
+            The multiples, in (0, inf]; a coefficient of an infinite one is zero. If
+            they are not pure numbers, penalties are in units of X over theirs.
+        """
+        self.loadings = loadings
+        halves, exponents = np.frexp(loadings)
+        self._shares, self._share_exponents = 2 * halves, exponents - 1
+
     def penalties(self, alpha):
         """Return a penalty in units of each column, from 0 to a large number."""
-        with np.errstate(over="ignore", under="ignore"):
-            return np.minimum(np.ldexp(float(alpha), -self.exponents), LARGEST)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            alpha = float(alpha) * self._shares
+            units = self.exponents - self._share_exponents
+            return np.fmin(np.ldexp(alpha, -units), LARGEST)
 
     def in_units_of_x(self, values):
         """Return numbers in units of the columns as ``(numbers, exponent)``.
 
-        They are in units of X times two to the power of the exponent, which is that of
-        the largest unit of a column that is not constant.
+        They are in units of X, over loadings, times two to the power of the exponent,
+        which is that of the largest such unit of a column that is not constant.
         """
-        top = int(self.exponents[self.norms > 0].max(initial=-(10**4)))
+        exponents = self.exponents - self._share_exponents
+        top = int(exponents[self.norms > 0].max(initial=-(10**4)))
         top = 0 if top == -(10**4) else top
         with np.errstate(under="ignore"):
-            return np.ldexp(values, np.minimum(self.exponents - top, 0)), top
+            values = values / self._shares
+            return np.ldexp(values, np.minimum(exponents - top, 0)), top
 
     def largest_norm(self):
         """Return the largest norm of a column, in units of X."""

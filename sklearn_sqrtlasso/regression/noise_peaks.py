@@ -95,8 +95,8 @@ class Peaks:
 
     def slope(self, t):
         """Return by what share the union bound falls where ``t`` grows by one."""
-        step = 1e-3
-        return np.log(self.union_bound(t) / self.union_bound(t * (1 + step))) / step
+        step = 1e-3  # downwards: with few rows, no correlation is larger
+        return np.log(self.union_bound(t / (1 + step)) / self.union_bound(t)) / step
 
 
 def _leading_noise(peaks, columns, t, probabilities, n, rng):

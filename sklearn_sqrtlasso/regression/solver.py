@@ -377,7 +377,7 @@ class SolverOptions(NamedTuple):
     max_iter: int
 
 
-def _own_unit(design, y):
+def own_unit(design, y):
     """Return the centred, weighted and scaled target, its exponent and its mean."""
     exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
     whole = np.ldexp(y, -exponent)
@@ -397,7 +397,7 @@ def _lost_by_intercept(design, fit, mean, y):
     return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
 
-def _in_given_units(design, fit, exponent, y_norm):
+def in_given_units(design, fit, exponent, y_norm):
     """Return a fit in units of y and X, whose numbers may be out of range.
 
     What coefficients lose where they are rounded to numbers below the normal ones is
@@ -456,7 +456,7 @@ def regress(design, y, alphas, options, coef=None):
         If a coefficient is too large for the dtype of X, or so small that its rounding
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
-    y, exponent, mean = _own_unit(design, y)
+    y, exponent, mean = own_unit(design, y)
     regression = Regression(design, y, options.positive)
     if coef is not None:
         with np.errstate(over="ignore", under="ignore"):
@@ -467,10 +467,10 @@ def regress(design, y, alphas, options, coef=None):
         fit = regression.solve(alpha, options.tol, options.max_iter)
         intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
         fit = fit._replace(gap=fit.gap + _lost_by_intercept(design, fit, mean, y))
-        fits.append(_in_given_units(design, fit, exponent, regression.y_norm))
+        fits.append(in_given_units(design, fit, exponent, regression.y_norm))
     return fits, np.array(intercepts)
 
 
 def regression_alpha_max(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
-    return Regression(design, _own_unit(design, y)[0], positive).alpha_max
+    return Regression(design, own_unit(design, y)[0], positive).alpha_max

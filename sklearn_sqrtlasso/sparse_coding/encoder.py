@@ -1,18 +1,25 @@
 """Code rows in a dictionary in two stages: select atoms, refit their entries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.encode import Encoder
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, has_missing
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    has_missing,
+    multiply_rows,
+    row_norms,
+)
+from sklearn_sqrtlasso.sparse_coding.atom_span import AtomSpan, span_of_atoms
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
     Solution,
     correlate_rows,
 )
-from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
+from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_in_span, parts_of
 from sklearn_sqrtlasso.sparse_coding.outliers import (
     dictionary_with_spikes,
     raised_penalties,
@@ -25,7 +32,7 @@ CORRELATION_BYTES = 2**18  # of a row block, which fit the cache with the atoms
 FEWEST_ROWS, MOST_ROWS = 64, 512  # of a row block
 
 
-def code_rows(X, dictionary: Dictionary, options: CodingOptions):
+def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None):
     """Code rows by selection and refit.
 
     Parameters
@@ -36,6 +43,9 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
         Atoms.
     options : CodingOptions
         Options of coding.
+    span : AtomSpan, default=None
+        Their span, in which sparse rows without outliers are coded; None codes dense
+        rows.
 
     Returns
     -------
@@ -43,7 +53,10 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions):
         Refitted codes in double precision, with the certificate and the penalty of the
         first stage, and refitted outliers, 0 in missing entries.
     """
-    parts = parts_of(dense_rows(X), dictionary)
+    if span is None:
+        parts = parts_of(dense_rows(X), dictionary)
+    else:
+        parts = parts_in_span(X, dictionary, span)
     first = next(parts)
     solution = _code_whole_rows(first.X, first.dictionary, options)
     for part in parts:
@@ -93,25 +106,35 @@ class DictionaryEncoder(Encoder):
         Options of coding.
     tells_outliers : bool
         Whether the outliers of a row follow its code, in the same array.
+    span : AtomSpan or None
+        The span of the atoms, in which sparse rows are coded.
     """
 
     dictionary: Dictionary
     options: CodingOptions
     tells_outliers: bool = False
+    span: AtomSpan | None = None
 
     @property
     def n_components(self):
         """Number of atoms, and of features if there is an outlier for each."""
         return sum(self.dictionary.D.shape[: 1 + self.tells_outliers])
 
-    def rows_per_block(self):
+    def prepared(self, X):
+        """Return the encoder, with the span of the atoms for rows with more columns."""
+        wide = self.dictionary.D.shape[0] < self.dictionary.D.shape[1]
+        if not (wide and sp.issparse(X[:0])) or self.options.outlier_alpha is not None:
+            return self
+        return self if self.span else replace(self, span=span_of_atoms(self.dictionary))
+
+    def rows_per_block(self, width):
         """Return the preferred number of rows of a block."""
         size = CORRELATION_BYTES // (8 * len(self.dictionary.D))
         return max(FEWEST_ROWS, min(size, MOST_ROWS))
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""
-        solution = code_rows(x, self.dictionary, self.options)
+        solution = code_rows(x, self.dictionary, self.options, self.span)
         n_atoms = len(self.dictionary.D)
         with np.errstate(over="ignore"):  # what is out of range is infinite
             out[:, :n_atoms] = solution.Z
@@ -136,9 +159,68 @@ class DictionaryEncoder(Encoder):
         """
         if not (self.tells_outliers or has_missing(block.X)):
             return block
+        if sp.issparse(block.X) and not self.tells_outliers:
+            return block._replace(X=self._filled(block.X, block.Z))
         n_atoms, x = len(self.dictionary.D), dense_rows(block.X)
         Z, outliers = block.Z[:, :n_atoms], block.Z[:, n_atoms:]
         clean = x - outliers if self.tells_outliers else x
         return block._replace(
             X=np.where(np.isnan(x), Z @ self.dictionary.D, clean), Z=Z
         )
+
+    def _filled(self, x, Z):
+        """Return sparse rows with their missing entries filled in."""
+        x, places = x.copy(), np.flatnonzero(np.isnan(x.data))
+        row = np.searchsorted(x.indptr, places, side="right") - 1
+        atoms = self.dictionary.D[:, x.indices[places]]
+        x.data[places] = np.einsum("ij,ji->i", Z[row], atoms)
+        return x
+
+    def residual_norms(self, x, Z):
+        """Return the norms of the residuals of complete rows.
+
+        Parameters
+        ----------
+        x : ndarray or sparse matrix of shape (n_rows, n_features)
+            Rows.
+        Z : ndarray of shape (n_rows, n_components)
+            Their codes.
+
+        Returns
+        -------
+        norms : ndarray of shape (n_rows,)
+            In double precision.
+        """
+        D, Z = self.dictionary.D, Z.astype(np.float64, copy=False)
+        if self.span is not None:
+            x, D = self.span.coordinates(x), self.span.dictionary.D
+        return row_norms(dense_rows(x, np.float64) - multiply_rows(Z, D))
+
+    def observed_residuals(self, block):
+        """Return norms of the residuals of observed entries that are no outliers.
+
+        Parameters
+        ----------
+        block : EncodedBlock
+            Rows and codes of this encoder.
+
+        Returns
+        -------
+        norms : ndarray of shape (n_rows,)
+            In double precision.
+        n_entries : ndarray of shape (n_rows,)
+            Number of such entries of each row.
+        """
+        n_atoms, n_features = self.dictionary.D.shape
+        if self.span is not None:
+            row = np.repeat(np.arange(len(block.Z)), np.diff(block.X.indptr))
+            missing = row[np.isnan(block.X.data)]
+            n_entries = n_features - np.bincount(missing, minlength=len(block.Z))
+            return self.residual_norms(self.cleaned(block).X, block.Z), n_entries
+        x, Z = dense_rows(block.X, np.float64), block.Z[:, :n_atoms]
+        left_out = np.isnan(x)
+        if self.tells_outliers:
+            left_out |= block.Z[:, n_atoms:] != 0
+        decoded = multiply_rows(Z.astype(np.float64), self.dictionary.D)
+        residual = np.where(left_out, 0, x - decoded)
+        return row_norms(residual), np.sum(~left_out, axis=1)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches
 from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
 
 
@@ -22,9 +24,9 @@ class Part(NamedTuple):
     seen : ndarray of shape (n_features,) or slice
         Whether they have an entry.
     X : ndarray of shape (n_rows, n_seen)
-        Their observed entries.
+        Their observed entries, or their coordinates in the span of the atoms.
     dictionary : Dictionary
-        Atoms of these entries.
+        Atoms of these entries or coordinates.
     """
 
     rows: np.ndarray | slice
@@ -53,11 +55,45 @@ def parts_of(X, dictionary):
     lacking = missing.any(axis=1)
     complete = np.where(lacking[:, None], 0, X) if lacking.any() else X
     yield Part(everything, everything, complete, dictionary)
-    some = np.flatnonzero(lacking & ~missing.all(axis=1))
+    yield from _incomplete_parts(X, missing, dictionary)
+
+
+def _incomplete_parts(X, missing, dictionary):
+    some = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
     for rows in rows_alike(missing, some):
         seen = ~missing[rows[0]]
         atoms = make_dictionary(dictionary.D[:, seen])
         yield Part(rows, seen, X[np.ix_(rows, seen)], atoms)
+
+
+def parts_in_span(X, dictionary, span):
+    """Yield all rows in the span of the atoms, and then parts of incomplete rows.
+
+    Parameters
+    ----------
+    X : CSR matrix of shape (n_rows, n_features)
+        Rows; NaN where an entry is missing.
+    dictionary : Dictionary
+        Atoms.
+    span : AtomSpan
+        The span of the atoms.
+
+    Yields
+    ------
+    part : Part
+        As of ``parts_of``; only incomplete rows are made dense, a few at a time.
+    """
+    row, everything = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr)), slice(None)
+    lacking = np.bincount(row, np.isnan(X.data), minlength=X.shape[0]) > 0
+    complete = X
+    if lacking.any():
+        complete = X.copy()
+        complete.data[lacking[row]] = 0
+    yield Part(everything, everything, span.coordinates(complete), span.dictionary)
+    for rows in dense_batches(np.flatnonzero(lacking), X.shape[1]):
+        x = dense_rows(X[rows])
+        for part in _incomplete_parts(x, np.isnan(x), dictionary):
+            yield part._replace(rows=rows[part.rows])
 
 
 def rows_alike(missing, some):

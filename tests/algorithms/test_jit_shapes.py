@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import sklearn_sqrtlasso
 from sklearn_sqrtlasso import (
@@ -17,6 +18,7 @@ from sklearn_sqrtlasso import (
     PivotalPCA,
     RelaxedSparseCoder,
     SqrtLasso,
+    SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
@@ -32,6 +34,7 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("noise_share", "alpha", 0),
     ("sum_of_squares", "alpha", 0),
     ("group_size", "U", 1),
+    ("gradient_norm", "gradient", 0),
     ("combine", "A", 1),
     ("l1_norm", "Z", 0),
     ("l1_norm", "Z", 1),
@@ -124,6 +127,7 @@ def small_fits():
     """Use every kernel of the package."""
     rng = np.random.default_rng(0)
     X, groups = rng.standard_normal((40, 6)), np.arange(40) // 2
+    SqrtLassoTransform(3, max_iter=1).fit(sp.csr_array(np.vstack([np.eye(6), -X])))
     for name, row in ACTIVATIONS.items():
         coder = NeLUAutoencoder(activation=name, alpha=row.default_alpha, max_iter=1)
         coder.fit(X, groups=groups) if row.pools_groups else coder.fit(X)
@@ -131,7 +135,8 @@ def small_fits():
     ACTIVATIONS["nelu"].value(uneven, {"alpha": np.full(2, 0.9)})
     NeLUAutoencoder(n_unrolled=2, max_iter=1).fit(X)
     ANAMOAutoencoder(max_iter=1).fit(X)
-    PivotalPCA(3).fit(X)
+    ANAMOAutoencoder(3, max_iter=1).fit(sp.csr_array(np.eye(9)))
+    PivotalPCA().fit(X * np.geomspace(1, 0.03, 6))  # levels by fewer directions
     for name, row in SELECTORS.items():
         given = {"alpha": 0.3} if row.alpha_unit else {"n_nonzero_coefs": 2}
         for learner in ("ksvd", "online"):

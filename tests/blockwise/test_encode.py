@@ -40,7 +40,7 @@ class GroupSums(NamedTuple):
     def prepared(self, X):
         return self
 
-    def rows_per_block(self):
+    def rows_per_block(self, width):
         return self.n_block_rows
 
     def encode(self, x, groups, workspace, out):
@@ -150,7 +150,7 @@ def test_gaps_stand_in_the_order_of_the_rows():
 class ShortBlocks(LayerEncoder):
     """A layer that codes four rows at a time."""
 
-    def rows_per_block(self):
+    def rows_per_block(self, width):
         return 4
 
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn_sqrtlasso.blockwise.groups import (
     groups_of_labels,
     one_group,
+    split_groups_of,
     spread_over,
     ungrouped,
 )
@@ -35,6 +36,23 @@ def test_rows_stay_in_their_groups_and_spread_evenly(groups, labels, n_rows):
     counts = np.bincount(np.unique(labels, return_inverse=True)[1])
     kept = np.array([np.sum(labels[rows] == label) for label in np.unique(labels)])
     assert np.all(np.abs(kept - counts * n_rows / 60) < 1)
+
+
+@each_grouping
+@pytest.mark.parametrize("n_rows", [1, 8, 20, 1000])
+def test_parts_are_of_whole_groups_and_short(groups, labels, n_rows):
+    parts = list(split_groups_of(groups, n_rows))
+    rows = np.concatenate([np.arange(60)[rows] for rows, _ in parts])
+    whole = np.arange(60) if groups.order is None else groups.order
+    assert_array_equal(rows, whole)
+    assert_array_equal(
+        np.concatenate([np.diff(part.starts) for _, part in parts]),
+        np.diff(groups.starts),
+    )
+    for rows, part in parts:
+        assert part.order is None
+        assert part.n_rows == len(labels[rows])
+        assert part.n_rows <= n_rows or len(part.starts) == 2
 
 
 @each_grouping

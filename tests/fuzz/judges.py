@@ -440,6 +440,22 @@ class Regression(NamedTuple):
         on &= norms(problem.columns.T) > 0
         return bool(_independent(problem.columns.T[on]).all())
 
+    def judge_relaxed(self, w, whole, dtype):
+        """Yield what is wrong with relaxed coefficients of a solution."""
+        if not np.all(np.isfinite(w)):
+            yield "not finite", f"coef {w}"
+            return
+        problem, eps = self.lasso(), np.finfo(dtype).eps
+        if self.positive and np.any(w < 0):
+            yield "coefficients are negative", f"{w.min():.3g}"
+        left = [
+            norms(problem.target - problem.columns @ v.astype(wide)) for v in (w, whole)
+        ]
+        terms = np.abs(w.astype(wide)) @ norms(problem.columns.T)
+        allowed = 100 * eps * terms + np.sqrt(SOLVED) * norms(problem.target)
+        if not left[0] <= left[1] + allowed:
+            yield "a refit has a larger residual", f"{left[0]:.6g} > {left[1]:.6g}"
+
     def judge(self, w, b, sigma, gap, tol, solved, dtype):
         """Yield what is wrong with coefficients, intercept, noise level and gap."""
         if not (np.all(np.isfinite(w)) and np.isfinite(b) and np.isfinite(sigma)):

@@ -46,7 +46,7 @@ def infinite_errors(model, X, y, weights):
     for i, k in places[:: 1 + len(places) // judges.N_JUDGED]:
         train, test = folds[k]
         given = {"fit_intercept": model.fit_intercept, "positive": model.positive}
-        alone = SqrtLasso(float(model.alphas_[i]), **given)
+        alone = SqrtLasso(float(model.alphas_[i]), phi=model.phi_, **given)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             alone.fit(X[train], y[train], sample_weight=weights[train])
@@ -60,6 +60,16 @@ def infinite_errors(model, X, y, weights):
         error = np.average(wrong**2, weights=weights[test].astype(judges.wide))
         if not error > 1e307:
             yield "mse_path_ is infinite", f"expected {error:.6g} at {i}, {k}"
+
+
+def solution_before(model, alpha, rows, target, weights):
+    """Return the coefficients of a target before they are relaxed."""
+    whole = SqrtLasso(1.0, penalty_loadings=np.fmax(alpha, 1e-300))
+    names = "fit_intercept", "positive", "tol", "max_iter"
+    whole.set_params(**{name: getattr(model, name) for name in names})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return whole.fit(rows.given, target, sample_weight=weights).coef_
 
 
 class Regressions(Sequence):
@@ -118,12 +128,19 @@ class Regressions(Sequence):
                 self.find("alpha_ is not among alphas_", f"{model.alpha_}")
             self.judge(infinite_errors(model, rows.X, y, weights))
         figures = (model.intercept_, model.sigma_, model.dual_gap_)
-        parts = (np.atleast_2d(y.T), np.atleast_2d(model.coef_))
-        asked = (model.alpha_, model.fit_intercept, model.positive)
-        for target, w, *of in zip(*parts, *map(np.atleast_1d, figures), strict=True):
-            problem = judges.Regression.asked(rows.X, target, weights, *asked)
+        targets, coef = np.atleast_2d(y.T), np.atleast_2d(model.coef_)
+        alphas = model.alpha_ * getattr(model, "penalty_loadings_", np.ones(coef.shape))
+        alphas = np.broadcast_to(alphas, coef.shape)
+        parts = zip(targets, coef, alphas, *map(np.atleast_1d, figures), strict=True)
+        for target, w, alpha, *of in parts:
+            asked = (weights, alpha, model.fit_intercept, model.positive)
+            problem = judges.Regression.asked(rows.X, target, *asked)
             dtype = model.coef_.dtype
-            self.judge(problem.judge(w, *of, model.tol, solved, dtype))
+            if getattr(model, "phi_", model.phi) == 1:
+                self.judge(problem.judge(w, *of, model.tol, solved, dtype))
+            elif solved:
+                whole = solution_before(model, alpha, rows, target, weights)
+                self.judge(problem.judge_relaxed(w, whole, dtype))
 
     def predict(self):
         """Predict, before and after coefficients are stored sparse."""

@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
-from numpy.testing import assert_allclose
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.learning.adam import WARM_UP, Schedule
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.learning.adam import PART, WARM_UP, Adam, Schedule
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 
 
@@ -21,6 +23,34 @@ def test_the_schedule_rises_and_falls_to_zero():
 def test_without_an_end_the_schedule_stays():
     assert Schedule(1.0).at(WARM_UP) == Schedule(1.0).at(10**6) == 1
     assert Schedule(1.0).at(WARM_UP // 2) == 0.5
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_nothing_moves_by_a_gradient_that_is_not_finite(bad):
+    theta = np.ones(3)
+    adam = Adam(theta, None, decay_square=0.99)
+    assert not adam.step(theta, np.array([1.0, bad, 0.0]), 0.1) < math.inf
+    assert_array_equal(theta, 1)
+
+
+def test_many_parameters_move_in_parts_as_they_do_at_once():
+    n = 2 * PART + 3
+    start, gradient = np.random.default_rng(0).standard_normal((2, n))
+    given = {"decay_square": 0.99, "n_slow": n - PART, "fast": 3.0, "largest": 1.0}
+    moved = []
+    for n_jobs in (1, 2):
+        with thread_map(n_jobs) as pmap:
+            theta = start.copy()
+            adam = Adam(theta, None, pmap=pmap, **given)
+            norm = adam.step(theta, gradient, 0.1)
+            assert math.isclose(norm, np.linalg.norm(gradient), rel_tol=1e-12)
+            moved.append(theta)
+    assert_array_equal(*moved)
+    few = np.r_[:5, n - 5 : n]
+    clipped = gradient[few] / np.linalg.norm(gradient)
+    pace = np.where(few < n - PART, 0.1, 0.3)
+    step = clipped / (np.abs(clipped) + 1e-8)
+    assert_allclose(moved[0][few], start[few] - pace * step, rtol=1e-6)
 
 
 class Descent:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.learning.coded_rows import DictionaryTask, code_by_atom
 from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
-    DictionaryTask,
-    code_by_atom,
     first_atoms,
     learn_dictionary,
     mean_energy,
@@ -95,14 +94,14 @@ def test_learning_stops_where_nothing_changes(learner):
 
 def test_codes_are_sorted_by_atoms():
     X, true = made_rows(60, 12, 8, 2)
-    users, starts, values, residual, _ = code_by_atom(
-        DictionaryTask(X, true, OPTIONS, None)
-    )
+    coded = code_by_atom(DictionaryTask(X, true, OPTIONS, None))
+    users, starts, values = coded.users, coded.starts, coded.values
     Z = np.zeros((len(X), len(true)))
     for j in range(len(true)):
         own = slice(starts[j], starts[j + 1])
         Z[users[own], j] = values[own]
-    assert_allclose(X - Z @ true, residual, atol=1e-12)
+    assert_array_equal(coded.codes.toarray(), Z)
+    assert_allclose(coded.norms, np.linalg.norm(X - Z @ true, axis=1), atol=1e-12)
 
 
 SWEEPS = {"ksvd": update_by_ksvd, "aksvd": update_by_aksvd, "mod": update_by_mod}
@@ -131,9 +130,10 @@ def test_new_atoms_restore_observed_entries_no_worse(update):
     for _ in range(5):
         coded = code_by_atom(task)
         assert_array_equal(coded.X[~np.isnan(X)], X[~np.isnan(X)])
-        assert_array_equal(coded.residual[np.isnan(X)], 0)
+        decoded = coded.codes @ D
+        assert_allclose(coded.X[np.isnan(X)], decoded[np.isnan(X)], atol=1e-12)
         before = least_squares_energy(X, D, coded)
-        assert_allclose(before, np.sum(coded.residual**2))
+        assert_allclose(before, np.sum(coded.norms**2))
         update(task, coded)
         assert least_squares_energy(X, D, coded) <= before * (1 + 1e-12)
 
@@ -149,7 +149,7 @@ def test_the_objective_of_observed_entries_falls_with_each_sweep(update):
     task, energies = DictionaryTask(X, D, OPTIONS._replace(n_nonzero=2), rng), []
     for _ in range(6):
         coded = code_by_atom(task)
-        energies.append(np.sum(coded.residual**2))
+        energies.append(np.sum(coded.norms**2))
         update(task, coded)
     assert np.all(np.diff(energies) <= 0)
 
@@ -175,11 +175,12 @@ def test_missing_entries_count_as_usual_ones_in_the_energy_of_rows():
 
 def test_dead_and_double_atoms_are_replaced_by_bad_rows():
     X, true = made_rows(300, 12, 8, 2)
-    residual = np.zeros_like(X)
-    residual[5], residual[9] = 1, 2
+    norms = np.zeros(len(X))
+    norms[5], norms[9] = 1, 2
     D, n_users = true.copy(), np.full(12, 50)
     D[3], n_users[7] = -D[1], 0
-    assert replace_atoms(X, D, n_users, residual) == 2
+    task = DictionaryTask(X, D, OPTIONS, None)
+    assert replace_atoms(task, X, n_users, norms) == 2
     new = X[[9, 5]] / np.linalg.norm(X[[9, 5]], axis=1, keepdims=True)
     assert_allclose(D[[3, 7]], new)
     others = [j for j in range(12) if j not in (3, 7)]
@@ -189,7 +190,8 @@ def test_dead_and_double_atoms_are_replaced_by_bad_rows():
 def test_atoms_stay_where_all_rows_are_coded_exactly():
     X, true = made_rows(300, 12, 8, 2)
     D = true.copy()
-    assert replace_atoms(X, D, np.zeros(12), np.zeros_like(X)) == 0
+    task = DictionaryTask(X, D, OPTIONS, None)
+    assert replace_atoms(task, X, np.zeros(12), np.zeros(len(X))) == 0
     assert_array_equal(D, true)
 
 

@@ -98,7 +98,7 @@ def test_a_layer_pools_what_its_activation_pools(name):
     assert encoder.pools_groups == ALL[name].pools_groups
     assert encoder.whole_groups == ALL[name].whole_groups
     assert encoder.n_components == 4
-    assert encoder.rows_per_block() >= 1
+    assert encoder.rows_per_block(3) >= 1
 
 
 @each_function
@@ -106,4 +106,4 @@ def test_rows_of_a_biased_layer_stand_alone(name):
     encoder = biased(name)[1]
     assert (encoder.pools_groups, encoder.whole_groups) == (False, False)
     assert encoder.n_components == 4
-    assert encoder.rows_per_block() >= 1
+    assert encoder.rows_per_block(3) >= 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
@@ -78,3 +79,15 @@ def test_without_a_penalty_the_map_moves_nothing():
     objective, _, (v, _) = make(penalty=0.0)
     assert largest_exact_step(objective) == np.inf
     assert_array_equal(exact_prox(objective, np.inf)(v, 1e9), v)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_the_largest_step_of_many_columns_is_hardly_shorter(kind, monkeypatch):
+    objective = Objective(
+        BiasedAutoencoder(SHAPE, POINTWISE["sigmoid"], POINTWISE["identity"], 0.3),
+        kind(np.random.default_rng(0).standard_normal((30, SHAPE[1]))),
+        unit=4.0,
+    )
+    exact = largest_exact_step(objective)
+    monkeypatch.setattr("sklearn_sqrtlasso.models.sigmoid_prox.MOST_COLUMNS", 0)
+    assert 0.99 * exact < largest_exact_step(objective) <= exact

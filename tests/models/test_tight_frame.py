@@ -260,17 +260,24 @@ def test_rows_are_coded_and_decoded_about_the_mean(shape, scale):
     assert_allclose(decoded, Z @ frame.components + scale * mean, rtol=1e-12)
 
 
-def test_sparse_rows_are_centred_like_dense_ones():
-    X, mean = make_rows(), np.arange(16.0)
+@each_shape
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e9])
+def test_sparse_rows_are_coded_like_dense_ones(shape, offset):
+    X, mean = make_rows(), offset * np.arange(16.0)
     X[np.abs(X) < 1] = 0
-    plain = make_frame(SHAPES["square"])
-    centred = replace(plain, mean=mean)
-    assert plain.centred(X) is X
+    frame = replace(make_frame(shape), mean=mean if offset else None)
+    X[1:3] = [mean, mean + frame.components[0]]  # and rows that lose digits
     rows = sp.csr_array(X)
-    assert plain.centred(rows) is rows
-    assert_array_equal(centred.centred(rows), X - mean)
-    Z = codes(X, centred, GROUPS["rows"])[0]
-    assert_array_equal(codes(rows, centred, GROUPS["rows"])[0], Z)
+    for dense, sparse in zip(frame.project(X), frame.project(rows), strict=True):
+        assert_allclose(sparse, dense, rtol=1e-12, atol=1e-12 * (1 + offset))
+    Z = codes(X, frame, GROUPS["rows"])[0]
+    found = codes(rows, frame, GROUPS["rows"])[0]
+    assert_allclose(found, Z, rtol=0, atol=1e-11 * (1 + offset))
+
+
+def test_rows_without_a_mean_are_not_copied():
+    X, plain = make_rows(), make_frame(SHAPES["square"])
+    assert plain.centred(X) is X
 
 
 def test_what_is_decoded_out_of_range_is_infinite():

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
@@ -14,10 +15,10 @@ from sklearn_sqrtlasso.models.two_layer import (
     Layers,
     TwoLayer,
     flatten,
-    loss_and_gradient,
     rescale_layers,
     unflatten,
 )
+from sklearn_sqrtlasso.models.two_layer_loss import loss_and_gradient
 from tests import oracles
 
 ALL = {**ACTIVATIONS, "unrolled": unrolled(4)}
@@ -160,3 +161,18 @@ def test_best_atoms_are_least_squares():
     V = least_squares_atoms(Z, X, block_rows=7)
     assert_allclose(V, np.linalg.lstsq(Z, X, rcond=None)[0], rtol=1e-10)
     assert_allclose(least_squares_atoms(1e200 * Z, 1e200 * X, 1e200), V, rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(50, 8), (12, 20), (30, 25)])
+@pytest.mark.parametrize("most", [2048, 5])
+def test_best_atoms_of_sparse_rows_are_least_squares(shape, most, monkeypatch):
+    monkeypatch.setattr("sklearn_sqrtlasso.models.decoders.MOST_MOMENTS", most)
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal(shape) * (rng.random(shape) < 0.3)
+    X = rng.standard_normal((shape[0], 3))
+    expected = np.linalg.lstsq(4 * Z, X, rcond=1e-8)[0]
+    for x in (X, sp.csr_array(X)):
+        V = least_squares_atoms(sp.csr_array(Z), x, 0.25, 1.0)
+        assert_allclose(V, expected, rtol=1e-6, atol=1e-9)
+    expected = np.linalg.lstsq(X, Z, rcond=None)[0]
+    assert_allclose(least_squares_atoms(X, sp.csr_array(Z)), expected, atol=1e-12)

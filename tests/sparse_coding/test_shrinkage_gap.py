@@ -160,7 +160,7 @@ def test_rows_of_zeros_have_no_gap(alpha):
 class EncoderOfShortBlocks(LayerEncoder):
     """A layer that codes three rows at a time, whatever fits the cache."""
 
-    def rows_per_block(self):
+    def rows_per_block(self, width):
         return 3
 
 

@@ -1,0 +1,240 @@
+"""Numbers of sparse rows about a mean, at the cost of their nonzeros.
+
+Neither centring nor what lies outside the span of a matrix W needs dense rows ::
+
+    (x - mean) W' = x W' - mean W'
+    ||x - mean||^2 = sum over nonzeros of (x_j - mean_j)^2 - mean_j^2, plus ||mean||^2
+    ||y - y W' W||^2 = ||y||^2 - 2 ||u||^2 + u W W' u',    u = y W'
+
+Sums are in double precision. A row of which such a difference leaves too few digits is
+made dense, in small blocks.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_sparse_products,
+    multiply_sparse_rows,
+)
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
+
+FEW_DIGITS = 1e-6  # share of its terms below which a difference is computed densely
+MODEST = 1e200  # sums of squares above this or below its inverse are, too
+DENSE_ENTRIES = 2**18  # of rows that are made dense at a time
+
+
+def nonzeros(x):
+    """Return entries, columns and bounds of CSR rows, as kernels take them.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+
+    Returns
+    -------
+    data : ndarray of shape (n_nonzero,)
+        In double precision.
+    indices : ndarray of shape (n_nonzero,)
+        Columns.
+    indptr : ndarray of shape (n_rows + 1,)
+        Bounds of the rows.
+    """
+    arrays = (x.data, np.float64), (x.indices, np.intp), (x.indptr, np.intp)
+    return tuple(np.require(of, dtype, ["C", "W"]) for of, dtype in arrays)
+
+
+def squared_distances(x, mean):
+    """Return squared distances of sparse rows from a mean, and which are inaccurate.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,) or None
+        Mean; None is zero.
+
+    Returns
+    -------
+    squares : ndarray of shape (n_rows,)
+        In double precision.
+    lost : ndarray of bool of shape (n_rows,)
+        Whether a square has too few digits.
+    """
+    data, indices, indptr = nonzeros(x)
+    row = np.repeat(np.arange(x.shape[0]), np.diff(indptr))
+
+    def sum_rows(values):
+        return np.bincount(row, values, minlength=x.shape[0])
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        if mean is None:
+            squares = sum_rows(data**2)
+            return squares, _is_lost(squares, squares) & (np.diff(indptr) > 0)
+        mean = mean.astype(np.float64)
+        at, whole = mean[indices], mean @ mean
+        before, after = sum_rows(at**2), sum_rows((data - at) ** 2)
+        squares = after - before + whole
+        return squares, _is_lost(squares, after + before + whole)
+
+
+def _is_lost(difference, terms):
+    """Return whether a difference of terms has too few digits."""
+    usual = (terms > 1 / MODEST) & (terms < MODEST)
+    return ~(usual & (difference > FEW_DIGITS * terms))
+
+
+def distances(x, mean):
+    """Return the distances of sparse rows from a mean.
+
+    Parameters
+    ----------
+    x, mean
+        As for ``squared_distances``.
+
+    Returns
+    -------
+    norms : ndarray of shape (n_rows,)
+        In double precision.
+    """
+    squares, lost = squared_distances(x, mean)
+    norms, origin = np.sqrt(np.maximum(squares, 0)), 0.0 if mean is None else mean
+    for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+        norms[rows] = row_norms(dense_rows(x[rows], np.float64) - origin)
+    return norms
+
+
+def differ_from(x, mean):
+    """Return whether sparse rows differ from a mean, for each row.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Mean.
+
+    Returns
+    -------
+    differs : ndarray of bool of shape (n_rows,)
+        Whether an entry does.
+    """
+    row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    at = mean[x.indices]
+    changed = np.bincount(row, x.data != at, minlength=x.shape[0])
+    covered = np.bincount(row, at != 0, minlength=x.shape[0])
+    return (changed > 0) | (covered < np.count_nonzero(mean))
+
+
+def dense_batches(rows, n_features):
+    """Yield parts of an array of rows that are few enough to be made dense."""
+    size = max(1, DENSE_ENTRIES // n_features)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def add_moments(x, Z, out):
+    """Add ``x' Z`` of sparse rows to a matrix, without another one of its size.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+    Z : ndarray of shape (n_rows, n_columns)
+        Their codes.
+    out : ndarray of shape (n_features, n_columns)
+        In double precision; the product is added to it.
+    """
+    add_sparse_products(*nonzeros(x), np.ascontiguousarray(Z, np.float64), out)
+
+
+@dataclass(frozen=True)
+class SparseProjection:
+    """The map of sparse rows to their coefficients, and to what lies outside.
+
+    Attributes
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Matrix of the coefficients.
+    mean : ndarray of shape (n_features,) or None
+        Subtracted from rows; None is zero.
+    """
+
+    W: np.ndarray
+    mean: np.ndarray | None = None
+
+    @cached_property
+    def columns(self):
+        """``W'`` in double precision, contiguous by columns of X."""
+        return np.ascontiguousarray(self.W.T, np.float64)
+
+    @cached_property
+    def offset(self):
+        """Coefficients of the mean."""
+        return 0.0 if self.mean is None else self.mean.astype(np.float64) @ self.columns
+
+    @cached_property
+    def gram(self):
+        """``W W'``."""
+        return self.columns.T @ self.columns
+
+    def coefficients(self, x):
+        """Return ``(x - mean) W'`` of CSR rows, in double precision."""
+        U = np.empty((x.shape[0], len(self.W)))
+        multiply_sparse_rows(*nonzeros(x), self.columns, U)
+        return U - self.offset
+
+    def project(self, x):
+        """Return coefficients, norms outside the span, and which are inaccurate.
+
+        Parameters
+        ----------
+        x : CSR matrix of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        U : ndarray of shape (n_rows, n_components)
+            Coefficients ``(x - mean) W'``, in double precision.
+        outside : ndarray of shape (n_rows,)
+            Norms of ``x - mean - U W``; zero if W has at least as many rows as columns.
+        lost : ndarray of bool of shape (n_rows,)
+            Whether a row has to be made dense for its numbers to be accurate.
+        """
+        U = self.coefficients(x)
+        squares, lost = squared_distances(x, self.mean)
+        if self.W.shape[0] >= self.W.shape[1]:
+            return U, np.zeros(len(U)), lost
+        with np.errstate(over="ignore", invalid="ignore"):
+            inside = np.einsum("ij,ij->i", U, U)
+            left = squares - 2 * inside + np.einsum("ij,ij->i", U @ self.gram, U)
+            lost |= (squares > 0) & _is_lost(left, squares + inside)
+            return U, np.sqrt(np.maximum(left, 0)), lost
+
+    def squared_errors(self, x, Z):
+        """Return squared errors of decoded rows, and which are inaccurate.
+
+        Parameters
+        ----------
+        x : CSR matrix of shape (n_rows, n_features)
+            Rows.
+        Z : ndarray of shape (n_rows, n_components)
+            Their codes.
+
+        Returns
+        -------
+        squares : ndarray of shape (n_rows,)
+            ``||x - mean - Z W||^2``, in double precision.
+        lost : ndarray of bool of shape (n_rows,)
+            Whether a row has to be made dense for its error to be accurate.
+        """
+        U, Z = self.coefficients(x), Z.astype(np.float64)
+        whole, lost = squared_distances(x, self.mean)
+        with np.errstate(over="ignore", invalid="ignore"):
+            decoded = np.einsum("ij,ij->i", Z @ self.gram, Z)
+            squares = whole - 2 * np.einsum("ij,ij->i", Z, U) + decoded
+            terms = whole + decoded
+            return squares, lost | ((terms > 0) & _is_lost(squares, terms))

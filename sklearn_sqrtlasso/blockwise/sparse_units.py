@@ -1,0 +1,187 @@
+"""Products of sparse rows with weights of many columns, shared out by units.
+
+Weights of shape (n_units, n_features) are read and written row by row: a row of them
+fits the cache, a column does not. A product of a batch costs its nonzeros times the
+number of units.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_to_units,
+    project_on_units,
+)
+from sklearn_sqrtlasso.blockwise.blocks import even_parts
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, entries_per_row
+from sklearn_sqrtlasso.blockwise.sparse_rows import FEW_DIGITS, dense_batches
+
+MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored
+PART_COLUMNS = 2048  # at least, of a part of a dense product
+WANTED = 1e-5  # relative error of a loss, for which its rounding must not be amplified
+
+
+def _arrays(x, dtype):
+    """Return entries, columns and bounds of CSR rows, as kernels take them."""
+    arrays = (x.data, dtype), (x.indices, np.intp), (x.indptr, np.intp)
+    return tuple(np.require(of, kind, ["C", "W"]) for of, kind in arrays)
+
+
+def project_units(x, W, pmap=map):
+    """Return ``x W'``.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+    W : ndarray of shape (n_units, n_features)
+        Weights.
+    pmap : callable, (function, items) -> iterable of results in order
+        ``map``, or ``thread_map``.
+
+    Returns
+    -------
+    U : ndarray of shape (n_rows, n_units)
+        In the dtype of W, C-contiguous; sums are in double precision.
+    """
+    arrays, U = _arrays(x, W.dtype), np.empty((len(W), x.shape[0]), W.dtype)
+
+    def project(part):
+        project_on_units(*arrays, W[part], U[part])
+
+    list(pmap(project, even_parts(len(W))))
+    return np.ascontiguousarray(U.T)
+
+
+def add_units(x, H, out, pmap=map):
+    """Add ``H' x`` to weights in place.
+
+    Parameters
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows.
+    H : ndarray of shape (n_rows, n_units)
+        Numbers of each row.
+    out : ndarray of shape (n_units, n_features)
+        C-contiguous; the product is added to it.
+    pmap : callable
+        As for ``project_units``.
+    """
+    arrays, shares = _arrays(x, out.dtype), np.ascontiguousarray(H.T, out.dtype)
+
+    def add(part):
+        add_to_units(*arrays, shares[part], out[part])
+
+    list(pmap(add, even_parts(len(out))))
+
+
+def multiply_units(A, W, out, pmap=map):
+    """Write ``A W`` to weights.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_rows, n_units)
+        Matrix.
+    W : ndarray of shape (n_units, n_features)
+        Weights.
+    out : ndarray of shape (n_rows, n_features)
+        Overwritten.
+    pmap : callable
+        As for ``project_units``.
+    """
+
+    def multiply(part):
+        np.matmul(A, W[:, part], out=out[:, part])
+
+    list(pmap(multiply, even_parts(W.shape[1], PART_COLUMNS)))
+
+
+def few_digits(dtype):
+    """Return the share of its terms below which a difference of them is inaccurate."""
+    return max(FEW_DIGITS, float(np.finfo(dtype).eps) / WANTED)
+
+
+def is_mostly_zero(X):
+    """Return whether rows are sparse, and products with their nonzeros cheap.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    cheap : bool
+        Whether less than a quarter of the entries is stored.
+    """
+    return sp.issparse(X) and MOSTLY * entries_per_row(X) < X.shape[1]
+
+
+@dataclass(frozen=True)
+class SparseTargets:
+    r"""Errors of codes of sparse rows in given atoms, without decoded rows.
+
+    With Gram matrix and projections, :math:`\|z V - x\|^2 = z V V' z - 2 z V x +
+    \|x\|^2`. Where this difference has too few digits, the row is decoded, in small
+    blocks.
+
+    Attributes
+    ----------
+    x : CSR matrix of shape (n_rows, n_features)
+        Rows to restore.
+    V : ndarray of shape (n_units, n_features)
+        Atoms.
+    gram : ndarray of shape (n_units, n_units)
+        ``V V'``.
+    pmap : callable
+        As for ``project_units``.
+    """
+
+    x: sp.csr_array
+    V: np.ndarray
+    gram: np.ndarray
+    pmap: Callable = map
+
+    @cached_property
+    def projections(self):
+        """``x V'``."""
+        return project_units(self.x, self.V, self.pmap)
+
+    @cached_property
+    def squares(self):
+        """Squared norms of the rows, in double precision."""
+        row = np.repeat(np.arange(self.x.shape[0]), np.diff(self.x.indptr))
+        energies = self.x.data.astype(np.float64) ** 2
+        return np.bincount(row, energies, minlength=self.x.shape[0])
+
+    def errors(self, Z):
+        """Return squared errors of codes, and half their gradients by the codes.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_rows, n_units)
+            Codes.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_rows,)
+            ``||z V - x||^2``, in double precision.
+        slopes : ndarray of shape (n_rows, n_units)
+            ``(Z V - x) V'``.
+        """
+        slopes = Z @ self.gram - self.projections
+        outer, inner = (
+            np.einsum("ij,ij->i", Z, of, dtype=np.float64)
+            for of in (slopes, self.projections)
+        )
+        errors = outer - inner + self.squares
+        terms = np.abs(outer + inner) + self.squares
+        lost = ~(errors > few_digits(Z.dtype) * terms) & (terms > 0)
+        for rows in dense_batches(np.flatnonzero(lost), self.x.shape[1]):
+            miss = Z[rows] @ self.V - dense_rows(self.x[rows])
+            errors[rows] = np.einsum("ij,ij->i", miss, miss, dtype=np.float64)
+        return errors, slopes

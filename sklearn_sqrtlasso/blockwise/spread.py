@@ -1,0 +1,143 @@
+"""How far rows are from a mean: norms and second moments, in blocks of rows."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    dense_rows,
+    entries_per_row,
+    largest_spread,
+    row_batches,
+    row_norms,
+    unit_near,
+)
+from sklearn_sqrtlasso.blockwise.sparse_rows import distances
+
+OFFSET = 1e3  # of a sparse column, relative to its spread, from which digits are lost
+
+
+def row_distances(X, mean, unit):
+    """Return the l2 norm of each row of ``X - mean``, divided by a unit.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row.
+    unit : float
+        Unit of scaling, a power of two near the largest entry of ``X - mean``.
+
+    Returns
+    -------
+    norms : ndarray of shape (n_samples,)
+        In double precision.
+    """
+    norms = np.empty(X.shape[0])
+    for rows in row_batches(X.shape[0], entries_per_row(X)):
+        x = X[rows].astype(np.float64)
+        if sp.issparse(x):
+            norms[rows] = distances(x / unit, mean / unit if mean.any() else None)
+        else:
+            norms[rows] = row_norms((x - mean) / unit)
+    return norms
+
+
+def mean_norm(X, mean, unit):
+    """Return the mean l2 norm of ``X - mean`` over a unit, 1 if all rows are the mean.
+
+    Parameters
+    ----------
+    X, mean, unit
+        As for ``row_distances``.
+
+    Returns
+    -------
+    norm : float
+        Positive.
+    """
+    return float(row_distances(X, mean, unit).mean()) or 1.0
+
+
+def root_mean_spread(X):
+    """Return the root mean square of the entries about the means of their columns.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite rows.
+
+    Returns
+    -------
+    size : float
+        In units of X; 0 where it is lost in the rounding of X.
+    """
+    mean = column_means(X)
+    unit = unit_near(largest_spread(X, mean), X.dtype)
+    total = np.sum(row_distances(X, mean, unit) ** 2)
+    size = float(np.sqrt(total / (X.shape[0] * X.shape[1]))) * unit
+    return size if size > np.finfo(X.dtype).eps * np.abs(mean).max() else 0.0
+
+
+def second_moment(X, mean, unit):
+    """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
+
+    Parameters
+    ----------
+    X, mean, unit
+        As for ``row_distances``.
+
+    Returns
+    -------
+    moment : ndarray of shape (n_features, n_features)
+        In double precision.
+    """
+    if sp.issparse(X):
+        moment = _sparse_moment(X.astype(np.float64) / unit, mean / unit)
+        if moment is not None:
+            return moment
+    moment = np.zeros((X.shape[1],) * 2)
+    for rows in row_batches(*X.shape):
+        x = (dense_rows(X[rows]) - mean) / unit
+        moment += x.T @ x
+    return moment
+
+
+def _sparse_moment(X, mean):
+    """Return the second moment about the column means, None if digits are lost."""
+    moment, n_rows = dense_rows(X.T @ X), X.shape[0]
+    squares = n_rows * mean**2
+    if _few_digits(moment.diagonal() - squares, squares):
+        return None
+    shift = np.outer(mean, np.ravel(X.sum(axis=0)) - n_rows * mean / 2)
+    moment -= shift + shift.T
+    return moment
+
+
+def sparse_gram(X, mean):
+    """Return products ``(X - mean)(X - mean)'`` of sparse rows.
+
+    Parameters
+    ----------
+    X : sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from each row.
+
+    Returns
+    -------
+    gram : ndarray of shape (n_samples, n_samples) or None
+        In double precision; None if it would have too few digits.
+    """
+    X = X.astype(np.float64)
+    gram, shift, whole = dense_rows(X @ X.T), np.ravel(X @ mean), mean @ mean
+    if _few_digits(gram.diagonal() - 2 * shift + whole, gram.diagonal() + whole):
+        return None
+    gram -= np.add.outer(shift - whole / 2, shift - whole / 2)
+    return gram
+
+
+def _few_digits(differences, terms):
+    """Return whether differences are much smaller than their terms."""
+    return bool(np.max(terms) > OFFSET**2 * np.max(differences))

@@ -1,0 +1,34 @@
+"""Saved estimators say which version of the package wrote them."""
+
+import warnings
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from sklearn_sqrtlasso._version import __version__
+
+STAMP = "_sklearn_sqrtlasso_version"
+
+
+class VersionedMixin:
+    """Stamp the state of an estimator with the version, and compare when it is read.
+
+    It comes before ``BaseEstimator`` among the base classes. Pickle, joblib, skops and
+    copies all go through these two methods.
+    """
+
+    def __getstate__(self):
+        return {**super().__getstate__(), STAMP: __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        written = state.pop(STAMP, "unknown")
+        if written != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=f"{__version__} of sklearn_sqrtlasso",
+                    original_sklearn_version=f"{written} of sklearn_sqrtlasso",
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)

@@ -1,0 +1,333 @@
+"""Rows coded in the atoms that are learnt: in batches, in sums, or atom by atom."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
+from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.linalg import (
+    entries_per_row,
+    has_missing,
+    row_batches,
+)
+from sklearn_sqrtlasso.blockwise.sparse_rows import add_moments
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
+
+HELD_ENTRIES = 2**22  # of rows that are scaled once: 32 MiB
+
+
+class ScaledRows:
+    """Rows over a unit, in double precision, computed whenever they are read.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Rows of any dtype, such as a memory map.
+    unit : float
+        A power of two.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, X, unit):
+        self.X, self.unit, self.shape = X, unit, X.shape
+
+    def __getitem__(self, rows):
+        """Return some rows."""
+        return self.X[rows].astype(self.dtype) / self.unit
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all rows, if they are dense."""
+        return self[:]
+
+
+def scaled_rows(X, unit):
+    """Return rows over a unit, in double precision.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Rows.
+    unit : float
+        A power of two.
+
+    Returns
+    -------
+    rows : ndarray, CSR matrix or ScaledRows
+        Rows that are many are read, converted and scaled in blocks.
+    """
+    rows = ScaledRows(X, unit)
+    return rows if X.shape[0] * entries_per_row(X) > HELD_ENTRIES else rows[:]
+
+
+def stored_entries(X):
+    """Return how many entries of a row are stored, on average; also of `ScaledRows`."""
+    return entries_per_row(X.X if isinstance(X, ScaledRows) else X)
+
+
+def batches_of(X, n_components=1):
+    """Return slices of rows that are few enough to be copied, with their codes."""
+    return row_batches(X.shape[0], max(stored_entries(X), n_components))
+
+
+def _joined(parts):
+    return (sp.vstack if sp.issparse(parts[0]) else np.vstack)(parts)
+
+
+class Statistics(NamedTuple):
+    """Sums over rows from which atoms are learnt; they add up over disjoint rows.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_components, n_components)
+        Sum of ``z z'``.
+    moment : ndarray of shape (n_components, n_features)
+        Sum of ``z x'``.
+    """
+
+    gram: np.ndarray
+    moment: np.ndarray
+
+
+class CodedBatch(NamedTuple):
+    """Rows that follow each other, with their codes.
+
+    Attributes
+    ----------
+    rows : slice
+        Their indices.
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        The rows, filled in and without outliers.
+    Z : ndarray of shape (n_rows, n_components)
+        Their codes.
+    norms : ndarray of shape (n_rows,)
+        Norms of their residuals ``x - z D``.
+    untouched : bool
+        Whether the rows are as they were given.
+    """
+
+    rows: slice
+    X: np.ndarray
+    Z: np.ndarray
+    norms: np.ndarray
+    untouched: bool
+
+
+class DictionaryTask(NamedTuple):
+    """Data, atoms and options of a learner.
+
+    Attributes
+    ----------
+    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        Rows, in double precision; NaN where an entry is missing.
+    D : ndarray of shape (n_components, n_features)
+        Atoms of unit norm; updated in place.
+    options : CodingOptions
+        Options of the coding step.
+    rng : RandomState
+        Source of the order of rows and atoms.
+    n_jobs : int or None
+        Number of threads, as in joblib.
+    """
+
+    X: np.ndarray
+    D: np.ndarray
+    options: CodingOptions
+    rng: np.random.RandomState
+    n_jobs: int | None = None
+
+    def batches(self, X) -> Iterator[CodedBatch]:
+        """Yield coded rows, a batch at a time.
+
+        Missing entries are filled in by the decoded rows, and outliers are taken out.
+        With the rest of a row fixed, its residual is then that of its observed entries,
+        and from other atoms at least that: atoms that lower the one lower the other.
+
+        Parameters
+        ----------
+        X : ndarray, CSR matrix or ScaledRows of shape (n_rows, n_features)
+            Rows.
+
+        Yields
+        ------
+        batch : CodedBatch
+            Next rows.
+        """
+        outlying = self.options.outlier_alpha is not None
+        encoder = DictionaryEncoder(make_dictionary(self.D), self.options, outlying)
+        encoder = encoder.prepared(X)
+
+        def clean(block):
+            found = encoder.cleaned(block)
+            norms = encoder.residual_norms(found.X, found.Z)
+            return found.X, found.Z, norms, found is block
+
+        for rows in batches_of(X, len(self.D)):
+            x = X[rows]
+            groups = ungrouped(x.shape[0])
+            blocks = map_encoded(clean, x, encoder, groups, n_jobs=self.n_jobs)
+            parts, Z, norms, untouched = zip(*blocks, strict=True)
+            if not all(untouched):
+                x = _joined(parts)
+            codes, left = np.concatenate(Z), np.concatenate(norms)
+            yield CodedBatch(rows, x, codes, left, all(untouched))
+
+    def cleaned(self, X):
+        """Return few rows, filled in and without outliers."""
+        if self.options.outlier_alpha is None and not has_missing(X):
+            return X
+        return _joined([batch.X for batch in self.batches(X)])
+
+
+class CodeSums(NamedTuple):
+    """Sums over the codes of all rows.
+
+    Attributes
+    ----------
+    n_users : ndarray of shape (n_components,)
+        Number of rows that use each atom.
+    norms : ndarray of shape (n_rows,)
+        Norms of the residuals.
+    statistics : Statistics
+        What atoms are learnt from.
+    """
+
+    n_users: np.ndarray
+    norms: np.ndarray
+    statistics: Statistics
+
+
+def sum_codes(task: DictionaryTask, X=None):
+    """Code rows, and keep sums over them.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Atoms.
+    X : ndarray, CSR matrix or ScaledRows, default=None
+        Rows; None codes those of the task.
+
+    Returns
+    -------
+    sums : CodeSums
+        Sums over the rows.
+    """
+    X, (p, n_features) = task.X if X is None else X, task.D.shape
+    n_users, norms = np.zeros(p, np.int64), np.empty(X.shape[0])
+    sums = _Sums(p, n_features)
+    for batch in task.batches(X):
+        n_users += np.count_nonzero(batch.Z, axis=0)
+        norms[batch.rows] = batch.norms
+        sums.add(batch.Z, batch.X)
+    return CodeSums(n_users, norms, sums.statistics())
+
+
+class _Sums:
+    """Running sums of ``z z'`` and ``z x'``, one of dense or of sparse rows.
+
+    Parameters
+    ----------
+    n_components, n_features : int
+        Numbers of atoms and of columns.
+    """
+
+    def __init__(self, n_components, n_features):
+        self.gram = np.zeros((n_components,) * 2)
+        self.shape, self.moment = (n_components, n_features), None
+
+    def add(self, Z, X):
+        """Add those of some rows."""
+        with one_thread_of_blas:  # a product rounds differently on more threads
+            self.gram += Z.T @ Z
+            if sp.issparse(X):
+                if self.moment is None:
+                    self.moment = np.zeros(self.shape[::-1]).T
+                add_moments(X, Z, self.moment.T)
+            else:
+                if self.moment is None:
+                    self.moment = np.zeros(self.shape)
+                self.moment += Z.T @ X
+
+    def statistics(self):
+        """Return the sums."""
+        return Statistics(self.gram, self.moment)
+
+
+class CodedRows(NamedTuple):
+    """Codes of all rows, sorted by atom.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n_nonzero,)
+        Indices of the rows that use each atom.
+    starts : ndarray of shape (n_components + 1,)
+        Users of atom j are at ``starts[j]`` to ``starts[j + 1]``.
+    values : ndarray of shape (n_nonzero,)
+        Entries of the codes; updated by learners that change codes.
+    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        The rows, filled in and without outliers.
+    norms : ndarray of shape (n_samples,)
+        Norms of the residuals ``x - z D``.
+    """
+
+    users: np.ndarray
+    starts: np.ndarray
+    values: np.ndarray
+    X: np.ndarray
+    norms: np.ndarray
+
+    @property
+    def n_users(self):
+        """Number of rows that use each atom."""
+        return np.diff(self.starts)
+
+    @property
+    def codes(self):
+        """Sparse codes of the rows, by columns."""
+        shape = (self.X.shape[0], len(self.starts) - 1)
+        return sp.csc_array((self.values, self.users, self.starts), shape=shape)
+
+    @property
+    def statistics(self):
+        """What atoms are learnt from."""
+        Z = self.codes.tocsr()
+        sums = _Sums(Z.shape[1], self.X.shape[1])
+        for rows in batches_of(self.X, Z.shape[1]):
+            sums.add(Z[rows].toarray(), self.X[rows])
+        return sums.statistics()
+
+
+def code_by_atom(task: DictionaryTask):
+    """Code all rows, and sort the codes by atom.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Rows and atoms.
+
+    Returns
+    -------
+    coded : CodedRows
+        Codes and norms of the residuals.
+    """
+    parts, X, untouched = [], [], True  # X: batches that are not as they were
+    for batch in task.batches(task.X):
+        place = np.flatnonzero(batch.Z)
+        row, atom = np.divmod(place, len(task.D))
+        entries = batch.Z.ravel()[place]
+        parts.append((row + batch.rows.start, atom, entries, batch.norms))
+        untouched &= batch.untouched
+        X.append((batch.rows, None if batch.untouched else batch.X))
+    users, atom, values, norms = map(np.concatenate, zip(*parts, strict=True))
+    order = np.argsort(atom, kind="stable")
+    counts = np.bincount(atom, minlength=len(task.D))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    rows = task.X
+    if not untouched:
+        rows = _joined([task.X[at] if of is None else of for at, of in X])
+    return CodedRows(users[order], starts, values[order], rows, norms)

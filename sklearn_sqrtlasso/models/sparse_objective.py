@@ -1,0 +1,241 @@
+"""Loss of sparse rows in a biased autoencoder with a linear decoder, by nonzeros.
+
+The bias is one more atom, of which all codes have one: with ``V1 = [V; c]``, which is
+how a decoder is stored, and ``z1 = [z, 1]``, the decoded row is ``z1 V1``.
+"""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklearn_sqrtlasso.algorithms.quadratic import finish_quadratic
+from sklearn_sqrtlasso.blockwise.blocks import even_parts, rows_per_block
+from sklearn_sqrtlasso.blockwise.linalg import entries_per_row
+from sklearn_sqrtlasso.blockwise.sparse_units import (
+    SparseTargets,
+    add_units,
+    few_digits,
+    is_mostly_zero,
+    multiply_units,
+    project_units,
+)
+from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Objective
+from sklearn_sqrtlasso.models.block import BlockFunction, split_block
+
+PART_UNITS = 8  # atoms, at least, of a part of a pass over them
+MANY_UNITS = 2  # times as many units as rows, for which products are dense
+
+
+def objective_of(model: BiasedAutoencoder, X, pmap=map, unit=1.0):
+    """Return the mean loss of rows, by dense or by sparse products.
+
+    Parameters
+    ----------
+    model, X, pmap, unit
+        As for ``Objective``.
+
+    Returns
+    -------
+    objective : Objective
+        A ``SparseObjective`` where that costs less.
+    """
+    linear = model.decoder.is_linear and model.gain == 1
+    few_units = model.shape[0] <= MANY_UNITS * X.shape[0]
+    sparse = linear and few_units and is_mostly_zero(X)
+    return (SparseObjective if sparse else Objective)(model, X, pmap, unit)
+
+
+class SparseObjective(Objective):
+    """Mean loss of sparse rows that are decoded by a linear map.
+
+    Parameters
+    ----------
+    model, X, pmap, unit
+        As for ``Objective``.
+    """
+
+    def __init__(self, model: BiasedAutoencoder, X, pmap=map, unit=1.0):
+        super().__init__(model, X, pmap, unit)
+        width = entries_per_row(X)
+        size = rows_per_block(2 * model.shape[0], width, X.dtype.itemsize)
+        self.batches = list(gen_batches(self.n_rows, size))
+
+    def codes(self, encoder):
+        """Return the codes of all rows.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+        """
+        coded = [self._coded(encoder, self._sparse(rows))[0] for rows in self.batches]
+        return np.concatenate(coded)
+
+    def encoder_block(self, decoder, *, smooth=True):
+        """Return the loss as a function of the encoder.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            V and c.
+        smooth : bool, default=True
+            Whether the gradient includes that of the penalty.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
+        targets = self._targets(decoder)
+        by_code = self.model.penalty / self.n_rows if smooth else 0.0
+
+        def add(encoder, rows, of, gradient):
+            by_W, by_b = split_block(gradient, self.model.shape)
+            z, memory = self._coded(encoder, of.x)
+            errors, slopes = of.errors(_with_one(z))
+            G = slopes[:, :-1] * z.dtype.type(2 / self.n_rows)
+            size, sign = self._size(z)
+            if by_code:
+                G += sign * z.dtype.type(by_code)
+            H, more = self.model.encoder.pull_back(z, memory, G)
+            add_units(of.x, H, by_W, self.pmap)
+            by_b += more
+            return float(errors.sum()) / self.n_rows + size
+
+        def evaluate(encoder):
+            gradient = np.zeros_like(encoder)
+            pairs = zip(self.batches, targets, strict=True)
+            return sum(add(encoder, *pair, gradient) for pair in pairs), gradient
+
+        def value(encoder):
+            nonlocal coded
+            coded, total = encoder, 0.0
+            for rows, of in zip(self.batches, targets, strict=True):
+                z = self._coded(encoder, of.x)[0]
+                errors, Z[rows] = of.errors(_with_one(z))[0], z
+                total += float(errors.sum()) / self.n_rows + self._size(z)[0]
+            return total
+
+        def codes(encoder):
+            return Z if coded is encoder else self.codes(encoder)
+
+        Z = np.empty((self.n_rows, self.model.shape[0]), self.X.dtype)
+        coded = None  # the encoder whose codes are in Z: the last one evaluated
+        return BlockFunction(evaluate, value, codes=codes, pmap=self.pmap)
+
+    def decoder_block(self, Z):
+        """Return the loss as a function of the decoder, a quadratic one.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
+        z, n_features = _with_one(Z), self.model.shape[1]
+        moments, squares, size = np.zeros((z.shape[1], n_features), z.dtype), 0.0, 0.0
+        for rows in self.batches:
+            x = self._sparse(rows)
+            add_units(x, z[rows], moments, self.pmap)
+            squares += float(np.sum(x.data.astype(np.float64) ** 2))
+            size += self._size(Z[rows])[0]
+        gram, decoded = z.T @ z, super().decoder_block
+
+        def evaluate(decoder):
+            V, slope = decoder.reshape(moments.shape), np.empty_like(moments)
+            multiply_units(gram, V, slope, self.pmap)
+
+            def finish(part):
+                at = V[part], moments[part], slope[part]
+                return finish_quadratic(*at, 2 / self.n_rows)
+
+            found = sum(self.pmap(finish, even_parts(len(V), PART_UNITS)))
+            error = squares + found
+            if not error > few_digits(z.dtype) * (2 * squares + abs(found)):
+                return decoded(Z).value(decoder), slope.ravel()
+            return error / self.n_rows + size, slope.ravel()
+
+        def value(decoder):
+            return evaluate(decoder)[0]
+
+        return BlockFunction(evaluate, value, pmap=self.pmap)
+
+    def codes_block(self, decoder):
+        """Return the loss as a function of free codes, as ``Objective`` does.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            V and c.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, as a sum over the rows.
+        """
+        targets, penalty = self._targets(decoder), self.model.penalty
+
+        def evaluate(Z):
+            z, total = Z.reshape(self.n_rows, -1), 0.0
+            gradient = np.empty_like(z)
+            for rows, of in zip(self.batches, targets, strict=True):
+                errors, slopes = of.errors(_with_one(z[rows]))
+                total += float(errors.sum()) + self.n_rows * self._size(z[rows])[0]
+                gradient[rows] = 2 * slopes[:, :-1] + z.dtype.type(penalty)
+            return total, gradient.ravel()
+
+        def prox(Z, step):
+            return np.clip(Z, 0, 1)
+
+        return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
+
+    def penalty_slope(self, encoder):
+        """Return the gradient of the penalty of positive codes.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        gradient : ndarray
+            In the order of the encoder.
+        """
+        gradient = np.zeros_like(encoder)
+        by_W, by_b = split_block(gradient, self.model.shape)
+        for x in map(self._sparse, self.batches):
+            z, memory = self._coded(encoder, x)
+            by_code = np.full_like(z, self.model.penalty / self.n_rows)
+            H, more = self.model.encoder.pull_back(z, memory, by_code)
+            add_units(x, H, by_W, self.pmap)
+            by_b += more
+        return gradient
+
+    def _sparse(self, rows):
+        """Return a slice of the rows, divided by the unit."""
+        x = self.X[rows]
+        return x if self.unit == 1 else x / self.unit
+
+    def _coded(self, encoder, x):
+        W, b = split_block(encoder, self.model.shape)
+        return self.model.encoder.value(project_units(x, W, self.pmap), b)
+
+    def _targets(self, decoder):
+        V = decoder.reshape(-1, self.model.shape[1])
+        gram = V @ V.T
+        slices = map(self._sparse, self.batches)
+        return [SparseTargets(x, V, gram, self.pmap) for x in slices]
+
+
+def _with_one(z):
+    """Return codes with one more entry, of the bias."""
+    return np.hstack([z, np.ones((len(z), 1), z.dtype)])

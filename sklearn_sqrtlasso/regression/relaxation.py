@@ -1,0 +1,333 @@
+r"""Relaxed square-root lasso: refit solutions on supports, with less shrinkage.
+
+With weighted means of squares as in a design, the solution w of a square-root lasso
+with penalty :math:`\alpha` is that of a lasso with penalty :math:`\alpha\hat\sigma`. Of
+this penalty the relaxed solution keeps the share :math:`\phi` ::
+
+    argmin_v  1/2 ||y - X v||^2 + phi alpha sigma sum_j |v_j|    on the support of w .
+
+It moves from w, at phi = 1, to least squares, at phi = 0, on a path that is linear
+between breakpoints, at which a sign changes. Hence all shares cost a step of the path
+on the columns of the support.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from sklearn_sqrtlasso.algorithms.active_set import (
+    DEPENDENT,
+    factorize,
+    solve_exactly,
+    solve_factored,
+)
+from sklearn_sqrtlasso.regression.solver import in_given_units, own_unit, regress
+from sklearn_sqrtlasso.regression.working_set import WorkingSet
+
+ROUNDS = 2  # of least squares by a factor of the Gram matrix
+LEAST = np.finfo(np.float64).tiny  # penalty that is not zero
+
+
+def residual_of(design, y, coef):
+    """Return the residual of coefficients, weighted and centred, and its exponent.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    coef : ndarray of shape (n_features,)
+        Coefficients, in units of y over units of X.
+
+    Returns
+    -------
+    r, y : ndarray of shape (n_samples,)
+        Residual and target, as ``design.centered`` returns them, in units of y over a
+        power of two.
+    exponent : int
+        That power.
+    """
+    y, exponent, _ = own_unit(design, y)
+    on = np.flatnonzero(coef)
+    if not len(on):
+        return y, y, exponent
+    w = np.ldexp(coef[on], design.exponents[on] - exponent)
+    return y - design.apply(design.columns(on), w), y, exponent
+
+
+class Support(NamedTuple):
+    """Columns of a support, and a solution on them.
+
+    Attributes
+    ----------
+    G : ndarray of shape (n_columns, n_columns)
+        Gram matrix of the columns.
+    b : ndarray of shape (n_columns,)
+        Products with the target.
+    w : ndarray of shape (n_columns,)
+        Coefficients, without zeros.
+    tau : ndarray of shape (n_columns,)
+        Penalties of the lasso of which they are the solution.
+    """
+
+    G: np.ndarray
+    b: np.ndarray
+    w: np.ndarray
+    tau: np.ndarray
+
+
+def follow_relaxed_path(support, phis, positive):
+    """Return the relaxed solutions on a support.
+
+    Parameters
+    ----------
+    support : Support
+        The support.
+    phis : ndarray of shape (n_phis,)
+        Shares of the penalty, in [0, 1], in decreasing order.
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_phis, n_columns)
+        Their coefficients.
+    """
+    G, b, w, tau = support
+    if not tau.any():  # least squares already
+        return np.repeat(w[None], len(phis), axis=0)
+    factor = factor_of(G)
+    if factor is not None:
+        least = w.copy()
+        for _ in range(ROUNDS):  # the later ones correct the rounding of the first
+            least += cho_solve((factor, True), b - G @ least, check_finite=False)
+        if np.all(least * w > 0):
+            return np.outer(phis, w) + np.outer(1 - phis, least)
+    return _follow_turns(support, factor, phis, positive)
+
+
+def factor_of(G):
+    """Return the Cholesky factor of a Gram matrix, or None if columns are dependent."""
+    try:
+        factor = np.linalg.cholesky(G)
+    except np.linalg.LinAlgError:
+        return None
+    independent = factor.diagonal() ** 2 > DEPENDENT * G.diagonal()
+    return np.ascontiguousarray(factor) if independent.all() else None
+
+
+def _follow_turns(support, factor, phis, positive):
+    """Return relaxed solutions by the active-set path, on which signs turn."""
+    G, b, w, tau = support
+    coef, before = np.repeat(w[None], len(phis), axis=0), 1.0
+    w, tau, most = w.copy(), np.maximum(tau, LEAST), 10 * len(w) + 100
+    L, act, k = factor, np.arange(len(w)), len(w)
+    if L is None:
+        L = np.empty(G.shape)
+        k = factorize(G, w, L, act)
+    for i in np.flatnonzero(phis < 1):
+        c, shares = b - G @ w, np.array([before, phis[i]])
+        _, k, _ = solve_exactly(G, w, c, 0.0, shares**2, tau, positive, L, act, k, most)
+        _correct(G, b, w, phis[i] * tau, L, act[:k])
+        coef[i], before = w, phis[i]
+    return coef
+
+
+def _correct(G, b, w, tau, L, on):
+    """Correct rounding errors of active coefficients, as long as no sign changes."""
+    step = (b - G @ w)[on] - tau[on] * np.sign(w[on])
+    solve_factored(L, len(on), step)
+    if np.all((w[on] + step) * w[on] > 0):
+        w[on] += step
+
+
+class Relaxation:
+    """The relaxed solutions of one target on a design, for any fits of it.
+
+    The Gram matrix is gathered once for the columns of all supports.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    positive : bool
+        Whether coefficients are nonnegative.
+    """
+
+    def __init__(self, design, y, positive):
+        self.design, self.positive = design, positive
+        self.y, self.exponent, self.mean = own_unit(design, y)
+        self.y_norm = float(np.linalg.norm(self.y))
+        self.set = WorkingSet(design)
+        self.place = np.zeros(design.shape[1], dtype=np.intp)
+        self.products = design.correlate(self.y)
+
+    def relax(self, fit, alpha, phis):
+        """Return the relaxed fits of a fit, and their intercepts.
+
+        Parameters
+        ----------
+        fit : Fit
+            A solution, in units of X and y.
+        alpha : float
+            Its penalty, in units of X.
+        phis : ndarray of shape (n_phis,)
+            Shares of the penalty, in [0, 1], in decreasing order.
+
+        Returns
+        -------
+        fits : list of Fit
+            The fits; their ``sigma`` is the root mean square of the residuals, and
+            their gap that of the given fit. No residual is larger than its own.
+        intercepts : ndarray of shape (n_phis,)
+            Their intercepts, in units of y.
+        """
+        on, fits, best = np.flatnonzero(fit.coef), [], fit
+        coef = follow_relaxed_path(self._support(on, fit, alpha), phis, self.positive)
+        for phi, w in zip(phis, coef, strict=True):
+            new = best if phi == 1 else self._fit(on, w, fit)
+            best = new if new.sigma <= best.sigma else best  # else all is rounding
+            fits.append(best)
+        return fits, np.array([self._intercept(fit) for fit in fits])
+
+    def _support(self, on, fit, alpha):
+        new = on[~self.set.is_in[on]]
+        self.place[new] = len(self.set.features) + np.arange(len(new))
+        self.set.add(new)
+        places = self.place[on]
+        units = self.design.exponents[on] - self.exponent
+        tau = self.design.penalties(alpha)[on] * np.ldexp(fit.sigma, -self.exponent)
+        return Support(
+            self.set.G[np.ix_(places, places)],
+            self.products[on],
+            np.ldexp(fit.coef[on], units),
+            tau,
+        )
+
+    def _fit(self, on, w, fit):
+        coef, self.set.w = np.zeros(self.design.shape[1]), np.zeros(len(self.set.w))
+        coef[on] = self.set.w[self.place[on]] = w
+        r = self.y - self.set.fitted()
+        new = fit._replace(coef=coef, sigma=float(np.sqrt(r @ r)), gap=0.0)
+        new = in_given_units(self.design, new, self.exponent, self.y_norm)
+        return new._replace(gap=fit.gap)
+
+    def _intercept(self, fit):
+        with np.errstate(under="ignore"):
+            coef = np.ldexp(fit.coef, self.design.exponents - self.exponent)
+        return np.ldexp(self.mean - self.design.means @ coef, self.exponent)
+
+
+def regress_relaxed(design, y, alphas, phis, options, coef=None):
+    """Return relaxed fits of one target for penalties and shares, and intercepts.
+
+    Parameters
+    ----------
+    design : Design
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Target, neither centred nor weighted.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties in units of X, in decreasing order.
+    phis : ndarray of shape (n_phis,)
+        Shares of the penalty that are kept on the support, in [0, 1].
+    options : SolverOptions
+        Options of the solver.
+    coef : ndarray of shape (n_features,), default=None
+        Coefficients to start from; None is zero.
+
+    Returns
+    -------
+    fits : list of list of Fit
+        For each share, one for each penalty. Their ``sigma`` is the root mean square of
+        the residuals.
+    intercepts : ndarray of shape (n_phis, n_alphas)
+        Their intercepts.
+    """
+    fits, intercepts = regress(design, y, alphas, options, coef)
+    moved = np.repeat(intercepts[None], len(phis), axis=0)
+    if np.all(phis == 1):
+        return [fits] * len(phis), moved
+    relaxation, order = Relaxation(design, y, options.positive), np.argsort(-phis)
+    relaxed = [list(fits) for _ in phis]
+    for k, (fit, alpha) in enumerate(zip(fits, alphas, strict=True)):
+        found, intercepts = relaxation.relax(fit, alpha, phis[order])
+        for i, new, intercept in zip(order, found, intercepts, strict=True):
+            if phis[i] < 1:
+                relaxed[i][k], moved[i, k] = new, intercept
+    return relaxed, moved
+
+
+def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
+    """Return relaxed coefficients of a path on the moments of rows.
+
+    Parameters
+    ----------
+    moments : Moments
+        Moments of the rows.
+    coef : ndarray of shape (n_alphas, n_features)
+        Coefficients of the path, in units of y over units of X.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties in units of X.
+    phis : ndarray of shape (n_phis,)
+        Shares of the penalty that are kept on the supports, in [0, 1].
+    fit_intercept : bool
+        Whether an intercept is fitted.
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_phis, n_alphas, n_features)
+        Their coefficients.
+    """
+    out, order = np.repeat(coef[None], len(phis), axis=0), np.argsort(-phis)
+    if np.all(phis == 1):
+        return out
+    products = moments.products / moments.weight
+    if not fit_intercept:
+        products = products + np.outer(moments.mean, moments.mean)
+    sizes = np.sqrt(products.diagonal())
+    for k, alpha in enumerate(alphas):
+        on = np.flatnonzero(coef[k])
+        own, units = sizes[on], sizes[on] / sizes[-1]
+        G = products[np.ix_(on, on)] / np.outer(own, own)
+        b, w = products[on, -1] / (own * sizes[-1]), coef[k, on] * units
+        sigma = np.sqrt(max(1.0 - w @ (2 * b - G @ w), 0.0))
+        support = Support(G, b, w, alpha * sigma / own)
+        found = follow_relaxed_path(support, phis[order], positive)
+        out[np.ix_(order, [k], on)] = (found / units)[:, None]
+    return out
+
+
+def estimated_sigma(fit, phi, n_rows, fit_intercept):
+    r"""Return the noise level of a relaxed fit, by its degrees of freedom.
+
+    .. math::
+        \hat\sigma^2 = \frac{\|y - Xw - b\|_2^2}{n - (1 - \phi)(k + 1)}
+
+    with k nonzero coefficients, and without the 1 if there is no intercept. Residuals
+    of least squares are smaller than the noise; shrinkage makes up for it.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit, with the root mean square of its residuals.
+    phi : float
+        Its share of the penalty, in [0, 1].
+    n_rows : float
+        Number n of rows that their weights stand for.
+    fit_intercept : bool
+        Whether an intercept was fitted.
+
+    Returns
+    -------
+    sigma : float
+        The root mean square itself where there are as many coefficients as rows.
+    """
+    left = n_rows - (1 - phi) * (np.count_nonzero(fit.coef) + fit_intercept)
+    return fit.sigma * float(np.sqrt(n_rows / left)) if left > 0 else fit.sigma

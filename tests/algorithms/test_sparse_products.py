@@ -1,0 +1,61 @@
+"""Products of sparse rows, against those of scipy and of dense ones."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_sparse_products,
+    add_to_units,
+    multiply_sparse_rows,
+    project_on_units,
+)
+
+SHAPES = [(5, 7), (1, 3), (6, 1)]
+
+
+def stored(seed, shape):
+    """Return sparse rows, some of them empty, and their arrays for a kernel."""
+    rng = np.random.default_rng(seed)
+    X = sp.csr_array(rng.standard_normal(shape) * (rng.random(shape) < 0.4))
+    return X, (X.data, X.indices.astype(np.intp), X.indptr.astype(np.intp))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_rows_are_multiplied(shape, seed):
+    X, arrays = stored(seed, shape)
+    V = np.random.default_rng(seed).standard_normal((shape[1], 4))
+    out = np.full((shape[0], 4), np.nan)
+    multiply_sparse_rows(*arrays, V, out)
+    assert_allclose(out, X.toarray() @ V, rtol=0, atol=1e-13)
+    assert_allclose(out, X @ V, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_products_with_codes_are_added(shape, seed):
+    X, arrays = stored(seed, shape)
+    Z = np.random.default_rng(seed).standard_normal((shape[0], 4))
+    out = np.ones((shape[1], 4))
+    add_sparse_products(*arrays, Z, out)
+    assert_allclose(out, 1 + X.toarray().T @ Z, rtol=0, atol=1e-13)
+    add_sparse_products(*arrays, Z, out)
+    assert_allclose(out, 1 + 2 * (X.T @ Z), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_units_see_and_gather_rows(shape, seed):
+    X, arrays = stored(seed, shape)
+    rng = np.random.default_rng(seed)
+    W, H = rng.standard_normal((4, shape[1])), rng.standard_normal((4, shape[0]))
+    out = np.full((4, shape[0]), np.nan)
+    project_on_units(*arrays, W, out)
+    assert_allclose(out, W @ X.toarray().T, rtol=0, atol=1e-13)
+    out = np.ones((4, shape[1]))
+    add_to_units(*arrays, H, out)
+    assert_allclose(out, 1 + H @ X.toarray(), rtol=0, atol=1e-13)

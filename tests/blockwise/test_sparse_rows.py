@@ -1,0 +1,135 @@
+"""Sparse rows about a mean give the numbers of dense ones, to rounding."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.blockwise.sparse_rows import (
+    FEW_DIGITS,
+    SparseProjection,
+    add_moments,
+    dense_batches,
+    differ_from,
+    distances,
+    nonzeros,
+    squared_distances,
+)
+
+EPS = np.finfo(np.float64).eps
+
+
+def problem(seed, *, n_rows=9, n_features=7, n_components=3, centred=True, size=1.0):
+    """Return rows of some zeros, one of them all zero, a mean, and orthonormal W."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, n_features)) * (
+        rng.random((n_rows, n_features)) < 0.4
+    )
+    X[rng.integers(n_rows)] = 0
+    mean = rng.standard_normal(n_features) if centred else None
+    shape = (n_features, max(n_components, n_features))
+    W = np.linalg.qr(rng.standard_normal(shape[::-1]))[0][:n_components]
+    return size * X, mean if mean is None else size * mean, W
+
+
+seeds = st.integers(0, 10**6)
+each_size = pytest.mark.parametrize("size", [1e-160, 1e-90, 1.0, 1e90, 1e160])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", ["i4", "i8"])
+def test_kernels_take_entries_of_one_type(dtype, index):
+    x = sp.csr_array(np.eye(3, dtype=dtype))
+    x.indices, x.indptr = x.indices.astype(index), x.indptr.astype(index)
+    data, indices, indptr = nonzeros(x)
+    assert (data.dtype, indices.dtype, indptr.dtype) == ("f8", np.intp, np.intp)
+    x.data.flags.writeable = False
+    assert nonzeros(x)[0].flags.writeable
+
+
+@each_size
+@pytest.mark.parametrize("centred", [False, True])
+@given(seeds)
+def test_distances_are_those_of_dense_rows(size, centred, seed):
+    X, mean, _ = problem(seed, centred=centred, size=size)
+    expected = np.linalg.norm((X - (0 if mean is None else mean)) / size, axis=1)
+    found = distances(sp.csr_array(X), mean)
+    assert_allclose(found / size, expected, rtol=16 * EPS / FEW_DIGITS**0.5, atol=0)
+
+
+def test_a_row_near_a_far_mean_is_said_to_be_inaccurate():
+    mean = np.full(5, 1e9)
+    X = mean + np.array([[0, 1, 0, 0, 0], [1e9, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+    squares, lost = squared_distances(sp.csr_array(X), mean)
+    assert_array_equal(lost, [True, False, True])
+    assert_allclose(squares[1], 1e18)
+    assert_allclose(distances(sp.csr_array(X), mean), [1, 1e9, 0])
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 7, 9])
+@pytest.mark.parametrize("centred", [False, True])
+@given(seeds)
+def test_projections_are_those_of_dense_rows(n_components, centred, seed):
+    X, mean, W = problem(seed, n_components=n_components, centred=centred)
+    x = X - (0 if mean is None else mean)
+    U, outside, lost = SparseProjection(W, mean).project(sp.csr_array(X))
+    assert_allclose(U, x @ W.T, rtol=0, atol=64 * EPS)
+    expected = np.linalg.norm(x - x @ W.T @ W, axis=1)
+    if n_components >= 7:
+        assert not outside.any()
+        return
+    assert_allclose(outside[~lost], expected[~lost], rtol=0, atol=1e-12)
+    assert lost.sum() <= np.sum(expected <= 0.1 * np.linalg.norm(x, axis=1))
+
+
+def test_rows_in_the_span_are_said_to_be_inaccurate():
+    _, _, W = problem(0)
+    X = np.vstack([np.ones(3) @ W, np.ones(7), np.zeros(7)])
+    lost = SparseProjection(W).project(sp.csr_array(X))[2]
+    assert_array_equal(lost, [True, False, False])
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 9])
+@pytest.mark.parametrize("centred", [False, True])
+@given(seeds)
+def test_errors_of_decoded_rows_are_those_of_dense_rows(n_components, centred, seed):
+    X, mean, W = problem(seed, n_components=n_components, centred=centred)
+    W = W * np.random.default_rng(seed).uniform(0.5, 2, (len(W), 1))  # any weights
+    Z = np.random.default_rng(seed + 1).standard_normal((9, len(W)))
+    residual = X - (0 if mean is None else mean) - Z @ W
+    expected = np.sum(residual**2, axis=1)
+    found, lost = SparseProjection(W, mean).squared_errors(sp.csr_array(X), Z)
+    assert_allclose(found[~lost], expected[~lost], rtol=1e-8, atol=1e-12)
+    assert lost.sum() <= np.sum(expected <= 0.01)
+
+
+def test_exact_codes_are_said_to_have_inaccurate_errors():
+    X, mean, W = problem(0, n_components=7)
+    Z = (X - mean) @ W.T
+    assert SparseProjection(W, mean).squared_errors(sp.csr_array(X), Z)[1].all()
+
+
+@given(seeds)
+def test_moments_are_added(seed):
+    X, _, _ = problem(seed)
+    Z, out = X[:, :2].astype("f4"), np.ones((7, 2))
+    add_moments(sp.csr_array(X), Z, out)
+    assert_allclose(out, 1 + X.T @ Z.astype("f8"), rtol=0, atol=64 * EPS)
+
+
+def test_rows_differ_from_a_mean_where_any_entry_does():
+    mean = np.array([0.0, 2, 0, -1])
+    X = np.array([mean, [0, 2, 0, 0], [0, 2, 1, -1], [0, 0, 0, 0], [0, 2, 0, -2]])
+    stored = sp.csr_array(X)
+    assert_array_equal(differ_from(stored, mean), [False, True, True, True, True])
+    assert_array_equal(
+        differ_from(stored, np.zeros(4)), [True, True, True, False, True]
+    )
+
+
+def test_few_rows_are_made_dense_at_a_time():
+    parts = list(dense_batches(np.arange(5), 2**17))
+    assert [list(part) for part in parts] == [[0, 1], [2, 3], [4]]
+    assert [list(part) for part in dense_batches(np.arange(2), 2**30)] == [[0], [1]]
