@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
-from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS, DictionaryTask
+from sklearn_sqrtlasso.learning.coded_rows import DictionaryTask
+from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 
 
 def make_rows(n, p=4):
@@ -36,13 +37,13 @@ def test_alternations_use_batches_of_many_rows_only():
 @pytest.fixture
 def rows_of_sweeps(monkeypatch):
     """Return the numbers of rows that are coded in learning, as they are coded."""
-    counts, encode = [], DictionaryTask.encode
+    counts, batches = [], DictionaryTask.batches
 
-    def spy(self, function, X):
-        counts.append(len(X))
-        return encode(self, function, X)
+    def spy(self, X):
+        counts.append(X.shape[0])
+        return batches(self, X)
 
-    monkeypatch.setattr(DictionaryTask, "encode", spy)
+    monkeypatch.setattr(DictionaryTask, "batches", spy)
     return counts
 
 
@@ -73,5 +74,6 @@ def test_the_online_learner_uses_all_rows_and_about_100_batches(rows_of_sweeps):
     coder = RelaxedSparseCoder(2, learner="online", tol=0.0, random_state=0)
     coder.fit(make_rows(512 * 40, 2))
     assert sum(rows_of_sweeps) == 2 * 512 * 40
-    sweeps = [LEARNERS["online"].usual_sweeps(n) for n in (10, 5120, 10**6)]
+    rows = [np.broadcast_to(0.0, (n, 2)) for n in (10, 5120, 10**6)]
+    sweeps = [LEARNERS["online"].usual_sweeps(X) for X in rows]
     assert sweeps == [30, 10, 1]
