@@ -362,10 +362,15 @@ def largest_spread(X, mean):
 
 def _extremes(X):
     """Return the largest and the smallest entry of each column of canonical rows."""
-    highest, lowest = np.full((2, X.shape[1]), [[-np.inf], [np.inf]])
-    np.maximum.at(highest, X.indices, X.data.astype(np.float64))
-    np.minimum.at(lowest, X.indices, X.data.astype(np.float64))
-    has_zeros = np.bincount(X.indices, minlength=X.shape[1]) < X.shape[0]
+    n_features = X.shape[1]
+    highest, lowest = np.full((2, n_features), [[-np.inf], [np.inf]])
+    counts = np.zeros(n_features, np.intp)
+    for at in gen_batches(max(X.nnz, 1), BLOCK_ENTRIES):
+        columns, entries = X.indices[at], X.data[at]
+        np.maximum.at(highest, columns, entries)
+        np.minimum.at(lowest, columns, entries)
+        counts += np.bincount(columns, minlength=n_features)
+    has_zeros = counts < X.shape[0]
     highest[has_zeros] = np.maximum(highest[has_zeros], 0)
     lowest[has_zeros] = np.minimum(lowest[has_zeros], 0)
     return highest, lowest

@@ -43,8 +43,9 @@ class PivotalPCA(GroupedEncoder):
     ----------
     n_components : int, float, None or "auto", default="auto"
         Number of directions, in [1, n_features]; or the share of the variance, in
-        (0, 1), that they are to reach; None keeps all that vary. "auto" keeps 0.97 of
-        the variance and at most 40. Directions that do not vary are never kept.
+        (0, 1), that they are to reach; None keeps all that vary. "auto" keeps 0.999 of
+        the variance, but at most 256 / sqrt(n_features), or as many as levels are found
+        with if these are more: see Notes. Directions that do not vary are never kept.
     nu : float, default=4.0
         Degrees of freedom of the noise, in [0.1, inf]; ``float("inf")`` is Gaussian
         noise, faster and a little better if there are no outliers.
@@ -83,6 +84,8 @@ class PivotalPCA(GroupedEncoder):
         constant; never increases.
     n_iter_ : int
         Number of EM steps.
+    n_leading_ : int
+        Number of first components that noise levels are found with.
     unit_ : float
         Power of two near the largest deviation from the mean; what computations divide
         by.
@@ -111,6 +114,12 @@ class PivotalPCA(GroupedEncoder):
     step lowers it. It may have several maxima; the search starts at the level of
     Gaussian noise. Rows whose level still changes after ``transform_max_iter`` rounds
     are warned of.
+
+    With ``n_components="auto"``, levels and weights are those of a smaller model, of
+    the first components, which reach 0.97 of the variance, at most 40, and of a larger
+    v for all others: they hardly differ, and take much less time. Codes are posterior
+    means of the whole model, given these levels and weights. The likelihood that
+    ``fit`` increases is that of the smaller model. Otherwise there is one model.
 
     Noise is told from signal by the variances of training: a row in another unit than
     the training rows has another code than its multiple. Noise in all training rows
@@ -200,6 +209,7 @@ class PivotalPCA(GroupedEncoder):
                 "code_scale_": prior.code_scale,
                 "residual_scale_": prior.residual_scale,
                 "unit_": prior.unit,
+                "n_leading_": prior.n_leading,
             }
 
         def report(n_iter, objective):
@@ -239,6 +249,7 @@ class PivotalPCA(GroupedEncoder):
             self.code_scale_,
             self.residual_scale_,
             self.unit_,
+            self.n_leading_,
         )
         options = NoiseOptions(
             float(self._fitted("nu")), self.transform_tol, self.transform_max_iter

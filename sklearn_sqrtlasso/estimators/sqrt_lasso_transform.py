@@ -84,12 +84,14 @@ class SqrtLassoTransform(GroupedEncoder):
         a penalty of at least 1 is not used by ungrouped rows. The norm is not divided
         by :math:`\sqrt{n}`.
 
-        - "auto" learns one penalty per unit, to restore rows: :math:`\alpha_i = a\, s_1
-          / s_i`, with :math:`s_i` the standard deviation of the coefficient of unit i
-          for the initial W, :math:`s_1` the largest, and the factor a with the smallest
-          mean squared error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and
-          2 times their root mean square; that of rows without noise has weight 4, or
-          64 / n_features if that is more.
+        - "auto" learns one penalty per unit, to restore rows: :math:`\alpha_i = a\,
+          (s_1 / s_i)^\gamma`, with :math:`s_i` the standard deviation of the
+          coefficient of unit i for the initial W, :math:`s_1` the largest, and the
+          factor a and the exponent, 1/4, 1/2, 3/4 or 1, with the smallest mean squared
+          error of rows restored from Gaussian noise of 0, 1/4, 1/2, 1 and 2 times
+          their root mean square. That of rows without noise has weight 4, and what
+          they lose of each unit, as a share of :math:`s_i^2`, has weight 8 /
+          n_features, times the mean square of a row.
         - "pivotal" detects: it is the value at which at least 19 of 20 rows of pure
           noise have a zero code, see
           :func:`~sklearn_sqrtlasso.theory.pivotal.pivotal_alpha`. Rows of few features

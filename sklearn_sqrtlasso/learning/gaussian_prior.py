@@ -7,6 +7,9 @@ variances of V exceed it by. Otherwise this solution is applied to the expected 
 of the rows, given what is seen: steps of EM, none of which lowers the likelihood.
 """
 
+from numbers import Integral
+from typing import NamedTuple
+
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils import gen_batches
@@ -15,12 +18,23 @@ from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 
-SHARE, MOST = 0.97, 40  # of the variance, and components, that "auto" keeps
+# Of "auto": the leading components, which are enough to find the noise level of a row,
+# have a share of the variance. Others are kept up to a larger one, as long as codes
+# take little time, which grows with n_features times the square of their number.
+LEADING, MOST_LEADING = 0.97, 40
+KEPT, MOST_KEPT = 0.999, 256  # the latter by the root of the number of features
 BATCH = 128  # rows whose posterior covariances are stored at a time
 
 
-def number_of_components(variances, asked, rounding):
-    """Return how many components to keep.
+class Numbers(NamedTuple):
+    """Numbers of components: of all that are kept, and of leading ones."""
+
+    kept: int
+    leading: int
+
+
+def numbers_of_components(variances, asked, rounding, n_features):
+    """Return how many components to keep, and how many of them to find levels with.
 
     Parameters
     ----------
@@ -30,21 +44,29 @@ def number_of_components(variances, asked, rounding):
         A number, a share of the variance, None for all that vary, or "auto".
     rounding : float
         Variance up to which a direction does not vary.
+    n_features : int
+        Number of features.
 
     Returns
     -------
-    n_components : int
+    numbers : Numbers
         At least 1, and at most the number of directions that vary, if there is one.
     """
     varying = max(1, int(np.sum(variances > rounding)))
-    if asked is None:
-        return varying
-    if isinstance(asked, str | float):
-        share = SHARE if isinstance(asked, str) else asked
+
+    def reach(share):
         reached = np.cumsum(variances) >= share * variances.sum()
-        most = MOST if isinstance(asked, str) else varying
-        return min(varying, most, 1 + int(np.argmax(reached)))
-    return min(varying, int(asked))
+        return min(varying, 1 + int(np.argmax(reached)))
+
+    if isinstance(asked, str):
+        leading = min(reach(LEADING), MOST_LEADING)
+        kept = min(reach(KEPT), int(MOST_KEPT / np.sqrt(n_features)))
+        return Numbers(max(kept, leading), leading)
+    if asked is None:
+        kept = varying
+    else:
+        kept = min(varying, asked) if isinstance(asked, Integral) else reach(asked)
+    return Numbers(kept, kept)
 
 
 class PriorLearner:
@@ -55,7 +77,7 @@ class PriorLearner:
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows, NaN where entries are missing; every column has an entry.
     n_components : int, float, None or "auto"
-        As for ``number_of_components``.
+        As for ``numbers_of_components``.
 
     Attributes
     ----------
@@ -72,8 +94,11 @@ class PriorLearner:
         self.objective, self.missing = np.inf, False
         self.variances, directions = self._principal()
         relative = max(X.shape) * np.finfo(X.dtype).eps * self.variances[0]
-        k = number_of_components(self.variances, n_components, max(rounding, relative))
-        self.prior = self._prior(directions[:k])
+        rounding = max(rounding, relative)
+        self.numbers = numbers_of_components(
+            self.variances, n_components, rounding, X.shape[1]
+        )
+        self.prior = self._prior(directions)
 
     def step(self, n_iter):
         """Take a step of EM; return the mean negative log-likelihood of a row."""
@@ -81,7 +106,7 @@ class PriorLearner:
             first, second = self._moments()
             self.mean = first
             self.variances, directions = _eigen(second - np.outer(first, first))
-            self.prior = self._prior(directions[: len(self.prior.components)])
+            self.prior = self._prior(directions)
         n_rows = self.X.shape[0]
         losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
         before, self.objective = self.objective, sum(losses) / n_rows
@@ -143,7 +168,8 @@ class PriorLearner:
 
     def _prior(self, directions):
         """Return the prior of largest likelihood for the current moments."""
-        k, n_features = directions.shape
+        k, n_features = self.numbers.kept, directions.shape[1]
+        directions = directions[:k]
         residual = max(0.0, self.variances[k:].sum() / max(1, n_features - k))
         signs = np.where(directions.sum(axis=1) < 0, -1.0, 1.0)
         code_scale = np.sqrt(np.maximum(self.variances[:k] - residual, 0))
@@ -153,6 +179,7 @@ class PriorLearner:
             self.unit * code_scale,
             float(self.unit * np.sqrt(residual)),
             self.unit,
+            self.numbers.leading,
         )
 
     def _posterior(self, rows):
@@ -162,9 +189,8 @@ class PriorLearner:
         loadings they were compared with, and for each row the posterior mean of a
         standard Gaussian code, and the Cholesky factor of its precision.
         """
-        prior, x = self.prior, self._deviations(rows) - self.mean
-        loadings = prior.components * (prior.code_scale / self.unit)[:, None]
-        v = max((prior.residual_scale / self.unit) ** 2, prior.floor)
+        prior, x = self.prior.leading, self._deviations(rows) - self.mean
+        loadings, v = prior.loadings, max(prior.residual_variance, prior.floor)
         seen = ~np.isnan(x)
         products = np.einsum("aj,bj->jab", loadings, loadings)
         precision = np.eye(len(loadings)) + np.tensordot(seen, products, 1) / v

@@ -1,11 +1,15 @@
 r"""Penalties per unit at which rows are restored best from noise of any level.
 
 The coefficient of unit i has standard deviation :math:`s_i` over the training rows. Its
-penalty is :math:`\alpha_i = a\, s_1 / s_i`, with :math:`s_1` the largest: the threshold
-:math:`\sigma^2 / s_i` of a coefficient in noise of standard deviation :math:`\sigma`,
-which is near the best one for many priors, has this shape at every level. The factor a
-minimises the error of the restored rows, averaged over levels of noise relative to the
-rows. Only coefficients are needed, so noise is added to those of a few hundred rows.
+penalty is :math:`\alpha_i = a\, (s_1 / s_i)^\gamma`, with :math:`s_1` the largest. At
+:math:`\gamma = 1` this is the shape of :math:`\sigma^2 / s_i`, the threshold of a
+coefficient in noise of standard deviation :math:`\sigma` that is near the best one for
+many priors. Smaller exponents keep more of the directions of little variance.
+
+The factor a and the exponent minimise the error of the restored rows, summed over
+levels of noise relative to the rows, plus what is lost of rows without noise, as a
+share of the variance of each direction: what comes next may depend on any of them. Only
+coefficients are needed, so noise is added to those of a few hundred rows.
 
 References
 ----------
@@ -23,12 +27,14 @@ from sklearn_sqrtlasso.models.tight_frame import TightFrame
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of noise, relative to the root mean square
-# Weight of rows without noise: the fewer numbers a row has, the less it can tell its
+# Weights of rows without noise: of their error, and, times n_features, of the share
+# that their directions lose. The fewer numbers a row has, the less it can tell its
 # noise from its signal, so that what helps noisy rows harms clean ones.
-CLEAN_WEIGHT, CLEAN_FEATURES = 4.0, 64.0
+CLEAN_WEIGHT, DIRECTIONS_WEIGHT = 4.0, 8.0
+EXPONENTS = (0.25, 0.5, 0.75, 1.0)
 N_ROWS, N_ENTRIES, FEWEST_ROWS = 1000, 2**18, 100  # rows that noise is added to
 LEAST_SPREAD = 1e-3  # of a unit, relative to the largest
-FACTORS = np.geomspace(1e-4, 1.0, 28)  # factors tried first, penalties of the unit s_1
+FACTORS = np.geomspace(1e-4, 1.0, 28)  # tried first, penalties of the unit s_1
 N_FINE = 6  # factors tried then, on either side of the best
 TYPICAL = 1.5  # penalty times sqrt(n_features), for rows that say nothing
 
@@ -75,23 +81,49 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
     spread = np.sqrt(np.mean(clean.U**2, axis=0))
     if not spread.any():
         return np.full(n_components, min(TYPICAL / np.sqrt(n_features), 1.0), dtype)
-    shape = spread.max() / np.maximum(spread, LEAST_SPREAD * spread.max())
+    relative = np.maximum(spread / spread.max(), LEAST_SPREAD)
     noisy = _with_noise(clean, W)
-    weights = np.ones(len(LEVELS))
-    weights[0] = max(CLEAN_WEIGHT, CLEAN_FEATURES / n_features)
+    weights = _weights_of_directions(clean.U, relative, n_features)
 
-    def error(factor):
-        errors = [
-            _error(clean, rows, factor * shape, frame.positive, groups.starts, W)
-            for rows in noisy
-        ]
-        return weights @ errors
+    def error(alpha):
+        options = alpha, frame.positive, groups.starts, W
+        errors, lost = zip(
+            *(_restoration(clean, rows, *options) for rows in noisy), strict=True
+        )
+        return CLEAN_WEIGHT * errors[0] + sum(errors[1:]) + weights @ lost[0]
 
-    coarse = int(np.argmin([error(factor) for factor in FACTORS]))
+    found = [_best_factor(error, shape) for shape in _shapes(relative)]
+    return found[int(np.argmin([loss for loss, _ in found]))][1].astype(dtype)
+
+
+def _weights_of_directions(U, relative, n_features):
+    """Return weights of squared errors: the mean share lost, in units of all rows.
+
+    Directions that hardly spread do not count.
+    """
+    varies, energy = relative > LEAST_SPREAD, np.sum(U**2, axis=0)
+    weight = DIRECTIONS_WEIGHT / n_features * energy.sum() / varies.sum()
+    return np.divide(weight, energy, out=np.zeros(len(energy)), where=varies)
+
+
+def _shapes(relative):
+    """Return the penalties to choose from, up to a factor.
+
+    Units that hardly spread have the largest penalty: what they see is noise.
+    """
+    varies, largest = relative > LEAST_SPREAD, 1 / LEAST_SPREAD
+    return [np.where(varies, relative**-power, largest) for power in EXPONENTS]
+
+
+def _best_factor(error, shape):
+    """Return the least error of a multiple of penalties, and that multiple."""
+    losses = [error(factor * shape) for factor in FACTORS]
+    coarse = int(np.argmin(losses))
     around = FACTORS[max(coarse - 1, 0)], FACTORS[min(coarse + 1, len(FACTORS) - 1)]
     fine = np.geomspace(*around, N_FINE)
-    best = fine[int(np.argmin([error(factor) for factor in fine]))]
-    return (best * shape).astype(dtype)
+    losses = [error(factor * shape) for factor in fine]
+    best = int(np.argmin(losses))
+    return losses[best], fine[best] * shape
 
 
 def _with_noise(clean, W):
@@ -116,10 +148,15 @@ def _with_noise(clean, W):
     ]
 
 
-def _error(clean, noisy, alpha, positive, starts, W):
-    """Return the squared error of restored rows, up to what lies outside the span."""
+def _restoration(clean, noisy, alpha, positive, starts, W):
+    """Return the squared error of restored rows, and that of each coefficient.
+
+    What lies outside the span is left out.
+    """
     outside = noisy.outside
     Z, _ = threshold_rows(noisy.U, alpha, positive, starts, outside=outside)
-    error = Z - clean.U
-    error = error @ W if len(W) > W.shape[1] else error
-    return float(np.sum(error**2))
+    lost = Z - clean.U
+    squares = np.sum(lost**2, axis=0)
+    if len(W) > W.shape[1]:
+        return float(np.sum((lost @ W) ** 2)), squares
+    return float(squares.sum()), squares

@@ -1,9 +1,10 @@
 """Rows with a Gaussian prior, whose noise levels are found by maximum likelihood."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_sqrtlasso.algorithms.posterior_means import posterior_means
 from sklearn_sqrtlasso.algorithms.student_noise import find_levels
 from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
@@ -29,6 +30,8 @@ class GaussianPrior:
         Standard deviation of entries about the span of V, in units of the rows.
     unit : float
         Unit of scaling: a power of two near the largest deviation from the mean.
+    n_leading : int
+        Number of first directions that noise levels are found with.
     """
 
     mean: np.ndarray
@@ -36,12 +39,41 @@ class GaussianPrior:
     code_scale: np.ndarray
     residual_scale: float
     unit: float
+    n_leading: int
+
+    @property
+    def leading(self):
+        """The prior with leading directions only, all others in the residual.
+
+        Noise levels are found with these: a round costs the square of their number.
+        """
+        k, (n_directions, n_features) = self.n_leading, self.components.shape
+        if k == n_directions:
+            return self
+        kept, others = np.split((self.code_scale / self.unit) ** 2, [k])
+        more = others.sum() / (n_features - k)  # variance of the residual beyond v
+        return replace(
+            self,
+            components=self.components[:k],
+            code_scale=self.unit * np.sqrt(np.maximum(kept - more, 0)),
+            residual_scale=self.unit * float(np.sqrt(self.residual_variance + more)),
+        )
+
+    @property
+    def loadings(self):
+        """Directions times the deviations of their codes, in units of scaling."""
+        return self.components * (self.code_scale / self.unit)[:, None]
+
+    @property
+    def residual_variance(self):
+        """Variance about the span of V, in squared units of scaling."""
+        return (self.residual_scale / self.unit) ** 2
 
     @property
     def variance(self):
         """Mean variance of an entry, in squared units of scaling."""
         codes = np.sum((self.code_scale / self.unit) ** 2) / len(self.mean)
-        return float(codes + (self.residual_scale / self.unit) ** 2)
+        return float(codes + self.residual_variance)
 
     @property
     def floor(self):
@@ -104,30 +136,16 @@ class GaussianEncoder(Encoder):
 
     def encode(self, x, groups, workspace, out):
         """Write codes, or restored rows; return levels, and their last changes."""
-        prior, options = self.prior, self.options
+        prior = self.prior
         with np.errstate(over="ignore"):
             deviation = (dense_rows(x, np.float64) - prior.mean) / prior.unit
         np.clip(deviation, -FARTHEST, FARTHEST, out=deviation)
-        loadings = prior.components * (prior.code_scale / prior.unit)[:, None]
-        v = (prior.residual_scale / prior.unit) ** 2
-        floor = prior.floor
-        codes, noise = np.empty((x.shape[0], len(loadings))), np.empty(deviation.shape)
-        level, change = np.empty((2, x.shape[0]))
-        find_levels(
-            deviation,
-            groups,
-            loadings,
-            v,
-            options.nu,
-            floor,
-            options.tol,
-            options.max_iter,
-            codes,
-            noise,
-            level,
-            change,
-        )
-        level[level <= floor] = 0
+        noise = np.empty(deviation.shape)
+        codes, level, change = self._find_levels(deviation, groups, noise)
+        loadings, v = prior.loadings, prior.residual_variance
+        if codes.shape[1] < len(loadings):
+            codes = np.empty((x.shape[0], len(loadings)))
+            posterior_means(deviation, noise, loadings, v, codes)
         signal = codes * prior.code_scale
         if self.restores:
             signal = codes @ loadings
@@ -138,3 +156,25 @@ class GaussianEncoder(Encoder):
         with np.errstate(over="ignore"):  # what is out of range is infinite
             out[:] = signal
             return (np.sqrt(level) * prior.unit).astype(out.dtype), change
+
+    def _find_levels(self, deviation, groups, noise):
+        """Write the noise of entries; return leading codes, levels and changes."""
+        leading, options = self.prior.leading, self.options
+        codes = np.empty((len(deviation), len(leading.components)))
+        level, change = np.empty((2, len(deviation)))
+        find_levels(
+            deviation,
+            groups,
+            leading.loadings,
+            leading.residual_variance,
+            options.nu,
+            leading.floor,
+            options.tol,
+            options.max_iter,
+            codes,
+            noise,
+            level,
+            change,
+        )
+        level[level <= leading.floor] = 0
+        return codes, level, change

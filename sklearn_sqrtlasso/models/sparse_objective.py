@@ -60,7 +60,18 @@ class SparseObjective(Objective):
         self.batches = list(gen_batches(self.n_rows, size))
 
     def codes(self, encoder):
-        """Return the codes of all rows, as ``Objective.codes`` does."""
+        """Return the codes of all rows.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes.
+        """
         coded = [self._coded(encoder, self._sparse(rows))[0] for rows in self.batches]
         return np.concatenate(coded)
 
@@ -187,7 +198,18 @@ class SparseObjective(Objective):
         return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
 
     def penalty_slope(self, encoder):
-        """Return the gradient of the penalty, as ``Objective.penalty_slope`` does."""
+        """Return the gradient of the penalty of positive codes.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        gradient : ndarray
+            In the order of the encoder.
+        """
         gradient = np.zeros_like(encoder)
         by_W, by_b = split_block(gradient, self.model.shape)
         for x in map(self._sparse, self.batches):

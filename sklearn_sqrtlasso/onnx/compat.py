@@ -2,7 +2,8 @@
 
 try:
     from onnx import TensorProto, helper, numpy_helper
-    from skl2onnx import update_registered_converter
+    from skl2onnx import update_registered_converter, update_registered_parser
+    from skl2onnx._parse import parse_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 except ImportError as error:
     raise ImportError(
@@ -16,5 +17,7 @@ __all__ = [
     "TensorProto",
     "helper",
     "numpy_helper",
+    "parse_sklearn",
     "update_registered_converter",
+    "update_registered_parser",
 ]

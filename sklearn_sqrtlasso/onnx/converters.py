@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder
 from sklearn_sqrtlasso.estimators.denoiser import Denoiser
 from sklearn_sqrtlasso.estimators.nelu_autoencoder import NeLUAutoencoder
+from sklearn_sqrtlasso.estimators.noisy_copies import NoisyCopies
 from sklearn_sqrtlasso.estimators.pivotal_pca import PivotalPCA
 from sklearn_sqrtlasso.estimators.relaxed_sparse_coder import RelaxedSparseCoder
 from sklearn_sqrtlasso.estimators.sqrt_lasso import SqrtLasso
@@ -17,7 +18,9 @@ from sklearn_sqrtlasso.onnx.coders import code, level, restore
 from sklearn_sqrtlasso.onnx.compat import (
     DoubleTensorType,
     FloatTensorType,
+    parse_sklearn,
     update_registered_converter,
+    update_registered_parser,
 )
 from sklearn_sqrtlasso.onnx.graph import Graph, Tensor
 
@@ -105,9 +108,10 @@ def register():
     It knows the encoders by their ``transform``, whose output is named "codes";
     options of :func:`skl2onnx.to_onnx` add outputs of ``reconstruct`` and
     ``noise_scale`` if the encoder is the last step. It knows the regressors by their
-    ``predict``, and :class:`~sklearn_sqrtlasso.Denoiser` by its ``transform``. Results
-    have the precision of the input, double for integers. Outputs have two dimensions,
-    noise levels and predictions included, and are dense.
+    ``predict``, :class:`~sklearn_sqrtlasso.Denoiser` by its ``transform``, and
+    :class:`~sklearn_sqrtlasso.NoisyCopies` as the Pipeline that it predicts with.
+    Results have the precision of the input, double for integers. Outputs have two
+    dimensions, noise levels and predictions included, and are dense.
 
     Graphs are of complete rows, each with a noise level of its own: ``groups``, missing
     entries and outliers have none. ``target_opset`` must be at least 18.
@@ -145,6 +149,15 @@ def register():
             parser=_parser(conversion),
             options={name: [False, True] for name in conversion.options},
         )
+    update_registered_parser(NoisyCopies, _parse_steps)
+
+
+def _parse_steps(scope, model, inputs, custom_parsers=None):
+    """Declare the steps of an estimator of noisy copies, as those of a Pipeline."""
+    for step in (model.transformer_, model.estimator_):
+        if step is not None:
+            inputs = parse_sklearn(scope, step, inputs, custom_parsers=custom_parsers)
+    return inputs
 
 
 def _alias(of):

@@ -10,7 +10,8 @@ entries, and so ::
     t^2 = min_A  (outside^2 + sum_{i not in A} u_i^2) / (1 - sum_{i in A} alpha_i^2)
 
 over the sets with a positive denominator. It is attained at the entries above their
-threshold, which come first when they are sorted by ``|u_i| / alpha_i``.
+threshold, which come first when they are sorted by ``|u_i| / alpha_i``. Only as many
+can be active as there are smallest penalties whose squares sum to less than one.
 """
 
 from types import MappingProxyType
@@ -20,7 +21,25 @@ import numpy as np
 from sklearn_sqrtlasso.algorithms.adaptive_shrinkage import FLOOR
 from sklearn_sqrtlasso.models.activations import n_kept
 
+ROUNDING = 1e-3  # of sums of squared penalties
 LEAST_ALPHA = 1e-30  # in quotients: units without a penalty are active anyway
+
+
+def most_active(alpha):
+    """Return the largest number of active units, at least 1.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (n_components,)
+        Penalty of each unit, pure numbers.
+
+    Returns
+    -------
+    k : int
+        Number of smallest penalties whose squares sum to less than 1, up to rounding.
+    """
+    sums = np.cumsum(np.sort(alpha.astype(np.float64)) ** 2)
+    return max(1, int(np.sum(sums < 1 + ROUNDING)))
 
 
 def residual_scale(U, alpha, positive, outside=None):
@@ -47,10 +66,11 @@ def residual_scale(U, alpha, positive, outside=None):
     unit = (size > 0).choose(size, 1)
     u = U / unit
     usable = u.apply("Relu") if positive else abs(u)
-    places = (usable / np.maximum(alpha, LEAST_ALPHA)).largest(len(alpha))[1]
-    energy = usable * usable
+    ratio, energy = usable / np.maximum(alpha, LEAST_ALPHA), usable * usable
+    places = ratio.largest(most_active(alpha))[1]
     room = -U.constant(alpha**2).look_up(places).running_sum() + 1
-    tail, whole = energy.take(places).sum_of_rest(), energy.sum_of_rows()
+    first, whole = energy.take(places), energy.sum_of_rows()
+    tail = energy.put(places, first * 0).sum_of_rows() + first.sum_of_rest()
     parts = [outside / unit] if outside is not None else []
     parts += [(-u).apply("Relu")] if positive else []
     for part in parts:  # of a row that no code can reach

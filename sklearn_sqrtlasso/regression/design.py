@@ -267,6 +267,11 @@ class Design(ABC):
     def height(self, features):
         """Return the mean number of stored entries of some features."""
 
+    def products(self, features):
+        """Return the products of the columns of some features."""
+        block = self.columns(features)
+        return self.gram(block, block)
+
     @abstractmethod
     def join(self, blocks):
         """Return blocks of columns side by side."""
@@ -353,6 +358,14 @@ class DenseDesign(Design):
         if whole and self.X.dtype == np.float32:
             return AllColumns(self)
         return self.dense(features)
+
+    def products(self, features):
+        """Return the products of the columns of some features, a few rows at a time."""
+        total = np.zeros((len(features), len(features)))
+        for rows in self.spans(len(features)):
+            part = self.part(rows, features)
+            total += part.T @ part
+        return total
 
     def dense(self, features):
         """Return the columns of some features as an array."""

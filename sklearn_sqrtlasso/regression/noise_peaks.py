@@ -27,8 +27,10 @@ LEAST_LOG = -600.0  # of a probability that counts
 STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
 PLAIN = 0.25  # share of plain draws
-PILOT, DRAWS, MOST = 64, 128, 1024  # draws: the first, those of a round, and of all
-NEAR = 0.05  # change of the quantile up to which shares are about the same
+PILOT = 64  # draws of the first round, which finds about where the quantile is
+DRAWS = (128, 512)  # of a round, from large columns to small ones
+SMALL = 2**22  # products of numbers of a round, for small columns
+ROUNDS = 8  # at most, beside the first
 ACCURATE = 0.003  # standard error of the quantile, relative to it
 FORGOTTEN = 0.01  # share of the probability of columns that are left out
 
@@ -63,23 +65,23 @@ class Peaks:
         steps = np.rint(STEPS * np.log(self.largest / norms[near])).astype(np.intp)
         counts = np.bincount(steps)
         self.counts = counts[counts > 0]
-        self.levels = self.largest * np.exp(-np.flatnonzero(counts) / STEPS)
+        self.log_levels = np.log(self.largest) - np.flatnonzero(counts) / STEPS
 
-    def probabilities(self, norms, t):
+    def probabilities(self, log_norms, t):
         """Return the probabilities that columns of given norms exceed ``t``."""
-        with np.errstate(divide="ignore"):
-            return np.exp(np.interp(np.log(t / norms), *self._grid, right=-np.inf))
+        logs = np.interp(np.log(t) - log_norms, *self._grid, right=-np.inf)
+        return np.exp(logs)
 
     def union_bound(self, t):
         """Return the sum of the probabilities of all columns."""
-        return float(self.counts @ self.probabilities(self.levels, t))
+        return float(self.counts @ self.probabilities(self.log_levels, t))
 
     def leaders(self):
         """Return the columns that matter: others hardly ever exceed the quantile."""
-        probabilities = self.probabilities(self.levels, self.least)
+        probabilities = self.probabilities(self.log_levels, self.least)
         below = np.cumsum((self.counts * probabilities)[::-1])[::-1]
-        last = self.levels[below > FORGOTTEN * self.level][-1]
-        return np.flatnonzero(self.norms >= last * (1 - 1 / STEPS))
+        last = self.log_levels[below > FORGOTTEN * self.level][-1] - 1 / STEPS
+        return np.flatnonzero(self.norms >= np.exp(last))
 
     def quantile(self, share):
         """Return where the union bound times a share is the level."""
@@ -89,7 +91,7 @@ class Peaks:
 
         if excess(self.least) <= 0:
             return self.least
-        return brentq(excess, self.least, self.largest, rtol=1e-9)
+        return brentq(excess, self.least, self.largest, rtol=1e-7)
 
     def slope(self, t):
         """Return by what share the union bound falls where ``t`` grows by one."""
@@ -99,13 +101,13 @@ class Peaks:
         return max(fall / step, step)
 
 
-def _leading_noise(peaks, columns, t, n, rng):
+def _leading_noise(peaks, columns, t, probabilities, n, rng):
     """Return directions of noise in which a random column exceeds ``t``.
 
     Parts of the direction that no column sees are left out.
     """
     norms = columns.norms
-    chances = np.cumsum(peaks.probabilities(norms, t))
+    chances = np.cumsum(probabilities)
     ticks = (np.arange(n) + rng.random(n)) / n * chances[-1]
     j = np.minimum(np.searchsorted(chances, ticks), len(norms) - 1)
     lead, noise = columns.take(j), columns.draw(n, rng)
@@ -139,22 +141,24 @@ def _unseen(peaks, columns, n, rng):
 def _shares(peaks, columns, t, n, rng):
     """Return, for n draws, what has the share of the union bound as its mean."""
     n_plain = int(PLAIN * n)
+    with np.errstate(divide="ignore"):
+        probabilities = peaks.probabilities(np.log(columns.norms), t)
     plain = columns.draw(n_plain, rng)
     energy = _products(plain, plain) + _unseen(peaks, columns, n_plain, rng)
     plain *= _single(1 / np.sqrt(energy))
-    leading = _leading_noise(peaks, columns, t, n - n_plain, rng)
+    leading = _leading_noise(peaks, columns, t, probabilities, n - n_plain, rng)
     N = [columns.count(noise, t, peaks.positive) for noise in (plain, leading)]
     N = np.concatenate([N[0], np.maximum(N[1], 1)])  # whatever is rounded
-    bound = peaks.probabilities(columns.norms, t).sum()
+    bound = probabilities.sum()
     return (N > 0) / (PLAIN * bound + (1 - PLAIN) * N)
 
 
 def peak_quantile(peaks, columns, rng):
     r"""Return the quantile of the largest correlation of noise with columns.
 
-    Rounds of draws are added until its standard error is .3 % or 1024 draws are made:
-    64 are enough for columns that are not much correlated, where 1000 plain draws
-    scatter by 1 %. Columns that are all much alike need most.
+    Rounds of draws are added until its standard error is .3 %: one or two are enough
+    for columns that are not much correlated, where 1000 plain draws scatter by 1 %. The
+    last is the eighth: columns that are all much alike need most.
 
     Parameters
     ----------
@@ -170,15 +174,15 @@ def peak_quantile(peaks, columns, rng):
     quantile : float
         In units of the norms.
     """
-    t, shares, n_draws = peaks.quantile(1.0), np.empty(0), 0
-    while True:
-        n = DRAWS if n_draws else PILOT
-        new = _shares(peaks, columns, t, n, rng)
-        n_draws += n
-        shares = new if n_draws <= PILOT + DRAWS else np.append(shares, new)
+    few, many = DRAWS
+    n = int(np.clip(SMALL // max(columns.matrix.size, 1), few, many))
+    t = peaks.quantile(1.0)
+    t = peaks.quantile(min(_shares(peaks, columns, t, PILOT, rng).mean(), 1.0))
+    shares = np.empty(0)
+    for _ in range(ROUNDS):
+        shares = np.append(shares, _shares(peaks, columns, t, n, rng))
         share = min(shares.mean(), 1.0)
-        before, t = t, peaks.quantile(share)
-        error = shares.std() / np.sqrt(len(shares)) / share / peaks.slope(t)
-        steady = abs(before - t) < NEAR * t
-        if (steady and error < ACCURATE) or n_draws >= MOST:
-            return float(t)
+        t = peaks.quantile(share)
+        if shares.std() < ACCURATE * np.sqrt(len(shares)) * share * peaks.slope(t):
+            break
+    return float(t)

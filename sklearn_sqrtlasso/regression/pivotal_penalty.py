@@ -127,6 +127,5 @@ def _columns(design, features, freedom, rng):
     """Return columns with about the same products, the cheapest."""
     p = len(features)
     if p <= BY_PRODUCTS and (p <= freedom or p <= FEW):
-        block = design.columns(features)
-        return factored_columns(design.gram(block, block), freedom)
+        return factored_columns(design.products(features), freedom)
     return noise_columns(design, features, rng)

@@ -87,6 +87,27 @@ def test_levels_found_are_almost_as_good_as_levels_told():
         assert loss < np.mean((told - CLEAN) ** 2) / spread + 0.03
 
 
+def test_defaults_keep_directions_that_levels_are_found_without():
+    X = CLEAN + np.random.default_rng(10).standard_t(3, CLEAN.shape)
+    X[::3, ::5] = np.nan
+    auto = PivotalPCA().fit(TRAIN)
+    k, n_kept = auto.n_leading_, len(auto.components_)
+    assert k < n_kept == len(PivotalPCA(0.999).fit(TRAIN).components_)
+    few = PivotalPCA(k).fit(TRAIN)
+    assert few.n_leading_ == k == len(PivotalPCA(0.97).fit(TRAIN).components_)
+    assert_allclose(auto.noise_scale(X), few.noise_scale(X), rtol=1e-9)
+    assert_allclose(auto.objective_curve_, few.objective_curve_)
+    assert_allclose(auto.code_scale_[:k] ** 2, few.code_scale_**2, rtol=0.01)
+
+
+def test_posterior_means_of_directions_that_levels_are_found_without():
+    X = CLEAN + np.random.default_rng(3).standard_normal(CLEAN.shape)
+    coder = PivotalPCA(nu=np.inf).fit(TRAIN)
+    sigma, restored = coder.noise_scale(X), coder.reconstruct(X)
+    for x, s, ours in zip(X, sigma, restored, strict=True):
+        assert_allclose(ours, posterior_mean(x, coder, s), rtol=1e-8, atol=1e-8)
+
+
 def test_outliers_hardly_move_a_restoration():
     X, coder = CLEAN.copy(), PivotalPCA(5).fit(TRAIN)
     X[:, [3, 17]] = 1e6

@@ -153,11 +153,29 @@ def test_the_unit_is_a_power_of_two_near_the_root_mean_square(scale, container):
     assert_allclose(size * (power / scale), expected, rtol=1e-12)
 
 
-def test_rows_come_divided_by_the_unit_and_sparse_ones_dense():
+@pytest.mark.parametrize("noise", [None, Corruption(1.0, 1.0, None, 3)])
+def test_rows_come_divided_by_the_unit_and_sparse_ones_sparse(noise):
     X = sp.random_array((N_ROWS, 5), density=0.3, rng=rng(), format="csr")
-    data = TrainingData(X, None, False, ungrouped(N_ROWS), 4.0, None)
-    found = np.vstack([batch.X for batch in batches(data, 100, rng())])
-    assert_allclose(np.sort(found.sum(axis=1)), np.sort(X.sum(axis=1)) / 4, rtol=1e-12)
+    data = TrainingData(X, None, False, ungrouped(N_ROWS), 4.0, noise)
+    found = list(batches(data, 100, rng()))
+    assert all(sp.issparse(batch.X) for batch in found)
+    sums = np.concatenate([batch.X.sum(axis=1) for batch in found])
+    assert_allclose(np.sort(sums), np.sort(X.sum(axis=1)) / 4, rtol=1e-12)
+    if noise is not None:
+        drawn = np.vstack([batch.noise for batch in found])
+        assert drawn.shape == (N_ROWS, 3)
+        assert np.std(drawn) == pytest.approx(1, abs=0.1)
+
+
+def test_sparse_rows_with_noise_on_all_entries_are_those_of_dense_rows():
+    X = sp.random_array((N_ROWS, 5), density=0.3, rng=rng(), format="csr")
+    noise, groups = Corruption(0.5, 2.0), ungrouped(N_ROWS)
+    ours = batches(TrainingData(X, None, False, groups, 4.0, noise), 100, rng())
+    X = X.toarray()
+    dense = batches(TrainingData(X, None, False, groups, 4.0, noise), 100, rng())
+    for one, other in zip(ours, dense, strict=True):
+        assert_array_equal(one.X, other.X)
+        assert_array_equal(one.target.toarray(), other.target)
 
 
 @each_groups

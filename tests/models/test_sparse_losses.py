@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.models.pointwise import POINTWISE
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.models.span_noise import roots_of
 from sklearn_sqrtlasso.models.sparse_objective import SparseObjective, objective_of
-from sklearn_sqrtlasso.models.two_layer import flatten
+from sklearn_sqrtlasso.models.two_layer import Batch, flatten
 from sklearn_sqrtlasso.models.two_layer_loss import loss_and_gradient
 from tests.models.test_biased_autoencoder import ENCODERS, make
 from tests.models.test_two_layer import ALL, make_batch, make_model
@@ -198,3 +198,18 @@ def test_decoders_that_are_not_linear_are_evaluated_in_dense_blocks(name):
         expected.evaluate(parameters.encoder)[1],
         rtol=1e-12,
     )
+
+
+def test_noise_in_the_span_teaches_what_noise_of_all_entries_does():
+    """Both gradients are means over many draws; that of less noise varies less."""
+    model, held = make_model("tanh", shape=(2, 6))
+    n_rows, rng = 40_000, np.random.default_rng(0)
+    X, flat = np.tile(rng.standard_normal(6), (n_rows, 1)), flatten(model, held)
+    groups, one = np.arange(n_rows + 1), np.ones(n_rows)
+    noisy = X + rng.standard_normal(X.shape)
+    loss, gradient = loss_and_gradient(model, flat, held, Batch(noisy, X, groups, one))
+    E = rng.standard_normal((n_rows, 2))
+    apart = Batch(X, X, groups, one, noise=E)
+    ours, slope = loss_and_gradient(model, flat, held, apart)
+    assert ours == pytest.approx(loss, rel=0.02)
+    assert_allclose(slope, gradient, atol=0.02 * np.abs(gradient).max())

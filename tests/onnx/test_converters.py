@@ -13,7 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sqrtlasso import Denoiser, SqrtLasso, SqrtLassoCV, SqrtLassoTransform
+from sklearn_sqrtlasso import (
+    Denoiser,
+    NoisyCopies,
+    SqrtLasso,
+    SqrtLassoCV,
+    SqrtLassoTransform,
+)
 from tests.onnx.serving import run, session
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -55,6 +61,16 @@ def test_rows_are_restored_for_the_next_step():
     model = make_pipeline(Denoiser(SqrtLassoTransform())).fit(SCALED)
     found = session(model, SCALED)(SCALED)
     assert_allclose(found["restored"], model.transform(SCALED), atol=1e-10)
+
+
+def test_a_model_of_noisy_copies_is_a_pipeline():
+    inside = make_pipeline(SqrtLassoTransform(), LogisticRegression())
+    options = {LogisticRegression: {"zipmap": False}}
+    for transformer in (None, StandardScaler()):
+        model = NoisyCopies(inside, transformer=transformer, random_state=0)
+        model.fit(SCALED, y)
+        found = run(to_onnx(model, SCALED[:1], options=options))(SCALED)
+        assert np.array_equal(found["label"], model.predict(SCALED))
 
 
 def test_integers_are_coded_in_double_precision():
