@@ -95,8 +95,10 @@ class Peaks:
 
     def slope(self, t):
         """Return by what share the union bound falls where ``t`` grows by one."""
-        step = 1e-3  # downwards: with few rows, no correlation is larger
-        return np.log(self.union_bound(t / (1 + step)) / self.union_bound(t)) / step
+        step = 1e-3
+        high = min(t * (1 + step), self.largest)  # with few rows, t is hardly less
+        fall = np.log(self.union_bound(high / (1 + step)) / self.union_bound(high))
+        return max(fall / step, step)
 
 
 def _leading_noise(peaks, columns, t, probabilities, n, rng):
