@@ -98,8 +98,8 @@ class SqrtLassoTransform(GroupedEncoder):
           are shrunk to zero, whatever they hold.
         - A number in [0, inf) is the penalty of all units.
     center : bool, default=True
-        Whether to subtract the column means. Sparse X is then made dense block by
-        block, never as a whole.
+        Whether to subtract the column means; of sparse X, from products instead of
+        from rows, which stay sparse.
     outlier_alpha : float or "auto", default=None
         Penalty :math:`\beta` of outliers, a pure number above 0: the code is then that
         of :math:`x - e`, with :math:`\beta \|e\|_1` added to the objective, which is
