@@ -16,7 +16,7 @@ compiled_only = pytest.mark.skipif(
     sized(False, True), reason="too long without a compiler"
 )
 POWERS = (0.25, 0.5, 0.75, 1.0)
-N_ROWS, SPREAD = 60, np.geomspace(4, 0.25, 8)
+N_ROWS, SPREAD = sized(60, 16), np.geomspace(4, 0.25, 8)
 SHAPES = {"square": (8, 8), "over": (14, 8), "under": (4, 8)}
 GROUPS = {
     "rows": ungrouped(N_ROWS),
@@ -49,9 +49,9 @@ def penalties(X, frame, groups=GROUPS["rows"]):
 def test_penalties_are_the_same_in_any_unit(shape, groups):
     X, frame = make_rows(), make_frame(shape)
     alpha = penalties(X, frame, groups)
-    for exponent in (-900, -3, 900):
+    for exponent in sized((-900, -3, 900), (-900,)):
         assert_array_equal(penalties(2.0**exponent * X, frame, groups), alpha)
-    for scale in (1e-150, 1e150):
+    for scale in sized((1e-150, 1e150), (1e150,)):
         assert_allclose(penalties(scale * X, frame, groups), alpha, rtol=1e-9)
 
 
@@ -109,6 +109,7 @@ def error_of(factor, power, X, frame, shrink, seed):
 SHRINK = {"rows": shrink_rows, "together": oracles.shrink}
 
 
+@compiled_only
 @each_shape
 @pytest.mark.parametrize("grouping", ["rows", "together"])
 @pytest.mark.parametrize("positive", [False, True])
