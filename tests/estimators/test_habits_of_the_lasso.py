@@ -37,7 +37,7 @@ def test_a_target_in_a_column_gives_the_shapes_of_the_lasso(fit_intercept):
 
 def test_cross_validation_warns_of_a_target_in_a_column_as_that_of_the_lasso():
     X, y = make()
-    for model in (SqrtLassoCV(alphas=5), LassoCV(alphas=5)):
+    for model in (SqrtLassoCV(alphas=5), LassoCV(alphas=[1.0, 0.1])):
         with pytest.warns(match="column-vector"):
             assert model.fit(X, y[:, None]).coef_.shape == (6,)
 
@@ -60,7 +60,7 @@ def test_path_is_a_static_method(cls):
     for found in (cls.path(X, y, alphas=3), cls().path(X, y, alphas=3)):
         assert_array_equal(found.coefs, expected.coefs)
     alphas, coefs, gaps, _ = expected
-    lasso = path_of_lasso(X, y, alphas=3)
+    lasso = path_of_lasso(X, y, alphas=alphas)
     assert [part.shape for part in lasso] == [alphas.shape, coefs.shape, gaps.shape]
 
 
