@@ -92,7 +92,10 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
         )
         return CLEAN_WEIGHT * errors[0] + sum(errors[1:]) + weights @ lost[0]
 
-    found = [_best_factor(error, shape) for shape in _shapes(relative)]
+    found, place = [], None
+    for shape in _shapes(relative):
+        place = _coarse_place(error, shape, place)
+        found.append(_best_factor(error, shape, place))
     return found[int(np.argmin([loss for loss, _ in found]))][1].astype(dtype)
 
 
@@ -115,11 +118,29 @@ def _shapes(relative):
     return [np.where(varies, relative**-power, largest) for power in EXPONENTS]
 
 
-def _best_factor(error, shape):
+def _coarse_place(error, shape, start):
+    """Return the place of the best of the factors: of all, or downhill from one."""
+    if start is None:
+        return int(np.argmin([error(factor * shape) for factor in FACTORS]))
+    losses, place = {}, start
+
+    def loss(at):
+        if not 0 <= at < len(FACTORS):
+            return np.inf
+        if at not in losses:
+            losses[at] = error(FACTORS[at] * shape)
+        return losses[at]
+
+    while True:
+        best = min((place, place - 1, place + 1), key=loss)
+        if best == place:
+            return place
+        place = best
+
+
+def _best_factor(error, shape, place):
     """Return the least error of a multiple of penalties, and that multiple."""
-    losses = [error(factor * shape) for factor in FACTORS]
-    coarse = int(np.argmin(losses))
-    around = FACTORS[max(coarse - 1, 0)], FACTORS[min(coarse + 1, len(FACTORS) - 1)]
+    around = FACTORS[max(place - 1, 0)], FACTORS[min(place + 1, len(FACTORS) - 1)]
     fine = np.geomspace(*around, N_FINE)
     losses = [error(factor * shape) for factor in fine]
     best = int(np.argmin(losses))
