@@ -24,6 +24,12 @@ class RowGroups(NamedTuple):
         """Number of rows."""
         return int(self.starts[-1])
 
+    def rows_at(self, places):
+        """Return the rows at positions in increasing order, and their groups."""
+        labels = np.searchsorted(self.starts, places, side="right")
+        rows = places if self.order is None else self.order[places]
+        return rows, groups_of_labels(labels)
+
 
 def spread_over(groups, n_rows):
     """Return rows that are spread evenly over the groups, and their groups.
@@ -43,10 +49,7 @@ def spread_over(groups, n_rows):
         Groups of these rows, in their order.
     """
     n_rows = min(n_rows, groups.n_rows)
-    places = np.arange(n_rows) * groups.n_rows // n_rows
-    labels = np.searchsorted(groups.starts, places, side="right")
-    rows = places if groups.order is None else groups.order[places]
-    return rows, groups_of_labels(labels)
+    return groups.rows_at(np.arange(n_rows) * groups.n_rows // n_rows)
 
 
 def split_groups_of(groups, n_rows):

@@ -349,7 +349,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._learn_all(self._training_data(X), resumed)
 
     def _training_data(self, X):
-        return TrainingData(X, target=None, coded=False, groups=ungrouped(X.shape[0]))
+        return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
 
     def _check_parameters(self):
         """Raise an error for parameters that cannot be combined."""

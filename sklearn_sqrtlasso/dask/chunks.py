@@ -1,0 +1,249 @@
+"""Chunks of Dask arrays and frames: their checks, sums over them, and few of their rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, ungrouped
+from sklearn_sqrtlasso.dask.compat import (
+    compute,
+    da,
+    delayed,
+    is_frame,
+    persist,
+)
+
+FAN_IN = 4  # values that are combined at a time
+
+
+def check_collection(X, name="X"):
+    """Raise an error if X is no Dask collection that is chunked by rows only.
+
+    Parameters
+    ----------
+    X : Dask array or Dask DataFrame
+        Rows.
+    name : str, default="X"
+        Name of the argument.
+    """
+    if is_frame(X):
+        return
+    if not isinstance(X, da.Array):
+        raise TypeError(
+            f"{name} must be a Dask array or a Dask DataFrame, got "
+            f"{type(X).__name__}: call the method of the estimator instead, or wrap "
+            "the rows by dask.array.from_array."
+        )
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, got {X.ndim}.")
+    if X.numblocks[1] > 1:
+        raise ValueError(
+            f"{name} must be chunked by rows only, got {X.numblocks[1]} chunks of "
+            f"columns: use {name}.rechunk({{1: -1}})."
+        )
+
+
+def chunks_of(X):
+    """Return the chunks of a collection, one delayed object for each.
+
+    Parameters
+    ----------
+    X : Dask array or Dask DataFrame
+        Rows, chunked by rows only.
+
+    Returns
+    -------
+    chunks : list of Delayed
+        Arrays, sparse matrices or frames.
+    """
+    return list(X.to_delayed()) if is_frame(X) else list(X.to_delayed().ravel())
+
+
+def lengths_of(X, chunks):
+    """Return the numbers of rows of chunks; computed where they are not known.
+
+    Parameters
+    ----------
+    X : Dask array or Dask DataFrame
+        Rows.
+    chunks : list of Delayed
+        Its chunks.
+
+    Returns
+    -------
+    lengths : ndarray of shape (n_chunks,)
+        Integers.
+    """
+    known = None if is_frame(X) else np.asarray(X.chunks[0], dtype=float)
+    if known is None or np.isnan(known).any():
+        known = compute(*map(delayed(_n_rows), chunks))
+    return np.asarray(known, dtype=np.intp)
+
+
+def _n_rows(x):
+    return x.shape[0]
+
+
+def _take(x, rows):
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
+
+
+class _Call(NamedTuple):
+    """A function with the arguments that all chunks have in common."""
+
+    function: object
+    given: tuple
+    named: dict
+
+
+_GROUPS = "groups of the chunk"  # stands for them among the arguments
+
+
+def _call(x, labels, call):
+    """Call a function for a chunk, with the groups of its rows where it takes groups."""
+    given = list(call.given)
+    if _GROUPS in [of if isinstance(of, str) else None for of in given]:
+        own = ungrouped(x.shape[0]) if labels is None else groups_of_labels(labels)
+        given = [own if isinstance(of, str) and of == _GROUPS else of for of in given]
+    return call.function(x, *given, **call.named)
+
+
+def _combined(values, combine):
+    """Return the values of several chunks, combined from left to right."""
+    first, *others = values
+    for value in others:
+        first = combine(first, value)
+    return first
+
+
+class DaskRows(ChunkedRows):
+    """Rows of a Dask collection. A task sees one chunk, or values of other tasks.
+
+    Parameters
+    ----------
+    chunks : list of Delayed
+        Chunks of rows.
+    lengths : ndarray of shape (n_chunks,)
+        Their numbers of rows.
+    n_features : int
+        Number of columns.
+    dtype : dtype
+        Dtype of the rows.
+    """
+
+    def __init__(self, chunks, lengths, n_features, dtype):
+        used = np.flatnonzero(lengths)
+        self.chunks = [chunks[at] for at in used]
+        self.starts = np.concatenate([[0], np.cumsum(lengths[used])])
+        self.shape = (int(self.starts[-1]), n_features)
+        self.dtype = dtype
+        self._known = {}  # values that depend on the rows alone
+
+    def reduce(self, function, combine, *given, **named):
+        """Return the values of a function of each chunk, combined in a fixed tree."""
+        own = function if not given and not named else None
+        if own not in self._known:
+            values = self._calls(function, given, named)
+            found = compute(_tree(values, combine))[0]
+            if own is None:
+                return found
+            self._known[own] = found
+        return self._known[own]
+
+    def map(self, function, *given, dtype=None):
+        """Return rows whose chunks are a function of these."""
+        return self._others(self._calls(function, given), dtype or self.dtype)
+
+    def map_and_reduce(self, function, combine, *given):
+        """Return rows that are computed once and kept, and a value, combined."""
+        pairs = persist(*self._calls(function, given))
+        total = compute(_tree([pair[1] for pair in pairs], combine))[0]
+        return self._others([pair[0] for pair in pairs], self.dtype), total
+
+    def first(self):
+        """Return one row as it was given, with the names of its columns."""
+        return compute(delayed(_take)(self.chunks[0], slice(0, 1)))[0]
+
+    def grouped(self, labels):
+        """Return groups of single rows."""
+        return SingleRows(self.shape[0])
+
+    def __getitem__(self, rows):
+        """Return few rows, in the order of their indices."""
+        order = np.argsort(rows, kind="stable")
+        ordered = np.asarray(rows)[order]
+        bounds = np.searchsorted(ordered, self.starts)
+        parts = [
+            delayed(_take)(chunk, ordered[bounds[at] : bounds[at + 1]] - start)
+            for at, (chunk, start) in enumerate(
+                zip(self.chunks, self.starts[:-1], strict=True)
+            )
+            if bounds[at] < bounds[at + 1]
+        ]
+        found = compute(*parts)
+        if sp.issparse(found[0]):
+            x = type(found[0])(sp.vstack(found, format="csr"))
+        else:
+            x = np.concatenate(found)
+        return x[np.argsort(order)]
+
+    def _calls(self, function, given, named=None):
+        given = tuple(
+            _GROUPS if isinstance(of, ChunkedGroups) else of for of in given
+        )
+        call = delayed(_Call(function, given, named or {}), traverse=False)
+        return [delayed(_call)(chunk, None, call) for chunk in self.chunks]
+
+    def _others(self, chunks, dtype):
+        return DaskRows(chunks, np.diff(self.starts), self.shape[1], dtype)
+
+
+class SingleRows(ChunkedGroups):
+    """Groups of one row each.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    """
+
+    def __init__(self, n_rows):
+        self.n_rows = n_rows
+
+    def rows_at(self, places):
+        """Return the rows at positions, and their groups."""
+        return places, ungrouped(len(places))
+
+
+def _tree(values, combine):
+    """Return values combined a few at a time, in an order that depends on their number."""
+    while len(values) > 1:
+        starts = range(0, len(values), FAN_IN)
+        values = [
+            delayed(_combined)(values[at : at + FAN_IN], combine) for at in starts
+        ]
+    return values[0]
+
+
+def rows_of(X):
+    """Return the rows of a Dask collection for a fit.
+
+    Parameters
+    ----------
+    X : Dask array or Dask DataFrame
+        Rows, chunked by rows only; sizes of chunks that are unknown are computed.
+
+    Returns
+    -------
+    rows : DaskRows
+        The rows.
+    """
+    check_collection(X)
+    chunks = chunks_of(X)
+    dtype = np.dtype(np.float64) if is_frame(X) else X.dtype
+    rows = DaskRows(chunks, lengths_of(X, chunks), X.shape[1], dtype)
+    if not rows.shape[0]:
+        raise ValueError("X must have at least one row, got none in any chunk.")
+    return rows
