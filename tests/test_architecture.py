@@ -31,6 +31,7 @@ BOTTOM_UP = [
     "learning",
     "estimators",
     "onnx",
+    "dask",
 ]
 GROUND = "sklearn_sqrtlasso._version"  # a constant, for all rooms
 MAX_LINES, MAX_CODE, MAX_ARGUMENTS, MAX_KERNEL_ARGUMENTS = 400, 50, 8, 12

@@ -49,7 +49,7 @@ class ChunkedRows(ABC):
 
     @abstractmethod
     def map(self, function, *given, dtype=None):
-        """Return rows whose chunks are a function of these, computed when they are read.
+        """Return a function of each chunk, computed whenever its rows are read.
 
         Parameters
         ----------

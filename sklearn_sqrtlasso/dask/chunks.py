@@ -1,5 +1,6 @@
-"""Chunks of Dask arrays and frames: their checks, sums over them, and few of their rows."""
+"""Chunks of Dask collections: their checks, sums over them, and few of their rows."""
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn_sqrtlasso.dask.compat import (
     compute,
     da,
     delayed,
+    is_dask_collection,
     is_frame,
     persist,
 )
@@ -90,6 +92,30 @@ def _take(x, rows):
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
 
 
+class Alongside(NamedTuple):
+    """Values for the rows of each chunk, such as targets.
+
+    Attributes
+    ----------
+    chunks : list
+        For each chunk of the rows an array of as many values, delayed or not.
+    """
+
+    chunks: list
+
+
+class _Own(NamedTuple):
+    """Place of an argument that each chunk has its own of."""
+
+    place: int
+
+
+class _OwnGroups(NamedTuple):
+    """Place of the groups of a chunk, given by labels, or of one row each."""
+
+    place: int | None
+
+
 class _Call(NamedTuple):
     """A function with the arguments that all chunks have in common."""
 
@@ -98,24 +124,25 @@ class _Call(NamedTuple):
     named: dict
 
 
-_GROUPS = "groups of the chunk"  # stands for them among the arguments
+def _call(x, call, *own):
+    """Call a function for a chunk, with what the chunk has of its own."""
 
+    def argument(of):
+        if isinstance(of, _Own):
+            return own[of.place]
+        if not isinstance(of, _OwnGroups):
+            return of
+        if of.place is None:
+            return ungrouped(x.shape[0])
+        return groups_of_labels(np.asarray(own[of.place]))
 
-def _call(x, labels, call):
-    """Call a function for a chunk, with the groups of its rows where it takes groups."""
-    given = list(call.given)
-    if _GROUPS in [of if isinstance(of, str) else None for of in given]:
-        own = ungrouped(x.shape[0]) if labels is None else groups_of_labels(labels)
-        given = [own if isinstance(of, str) and of == _GROUPS else of for of in given]
-    return call.function(x, *given, **call.named)
+    return call.function(x, *map(argument, call.given), **call.named)
 
 
 def _combined(values, combine):
     """Return the values of several chunks, combined from left to right."""
-    first, *others = values
-    for value in others:
-        first = combine(first, value)
-    return first
+    values = [value for value in values if value is not None]
+    return reduce(combine, values) if values else None
 
 
 class DaskRows(ChunkedRows):
@@ -134,9 +161,9 @@ class DaskRows(ChunkedRows):
     """
 
     def __init__(self, chunks, lengths, n_features, dtype):
-        used = np.flatnonzero(lengths)
-        self.chunks = [chunks[at] for at in used]
-        self.starts = np.concatenate([[0], np.cumsum(lengths[used])])
+        self.used = np.flatnonzero(lengths)  # chunks that have rows
+        self.chunks = [chunks[at] for at in self.used]
+        self.starts = np.concatenate([[0], np.cumsum(lengths[self.used])])
         self.shape = (int(self.starts[-1]), n_features)
         self.dtype = dtype
         self._known = {}  # values that depend on the rows alone
@@ -167,8 +194,47 @@ class DaskRows(ChunkedRows):
         return compute(delayed(_take)(self.chunks[0], slice(0, 1)))[0]
 
     def grouped(self, labels):
-        """Return groups of single rows."""
-        return SingleRows(self.shape[0])
+        """Return groups of rows with equal labels."""
+        if labels is None:
+            return DaskGroups(self.shape[0], None)
+        return DaskGroups(self.shape[0], self.alongside(labels, "groups"))
+
+    def alongside(self, values, name):
+        """Return values of the rows, in the chunks of the rows.
+
+        Parameters
+        ----------
+        values : Dask array or Dask Series of shape (n_samples,) or (n_samples, n)
+            One value or more for each row.
+        name : str
+            Name of the argument.
+
+        Returns
+        -------
+        values : Alongside
+            The values.
+        """
+        if not is_dask_collection(values):
+            raise TypeError(
+                f"{name} must be a Dask collection, chunked as X, got "
+                f"{type(values).__name__}."
+            )
+        if isinstance(values, da.Array) and not np.isnan(values.shape[0]):
+            if values.shape[0] != self.shape[0]:
+                raise ValueError(
+                    f"{name} must have a value for each of the {self.shape[0]} rows "
+                    f"of X, got {values.shape[0]}."
+                )
+            lengths = tuple(map(int, np.diff(self.starts)))
+            axes = tuple((of,) for of in values.shape[1:])
+            return Alongside(chunks_of(values.rechunk((lengths, *axes))))
+        chunks = chunks_of(values)
+        if len(chunks) > max(self.used):
+            chunks = [chunks[at] for at in self.used]
+            found = compute(*map(delayed(_n_rows), chunks))
+            if list(found) == list(np.diff(self.starts)):
+                return Alongside(chunks)
+        raise ValueError(f"{name} must be chunked as X.")
 
     def __getitem__(self, rows):
         """Return few rows, in the order of their indices."""
@@ -190,27 +256,41 @@ class DaskRows(ChunkedRows):
         return x[np.argsort(order)]
 
     def _calls(self, function, given, named=None):
-        given = tuple(
-            _GROUPS if isinstance(of, ChunkedGroups) else of for of in given
-        )
-        call = delayed(_Call(function, given, named or {}), traverse=False)
-        return [delayed(_call)(chunk, None, call) for chunk in self.chunks]
+        own: list[list] = []
+
+        def place_of(argument):
+            if isinstance(argument, ChunkedGroups):
+                if argument.labels is None:
+                    return _OwnGroups(None)
+                own.append(argument.labels.chunks)
+                return _OwnGroups(len(own) - 1)
+            if isinstance(argument, Alongside):
+                own.append(argument.chunks)
+                return _Own(len(own) - 1)
+            return argument
+
+        call = _Call(function, tuple(map(place_of, given)), named or {})
+        call = delayed(call, traverse=False)
+        columns = zip(self.chunks, *own, strict=True)
+        return [delayed(_call)(chunk, call, *others) for chunk, *others in columns]
 
     def _others(self, chunks, dtype):
         return DaskRows(chunks, np.diff(self.starts), self.shape[1], dtype)
 
 
-class SingleRows(ChunkedGroups):
-    """Groups of one row each.
+class DaskGroups(ChunkedGroups):
+    """Groups of the rows of a Dask collection.
 
     Parameters
     ----------
     n_rows : int
         Number of rows.
+    labels : Alongside or None
+        Labels of the groups; None is for groups of one row each.
     """
 
-    def __init__(self, n_rows):
-        self.n_rows = n_rows
+    def __init__(self, n_rows, labels):
+        self.n_rows, self.labels = n_rows, labels
 
     def rows_at(self, places):
         """Return the rows at positions, and their groups."""
@@ -218,7 +298,7 @@ class SingleRows(ChunkedGroups):
 
 
 def _tree(values, combine):
-    """Return values combined a few at a time, in an order that depends on their number."""
+    """Return values combined a few at a time, in an order of their number alone."""
     while len(values) > 1:
         starts = range(0, len(values), FAN_IN)
         values = [

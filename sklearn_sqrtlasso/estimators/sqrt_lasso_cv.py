@@ -340,7 +340,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
         design, target = self._problem(X, y, weights)
         grid = self._grid(regression_alpha_max(design, target, self._options.positive))
-        alphas, phis = grid.alphas, grid.phis
+        alphas = grid.alphas
 
         tables, unit = None, unit_near(np.abs(target).max())
         if alphas[-1] > LEAST * alphas[0]:
@@ -360,25 +360,29 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             return found
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
-        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
-        pooled = pooled_errors(*errors_of_folds, shares)
-        place = np.unravel_index(np.argmin(pooled), pooled.shape)
-        self.phi_, best = float(phis[place[0]]), float(alphas[place[1]])
+        best, gaps = self._choose(results, grid)
         start = None
         if tables is not None:
             start = unit * self._coefficients_of_table(tables[0], alphas, best)
         self._refit(design, target, best, counted_rows(weights), start)
-        self.alphas_ = alphas
-        with np.errstate(over="ignore", under="ignore"):
-            mse, units = errors_of_folds
-            self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
-        if np.ndim(self.phi) == 0:
-            self.mse_path_ = self.mse_path_[0]
         warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
         warn_hidden_columns(design, target[None], self.coef_[None], self.alpha_)
         names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
         progress.end(lambda: {name: getattr(self, name) for name in names})
         return self
+
+    def _choose(self, results, grid):
+        """Choose penalty and share by the errors of folds; return penalty and gaps."""
+        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
+        pooled = pooled_errors(*errors_of_folds, shares)
+        place = np.unravel_index(np.argmin(pooled), pooled.shape)
+        self.phi_, self.alphas_ = float(grid.phis[place[0]]), grid.alphas
+        with np.errstate(over="ignore", under="ignore"):
+            mse, units = errors_of_folds
+            self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
+        if np.ndim(self.phi) == 0:
+            self.mse_path_ = self.mse_path_[0]
+        return float(grid.alphas[place[1]]), gaps
 
     def _refit(self, design, target, alpha, n_rows, start):
         """Fit all rows with the penalty and the share that were chosen."""

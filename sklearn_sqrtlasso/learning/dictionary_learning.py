@@ -351,11 +351,14 @@ class Learner(NamedTuple):
         What it is, for the documentation.
     by_batch : bool
         Whether atoms are updated after each batch of rows, not after each sweep.
+    by_sums : bool
+        Whether atoms are updated from sums over the codes of rows.
     """
 
     make: Callable
     summary: str
     by_batch: bool = False
+    by_sums: bool = False
 
     def usual_rows(self, n_atoms):
         """Return how many rows are enough for a number of atoms, None for all."""
@@ -404,12 +407,14 @@ LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
         "mod": Learner(
             _sweeps(update_by_mod),
             "the method of optimal directions: all atoms at once, by least squares",
+            by_sums=True,
         ),
         "online": Learner(
             OnlineLearner,
             f"online, in batches of {BATCH} rows, or as many sparse rows as hold an "
             "entry for each column, from running sums, as ``partial_fit`` always does",
             by_batch=True,
+            by_sums=True,
         ),
     }
 )
