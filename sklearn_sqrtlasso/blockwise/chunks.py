@@ -7,7 +7,7 @@ and no formula is written twice.
 """
 
 from abc import ABC, abstractmethod
-from functools import wraps
+from functools import partial, wraps
 
 import numpy as np
 
@@ -28,16 +28,16 @@ class ChunkedRows(ABC):
     dtype: np.dtype
 
     @abstractmethod
-    def reduce(self, function, combine, *given, **named):
+    def reduce(self, function, combine, *given):
         """Return the values of a function of each chunk, combined.
 
         Parameters
         ----------
-        function : callable, (rows, *given, **named) -> value
+        function : callable, (rows, *given) -> value
             Called for each chunk that has rows.
         combine : callable, (value, value) -> value
             Combines two values. The order is that of the chunks, in a fixed tree.
-        *given, **named
+        *given
             Arguments that all calls have in common. Groups of rows are replaced by
             those of a chunk.
 
@@ -130,6 +130,7 @@ class ChunkedGroups(ABC):
     """
 
     n_rows: int
+    order = None  # rows of a group need not be next to each other
 
     @abstractmethod
     def rows_at(self, places):
@@ -154,7 +155,7 @@ def over_chunks(combine):
         @wraps(function)
         def call(X, *given, **named):
             if isinstance(X, ChunkedRows):
-                return X.reduce(call, combine, *given, **named)
+                return X.reduce(partial(call, **named), combine, *given)
             return function(X, *given, **named)
 
         return call
@@ -186,5 +187,10 @@ def each_chunk(function):
 
 
 def added(one, two):
-    """Return the sums of the fields of two tuples."""
+    """Return the sums of the fields of two records."""
     return type(one)(*(a + b for a, b in zip(one, two, strict=True)))
+
+
+def end_to_end(one, two):
+    """Return two arrays of values of rows as one."""
+    return np.concatenate([one, two])

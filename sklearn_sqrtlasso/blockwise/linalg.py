@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.blockwise.chunks import each_chunk, over_chunks
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, each_chunk, over_chunks
 
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**18  # of rows that are copied at a time
 
@@ -22,8 +22,14 @@ def entries_per_row(X):
     width : int
         The number of columns of dense rows.
     """
-    stored = X.nnz // max(X.shape[0], 1) if sp.issparse(X) else X.shape[1]
-    return max(stored, 1)
+    if not (sp.issparse(X) or isinstance(X, ChunkedRows)):
+        return max(X.shape[1], 1)
+    return max(_n_stored(X) // max(X.shape[0], 1), 1)
+
+
+@over_chunks(np.add)
+def _n_stored(X):
+    return X.nnz if sp.issparse(X) else X.size
 
 
 def row_batches(n_rows, width):

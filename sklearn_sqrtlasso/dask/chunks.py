@@ -1,6 +1,6 @@
-"""Chunks of Dask collections: their checks, sums over them, and few of their rows."""
+"""Chunks of Dask collections: checks, sums over them, and few of their rows."""
 
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -121,7 +121,6 @@ class _Call(NamedTuple):
 
     function: object
     given: tuple
-    named: dict
 
 
 def _call(x, call, *own):
@@ -136,7 +135,7 @@ def _call(x, call, *own):
             return ungrouped(x.shape[0])
         return groups_of_labels(np.asarray(own[of.place]))
 
-    return call.function(x, *map(argument, call.given), **call.named)
+    return call.function(x, *map(argument, call.given))
 
 
 def _combined(values, combine):
@@ -168,11 +167,11 @@ class DaskRows(ChunkedRows):
         self.dtype = dtype
         self._known = {}  # values that depend on the rows alone
 
-    def reduce(self, function, combine, *given, **named):
+    def reduce(self, function, combine, *given):
         """Return the values of a function of each chunk, combined in a fixed tree."""
-        own = function if not given and not named else None
+        own = None if given else _name_of(function)
         if own not in self._known:
-            values = self._calls(function, given, named)
+            values = self._calls(function, given)
             found = compute(_tree(values, combine))[0]
             if own is None:
                 return found
@@ -255,7 +254,7 @@ class DaskRows(ChunkedRows):
             x = np.concatenate(found)
         return x[np.argsort(order)]
 
-    def _calls(self, function, given, named=None):
+    def _calls(self, function, given):
         own: list[list] = []
 
         def place_of(argument):
@@ -269,7 +268,7 @@ class DaskRows(ChunkedRows):
                 return _Own(len(own) - 1)
             return argument
 
-        call = _Call(function, tuple(map(place_of, given)), named or {})
+        call = _Call(function, tuple(map(place_of, given)))
         call = delayed(call, traverse=False)
         columns = zip(self.chunks, *own, strict=True)
         return [delayed(_call)(chunk, call, *others) for chunk, *others in columns]
@@ -295,6 +294,13 @@ class DaskGroups(ChunkedGroups):
     def rows_at(self, places):
         """Return the rows at positions, and their groups."""
         return places, ungrouped(len(places))
+
+
+def _name_of(function):
+    """Return what tells a function without other arguments from others, if anything."""
+    if isinstance(function, partial):
+        return None if function.keywords else function.func
+    return function
 
 
 def _tree(values, combine):

@@ -215,12 +215,18 @@ def _encoder(estimator, rows, y, sample_weight, groups):
 
 
 def _coder(estimator, rows, y, sample_weight, groups):
-    if estimator.learner not in IN_SUMS and estimator.subsample is None:
-        raise ValueError(
-            f"learner={estimator.learner!r} updates codes row by row, which a fit over "
-            "chunks does not: set learner='mod', 'online', or a number for subsample."
-        )
     _refuse(estimator, {"groups": groups})
+    learner, most = LEARNERS[estimator.learner], estimator.subsample
+    if most == "auto":
+        most = learner.usual_rows(estimator.n_components or rows.shape[1])
+    sampled = most is not None and most < rows.shape[0]
+    if estimator.dictionary is None and not (learner.by_sums or sampled):
+        by_sums = [name for name, row in LEARNERS.items() if row.by_sums]
+        raise ValueError(
+            f"learner={estimator.learner!r} updates the codes of rows, which a fit "
+            f"over chunks does not have: use a learner among {by_sums}, or a subsample "
+            f"of less than {rows.shape[0]} rows, which is fitted by itself."
+        )
     return _encoder(estimator, rows, y, sample_weight, None)
 
 
@@ -258,8 +264,6 @@ def _refuse(estimator, arguments):
                 "chunks; leave it out."
             )
 
-
-IN_SUMS = [name for name, row in LEARNERS.items() if row.by_sums]
 
 FITS: MappingProxyType[type, Callable] = MappingProxyType(
     {
