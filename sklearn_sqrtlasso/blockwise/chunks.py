@@ -136,6 +136,23 @@ class ChunkedGroups(ABC):
     def rows_at(self, places):
         """Return the rows at positions in increasing order, and their groups."""
 
+    @abstractmethod
+    def scaled(self, X, encoder):
+        """Return the groups, with residual scales of those in several chunks.
+
+        Parameters
+        ----------
+        X : ChunkedRows
+            Rows.
+        encoder : Encoder
+            Map of rows to codes.
+
+        Returns
+        -------
+        groups : ChunkedGroups
+            The groups, ready to encode the rows of each chunk by itself.
+        """
+
 
 def over_chunks(combine):
     """Make a function of rows, whose values can be combined, one of chunked rows too.

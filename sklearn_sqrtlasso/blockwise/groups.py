@@ -14,10 +14,14 @@ class RowGroups(NamedTuple):
         Group g holds the positions from ``starts[g]`` to ``starts[g + 1]``.
     order : ndarray of shape (n_samples,) or None
         Row at each position; None for the order of the data.
+    scales : dict of int to float, or None
+        Residual scales of groups that have other rows, too, elsewhere; None if there
+        are none.
     """
 
     starts: np.ndarray
     order: np.ndarray | None = None
+    scales: dict[int, float] | None = None
 
     @property
     def n_rows(self):

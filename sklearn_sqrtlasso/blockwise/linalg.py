@@ -92,7 +92,6 @@ def has_missing(X):
         )
 
 
-@over_chunks(np.add)
 def missing_counts(X):
     """Return the number of missing entries of each column.
 
@@ -106,11 +105,16 @@ def missing_counts(X):
     counts : ndarray of shape (n_features,)
         Integers.
     """
+    if not has_missing(X):
+        return np.zeros(X.shape[1], np.intp)
+    return _missing_counts(X)
+
+
+@over_chunks(np.add)
+def _missing_counts(X):
     if hasattr(X, "tocsr"):
         return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
     counts = np.zeros(X.shape[1], np.intp)
-    if not has_missing(X):
-        return counts
     for rows in row_batches(*X.shape):
         counts += np.isnan(X[rows]).sum(axis=0)
     return counts

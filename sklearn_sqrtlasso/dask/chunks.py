@@ -1,13 +1,12 @@
 """Chunks of Dask collections: checks, sums over them, and few of their rows."""
 
 from functools import partial, reduce
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows
-from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, ungrouped
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
+from sklearn_sqrtlasso.dask.calls import Alongside, Call, EachRow, Own, call_chunk
 from sklearn_sqrtlasso.dask.compat import (
     compute,
     da,
@@ -16,6 +15,8 @@ from sklearn_sqrtlasso.dask.compat import (
     is_frame,
     persist,
 )
+from sklearn_sqrtlasso.dask.groups import DaskGroups, SingleRows
+from sklearn_sqrtlasso.estimators.validation import check_groups
 
 FAN_IN = 4  # values that are combined at a time
 
@@ -92,52 +93,6 @@ def _take(x, rows):
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
 
 
-class Alongside(NamedTuple):
-    """Values for the rows of each chunk, such as targets.
-
-    Attributes
-    ----------
-    chunks : list
-        For each chunk of the rows an array of as many values, delayed or not.
-    """
-
-    chunks: list
-
-
-class _Own(NamedTuple):
-    """Place of an argument that each chunk has its own of."""
-
-    place: int
-
-
-class _OwnGroups(NamedTuple):
-    """Place of the groups of a chunk, given by labels, or of one row each."""
-
-    place: int | None
-
-
-class _Call(NamedTuple):
-    """A function with the arguments that all chunks have in common."""
-
-    function: object
-    given: tuple
-
-
-def _call(x, call, *own):
-    """Call a function for a chunk, with what the chunk has of its own."""
-
-    def argument(of):
-        if isinstance(of, _Own):
-            return own[of.place]
-        if not isinstance(of, _OwnGroups):
-            return of
-        if of.place is None:
-            return ungrouped(x.shape[0])
-        return groups_of_labels(np.asarray(own[of.place]))
-
-    return call.function(x, *map(argument, call.given))
-
-
 def _combined(values, combine):
     """Return the values of several chunks, combined from left to right."""
     values = [value for value in values if value is not None]
@@ -171,7 +126,7 @@ class DaskRows(ChunkedRows):
         """Return the values of a function of each chunk, combined in a fixed tree."""
         own = None if given else _name_of(function)
         if own not in self._known:
-            values = self._calls(function, given)
+            values = self.calls(function, given)
             found = compute(_tree(values, combine))[0]
             if own is None:
                 return found
@@ -180,11 +135,11 @@ class DaskRows(ChunkedRows):
 
     def map(self, function, *given, dtype=None):
         """Return rows whose chunks are a function of these."""
-        return self._others(self._calls(function, given), dtype or self.dtype)
+        return self._others(self.calls(function, given), dtype or self.dtype)
 
     def map_and_reduce(self, function, combine, *given):
         """Return rows that are computed once and kept, and a value, combined."""
-        pairs = persist(*self._calls(function, given))
+        pairs = persist(*self.calls(function, given))
         total = compute(_tree([pair[1] for pair in pairs], combine))[0]
         return self._others([pair[0] for pair in pairs], self.dtype), total
 
@@ -193,10 +148,14 @@ class DaskRows(ChunkedRows):
         return compute(delayed(_take)(self.chunks[0], slice(0, 1)))[0]
 
     def grouped(self, labels):
-        """Return groups of rows with equal labels."""
+        """Return groups of rows with equal labels, which are gathered."""
         if labels is None:
-            return DaskGroups(self.shape[0], None)
-        return DaskGroups(self.shape[0], self.alongside(labels, "groups"))
+            return SingleRows(self.shape[0])
+        if not isinstance(labels, str):
+            found = compute(*self.alongside(labels, "groups").chunks)
+            labels = np.concatenate([np.asarray(part) for part in found])
+        groups = check_groups(labels, np.empty((self.shape[0], 0)))
+        return DaskGroups(groups, self.starts)
 
     def alongside(self, values, name):
         """Return values of the rows, in the chunks of the rows.
@@ -254,46 +213,38 @@ class DaskRows(ChunkedRows):
             x = np.concatenate(found)
         return x[np.argsort(order)]
 
-    def _calls(self, function, given):
+    def calls(self, function, given):
+        """Return the delayed values of a function of each chunk.
+
+        Parameters
+        ----------
+        function : callable, (rows, *given) -> value
+            Function.
+        given : tuple
+            As ``*given`` of ``reduce``.
+
+        Returns
+        -------
+        values : list of Delayed
+            In the order of the chunks that have rows.
+        """
         own: list[list] = []
 
         def place_of(argument):
-            if isinstance(argument, ChunkedGroups):
-                if argument.labels is None:
-                    return _OwnGroups(None)
-                own.append(argument.labels.chunks)
-                return _OwnGroups(len(own) - 1)
-            if isinstance(argument, Alongside):
+            if isinstance(argument, SingleRows):
+                return EachRow()
+            if isinstance(argument, Alongside | DaskGroups):
                 own.append(argument.chunks)
-                return _Own(len(own) - 1)
+                return Own(len(own) - 1)
             return argument
 
-        call = _Call(function, tuple(map(place_of, given)))
+        call = Call(function, tuple(map(place_of, given)))
         call = delayed(call, traverse=False)
         columns = zip(self.chunks, *own, strict=True)
-        return [delayed(_call)(chunk, call, *others) for chunk, *others in columns]
+        return [delayed(call_chunk)(chunk, call, *others) for chunk, *others in columns]
 
     def _others(self, chunks, dtype):
         return DaskRows(chunks, np.diff(self.starts), self.shape[1], dtype)
-
-
-class DaskGroups(ChunkedGroups):
-    """Groups of the rows of a Dask collection.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    labels : Alongside or None
-        Labels of the groups; None is for groups of one row each.
-    """
-
-    def __init__(self, n_rows, labels):
-        self.n_rows, self.labels = n_rows, labels
-
-    def rows_at(self, places):
-        """Return the rows at positions, and their groups."""
-        return places, ungrouped(len(places))
 
 
 def _name_of(function):

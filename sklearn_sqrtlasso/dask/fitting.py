@@ -46,8 +46,9 @@ def fit(estimator, X, y=None, *, sample_weight=None, groups=None):
         Targets of a regressor.
     sample_weight : Dask array of shape (n_samples,), default=None
         Weights of the rows, for a regressor.
-    groups : Dask array of shape (n_samples,), default=None
-        Group label of each row, for encoders that take them.
+    groups : Dask array of shape (n_samples,) or "all", default=None
+        Group label of each row, for encoders that take them; they are gathered, and
+        a group may have rows in several chunks.
 
     Returns
     -------

@@ -10,6 +10,8 @@ from sklearn_sqrtlasso.dask.chunks import check_collection, chunks_of, rows_of
 from sklearn_sqrtlasso.dask.compat import da, delayed, is_frame
 from sklearn_sqrtlasso.dask.regression import score_of_predictions
 
+POOLED = ("transform", "reconstruct")  # need no more of a group than its residual scale
+
 
 def transform(estimator, X, *, groups=None):
     """Code the rows of a Dask collection, lazily.
@@ -20,9 +22,10 @@ def transform(estimator, X, *, groups=None):
         Fitted estimator or Pipeline.
     X : Dask array or Dask DataFrame
         Rows, chunked by rows only: dense or CSR chunks, or frames.
-    groups : Dask array of shape (n_samples,), default=None
-        Group label of each row, chunked as X; rows of a group that share a noise level
-        have to be in one chunk. None puts each row into its own group.
+    groups : Dask array of shape (n_samples,) or "all", default=None
+        Group label of each row; they are gathered, and the residual scales of groups
+        that have rows in several chunks are computed at once. None puts each row into
+        its own group.
 
     Returns
     -------
@@ -150,6 +153,8 @@ def score(estimator, X, y=None, *, sample_weight=None, groups=None):
 
 def _by_chunks(estimator, method, X, groups=None):
     """Return what a method returns for each chunk, joined lazily."""
+    if groups is not None:
+        return _by_groups(estimator, method, X, groups)
     check_collection(X)
     example = _example(estimator, method, X)
     shared = delayed(estimator, traverse=False, pure=False)
@@ -157,57 +162,51 @@ def _by_chunks(estimator, method, X, groups=None):
         options = {"meta": example.iloc[:0], "enforce_metadata": False}
         return X.map_partitions(_of_chunk, shared, method, example, **options)
     if is_frame(X):
-        return _joined(X, shared, method, example)
+        given = shared, method, example
+        parts = [delayed(_of_chunk)(chunk, *given) for chunk in chunks_of(X)]
+        return _joined(parts, [np.nan] * len(parts), example)
     options = {"dtype": example.dtype, "meta": example[:0]}
     if example.ndim == 1:
         options |= {"drop_axis": 1, "chunks": (X.chunks[0],)}
     else:
         options |= {"chunks": (X.chunks[0], (example.shape[1],))}
-    arrays = [X]
-    if groups is not None:
-        arrays.append(_labels_like(X, groups))
-    return da.map_blocks(
-        _of_array, *arrays, estimator=shared, method=method, example=example, **options
-    )
+    given = {"estimator": shared, "method": method, "example": example}
+    return da.map_blocks(_of_chunk, X, **given, **options)
 
 
-def _joined(X, shared, method, example):
-    """Return an array of the results for the partitions of a frame."""
-    shape = (np.nan, *example.shape[1:])
-    parts = [
-        da.from_delayed(
-            delayed(_of_chunk)(chunk, shared, method, example),
-            shape,
-            example.dtype,
-            example[:0],
+def _by_groups(estimator, method, X, groups):
+    """Return what a method returns for each chunk, given groups of its rows."""
+    check_collection(X)
+    example, rows = _example(estimator, method, X), rows_of(X)
+    given = rows.grouped(groups)
+    if len(given.shared()) and method not in POOLED:
+        raise ValueError(
+            f"groups must have all of their rows in one chunk for {method}, got "
+            f"{len(given.shared())} groups in several chunks: sort the rows by groups, "
+            "and rechunk them."
         )
-        for chunk in chunks_of(X)
+    valid = estimator._validate(rows, reset=False)
+    given = given.scaled(valid, estimator._encoder(valid.dtype))
+    parts = rows.calls(_of_grouped_chunk, (given, estimator, method))
+    return _joined(parts, np.diff(rows.starts).tolist(), example)
+
+
+def _joined(parts, lengths, example):
+    """Return an array of delayed results like the example."""
+    arrays = [
+        da.from_delayed(part, (length, *example.shape[1:]), example.dtype, example[:0])
+        for part, length in zip(parts, lengths, strict=True)
     ]
-    return da.concatenate(parts, axis=0, allow_unknown_chunksizes=True)
+    return da.concatenate(arrays, axis=0, allow_unknown_chunksizes=True)
 
 
-def _labels_like(X, groups):
-    """Return labels of rows as an array that is chunked as X, with a column."""
-    if not isinstance(groups, da.Array) or groups.ndim != 1:
-        raise TypeError(
-            "groups must be a Dask array of one label for each row, chunked as X, got "
-            f"{type(groups).__name__}."
-        )
-    return groups[:, None]
-
-
-def _of_array(x, groups=None, *, estimator, method, example):
-    labels = None if groups is None else groups[:, 0]
-    return _of_chunk(x, estimator, method, example, labels)
-
-
-def _of_chunk(x, estimator, method, example, groups=None):
-    """Return what a method returns for a chunk, also if it has no rows."""
-    if not x.shape[0]:
-        return example[:0]
-    if groups is None:
-        return getattr(estimator, method)(x)
+def _of_grouped_chunk(x, groups, estimator, method):
     return getattr(estimator, method)(x, groups=groups)
+
+
+def _of_chunk(x, estimator, method, example):
+    """Return what a method returns for a chunk, also if it has no rows."""
+    return getattr(estimator, method)(x) if x.shape[0] else example[:0]
 
 
 def _example(estimator, method, X):

@@ -11,7 +11,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -334,9 +334,11 @@ class BaseEncoder(
             used = Z[away] != 0
             warn_zero_codes(used, self._remedy_for_zeros())
             warn_dense_codes(used, X.shape[1], self._remedy_for_dense_codes())
-        n_few = min(max(CHECKED_ENTRIES // X.shape[1], FEWEST_ROWS), n_few)
-        rows, few = spread_over(groups, n_few)
-        warn_hidden_columns(X[rows], mean, lambda: self._reconstruct(X[rows], few))
+        n_fewer = max(CHECKED_ENTRIES // X.shape[1], FEWEST_ROWS)
+        if n_fewer < n_few:
+            rows, some = spread_over(groups, n_fewer)
+            x = X[rows]
+        warn_hidden_columns(x, mean, lambda: self._reconstruct(x, some))
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""
@@ -389,6 +391,8 @@ class BaseEncoder(
     def _score(self, X, groups):
         observed = filled_rows(X, np.zeros(X.shape[1]))
         unit, mean = unit_near(largest_entry(observed)), column_means(X)
+        if isinstance(groups, ChunkedGroups):
+            groups = groups.scaled(X, self._encoder(X.dtype))
         residual, spread, whole = _energies(X, self, groups, mean, unit)
         rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
         if spread <= rounding:

@@ -4,7 +4,12 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
-from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.groups import (
+    RowGroups,
+    groups_of_labels,
+    one_group,
+    ungrouped,
+)
 from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
@@ -399,6 +404,8 @@ def check_groups(groups, X):
     n_samples = X.shape[0]
     if groups is None:
         return ungrouped(n_samples)
+    if isinstance(groups, RowGroups):  # of a chunk, validated with all others
+        return groups
     if isinstance(groups, str):
         if groups != "all":
             raise ValueError(

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.chunks import (
+    ChunkedGroups,
     ChunkedRows,
     added,
     each_chunk,
@@ -54,7 +55,6 @@ class FrameStatistics(NamedTuple):
     n_rows: int
 
 
-@over_chunks(added)
 def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     """Code the rows of ``X`` and return the statistics of a learning step.
 
@@ -76,6 +76,13 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     statistics : FrameStatistics
         Sums over the rows.
     """
+    if isinstance(groups, ChunkedGroups):
+        groups = groups.scaled(X, frame)
+    return _frame_statistics(X, frame, groups, unit, n_jobs)
+
+
+@over_chunks(added)
+def _frame_statistics(X, frame, groups, unit, n_jobs):
     unit = X.dtype.type(unit)
     moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
 
@@ -165,7 +172,8 @@ def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
     if not frame.whole_groups:
         return X, 0.0
     if isinstance(X, ChunkedRows):
-        return X.map_and_reduce(clean_rows, np.add, frame, groups)
+        given = frame, groups.scaled(X, frame)
+        return X.map_and_reduce(clean_rows, np.add, *given)
     clean = None if sp.issparse(X) else np.empty(X.shape, X.dtype)
 
     def clear(block):
