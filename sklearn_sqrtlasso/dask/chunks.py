@@ -1,13 +1,15 @@
 """Chunks of Dask collections: checks, sums over them, and few of their rows."""
 
-from functools import partial, reduce
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
-from sklearn_sqrtlasso.dask.calls import Alongside, Call, EachRow, Own, call_chunk
+from sklearn_sqrtlasso.dask.calls import Alongside, Call, EachRow, Graph, Own
 from sklearn_sqrtlasso.dask.compat import (
+    Delayed,
     compute,
     da,
     delayed,
@@ -17,8 +19,6 @@ from sklearn_sqrtlasso.dask.compat import (
 )
 from sklearn_sqrtlasso.dask.groups import DaskGroups, SingleRows
 from sklearn_sqrtlasso.estimators.validation import check_groups
-
-FAN_IN = 4  # values that are combined at a time
 
 
 def check_collection(X, name="X"):
@@ -61,7 +61,8 @@ def chunks_of(X):
     chunks : list of Delayed
         Arrays, sparse matrices or frames.
     """
-    return list(X.to_delayed()) if is_frame(X) else list(X.to_delayed().ravel())
+    chunks = X.to_delayed(optimize_graph=False)  # which loses those that are persisted
+    return list(chunks) if is_frame(X) else list(chunks.ravel())
 
 
 def lengths_of(X, chunks):
@@ -93,12 +94,6 @@ def _take(x, rows):
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
 
 
-def _combined(values, combine):
-    """Return the values of several chunks, combined from left to right."""
-    values = [value for value in values if value is not None]
-    return reduce(combine, values) if values else None
-
-
 class DaskRows(ChunkedRows):
     """Rows of a Dask collection. A task sees one chunk, or values of other tasks.
 
@@ -126,8 +121,8 @@ class DaskRows(ChunkedRows):
         """Return the values of a function of each chunk, combined in a fixed tree."""
         own = None if given else _name_of(function)
         if own not in self._known:
-            values = self.calls(function, given)
-            found = compute(_tree(values, combine))[0]
+            graph, values = self._graph_of_calls(function, given)
+            found = compute(graph.add_tree(values, combine))[0]
             if own is None:
                 return found
             self._known[own] = found
@@ -139,9 +134,12 @@ class DaskRows(ChunkedRows):
 
     def map_and_reduce(self, function, combine, *given):
         """Return rows that are computed once and kept, and a value, combined."""
-        pairs = persist(*self.calls(function, given))
-        total = compute(_tree([pair[1] for pair in pairs], combine))[0]
-        return self._others([pair[0] for pair in pairs], self.dtype), total
+        pairs = list(persist(*self.calls(function, given)))
+        graph, columns = Graph(pairs), [(pair,) for pair in pairs]
+        values = graph.add_calls(Call(itemgetter(1), ()), columns)
+        total = compute(graph.add_tree(values, combine))[0]
+        rows = graph.add_calls(Call(itemgetter(0), ()), columns)
+        return self._others(rows, self.dtype), total
 
     def first(self):
         """Return one row as it was given, with the names of its columns."""
@@ -199,13 +197,10 @@ class DaskRows(ChunkedRows):
         order = np.argsort(rows, kind="stable")
         ordered = np.asarray(rows)[order]
         bounds = np.searchsorted(ordered, self.starts)
-        parts = [
-            delayed(_take)(chunk, ordered[bounds[at] : bounds[at + 1]] - start)
-            for at, (chunk, start) in enumerate(
-                zip(self.chunks, self.starts[:-1], strict=True)
-            )
-            if bounds[at] < bounds[at + 1]
-        ]
+        bounds = zip(bounds[:-1], bounds[1:], self.starts[:-1], strict=True)
+        own = [ordered[first:last] - start for first, last, start in bounds]
+        columns = [pair for pair in zip(self.chunks, own, strict=True) if len(pair[1])]
+        parts = Graph(self.chunks).add_calls(Call(_take, (Own(0),)), columns)
         found = compute(*parts)
         if sp.issparse(found[0]):
             x = type(found[0])(sp.vstack(found, format="csr"))
@@ -228,6 +223,9 @@ class DaskRows(ChunkedRows):
         values : list of Delayed
             In the order of the chunks that have rows.
         """
+        return self._graph_of_calls(function, given)[1]
+
+    def _graph_of_calls(self, function, given):
         own: list[list] = []
 
         def place_of(argument):
@@ -239,9 +237,10 @@ class DaskRows(ChunkedRows):
             return argument
 
         call = Call(function, tuple(map(place_of, given)))
-        call = delayed(call, traverse=False)
-        columns = zip(self.chunks, *own, strict=True)
-        return [delayed(call_chunk)(chunk, call, *others) for chunk, *others in columns]
+        others = [of for part in own for of in part if isinstance(of, Delayed)]
+        graph = Graph([*self.chunks, *others])
+        columns = list(zip(self.chunks, *own, strict=True))
+        return graph, graph.add_calls(call, columns)
 
     def _others(self, chunks, dtype):
         return DaskRows(chunks, np.diff(self.starts), self.shape[1], dtype)
@@ -252,16 +251,6 @@ def _name_of(function):
     if isinstance(function, partial):
         return None if function.keywords else function.func
     return function
-
-
-def _tree(values, combine):
-    """Return values combined a few at a time, in an order of their number alone."""
-    while len(values) > 1:
-        starts = range(0, len(values), FAN_IN)
-        values = [
-            delayed(_combined)(values[at : at + FAN_IN], combine) for at in starts
-        ]
-    return values[0]
 
 
 def rows_of(X):
