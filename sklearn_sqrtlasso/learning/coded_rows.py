@@ -288,7 +288,8 @@ def sum_codes(task: DictionaryTask, X=None):
     sums : CodeSums
         Sums over the rows.
     """
-    return _sum_codes(task.X if X is None else X, task._replace(X=None))
+    X = task.X if X is None else X
+    return _sum_codes(X, task._replace(X=task.D[:0]))  # rows do not travel
 
 
 @over_chunks(_joined_sums)
