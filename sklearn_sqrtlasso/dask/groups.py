@@ -1,4 +1,4 @@
-"""Groups of the rows of Dask collections, some of which have rows in several chunks."""
+"""Groups of the rows of Dask collections, also those with rows in several chunks."""
 
 from functools import cached_property
 

@@ -43,7 +43,13 @@ class RowSums(NamedTuple):
 
     @property
     def n_rows(self):
-        """Number of rows that the weights stand for."""
+        """Return the number of rows that the weights stand for.
+
+        Returns
+        -------
+        n_rows : float
+            Sum of counts, or the number of positive weights.
+        """
         weight = sum(moments.weight for moments in self.folds.values())
         return float(weight if self.counts else self.n_positive)
 

@@ -95,11 +95,35 @@ class ChunkedObjective:
         self.n_rows = X.shape[0]
 
     def value(self, parameters: Parameters):
-        """Return the mean loss."""
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Both parameter blocks.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
         return float(_value(self.X, *self.given, parameters) / self.n_rows)
 
     def encoder_block(self, decoder, *, smooth=True):
-        """Return the loss as a function of the encoder, which stands for the codes."""
+        """Return the loss as a function of the encoder, which stands for the codes.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            V and c.
+        smooth : bool, default=True
+            Whether the gradient includes that of the penalty.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
 
         def evaluate(encoder):
             parameters = Parameters(encoder, decoder)
@@ -111,7 +135,18 @@ class ChunkedObjective:
         return BlockFunction(evaluate, value, codes=lambda of: of, pmap=self.pmap)
 
     def decoder_block(self, encoder):
-        """Return the loss as a function of the decoder, for codes of an encoder."""
+        """Return the loss as a function of the decoder, for codes of an encoder.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
 
         def evaluate(decoder):
             parameters = Parameters(encoder, decoder)
