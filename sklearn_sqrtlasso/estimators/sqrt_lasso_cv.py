@@ -31,7 +31,7 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
-from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moments import TALL, gather, held_out_square, pooled
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -45,7 +45,6 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
 )
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
-TALL = 4  # rows for each feature from which moments are faster than rows
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
