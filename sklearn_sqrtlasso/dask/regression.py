@@ -11,9 +11,9 @@ from sklearn_sqrtlasso.dask.chunks import Alongside
 from sklearn_sqrtlasso.estimators.compat import validate_data
 from sklearn_sqrtlasso.estimators.sqrt_lasso import check_loadings
 from sklearn_sqrtlasso.estimators.validation import DTYPES, check_weights
-from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.equivalent_rows import equivalent_rows
+from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moments import gather, pooled
+from sklearn_sqrtlasso.regression.pivotal_penalty import BY_PRODUCTS
 from sklearn_sqrtlasso.regression.solver import regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
@@ -78,12 +78,12 @@ def _sums_of_chunk(x, y, weights, checker, start, bounds):
     )
     weights = check_weights(weights, x) if weights is None or weights.any() else weights
     targets = y.reshape(len(y), -1).astype(np.float64)
-    columns = np.hstack([dense_rows(x), targets[:, :-1]])
+    columns = dense_rows(x)
     folds = {}
     for fold, (first, stop) in enumerate(pairwise(bounds)):
         rows = np.arange(max(first - start, 0), min(stop - start, len(y)))
         if len(rows) and weights[rows].any():
-            folds[fold] = gather(columns, targets[:, -1], weights, rows)
+            folds[fold] = gather(columns, targets, weights, rows)
     counts = bool((weights == np.rint(weights)).all())
     return RowSums(folds, y.ndim == 2, counts, int(np.count_nonzero(weights)))
 
@@ -120,20 +120,17 @@ def _sums(estimator, rows, y, sample_weight, bounds):
     return sums
 
 
-def _equivalent(moments, n_features, fit_intercept):
-    """Return rows that stand for those of some moments, which have enough digits."""
-    if moments.spread[-1] > 0 and not moments.keep_digits():
+def _design(estimator, moments, n_features, dtype):
+    """Return the design of moments, which have enough digits."""
+    n_targets = len(moments.mean) - n_features
+    if not moments.keep_digits(n_targets):
         raise ValueError(
             "X and y must have means within 1000 times their spread, and squares in "
-            "the range of numbers, to be fitted by their moments: centre and scale "
-            "them first, as (X - X.mean(axis=0)) / X.std(axis=0)."
+            "the range of numbers, to be fitted by their moments, and y must not be "
+            "constant: centre and scale them first, as (X - X.mean(axis=0)) / "
+            "X.std(axis=0)."
         )
-    return equivalent_rows(moments, n_features, fit_intercept)
-
-
-def _design(rows):
-    weights = np.full(len(rows.X), 1 / len(rows.X))
-    return design_of(rows.X, weights, fit_intercept=False)
+    return MomentDesign(moments, n_targets, bool(estimator.fit_intercept), dtype)
 
 
 def fit_by_moments(estimator, rows, y, sample_weight=None):
@@ -150,32 +147,32 @@ def fit_by_moments(estimator, rows, y, sample_weight=None):
     sample_weight : Dask array of shape (n_samples,), default=None
         Weights of the rows.
     """
-    n_features, centred = rows.shape[1], bool(estimator.fit_intercept)
+    n_features = rows.shape[1]
     loadings = check_loadings(estimator.penalty_loadings, n_features)
     if loadings is None:
         raise ValueError(
             "penalty_loadings='auto' needs the residuals of rows, of which chunks give "
             "only moments: set penalty_loadings to None or numbers."
         )
+    if estimator.alpha == "pivotal" and n_features > BY_PRODUCTS:
+        raise ValueError(
+            f"alpha='pivotal' is drawn from the products of up to {BY_PRODUCTS} "
+            f"features over chunks, got {n_features}: set alpha='asymptotic', which is "
+            "for features of one scale, or a number."
+        )
     sums = _sums(estimator, rows, y, sample_weight, (0, rows.shape[0]))
-    few, n_rows = _equivalent(sums.folds[0], n_features, centred), sums.n_rows
-    design, targets = _design(few), few.y.T
+    design = _design(estimator, sums.folds[0], n_features, rows.dtype)
     design.load(loadings)
-    drawn = estimator.alpha == "pivotal"  # with noise that is centred as rows are
-    alpha = estimator._penalty(design, n_rows - (drawn and centred))
+    alpha = estimator._penalty(design, sums.n_rows)
+    targets = range(len(sums.folds[0].mean) - n_features)
     starts = estimator._starts(len(targets), n_features)
-    fits = [
-        estimator._solve(design, target, alpha, False, start)[0]
+    results = [
+        estimator._solve(design, target, alpha, False, start)
         for target, start in zip(targets, starts, strict=True)
     ]
-    coef = np.array([fit.coef for fit in fits])
-    results = [
-        (fit, intercept, loadings)
-        for fit, intercept in zip(fits, few.intercepts(coef), strict=True)
-    ]
-    estimator._keep(results, alpha, n_rows, rows.dtype, sums.in_columns)
+    estimator._keep(results, alpha, sums.n_rows, rows.dtype, sums.in_columns)
     warn_unsolved_fits(estimator.dual_gap_, estimator.tol, estimator.max_iter)
-    warn_hidden_columns(design, targets, coef, alpha)
+    warn_hidden_columns(design, targets, np.atleast_2d(estimator.coef_), alpha)
 
 
 def choose_by_moments(estimator, rows, y, sample_weight=None):
@@ -188,15 +185,15 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
     rows, y, sample_weight
         As for ``fit_by_moments``, with a single target.
     """
-    n_features, centred = rows.shape[1], bool(estimator.fit_intercept)
     bounds = _bounds_of_folds(estimator.cv, rows.shape[0])
     sums = _sums(estimator, rows, y, sample_weight, bounds)
     tests = [sums.folds[fold] for fold in range(len(bounds) - 1)]
     whole = pooled(tests)
-    few = _equivalent(whole, n_features, centred)
-    design, target = _design(few), few.y[:, 0]
+    if len(whole.mean) > rows.shape[1] + 1:
+        raise ValueError("y must be a single target for a SqrtLassoCV, got several.")
+    design = _design(estimator, whole, rows.shape[1], rows.dtype)
     positive = bool(estimator.positive)
-    grid = estimator._grid(regression_alpha_max(design, target, positive))
+    grid = estimator._grid(regression_alpha_max(design, 0, positive))
     results = []
     for fold, test in enumerate(tests):
         train = pooled(tests[:fold] + tests[fold + 1 :])
@@ -209,13 +206,10 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
         results.append(found)
     best, gaps = estimator._choose(results, grid)
     start = estimator._coefficients_of_table((whole,), grid.alphas, best)
-    estimator._refit(design, target, best, sums.n_rows, start)
-    coef = estimator.coef_[None]
-    estimator.intercept_ = float(few.intercepts(coef)[0])
-    estimator.coef_ = estimator.coef_.astype(rows.dtype)
+    estimator._refit(design, 0, best, sums.n_rows, start)
     gaps = np.append(gaps, estimator.dual_gap_)
     warn_unsolved_fits(gaps, estimator.tol, estimator.max_iter)
-    warn_hidden_columns(design, target[None], coef, estimator.alpha_)
+    warn_hidden_columns(design, [0], estimator.coef_[None], estimator.alpha_)
 
 
 def _bounds_of_folds(cv, n_rows):
