@@ -128,6 +128,13 @@ def test_numba_speaks_in_one_file_only(path):
 
 
 @each_file
+def test_dask_is_imported_in_its_room_only(path):
+    if room(name_of(path)) != "dask":
+        modules = {name.split(".")[0] for name in imports(tree_of(path))}
+        assert not modules & {"dask", "distributed"}
+
+
+@each_file
 def test_no_kernel_makes_its_own_threads(path):
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):

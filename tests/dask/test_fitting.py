@@ -1,6 +1,8 @@
 """A fit over chunks is the fit of all rows, and no task ever has two chunks."""
 
+import importlib
 import pickle
+import sys
 import warnings
 
 import dask
@@ -251,6 +253,14 @@ def test_a_chunk_of_other_columns_is_refused():
     ]
     with pytest.raises(ValueError, match="X has 4 features, but"):
         fit(SqrtLassoTransform(), dask.array.concatenate(array))
+
+
+def test_the_extra_is_named_where_dask_is_missing(monkeypatch):
+    compat = "sklearn_sqrtlasso.dask.compat"
+    monkeypatch.setitem(sys.modules, "dask", None)
+    monkeypatch.delitem(sys.modules, compat)
+    with pytest.raises(ImportError, match=r"sklearn-sqrtlasso\[dask\]"):
+        importlib.import_module(compat)
 
 
 def test_warnings_of_codes_are_those_of_a_fit():
