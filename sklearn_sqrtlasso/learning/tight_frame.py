@@ -12,6 +12,13 @@ from scipy.linalg import eigh, get_lapack_funcs, qr
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
+from sklearn_sqrtlasso.blockwise.chunks import (
+    ChunkedGroups,
+    ChunkedRows,
+    added,
+    each_chunk,
+    over_chunks,
+)
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
@@ -70,6 +77,13 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     statistics : FrameStatistics
         Sums over the rows.
     """
+    if isinstance(groups, ChunkedGroups):
+        groups = groups.scaled(X, frame)
+    return _frame_statistics(X, frame, groups, unit, n_jobs)
+
+
+@over_chunks(added)
+def _frame_statistics(X, frame, groups, unit, n_jobs):
     unit = X.dtype.type(unit)
     moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
 
@@ -167,6 +181,9 @@ def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
     frame = frame.prepared(X)
     if not frame.whole_groups:
         return X, 0.0
+    if isinstance(X, ChunkedRows):
+        given = frame, groups.scaled(X, frame)
+        return X.map_and_reduce(clean_rows, np.add, *given)
     clean = None if sp.issparse(X) else np.empty(X.shape, X.dtype)
 
     def clear(block):
@@ -351,17 +368,15 @@ def _few_directions(X, mean, n_components, rng):
     Lanczos' method finds eigenvectors of the moment of columns or of rows, whichever is
     smaller.
     """
-    X = X.astype(np.float64, copy=False)
-
-    def product(v):
-        return X @ v - mean @ v
-
-    def transposed(u):
-        return X.T @ u - mean * u.sum()
+    X = _in_double(X)
 
     def moment(v):
         v = np.ravel(v)
-        return transposed(product(v)) if by_columns else product(transposed(v))
+        return _moment_of_columns(X, mean, v) if by_columns else of_rows(v)
+
+    def of_rows(u):
+        v = X.T @ u - mean * u.sum()
+        return X @ v - mean @ v
 
     by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     operator = LinearOperator((size, size), moment, dtype=np.float64)
@@ -371,6 +386,18 @@ def _few_directions(X, mean, n_components, rng):
         principal = X.T @ directions - np.outer(mean, directions.sum(axis=0))
         directions = qr(principal, mode="economic", overwrite_a=True)[0]
     return directions.T
+
+
+@each_chunk
+def _in_double(X):
+    return X.astype(np.float64, copy=False)
+
+
+@over_chunks(np.add)
+def _moment_of_columns(X, mean, v):
+    """Return ``(X - mean)'(X - mean) v``."""
+    u = X @ v - mean @ v
+    return X.T @ u - mean * u.sum()
 
 
 def _directions_of_few_rows(X, mean, n_directions):
