@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.blockwise.sparse_rows import distances
 
+FARTHEST = 1e100  # entries, in units in which deviations are near one
 OFFSET = 1e3  # of a sparse column, relative to its spread, from which digits are lost
 
 
@@ -38,11 +39,16 @@ def row_distances(X, mean, unit):
     norms = np.empty(X.shape[0])
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         x = X[rows].astype(np.float64)
-        if sp.issparse(x):
+        if sp.issparse(x) and _largest(x, mean) < FARTHEST * unit:
             norms[rows] = distances(x / unit, mean / unit if mean.any() else None)
         else:
-            norms[rows] = row_norms((x - mean) / unit)
+            norms[rows] = row_norms((dense_rows(x) - mean) / unit)
     return norms
+
+
+def _largest(x, mean):
+    """Return the largest absolute entry of sparse rows or of their mean."""
+    return max(np.abs(x.data).max(initial=0), np.abs(mean).max())
 
 
 def mean_norm(X, mean, unit):

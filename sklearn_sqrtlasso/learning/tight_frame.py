@@ -34,6 +34,7 @@ WIDE = 2000  # features above which few principal directions use a randomized SV
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
+ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
 SUM_BYTES, FEWEST_PARTS = 2**25, 2  # of the sums of all parts of the work, and those
 
 
@@ -128,11 +129,18 @@ class _Moments:
 
 
 class _SparseMoments(_Moments):
-    """The same of sparse rows: the mean is subtracted from the sum."""
+    """The same of sparse rows: the mean is subtracted from the sum.
+
+    A column whose mean is far larger than the unit of scaling has a unit of its own: no
+    digit of the difference is left in the other.
+    """
 
     def __init__(self, frame, unit):
         super().__init__(frame, unit)
         self.weights = np.zeros((len(self.sums), len(frame.components)))
+        self.units = np.full(frame.components.shape[1], float(unit))
+        if frame.mean is not None:
+            self.units = np.maximum(self.units, ROUNDING * np.abs(frame.mean))
 
     @property
     def shape(self):
@@ -143,13 +151,15 @@ class _SparseMoments(_Moments):
         """Add rows to a part."""
         weighted = Z.astype(np.float64) / scale[:, None]
         self.weights[part] += weighted.sum(axis=0)
-        add_moments(x, weighted / self.unit, self.sums[part])
+        x = x.astype(np.float64)
+        x.data /= self.units[x.indices]
+        add_moments(x, weighted, self.sums[part])
 
     def total(self):
         """Return the sum over all parts."""
         total, mean = super().total(), self.frame.mean
         if mean is not None:
-            total -= np.outer(mean / self.unit, self.weights.sum(axis=0))
+            total -= np.outer(mean / self.units, self.weights.sum(axis=0))
         return total.T
 
 
