@@ -8,6 +8,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
     root_mean_square,
+    row_batches,
 )
 from sklearn_sqrtlasso.estimators.compat import (
     assert_all_finite,
@@ -89,10 +90,11 @@ def check_learnable(X):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows; NaN where an entry is missing.
     """
-    entries = X.data if hasattr(X, "tocsr") else X
+    entries = X.data[:, None] if hasattr(X, "tocsr") else X
     if not entries.size:
         return
-    largest = float(max(np.fmax.reduce(entries, None), -np.fmin.reduce(entries, None)))
+    sizes = (np.abs(entries[rows]) for rows in row_batches(*entries.shape))
+    largest = float(np.fmax.reduce([np.fmax.reduce(of, None) for of in sizes]))
     limit = float(np.finfo(X.dtype).max) / MARGIN
     if largest > limit:
         raise ValueError(
