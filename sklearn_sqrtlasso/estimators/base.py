@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows, are_many_integers
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     column_means,
@@ -282,6 +283,9 @@ class BaseEncoder(
         if isinstance(X, ChunkedRows):
             return self._validate_chunks(X, reset)
         refuse_masked({"X": X})
+        if are_many_integers(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return IntegerRows(X)
         X = validate_data(
             self,
             X,

@@ -126,11 +126,13 @@ class RelaxedSparseCoder(BaseEncoder):
         "threshold", of X for "omp" and "ols". Other selectors, and those given
         ``n_nonzero_coefs``, do not use it; leave it at its default then.
 
-        "auto" keeps the larger part of ordinary rows: :math:`1.2 /
-        \sqrt{\text{n\_features}}`, at most 0.9, for "sqrt_lasso"; a third of the root
-        mean square of the training rows for "lasso" and "threshold"; both times the
-        root mean square norm of the atoms. "omp", "ols" and "topk" then use a quarter
-        as many atoms as there are features, at least 2.
+        "auto" keeps the larger part of ordinary rows: for "sqrt_lasso" :math:`1.2 /
+        \sqrt n`, at most 0.9, where n is ``n_features``, but if that exceeds 1024, at
+        most :math:`\max(1024, \sqrt{\text{n\_components} \,
+        \text{n\_features}})`; a third of the root mean square of the training rows for
+        "lasso" and "threshold"; both times the root mean square norm of the atoms.
+        "omp", "ols" and "topk" then use a quarter as many atoms as there are features,
+        at least 2.
 
         "pivotal", for "sqrt_lasso" only, detects: 19 of 20 rows of pure noise get a
         zero code.
@@ -519,7 +521,7 @@ class RelaxedSparseCoder(BaseEncoder):
         norm = 1.0 if D is None else float(np.sqrt(np.mean(row_norms(D) ** 2)))
         usual = self.log2_sizes_[0]
         size = 0.0 if usual is None else float(np.exp2(min(usual, LARGEST_SIZE)))
-        alpha = row.auto_alpha(shape[1], size) * norm
+        alpha = row.auto_alpha(shape, size) * norm
         return min(alpha, float(np.finfo(np.float64).max))
 
     def _options(self, alpha, unit=1.0, phi=None):

@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
     root_mean_square,
+    row_batches,
 )
 from sklearn_sqrtlasso.estimators.compat import (
     assert_all_finite,
@@ -107,10 +108,11 @@ def check_learnable(X):
 @over_chunks(np.fmax)
 def _largest_observed(X):
     """Return the largest absolute value of an observed entry, NaN if there is none."""
-    entries = X.data if hasattr(X, "tocsr") else X
+    entries = X.data[:, None] if hasattr(X, "tocsr") else X
     if not entries.size:
         return np.nan
-    return float(max(np.fmax.reduce(entries, None), -np.fmin.reduce(entries, None)))
+    sizes = (np.abs(entries[rows]) for rows in row_batches(*entries.shape))
+    return float(np.fmax.reduce([np.fmax.reduce(of, None) for of in sizes]))
 
 
 def warn_large_model(n_components, X):
