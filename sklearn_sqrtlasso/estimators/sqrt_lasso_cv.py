@@ -341,7 +341,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
         design, target = self._problem_of(tables, X, y, weights, unit)
         grid = self._grid(regression_alpha_max(design, target, self._options.positive))
-        alphas, phis = grid.alphas, grid.phis
+        alphas = grid.alphas
         if tables is not None and alphas[-1] <= LEAST * alphas[0]:
             tables, (design, target) = None, self._problem(X, y, weights)
         progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
@@ -359,26 +359,29 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             return found
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
-        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
-        pooled = pooled_errors(*errors_of_folds, shares)
-        place = np.unravel_index(np.argmin(pooled), pooled.shape)
-        self.phi_, best = float(phis[place[0]]), float(alphas[place[1]])
-        n_rows = counted_rows(weights)
+        (best, gaps), n_rows = self._choose(results, grid), counted_rows(weights)
         self._refit(design, target, best, n_rows)
         if tables is not None and self.dual_gap_ > self.tol:
             design, target = self._problem(X, y, weights)
             self._refit(design, target, best, n_rows)
-        self.alphas_ = alphas
-        with np.errstate(over="ignore", under="ignore"):
-            mse, units = errors_of_folds
-            self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
-        if np.ndim(self.phi) == 0:
-            self.mse_path_ = self.mse_path_[0]
         warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
         warn_hidden_columns(design, [target], self.coef_[None], self.alpha_)
         names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
         progress.end(lambda: {name: getattr(self, name) for name in names})
         return self
+
+    def _choose(self, results, grid):
+        """Choose penalty and share by the errors of folds; return penalty and gaps."""
+        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
+        pooled = pooled_errors(*errors_of_folds, shares)
+        place = np.unravel_index(np.argmin(pooled), pooled.shape)
+        self.phi_, self.alphas_ = float(grid.phis[place[0]]), grid.alphas
+        with np.errstate(over="ignore", under="ignore"):
+            mse, units = errors_of_folds
+            self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
+        if np.ndim(self.phi) == 0:
+            self.mse_path_ = self.mse_path_[0]
+        return float(grid.alphas[place[1]]), gaps
 
     def _refit(self, design, target, alpha, n_rows):
         """Fit all rows with the penalty and the share that were chosen."""
