@@ -28,6 +28,7 @@ GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval even
 TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
 ROUNDING = 16 * np.finfo(np.float64).eps  # of a correlation, over norms of columns
 FLAT = 1e-9  # rate, relative to the largest, that counts as zero
+LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 
 
 @kernel
@@ -502,3 +503,93 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
     return state[1], prune(w, L, act, k, pull), first + second
+
+
+@kernel
+def gap_of_moments(w, b, c, alpha, positive):
+    r"""Return an upper bound of the relative duality gap, from products alone.
+
+    Columns and target have norm one. With ``c = b - G w`` and the square of the
+    residual ``sigma^2 = 1 - w'(b + c)``, the gap is ::
+
+        sigma + sum_j alpha_j |w_j| - (1 - w'b) / max(sigma, max_j |c_j| / alpha_j) .
+
+    Parameters
+    ----------
+    w : ndarray of shape (p,)
+        Coefficients.
+    b, c : ndarray of shape (p,)
+        Products of the columns with the target and with the residual.
+    alpha : ndarray of shape (p,)
+        Penalty of each coefficient, in (0, inf).
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    gap : float
+        The gap, and what rounding of the products may hide of it.
+    """
+    assert w.shape[0] == b.shape[0] == c.shape[0] == alpha.shape[0]
+    terms, penalty, fitted, square = 1.0, 0.0, 0.0, 1.0
+    for j in range(w.shape[0]):
+        terms += abs(w[j])
+        penalty += alpha[j] * abs(w[j])
+        fitted += w[j] * b[j]
+        square -= w[j] * (b[j] + c[j])
+    lost = LOST * terms
+    sigma = math.sqrt(max(square, 0.0) + lost * terms)
+    scale = sigma
+    for j in range(w.shape[0]):
+        size = max(c[j], 0.0) if positive else abs(c[j])
+        scale = max(scale, (size + lost) / alpha[j])
+    return sigma + penalty - max((1.0 - fitted - lost) / scale, 0.0)
+
+
+@kernel
+def follow_gram_path(G, b, inverse, alphas, positive, coef, gaps):
+    """Solve for falling penalties, one after another, on a Gram matrix.
+
+    Columns and target have norm one, or zero for columns that are left out. Each
+    solution is exact up to rounding, and warm-started at the previous one.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p)
+        Gram matrix of the columns.
+    b : ndarray of shape (p,)
+        Their products with the target.
+    inverse : ndarray of shape (p,)
+        What the penalty of each coefficient is multiplied by; 0 for columns of zeros.
+    alphas : ndarray of shape (m,)
+        Penalties, positive, in decreasing order.
+    positive : bool
+        Whether coefficients are nonnegative.
+    coef : ndarray of shape (m, p)
+        Overwritten by the solutions.
+    gaps : ndarray of shape (m,)
+        Overwritten by upper bounds of their gaps.
+    """
+    p = b.shape[0]
+    assert p == inverse.shape[0] == G.shape[0] == G.shape[1] == coef.shape[1]
+    assert alphas.shape[0] == coef.shape[0] == gaps.shape[0]
+    w, c, alpha, d = np.zeros(p), b.copy(), np.ones(p), np.empty(p)
+    L, act, k, square = np.zeros((p, p)), np.zeros(p, dtype=np.intp), 0, 1.0
+    floors = np.zeros(2)
+    for m in range(alphas.shape[0]):
+        for j in range(p):
+            if inverse[j] > 0.0:
+                alpha[j] = alphas[m] * inverse[j]
+        _, k, _ = solve_exactly(
+            G, w, c, square, floors, alpha, positive, L, act, k, 10 * p + 100
+        )
+        c[:] = b
+        for a in range(k):
+            d[a] = w[act[a]]
+        subtract_active(G, act, k, d, c)
+        square = 1.0
+        for a in range(k):
+            square -= d[a] * (b[act[a]] + c[act[a]])
+        square = max(square, 0.0)
+        gaps[m] = gap_of_moments(w, b, c, alpha, positive)
+        coef[m] = w

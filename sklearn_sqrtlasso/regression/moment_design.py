@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 
-from sklearn_sqrtlasso.regression.certificate import gap_of_moments
+from sklearn_sqrtlasso.algorithms.active_set import gap_of_moments
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 from sklearn_sqrtlasso.regression.moments import gather
 

@@ -18,6 +18,7 @@ from sklearn_sqrtlasso import (
     PivotalPCA,
     RelaxedSparseCoder,
     SqrtLasso,
+    SqrtLassoCV,
     SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
@@ -146,6 +147,7 @@ def small_fits():
     for alpha in (0.0, 0.01, 0.3):
         SqrtLasso(alpha=alpha).fit(twice, X @ np.arange(6.0))
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
+    SqrtLassoCV(alphas=3).fit(X, X @ np.arange(6.0) + X[::-1, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
 
