@@ -5,7 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
@@ -14,6 +13,7 @@ from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
 from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
+from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -350,7 +350,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._learn_all(self._training_data(X), resumed)
 
     def _training_data(self, X):
-        return TrainingData(X, target=None, coded=False, groups=ungrouped(X.shape[0]))
+        return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
 
     def _check_parameters(self):
         """Raise an error for parameters that cannot be combined."""

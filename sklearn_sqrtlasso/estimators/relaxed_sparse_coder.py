@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -61,9 +62,14 @@ LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atom
 
 def _unit_of(X):
     """Return a power of two near the largest observed entry."""
+    return unit_near(_largest_observed(X))
+
+
+@over_chunks(max)
+def _largest_observed(X):
     zeros = np.zeros(X.shape[1])
     filled = (filled_rows(X[rows], zeros) for rows in batches_of(X))
-    return unit_near(max(map(largest_entry, filled)))
+    return max(map(largest_entry, filled))
 
 
 def _chosen(selector, n_nonzero_coefs):
@@ -360,7 +366,7 @@ class RelaxedSparseCoder(BaseEncoder):
             n_sweeps = LEARNERS[self.learner].usual_sweeps(X)
         progress = Progress(self, given, n_sweeps)
         X = scaled_rows(X, unit)  # exact: avoids overflow of squares, also in alpha
-        whole = self.outlier_alpha or sp.issparse(X[:0])
+        whole = self.outlier_alpha or isinstance(X, ChunkedRows) or sp.issparse(X[:0])
         span = RowSpan(X, None) if whole else span_of_few_rows(X)
         X = span.coordinates
         D = first_atoms(X, self.n_components or min(X.shape), rng)
@@ -447,12 +453,12 @@ class RelaxedSparseCoder(BaseEncoder):
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        _, norms = online_step(task, batch, statistics, weight, energy)
-        replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, norms, few=0)
+        _, residuals = online_step(task, batch, statistics, weight, energy)
+        replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
-        objective = np.sqrt(np.mean(norms**2)) * unit
+        objective = residuals.root_mean_square * unit
         self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import qr
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
@@ -96,6 +97,8 @@ def span_of_few_rows(X, mean=None):
     """
     n_rows, n_features = X.shape
     whole = RowSpan(X, None)
+    if isinstance(X, ChunkedRows):
+        return whole
     if FEWER * n_rows > n_features or n_rows * n_features > MOST_ENTRIES:
         return whole
     is_small = n_rows * n_features <= SMALL
