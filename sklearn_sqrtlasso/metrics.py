@@ -9,7 +9,6 @@ from sklearn.metrics import check_scoring, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.denoiser import restore
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
@@ -418,7 +417,6 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
     Z = estimator.transform(X)
     Z = Z.to_numpy() if hasattr(Z, "to_numpy") else Z
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    X = dense_rows(X)
     atoms, offset = _linear_decoder(estimator, Z.shape[1])
     if atoms.shape != (Z.shape[1], X.shape[1]):
         raise ValueError(
@@ -427,7 +425,7 @@ def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
         )
     if positive is None:
         positive = not (Z < 0).sum()
-    return report_refit(X - offset, Z, atoms, positive=bool(positive))
+    return report_refit(X, Z, atoms, offset=offset, positive=bool(positive))
 
 
 def _linear_decoder(estimator, n_components):

@@ -12,7 +12,6 @@ from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
-    dense_rows,
     filled_rows,
     largest_entry,
     row_norms,
@@ -591,9 +590,9 @@ class RelaxedSparseCoder(BaseEncoder):
             ``phi=1``, regardless of ``phi``.
         """
         check_is_fitted(self)
-        X = dense_rows(self._validate(X, reset=False), np.float64)
-        encoder = self._encoder(X.dtype, phi=1.0)
-        Z, gap = encode(X, encoder, ungrouped(len(X)), n_jobs=self.n_jobs)
+        X = self._validate(X, reset=False).astype(np.float64, copy=False)
+        encoder, rows = self._encoder(X.dtype, phi=1.0), ungrouped(X.shape[0])
+        Z, gap = encode(X, encoder, rows, n_jobs=self.n_jobs)
         self._check_gap(gap)
         positive = bool(self._fitted("positive"))
         return report_refit(X, Z, self.components_, positive=positive)

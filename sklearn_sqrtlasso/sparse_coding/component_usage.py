@@ -8,7 +8,8 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
     filled_rows,
-    has_missing,
+    largest_entry,
+    row_batches,
     unit_near,
 )
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
@@ -19,8 +20,6 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
 )
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
-
-BLOCK_ROWS = 1024  # rows refitted at a time
 
 
 class Refit(NamedTuple):
@@ -112,17 +111,19 @@ class CodeReport(NamedTuple):
         return ax
 
 
-def report_refit(X, Z, components, *, positive=False):
+def report_refit(X, Z, components, *, offset=0.0, positive=False):
     """Report the use of components, and the effect of refitting the codes.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows, in double precision; NaN where an entry is missing, which no sum counts.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows, made dense in blocks; NaN where an entry is missing, which no sum counts.
     Z : ndarray or sparse matrix of shape (n_samples, n_components)
         Their codes.
     components : ndarray of shape (n_components, n_features)
         Atoms of the decoder.
+    offset : float or ndarray of shape (n_features,), default=0.0
+        Output of the decoder for a code of zeros.
     positive : bool, default=False
         Whether refitted codes are nonnegative.
 
@@ -131,17 +132,21 @@ def report_refit(X, Z, components, *, positive=False):
     report : CodeReport
         Report with ``refit``.
     """
-    zeros = np.zeros(X.shape[1])
-    unit = unit_near(np.abs(filled_rows(X, zeros)).max(initial=0.0))
+    blocks, zeros = list(row_batches(*X.shape)), np.zeros(X.shape[1])
+
+    def rows_of(block):
+        return dense_rows(X[block], np.float64) - offset
+
+    filled = (filled_rows(rows_of(block), zeros) for block in blocks)
+    unit = unit_near(max(map(largest_entry, filled)))
+    mean = (column_means(X) - offset) / unit
     dictionary = make_dictionary(components)
     options = CodingOptions("refit", positive=positive)
     size, refitted, users = np.zeros((3, len(dictionary.D)))
-    error = refitted_error = energy = overlap = 0.0
-    mean = column_means(X) / unit if has_missing(X) else X.mean(axis=0) / unit
-    spread = float(np.nansum((X / unit - mean) ** 2)) or 1.0
-    for start in range(0, len(X), BLOCK_ROWS):
-        z = dense_rows(Z[start : start + BLOCK_ROWS], np.float64) / unit
-        x = X[start : start + BLOCK_ROWS] / unit
+    error = refitted_error = spread = energy = overlap = 0.0
+    for block in blocks:
+        x, z = rows_of(block) / unit, dense_rows(Z[block], np.float64) / unit
+        spread += np.nansum((x - mean) ** 2)
         fit = np.empty_like(z)
         for part in parts_of(x, dictionary):
             fit[part.rows] = _refitted(part, z[part.rows], options)
@@ -153,6 +158,7 @@ def report_refit(X, Z, components, *, positive=False):
         size += np.sum(z**2, axis=0)
         refitted += np.sum(fit**2, axis=0)
         users += np.count_nonzero(z, axis=0)
+    spread = spread or 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.sqrt(np.where(size > 0, refitted / size, np.nan))
     refit = Refit(
@@ -164,7 +170,7 @@ def report_refit(X, Z, components, *, positive=False):
     return CodeReport(
         n_components=len(users),
         dead_share=float(np.mean(users == 0)),
-        mean_active=float(users.sum() / len(X)),
+        mean_active=float(users.sum() / X.shape[0]),
         explained_variance=float(1 - error / spread),
         refit=refit,
     )

@@ -185,3 +185,13 @@ def test_rows_of_words_use_less_than_half_of_the_atoms_by_default():
     everything = RelaxedSparseCoder(dictionary=coder.components_, alpha=0.0).fit(X[:2])
     best = everything.score(X[300:])
     assert coder.score(X[300:]) > best - 0.05
+
+
+def test_a_report_of_shrinkage_makes_rows_dense_in_blocks():
+    X = sp.random_array((800, 10_000), density=1e-3, format="csr", rng=0)
+    atoms = np.random.default_rng(1).standard_normal((3, X.shape[1]))
+    coder = RelaxedSparseCoder(dictionary=atoms, alpha=0.01).fit(X[:9])
+    coder.shrinkage_report(X[:9])
+    peak, report = peak_of(lambda: coder.shrinkage_report(X))
+    assert peak < 8 * X.shape[0] * X.shape[1] / 2
+    assert report.n_components == 3
