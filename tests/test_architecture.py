@@ -84,7 +84,8 @@ def arguments(function):
 
 
 def is_kernel(function):
-    return any(ast.unparse(d) in ("kernel", "step") for d in function.decorator_list)
+    calls = [getattr(d, "func", d) for d in function.decorator_list]
+    return any(ast.unparse(call) in ("kernel", "part", "step") for call in calls)
 
 
 def test_the_tests_see_the_package():

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel
+from sklearn_sqrtlasso.algorithms.jit import kernel, step
 
 DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
 GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
@@ -31,7 +31,7 @@ FLAT = 1e-9  # rate, relative to the largest, that counts as zero
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 
 
-@kernel
+@kernel(_nrt=False)
 def append_column(L, act, k, G, j):
     """Extend the factor of ``G[act, act]`` by column j; return True on success."""
     assert 0 <= j < G.shape[0] == G.shape[1]
@@ -70,7 +70,7 @@ def drop_column(L, act, k, place):
         if n_rows == 4:
             l0, l1, l2, l3 = L[first], L[first + 1], L[first + 2], L[first + 3]
             l4 = L[first + 4]
-            c0, c1, c2, c3 = carry
+            c0, c1, c2, c3 = carry[0], carry[1], carry[2], carry[3]
             for i in range(place, first):
                 x0, x1, x2, x3 = l1[i + 1], l2[i + 1], l3[i + 1], l4[i + 1]
                 co, si = cos[i], sin[i]
@@ -95,7 +95,7 @@ def drop_column(L, act, k, place):
             L[r, r] = size
 
 
-@kernel
+@kernel(_nrt=False)
 def first_zero(w, sign, act, k, z):
     """Return the step of ``w[act]`` along ``z`` to its first zero, and its place.
 
@@ -144,7 +144,7 @@ def factorize(G, w, L, act):
     return k
 
 
-@kernel
+@kernel(_nrt=False)
 def solve_factored(L, k, x):
     """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
     assert 0 <= k <= x.shape[0]
@@ -169,7 +169,7 @@ def solve_factored(L, k, x):
         top = low
 
 
-@kernel
+@kernel(_nrt=False)
 def subtract_active(G, act, k, d, dc):
     """Subtract the active columns times ``d`` from all correlations."""
     assert dc.shape[0] <= G.shape[0] == G.shape[1]
@@ -233,7 +233,7 @@ def direction(G, L, act, k, pull, e, timed, rate, d, dc):
     return FLAT * largest
 
 
-@kernel
+@kernel(_nrt=False)
 def next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, left, positive):
     """Return the distance to the next breakpoint, and its column.
 
@@ -317,7 +317,7 @@ def update_active_set(G, w, c, alpha, L, act, k, pull, j):
     return exchange_dependent(G, w, L, act, k, pull, j)
 
 
-@kernel
+@kernel(_nrt=False)
 def distance_to_end(t, square, rate, q):
     """Return the distance of the scale to ``sigma`` on a linear piece.
 
@@ -330,7 +330,7 @@ def distance_to_end(t, square, rate, q):
     return t - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else t
 
 
-@kernel
+@kernel(_nrt=False)
 def rounding_of_correlations(G, n_columns):
     """Return the rounding error of a correlation with a residual of norm one."""
     assert n_columns <= G.shape[0] == G.shape[1]
@@ -356,7 +356,7 @@ def follow_active_set_path(
     assert w.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     assert state.shape[0] == 5
-    t, square, rate, left, least = state
+    t, square, rate, left, least = state[0], state[1], state[2], state[3], state[4]
     timed = 1.0 if left > 0.0 else 0.0
     d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
     gone, rounding = -1, rounding_of_correlations(G, w.shape[0])
@@ -394,7 +394,7 @@ def follow_active_set_path(
     return k, max_breakpoints
 
 
-@kernel
+@kernel(_nrt=False)
 def split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding):
     """Write ``pull``; split ``c`` into a feasible part and the remainder ``e``.
 
@@ -432,6 +432,12 @@ def prune(w, L, act, k, pull):
             drop_column(L, act, k, place)
             k -= 1
     return k
+
+
+@step
+def write_state(state, t, square, rate, left, least):
+    """Write where a path starts; entries compile faster than a slice."""
+    state[0], state[1], state[2], state[3], state[4] = t, square, rate, left, least
 
 
 @kernel
@@ -481,10 +487,12 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         assert 0 <= act[a] < w.shape[0]
     t, goal = math.sqrt(max(square, floors[0])), math.sqrt(max(square, floors[1]))
     pull, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
-    w_before, c_before = w.copy(), c.copy()
+    w_before, c_before, state = np.empty(w.shape[0]), np.empty(w.shape[0]), np.empty(5)
+    for j in range(w.shape[0]):
+        w_before[j], c_before[j] = w[j], c[j]
     rounding = rounding_of_correlations(G, w.shape[0])
     split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding)
-    state = np.array([t, square, goal - t, 1.0, 0.0])
+    write_state(state, t, square, goal - t, 1.0, 0.0)
     k, first = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
@@ -498,7 +506,7 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     norm = max(math.sqrt(square), least)
     if goal == norm:
         return square, prune(w, L, act, k, pull), first
-    state[:] = goal, square, math.copysign(1.0, norm - goal), 0.0, least
+    write_state(state, goal, square, math.copysign(1.0, norm - goal), 0.0, least)
     k, second = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )

@@ -1,17 +1,30 @@
 """Numba options shared by all kernels of the package, and their cache on disk."""
 
+import logging
 import pickle
 from contextlib import suppress
 from functools import partial, wraps
 from hashlib import sha256
 from pathlib import Path
+from threading import Timer
+from weakref import WeakSet
 
 import numba
 import numpy as np
+from numba.core import types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.event import Listener, register
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+PATIENCE = 1.0  # seconds of compilation before the user is told
+NOTICE = (
+    "Compiling kernels, once for each of their dtypes. They are kept on disk where a "
+    "folder is writable: that of the package, or NUMBA_CACHE_DIR. To compile them "
+    "beforehand: python -m sklearn_sqrtlasso compile"
+)
+
+_kernels: WeakSet = WeakSet()
 
 
 class _Files(IndexDataCacheFile):
@@ -85,6 +98,50 @@ class _Cache(FunctionCache):
         return key, self._options, numba.config.BOUNDSCHECK, numba.config.OPT
 
 
+class _Notice(Listener):
+    """Tell the user, once in a process, while a first call compiles for long."""
+
+    def __init__(self):
+        self._depth, self._timer = 0, None
+
+    def on_start(self, start):
+        """Wait from the start of the outermost compilation."""
+        if start.data["dispatcher"] not in _kernels:
+            return
+        self._depth += 1
+        if self._timer is None:
+            self._timer = Timer(PATIENCE, self._tell)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, end):
+        """Count compilations that have ended."""
+        self._depth -= end.data["dispatcher"] in _kernels
+
+    def _tell(self):
+        if self._depth > 0:  # the timer stays: it is told once
+            logging.getLogger("sklearn_sqrtlasso").warning(NOTICE)
+        else:
+            self._timer = None
+
+
+register("numba:compile", _Notice())
+
+
+def _widened(compiled):
+    """Compile for the type of a number, not again for the literals it is called with.
+
+    A counter that starts at 0 would otherwise have the type of that literal at first.
+    """
+    template = compiled.get_call_template
+
+    def get_call_template(args, kws):
+        args = tuple(types.unliteral(a) for a in args)
+        return template(args, {name: types.unliteral(a) for name, a in kws.items()})
+
+    compiled.get_call_template = get_call_template
+
+
 def _quiet(function):
     """Return an interpreted kernel, as silent about overflow as a compiled one."""
 
@@ -102,6 +159,11 @@ def kernel(function=None, **options):
     Rows are distributed over threads by :mod:`sklearn_sqrtlasso.blockwise.blocks`, not
     by numba: its "workqueue" layer aborts the process when two threads enter it, and
     its OpenMP layer terminates forked children.
+
+    With ``_nrt=False`` references to arrays are not counted, which takes half of the
+    time to compile, and arrays are passed to it for nothing. Such a kernel makes no
+    array, returns none, and calls no function of numpy that does, nor another kernel
+    that may.
     """
     if function is None:
         return partial(kernel, **options)
@@ -109,6 +171,8 @@ def kernel(function=None, **options):
     compiled = numba.njit(function, **options)
     if compiled is function:  # NUMBA_DISABLE_JIT is set
         return _quiet(function)
+    _kernels.add(compiled)
+    _widened(compiled)
     with suppress(RuntimeError, OSError):  # no place to write at all
         compiled._cache = _Cache(function, options)
     return compiled
@@ -117,3 +181,7 @@ def kernel(function=None, **options):
 # Steps are inlined before compilation: to pass an array to a compiled function costs
 # two atomic reference counts, more than shrinking a short row.
 step = kernel(inline="always")
+
+# Large steps that are called from several places are compiled once instead. They make
+# no array and return none.
+part = kernel(_nrt=False)

@@ -67,7 +67,7 @@ def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     return best
 
 
-@kernel
+@kernel(_nrt=False)
 def combine(base, A, rows, w, factor, k, v):
     """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v."""
     assert A.shape[1] <= base.shape[0]
@@ -171,7 +171,7 @@ def remove_atom(M, S, n, code, places, free, place, last):
         M[q, place] = M[q, last]
 
 
-@kernel
+@kernel(_nrt=False)
 def energy_left(x, D, active, z, k, r):
     """Write ``x - z D`` into ``r``; return its energy."""
     assert x.shape[0] == D.shape[1]

@@ -25,7 +25,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 LARGEST = np.finfo(np.float64).max
 LEAST_SQUARES = (1e-280, 1e-30)  # double, single: below, sums of squares lose digits
@@ -99,7 +99,7 @@ def shrink_row(u, alpha, t, c, positive, z):
     return np.float64(energy)
 
 
-@step
+@part
 def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
 
@@ -118,7 +118,7 @@ def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     return active, tail
 
 
-@step
+@part
 def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
     """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
 
@@ -146,7 +146,7 @@ def sum_of_squares(alpha):
     return total
 
 
-@step
+@part
 def noise_share(alpha, positive):
     """Return the squared residual scale of Gaussian noise, relative to its energy.
 
@@ -250,7 +250,7 @@ def lower_root(t, n_rows, active, tail, c):
     return min(t, math.sqrt(tail / (n_rows - active)) / c, LARGEST)
 
 
-@step
+@part
 def scale_of_uneven_group(U, outside, alpha, positive, lo, hi):
     """Return the residual scale of a group, of entries of any sizes.
 
@@ -270,7 +270,7 @@ def scale_of_uneven_group(U, outside, alpha, positive, lo, hi):
             return t
 
 
-@kernel
+@kernel(_nrt=False)
 def shrink_groups(U, outside, alpha, positive, groups, out, scale):
     """Shrink groups of rows, each at the residual scale that solves its problem.
 
@@ -358,7 +358,7 @@ def add_alpha_gradient(u, alpha, t, positive, g, slope, out):
         out[j] -= s * t * g[j] + s * s * t * alpha[j] * slope
 
 
-@kernel
+@kernel(_nrt=False)
 def pull_back_groups(
     U,
     outside,
@@ -423,7 +423,8 @@ def pull_back_groups(
             if t > 0:
                 spread_row(U[i], alpha, t, positive, G[i], steep, f(c), out[i])
             else:
-                out[i] = G[i]
+                for j in range(d):
+                    out[i, j] = G[i, j]
             out_outside[i] = -steep * (outside[i] * f(c))
             if out_alpha.shape[0] > 0:
                 add_alpha_gradient(U[i], alpha, t, positive, G[i], f(slope), out_alpha)

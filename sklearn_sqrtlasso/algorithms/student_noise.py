@@ -131,7 +131,8 @@ def solve_alike(x, loadings, variance, t, code, energy):
     the diagonal.
     """
     k = code.shape[0]
-    energy[:] = x
+    for j in range(energy.shape[0]):
+        energy[j] = x[j]
     for a in range(k):
         code[a] /= t + variance[a]
         add_multiple(-code[a], loadings[a], energy)
@@ -183,7 +184,8 @@ def eliminate(A):
 def write_energies(x, A, energy):
     """Write the expected squares of ``x - L' a``, given the eliminated system."""
     k = A.shape[0]
-    energy[:] = x
+    for j in range(energy.shape[0]):
+        energy[j] = x[j]
     for a in range(k):
         add_multiple(-A[a, k], A[a, k + 1 :], energy)
     for j in range(energy.shape[0]):

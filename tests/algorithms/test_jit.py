@@ -77,6 +77,37 @@ def test_options_of_one_kernel_are_its_own():
     assert "reassoc" in kernel(_divided.py_func).targetoptions["fastmath"]
 
 
+@kernel
+def _counted(x):
+    """Return the number of entries of at least one half, by calls with 0 first."""
+    number = 0
+    for i in range(x.shape[0]):
+        number = _one_more(number, x, i)
+    return number
+
+
+@kernel(_nrt=False)
+def _one_more(number, x, i):
+    return number + 1 if x[i] >= 0.5 else number
+
+
+@compiled_only
+def test_a_kernel_is_not_compiled_again_for_a_literal():
+    assert _counted(np.arange(5.0)) == 4
+    assert [s[0] for s in _one_more.signatures] == [numba.int64]
+
+
+@compiled_only
+def test_an_array_outlives_kernels_that_do_not_count_references():
+    x = np.arange(5.0)
+    before = sys.getrefcount(x)
+    for _ in range(1000):
+        _counted(x)
+        _one_more(0, x, 2)
+    assert sys.getrefcount(x) == before
+    np.testing.assert_array_equal(x, np.arange(5.0))
+
+
 KERNEL = """
 from sklearn_sqrtlasso.algorithms.jit import kernel
 
@@ -258,6 +289,41 @@ def test_processes_may_compile_at_once(source):
     assert [said(process)[0] for process in pair] == ["4.0", "4.0"]
     assert len(saved(source)) == 1
     assert said(started(source)) == ["4.0", "1"]
+
+
+SLOW = """
+import logging, time
+import numpy as np
+from sklearn_sqrtlasso.algorithms import jit
+
+logging.basicConfig(format="%(name)s: %(message)s")
+jit.PATIENCE = 0.02
+from kernel_on_disk import last
+last(np.ones(3), 2), last(np.ones(3, np.float32), 2)
+"""
+
+
+def told(source):
+    """Return what a new process that calls the kernel says on standard error."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", SLOW]
+    return subprocess.run(
+        command,
+        cwd=source.parent,
+        env=environment,
+        check=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    ).stderr
+
+
+@compiled_only
+def test_the_user_is_told_once_while_kernels_are_compiled_and_not_again(source):
+    first = told(source)
+    assert first.startswith("sklearn_sqrtlasso: Compiling")
+    assert first.count("NUMBA_CACHE_DIR") == 1
+    assert not told(source)
 
 
 def test_an_interpreted_kernel_is_as_silent_as_a_compiled_one(monkeypatch):

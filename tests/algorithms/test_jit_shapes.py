@@ -81,7 +81,7 @@ def entries():
     called = set().union(*map(imported, others))
     found = {}
     for path in FILES:
-        steps = functions_of(path, "step")
+        steps = functions_of(path, "step", "part")
         found |= functions_of(path, "kernel")
         found |= {name: step for name, step in steps.items() if name in called}
     return found
@@ -159,7 +159,7 @@ def calls():
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path in FILES:
-            for name, function in functions_of(path, "kernel", "step").items():
+            for name, function in functions_of(path, "kernel", "part", "step").items():
                 replace(patch, function, recorder(name, function, calls))
         small_fits()
     return calls

@@ -1,0 +1,71 @@
+"""Seconds of a core that a first call takes, and those of each kernel it compiles.
+
+A new process imports the package and fits an estimator with its defaults, first with
+an empty folder of compiled kernels and then with a full one.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SHOWN = 6  # kernels, of those that take longest
+
+PROGRAM = """
+import json, sys, time, warnings
+import numpy as np
+from numba.core import event
+import sklearn_sqrtlasso
+
+class Seconds(event.Listener):
+    def __init__(self):
+        self.running, self.own = [], {}
+
+    def on_start(self, event):
+        self.running.append([time.process_time(), 0.0])
+
+    def on_end(self, event):
+        start, inner = self.running.pop()
+        total = time.process_time() - start
+        name = event.data["dispatcher"].py_func.__qualname__
+        self.own[name] = self.own.get(name, 0.0) + total - inner
+        if self.running:
+            self.running[-1][1] += total
+
+seconds = Seconds()
+event.register("numba:compile", seconds)
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).standard_normal((60, 8))
+start = time.process_time()
+estimator = getattr(sklearn_sqrtlasso, sys.argv[1])().fit(X, X[:, 0])
+estimator.transform(X) if hasattr(estimator, "transform") else estimator.predict(X)
+print(json.dumps([time.process_time() - start, seconds.own]))
+"""
+
+AIMS = {  # seconds without compiled kernels
+    "SqrtLassoTransform": 3,
+    "SqrtLasso": 6,
+    "SqrtLassoCV": 6,
+    "RelaxedSparseCoder": 6,
+    "NeLUAutoencoder": 6,
+    "ANAMOAutoencoder": 6,
+    "PivotalPCA": 6,
+}
+
+
+@pytest.mark.parametrize("name", AIMS)
+def test_first_call(name, benchmark, note, tmp_path, monkeypatch):
+    def first_call():
+        command = [sys.executable, "-c", PROGRAM, name]
+        return json.loads(subprocess.check_output(command, text=True))
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    cold, kernels = first_call()
+    warm, compiled = benchmark.pedantic(first_call, rounds=1)
+    slowest = sorted(kernels.items(), key=lambda item: -item[1])[:SHOWN]
+    parts = ", ".join(f"{kernel} {seconds:.2f}" for kernel, seconds in slowest)
+    note(f"cold {cold:.2f} s, warm {warm:.2f} s   [aim: {AIMS[name]} s, .3 s]: {parts}")
+    assert kernels
+    assert not compiled
+    assert warm < cold
