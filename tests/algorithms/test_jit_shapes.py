@@ -20,6 +20,7 @@ from sklearn_sqrtlasso import (
     SqrtLasso,
     SqrtLassoTransform,
 )
+from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
@@ -41,6 +42,8 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("factorize", "w", 0),
     ("ksvd_sweep", "order", 0),
     ("subtract_active", "dc", 0),
+    ("restore_groups", "centers", 0),
+    ("threshold_cosines", "lefts", 0),
 }
 
 
@@ -148,6 +151,7 @@ def small_fits():
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
+    denoise_image(X[:12], patch_size=(3, 2), similar=5, n_passes=1)
 
 
 @pytest.fixture(scope="module")
