@@ -5,7 +5,8 @@ The command runs the gallery too. Code blocks of the pages are tested by ::
     python -m sphinx -b doctest -D sphinx_gallery_conf.plot_gallery=0 \\
         docs docs/_build/doctest
 
-Neither needs a network; ``DOCS_INTERSPHINX=1`` reads the inventories of other projects.
+Neither needs a network, nor do the pages: MathJax is copied to them.
+``DOCS_INTERSPHINX=1`` reads the inventories of other projects.
 """
 
 import os
@@ -13,6 +14,7 @@ from importlib import import_module
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401, for links
 from sphinx.util.docutils import SphinxDirective
 
 from sklearn_sqrtlasso import __version__
@@ -29,6 +31,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",

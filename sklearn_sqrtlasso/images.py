@@ -339,7 +339,7 @@ def _restore_by_encoder(estimator, patches, groups, canvas, verbose):
         patches.paste(block.rows, estimator._decode(block.Z), canvas[block.part])
         report(len(block.Z))
 
-    estimator._map_encoded(paste, patches, check_groups(groups, len(patches)))
+    estimator._map_encoded(paste, patches, check_groups(groups, patches))
 
 
 def _restore_by_transformer(estimator, patches, canvas, verbose):

@@ -31,12 +31,13 @@ BOTTOM_UP = [
     "learning",
     "estimators",
     "onnx",
+    "dask",
 ]
 GROUND = "sklearn_sqrtlasso._version"  # a constant, for all rooms
 MAX_LINES, MAX_CODE, MAX_ARGUMENTS, MAX_KERNEL_ARGUMENTS = 400, 50, 8, 12
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT}
 OF_ESTIMATORS = {"__init__", "sqrt_lasso_path", "denoise_image"}  # their parameters
-HAND_ON = {"kernel", "attempt"}  # decorators pass on what is not theirs
+HAND_ON = {"kernel", "attempt", "call"}  # decorators pass on what is not theirs
 ROUTED = "metadata"  # what an inner estimator takes, routed by scikit-learn
 
 each_file = pytest.mark.parametrize(
@@ -124,6 +125,13 @@ def test_theory_has_no_data(path):
 def test_numba_speaks_in_one_file_only(path):
     if path != ROOT / "algorithms" / "jit.py":
         assert "numba" not in {name.split(".")[0] for name in imports(tree_of(path))}
+
+
+@each_file
+def test_dask_is_imported_in_its_room_only(path):
+    if room(name_of(path)) != "dask":
+        modules = {name.split(".")[0] for name in imports(tree_of(path))}
+        assert not modules & {"dask", "distributed"}
 
 
 @each_file

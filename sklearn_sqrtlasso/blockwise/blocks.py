@@ -46,25 +46,28 @@ def rows_per_block(n_components, n_features, itemsize):
     return max(1, min(by_codes, by_bytes))
 
 
-def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS):
+def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS, alone=()):
     """Split rows into blocks of about ``n_block_rows``, of whole groups if they fit.
 
-    The blocks, and the parts of the work that they belong to, depend only on the
-    arguments, not on threads.
+    Groups in ``alone`` are taken like those that are longer than a block. The blocks,
+    and the parts of the work that they belong to, depend only on the arguments, not on
+    threads.
     """
     starts = np.asarray(starts)
     blocks, group, n_groups = [], 0, len(starts) - 1
+    stops = [*sorted(alone), n_groups]
     while group < n_groups:
         start = int(starts[group])
-        if starts[group + 1] - start > n_block_rows:
+        while stops[0] < group:
+            stops.pop(0)
+        if starts[group + 1] - start > n_block_rows or stops[0] == group < n_groups:
             for at in range(start, int(starts[group + 1]), n_block_rows):
                 stop = min(at + n_block_rows, int(starts[group + 1]))
                 blocks.append(RowBlock(0, at, stop, np.array([0, stop - at]), group))
             group += 1
             continue
-        stop_group = (
-            int(np.searchsorted(starts, start + n_block_rows, side="right")) - 1
-        )
+        full = int(np.searchsorted(starts, start + n_block_rows, side="right")) - 1
+        stop_group = min(full, stops[0])
         groups = starts[group : stop_group + 1] - start
         blocks.append(RowBlock(0, start, int(starts[stop_group]), groups, -1))
         group = stop_group

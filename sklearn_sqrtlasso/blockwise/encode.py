@@ -205,8 +205,9 @@ def _map_encoded(function, X, encoder, groups, out, n_jobs, n_parts=N_PARTS):
     size = encoder.rows_per_block(entries_per_row(X))
     if encoder.whole_groups:
         size = max(size, int(np.diff(groups.starts).max(initial=0)))
-    blocks = blocks_of_groups(groups.starts, size, n_parts)
-    scales = _scales_of_long_groups(X, encoder, groups, blocks, n_jobs)
+    known = groups.scales or {}
+    blocks = blocks_of_groups(groups.starts, size, n_parts, known)
+    scales = known | _scales_of_long_groups(X, encoder, groups, blocks, n_jobs)
     direct = out is not None and groups.order is None
     kept = local()  # per thread: a new workspace per block costs memory mapping
 
@@ -259,42 +260,81 @@ class LongGroup(NamedTuple):
         return map_blocks(of_block, self.blocks, self.n_jobs)
 
     def scale(self):
-        """Return the residual scale, by the steps of ``shrink_groups``."""
-        penalties = self.encoder.alpha, self.encoder.positive
-        itemsize, share = self.X.dtype.itemsize, noise_share(*penalties)
-        with np.errstate(over="ignore"):
-            size = float(np.sum(self.over_blocks(group_size)))
-        width = self.encoder.n_components
-        c, q = first_guess(size, self.n_rows, width, share, itemsize)
-        falls, met, t = False, False, 0.0
-        while not met:
-            t = math.sqrt(q) / c
-            sums = self.over_blocks(sum_group, *penalties, t, c)
-            active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
-            q, falls, met = newton_step(q, falls, self.n_rows, active, tail)
-        return self._scale_if_uneven() if is_uneven(size, q, itemsize) else t
-
-    def _scale_if_uneven(self):
-        """Return the residual scale, by the steps of ``scale_of_uneven_group``."""
-        alpha, positive = penalties = self.encoder.alpha, self.encoder.positive
-        may_rest = positive or sum_of_squares(alpha) >= 1
-        before, t = math.inf, math.inf
+        """Return the residual scale."""
+        steps = scale_steps(self.encoder, self.n_rows, self.X.dtype.itemsize)
+        found = None
         while True:
-            parts = self.over_blocks(split_group, *penalties, t)
-            actives, largest, beyond = zip(*parts, strict=True)
-            if max(beyond) == 0 and not may_rest:
-                return 0.0
-            c = power_of_two_near(max(largest), 8)
-            tail = math.fsum(self.over_blocks(inactive_energy, *penalties, t, c))
-            before, t = t, lower_root(t, self.n_rows, math.fsum(actives), tail, c)
-            if not t < before:
-                return t
+            try:
+                function, given = steps.send(found)
+            except StopIteration as end:
+                return end.value
+            found = self.over_blocks(function, *given)
+
+
+def scale_steps(encoder: PoolingEncoder, n_rows, itemsize):
+    """Find the residual scale of a group, by the steps of ``shrink_groups``.
+
+    Parameters
+    ----------
+    encoder : PoolingEncoder
+        Map of rows to codes.
+    n_rows : int
+        Number of rows of the group.
+    itemsize : int
+        Bytes of an entry of the rows.
+
+    Yields
+    ------
+    function : callable, (U, outside, *given, first, last) -> value
+        Kernel to call for the projected rows of each block. The values of all blocks
+        are to be sent.
+    given : tuple
+        Its arguments.
+
+    Returns
+    -------
+    scale : float
+        Residual scale t.
+    """
+    penalties = encoder.alpha, encoder.positive
+    share = noise_share(*penalties)
+    sizes = yield group_size, ()
+    with np.errstate(over="ignore"):
+        size = float(np.sum(sizes))
+    c, q = first_guess(size, n_rows, encoder.n_components, share, itemsize)
+    falls, met, t = False, False, 0.0
+    while not met:
+        t = math.sqrt(q) / c
+        sums = yield sum_group, (*penalties, t, c)
+        active, tail = (math.fsum(part) for part in zip(*sums, strict=True))
+        q, falls, met = newton_step(q, falls, n_rows, active, tail)
+    if is_uneven(size, q, itemsize):
+        return (yield from _steps_if_uneven(encoder, n_rows))
+    return t
+
+
+def _steps_if_uneven(encoder, n_rows):
+    """Find the residual scale by the steps of ``scale_of_uneven_group``."""
+    alpha, positive = penalties = encoder.alpha, encoder.positive
+    may_rest = positive or sum_of_squares(alpha) >= 1
+    before, t = math.inf, math.inf
+    while True:
+        parts = yield split_group, (*penalties, t)
+        actives, largest, beyond = zip(*parts, strict=True)
+        if max(beyond) == 0 and not may_rest:
+            return 0.0
+        c = power_of_two_near(max(largest), 8)
+        tail = math.fsum((yield inactive_energy, (*penalties, t, c)))
+        before, t = t, lower_root(t, n_rows, math.fsum(actives), tail, c)
+        if not t < before:
+            return t
 
 
 def _scales_of_long_groups(X, encoder, groups, blocks, n_jobs):
     """Return the residual scale of each group that is longer than a block."""
     scales = {}
-    for group in sorted({block.long_group for block in blocks} - {-1}):
+    known = groups.scales or {}
+    for group in sorted({block.long_group for block in blocks} - {-1} - set(known)):
         own = [block for block in blocks if block.long_group == group]
         scales[group] = LongGroup(X, encoder, groups, own, n_jobs).scale()
     return scales

@@ -14,15 +14,25 @@ class RowGroups(NamedTuple):
         Group g holds the positions from ``starts[g]`` to ``starts[g + 1]``.
     order : ndarray of shape (n_samples,) or None
         Row at each position; None for the order of the data.
+    scales : dict of int to float, or None
+        Residual scales of groups that have other rows, too, elsewhere; None if there
+        are none.
     """
 
     starts: np.ndarray
     order: np.ndarray | None = None
+    scales: dict[int, float] | None = None
 
     @property
     def n_rows(self):
         """Number of rows."""
         return int(self.starts[-1])
+
+    def rows_at(self, places):
+        """Return the rows at positions in increasing order, and their groups."""
+        labels = np.searchsorted(self.starts, places, side="right")
+        rows = places if self.order is None else self.order[places]
+        return rows, groups_of_labels(labels)
 
 
 def spread_over(groups, n_rows):
@@ -43,10 +53,7 @@ def spread_over(groups, n_rows):
         Groups of these rows, in their order.
     """
     n_rows = min(n_rows, groups.n_rows)
-    places = np.arange(n_rows) * groups.n_rows // n_rows
-    labels = np.searchsorted(groups.starts, places, side="right")
-    rows = places if groups.order is None else groups.order[places]
-    return rows, groups_of_labels(labels)
+    return groups.rows_at(np.arange(n_rows) * groups.n_rows // n_rows)
 
 
 def split_groups_of(groups, n_rows):

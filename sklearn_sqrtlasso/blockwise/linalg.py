@@ -4,6 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, each_chunk, over_chunks
+
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**18  # of rows that are copied at a time
 
 
@@ -20,8 +22,14 @@ def entries_per_row(X):
     width : int
         The number of columns of dense rows.
     """
-    stored = X.nnz // max(X.shape[0], 1) if sp.issparse(X) else X.shape[1]
-    return max(stored, 1)
+    if not (sp.issparse(X) or isinstance(X, ChunkedRows)):
+        return max(X.shape[1], 1)
+    return max(_n_stored(X) // max(X.shape[0], 1), 1)
+
+
+@over_chunks(np.add)
+def _n_stored(X):
+    return X.nnz if sp.issparse(X) else X.size
 
 
 def row_batches(n_rows, width):
@@ -62,6 +70,7 @@ def dense_rows(X, dtype=None):
     return np.asarray(X, dtype=dtype)
 
 
+@over_chunks(np.logical_or)
 def has_missing(X):
     """Return whether an entry of dense or sparse rows is NaN.
 
@@ -96,11 +105,16 @@ def missing_counts(X):
     counts : ndarray of shape (n_features,)
         Integers.
     """
+    if not has_missing(X):
+        return np.zeros(X.shape[1], np.intp)
+    return _missing_counts(X)
+
+
+@over_chunks(np.add)
+def _missing_counts(X):
     if hasattr(X, "tocsr"):
         return np.bincount(X.indices[np.isnan(X.data)], minlength=X.shape[1])
     counts = np.zeros(X.shape[1], np.intp)
-    if not has_missing(X):
-        return counts
     for rows in row_batches(*X.shape):
         counts += np.isnan(X[rows]).sum(axis=0)
     return counts
@@ -305,10 +319,16 @@ def column_means(X):
     n_observed = X.shape[0] - missing_counts(X)
     X = filled_rows(X, np.zeros(X.shape[1]))
     unit = unit_near(largest_entry(X), X.dtype)
+    return _column_sums(X, unit) / np.maximum(n_observed, 1) * unit
+
+
+@over_chunks(np.add)
+def _column_sums(X, unit):
+    """Return the sums of the columns of finite rows, divided by a unit."""
     total = np.zeros(X.shape[1])
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         total += np.asarray((X[rows] / unit).sum(axis=0, dtype=np.float64)).ravel()
-    return total / np.maximum(n_observed, 1) * unit
+    return total
 
 
 def filled_rows(X, values):
@@ -326,8 +346,11 @@ def filled_rows(X, values):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         X itself if nothing is missing, else a copy.
     """
-    if not has_missing(X):
-        return X
+    return _filled(X, values) if has_missing(X) else X
+
+
+@each_chunk
+def _filled(X, values):
     if not hasattr(X, "tocsr"):
         return np.where(np.isnan(X), values.astype(X.dtype), X)
     X = X.copy()
@@ -351,17 +374,22 @@ def largest_spread(X, mean):
     largest : float
         At least 0.
     """
-    if sp.issparse(X):
-        highest, lowest = _extremes(X)
-    else:
-        highest, lowest = X.max(axis=0), X.min(axis=0)
+    highest, lowest = _extremes(X)
     with np.errstate(over="ignore"):
         spread = np.maximum(highest - mean, mean - lowest)
     return float(min(spread.max(), np.finfo(X.dtype).max))
 
 
+def _wider(one, two):
+    """Return the extremes of both."""
+    return np.maximum(one[0], two[0]), np.minimum(one[1], two[1])
+
+
+@over_chunks(_wider)
 def _extremes(X):
     """Return the largest and the smallest entry of each column of canonical rows."""
+    if not sp.issparse(X):
+        return X.max(axis=0), X.min(axis=0)
     n_features = X.shape[1]
     highest, lowest = np.full((2, n_features), [[-np.inf], [np.inf]])
     counts = np.zeros(n_features, np.intp)
@@ -376,6 +404,7 @@ def _extremes(X):
     return highest, lowest
 
 
+@over_chunks(max)
 def largest_entry(X):
     """Return the largest absolute value of an entry, without a copy of X.
 
@@ -438,11 +467,18 @@ def root_mean_square(X):
     largest = largest_entry(X)
     if largest == 0:
         return 0.0, 1.0
-    outer, total = unit_near(largest), 0.0
+    outer = unit_near(largest)
+    size = np.sqrt(_sum_of_squares(X, outer) / n_observed)
+    inner = unit_near(size)
+    return float(size / inner), outer * inner
+
+
+@over_chunks(np.add)
+def _sum_of_squares(X, unit):
+    """Return the sum of the squares of all entries, divided by a unit."""
+    total = 0.0
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         values = X[rows]
         values = values.data if hasattr(values, "tocsr") else values
-        total += np.sum((values / outer) ** 2.0, dtype=np.float64)
-    size = np.sqrt(total / n_observed)
-    inner = unit_near(size)
-    return float(size / inner), outer * inner
+        total += np.sum((values / unit) ** 2.0, dtype=np.float64)
+    return total

@@ -174,7 +174,10 @@ class SparseProjection:
     @cached_property
     def offset(self):
         """Coefficients of the mean."""
-        return 0.0 if self.mean is None else self.mean.astype(np.float64) @ self.columns
+        if self.mean is None:
+            return 0.0
+        with np.errstate(over="ignore", invalid="ignore"):  # then rows are made dense
+            return self.mean.astype(np.float64) @ self.columns
 
     @cached_property
     def gram(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
+from sklearn_sqrtlasso.blockwise.chunks import over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
@@ -14,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.blockwise.sparse_rows import distances
 
+FARTHEST = 1e100  # entries, in units in which deviations are near one
 OFFSET = 1e3  # of a sparse column, relative to its spread, from which digits are lost
 
 
@@ -37,11 +39,16 @@ def row_distances(X, mean, unit):
     norms = np.empty(X.shape[0])
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         x = X[rows].astype(np.float64)
-        if sp.issparse(x):
+        if sp.issparse(x) and _largest(x, mean) < FARTHEST * unit:
             norms[rows] = distances(x / unit, mean / unit if mean.any() else None)
         else:
-            norms[rows] = row_norms((x - mean) / unit)
+            norms[rows] = row_norms((dense_rows(x) - mean) / unit)
     return norms
+
+
+def _largest(x, mean):
+    """Return the largest absolute entry of sparse rows or of their mean."""
+    return max(np.abs(x.data).max(initial=0), np.abs(mean).max())
 
 
 def mean_norm(X, mean, unit):
@@ -57,7 +64,13 @@ def mean_norm(X, mean, unit):
     norm : float
         Positive.
     """
-    return float(row_distances(X, mean, unit).mean()) or 1.0
+    return float(_sum_of_distances(X, mean, unit) / X.shape[0]) or 1.0
+
+
+@over_chunks(np.add)
+def _sum_of_distances(X, mean, unit, power=1):
+    """Return the sum of powers of the distances of rows."""
+    return np.sum(row_distances(X, mean, unit) ** power)
 
 
 def root_mean_spread(X):
@@ -75,11 +88,12 @@ def root_mean_spread(X):
     """
     mean = column_means(X)
     unit = unit_near(largest_spread(X, mean), X.dtype)
-    total = np.sum(row_distances(X, mean, unit) ** 2)
+    total = _sum_of_distances(X, mean, unit, 2)
     size = float(np.sqrt(total / (X.shape[0] * X.shape[1]))) * unit
     return size if size > np.finfo(X.dtype).eps * np.abs(mean).max() else 0.0
 
 
+@over_chunks(np.add)
 def second_moment(X, mean, unit):
     """Return ``(X - mean)'(X - mean)`` in squared units, without a copy of X.
 

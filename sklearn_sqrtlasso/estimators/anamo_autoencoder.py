@@ -5,7 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
@@ -14,6 +13,7 @@ from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
 from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
+from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
     Alternation,
@@ -104,8 +104,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     encoder_step, decoder_step : float or "auto", default="auto"
         Step length, above 0; 0.3 to 1 for the encoder and 1 to 10 for the decoder are
         common for sigmoids. "auto" searches for a length that lowers the objective and
-        keeps adapting it; for "adam", it starts at 0.01 for the encoder and 0.1 for the
-        decoder. Lengths refer to rows divided by ``unit_``, which is 1 for sigmoid
+        keeps adapting it; for "adam", it starts at 0.1 for the decoder and at 0.01 for
+        the encoder, or 0.7 over the number of features if that is more and codes are
+        bounded. Lengths refer to rows divided by ``unit_``, which is 1 for sigmoid
         decoders and X in [0, 1]. With ``binary="relaxed"``, ``encoder_step`` is that of
         the codes.
     encoder_method, decoder_method : str, default="auto", "adam"
@@ -349,7 +350,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._learn_all(self._training_data(X), resumed)
 
     def _training_data(self, X):
-        return TrainingData(X, target=None, coded=False, groups=ungrouped(X.shape[0]))
+        return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
 
     def _check_parameters(self):
         """Raise an error for parameters that cannot be combined."""
@@ -443,10 +444,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         scheme = SCHEMES[self.binary]
         return scheme.middle * self._width_of(scheme)
 
-    def _inner_solvers(self):
+    def _inner_solvers(self, model):
         """Return the inner solvers of encoder and decoder."""
-        solvers = []
-        for side, name in enumerate(SIDES):
+        solvers, bounded = [], not model.encoder.scales
+        for name in SIDES:
             step, method = getattr(self, f"{name}_step"), self._method(name)
             if METHODS[method].finds_step and step != "auto":
                 raise ValueError(
@@ -456,7 +457,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 )
             n_steps = getattr(self, f"n_{name}_steps")
             length = None if step == "auto" else float(step)
-            first = METHODS[method].first_steps[side]
+            first = METHODS[method].first_step(name, bounded, model.shape[1])
             solvers.append(InnerSolver(method, n_steps, length, first))
         return solvers
 
@@ -486,7 +487,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             alternation = Alternation(
                 rescaled,
                 parameters,
-                *self._inner_solvers(),
+                *self._inner_solvers(model),
                 memory,
                 self.prox == "exact",
                 pmap,

@@ -11,8 +11,10 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
-from sklearn_sqrtlasso.blockwise.groups import spread_over, ungrouped
+from sklearn_sqrtlasso.blockwise.groups import spread_over
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows, are_many_integers
 from sklearn_sqrtlasso.blockwise.linalg import (
     canonical_rows,
     column_means,
@@ -117,8 +119,9 @@ class BaseEncoder(
             If a parameter or X is not valid; the estimator is left unchanged.
         """
         X, resumed = self._begin(X)
-        self._learn(X, ungrouped(X.shape[0]), resumed)
-        self._check_codes(X, ungrouped(X.shape[0]))
+        groups = check_groups(None, X)
+        self._learn(X, groups, resumed)
+        self._check_codes(X, groups)
         return self
 
     def transform(self, X):
@@ -277,7 +280,12 @@ class BaseEncoder(
         return vars(self).get("fitted_params_", {}).get(name, getattr(self, name))
 
     def _validate(self, X, *, reset):
+        if isinstance(X, ChunkedRows):
+            return self._validate_chunks(X, reset)
         refuse_masked({"X": X})
+        if are_many_integers(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return IntegerRows(X)
         X = validate_data(
             self,
             X,
@@ -291,12 +299,21 @@ class BaseEncoder(
             check_finite(X)
         return canonical_rows(X)
 
+    def _validate_chunks(self, X, reset):
+        """Return chunked rows that are validated whenever they are read."""
+        first = self._validate(X.first(), reset=reset)
+        checker = type(self)()
+        checker.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            checker.feature_names_in_ = self.feature_names_in_
+        return X.map(_validated, checker, dtype=first.dtype)
+
     def _fitted_rows(self, X, groups=None):
         """Return validated rows for a fitted estimator, and their groups."""
         check_is_fitted(self)
         check_live_parameters(self)
         X = self._validate(X, reset=False)
-        return X, check_groups(groups, X.shape[0])
+        return X, check_groups(groups, X)
 
     def _map_encoded(self, function, X, groups, encoder=None):
         """Apply a function to each encoded row block and return the results."""
@@ -321,9 +338,11 @@ class BaseEncoder(
             used = Z[away] != 0
             warn_zero_codes(used, self._remedy_for_zeros())
             warn_dense_codes(used, X.shape[1], self._remedy_for_dense_codes())
-        n_few = min(max(CHECKED_ENTRIES // X.shape[1], FEWEST_ROWS), n_few)
-        rows, few = spread_over(groups, n_few)
-        warn_hidden_columns(X[rows], mean, lambda: self._reconstruct(X[rows], few))
+        n_fewer = max(CHECKED_ENTRIES // X.shape[1], FEWEST_ROWS)
+        if n_fewer < n_few:
+            rows, some = spread_over(groups, n_fewer)
+            x = X[rows]
+        warn_hidden_columns(x, mean, lambda: self._reconstruct(x, some))
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""
@@ -376,15 +395,15 @@ class BaseEncoder(
     def _score(self, X, groups):
         observed = filled_rows(X, np.zeros(X.shape[1]))
         unit, mean = unit_near(largest_entry(observed)), column_means(X)
-        measure = self._energies(X, mean, unit)
-        blocks = self._map_encoded(measure, X, groups)
-        residual, spread, whole = np.sum(blocks, axis=0)
+        if isinstance(groups, ChunkedGroups):
+            groups = groups.scaled(X, self._encoder(X.dtype))
+        residual, spread, whole = _energies(X, self, groups, mean, unit)
         rounding = (64 * np.finfo(X.dtype).eps) ** 2 * whole
         if spread <= rounding:
             return float(residual <= rounding)
         return float(1 - residual / spread)
 
-    def _energies(self, X, mean, unit):
+    def _energies_of_block(self, X, mean, unit):
         """Return a function of a block: energies of error, spread and rows."""
         mean = mean / unit
 
@@ -449,3 +468,15 @@ class BaseEncoder(
         tags.input_tags.allow_nan = self._takes_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _validated(X, checker):
+    """Return a chunk of rows, validated as ``checker`` does."""
+    return checker._validate(X, reset=False)
+
+
+@over_chunks(np.add)
+def _energies(X, encoder, groups, mean, unit):
+    """Return sums over rows: energies of error, spread and rows."""
+    measure = encoder._energies_of_block(X, mean, unit)
+    return np.sum(encoder._map_encoded(measure, X, groups), axis=0)

@@ -43,7 +43,7 @@ class GroupedEncoder(BaseEncoder):
             unchanged.
         """
         X, resumed = self._begin(X)
-        groups = check_groups(groups, X.shape[0])
+        groups = check_groups(groups, X)
         self._learn(X, groups, resumed)
         self._check_codes(X, groups)
         return self

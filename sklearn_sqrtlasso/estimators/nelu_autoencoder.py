@@ -348,7 +348,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
         X, resumed = self._begin(X)
-        groups = check_groups(groups, X.shape[0])
+        groups = check_groups(groups, X)
         self._learn(X, groups, resumed, X_clean, Z)
         self._check_codes(X, groups)
         return self
@@ -369,7 +369,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             The updated autoencoder.
         """
         X, resumed = self._begin(X, warm=True)
-        groups = check_groups(groups, X.shape[0])
+        groups = check_groups(groups, X)
         self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self
 

@@ -52,10 +52,9 @@ class PivotalPCA(GroupedEncoder):
     max_iter : int, default=100
         Largest number of EM steps of ``fit``, at least 1. Without missing entries, one
         step is exact.
-    tol : float, default=1e-5
-        Fall of the negative log-likelihood per entry at which ``fit`` stops, at least
-        0.
-    transform_max_iter : int, default=100
+    tol : float, default=3e-4
+        Fall of the objective per feature at which ``fit`` stops, at least 0.
+    transform_max_iter : int, default=300
         Largest number of rounds in which the level of a row is found, at least 1.
     transform_tol : float, default=1e-2
         Relative change of :math:`s^2 + v` at which rounds end, at least 0.
@@ -81,7 +80,8 @@ class PivotalPCA(GroupedEncoder):
         Median noise standard deviation of the training rows, in units of X.
     objective_curve_ : ndarray of shape (`n_iter_`,)
         Mean negative log-likelihood of a training row after each step, up to a
-        constant; never increases.
+        constant, and of the prior of the covariance where entries are missing; never
+        increases.
     n_iter_ : int
         Number of EM steps.
     n_leading_ : int
@@ -125,7 +125,17 @@ class PivotalPCA(GroupedEncoder):
     the training rows has another code than its multiple. Noise in all training rows
     counts as signal.
 
-    Missing entries are NaN. A row without entries has the code 0, is restored as the
+    Missing entries are NaN. Where there are any, few rows would be fitted too closely:
+    the covariance :math:`C = V^\top \Lambda V + v I` then has a prior, with m the mean
+    number of missing entries of a row, and D the variances of the columns,
+
+    .. math::
+        \frac{m}{20} \bigl(\log \det C + \operatorname{tr}(C^{-1} D)\bigr),
+
+    as if m / 10 more rows of columns that have nothing in common were seen. ``fit``
+    decreases it together with the negative log-likelihood.
+
+    A row without entries has the code 0, is restored as the
     mean, and its noise level is NaN. A column without entries cannot be fitted. Levels
     below 1e-5 of the root mean variance of a column are 0; entries beyond 1e100
     deviations count as that far. Sparse rows are made dense block by block; groups are
@@ -180,8 +190,8 @@ class PivotalPCA(GroupedEncoder):
         *,
         nu=4.0,
         max_iter=100,
-        tol=1e-5,
-        transform_max_iter=100,
+        tol=3e-4,
+        transform_max_iter=300,
         transform_tol=1e-2,
         n_jobs=None,
         verbose=0,

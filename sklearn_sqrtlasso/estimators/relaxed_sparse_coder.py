@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -62,9 +63,14 @@ LARGEST_SIZE = 1000.0  # binary logarithm of a size of rows, times norms of atom
 
 def _unit_of(X):
     """Return a power of two near the largest observed entry."""
+    return unit_near(_largest_observed(X))
+
+
+@over_chunks(max)
+def _largest_observed(X):
     zeros = np.zeros(X.shape[1])
     filled = (filled_rows(X[rows], zeros) for rows in batches_of(X))
-    return unit_near(max(map(largest_entry, filled)))
+    return max(map(largest_entry, filled))
 
 
 def _chosen(selector, n_nonzero_coefs):
@@ -120,11 +126,13 @@ class RelaxedSparseCoder(BaseEncoder):
         "threshold", of X for "omp" and "ols". Other selectors, and those given
         ``n_nonzero_coefs``, do not use it; leave it at its default then.
 
-        "auto" keeps the larger part of ordinary rows: :math:`1.2 /
-        \sqrt{\text{n\_features}}`, at most 0.9, for "sqrt_lasso"; a third of the root
-        mean square of the training rows for "lasso" and "threshold"; both times the
-        root mean square norm of the atoms. "omp", "ols" and "topk" then use a quarter
-        as many atoms as there are features, at least 2.
+        "auto" keeps the larger part of ordinary rows: for "sqrt_lasso" :math:`1.2 /
+        \sqrt n`, at most 0.9, where n is ``n_features``, but if that exceeds 1024, at
+        most :math:`\max(1024, \sqrt{\text{n\_components} \,
+        \text{n\_features}})`; a third of the root mean square of the training rows for
+        "lasso" and "threshold"; both times the root mean square norm of the atoms.
+        "omp", "ols" and "topk" then use a quarter as many atoms as there are features,
+        at least 2.
 
         "pivotal", for "sqrt_lasso" only, detects: 19 of 20 rows of pure noise get a
         zero code.
@@ -359,7 +367,7 @@ class RelaxedSparseCoder(BaseEncoder):
             n_sweeps = LEARNERS[self.learner].usual_sweeps(X)
         progress = Progress(self, given, n_sweeps)
         X = scaled_rows(X, unit)  # exact: avoids overflow of squares, also in alpha
-        whole = self.outlier_alpha or sp.issparse(X[:0])
+        whole = self.outlier_alpha or isinstance(X, ChunkedRows) or sp.issparse(X[:0])
         span = RowSpan(X, None) if whole else span_of_few_rows(X)
         X = span.coordinates
         D = first_atoms(X, self.n_components or min(X.shape), rng)
@@ -446,12 +454,12 @@ class RelaxedSparseCoder(BaseEncoder):
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        _, norms = online_step(task, batch, statistics, weight, energy)
-        replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, norms, few=0)
+        _, residuals = online_step(task, batch, statistics, weight, energy)
+        replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
-        objective = np.sqrt(np.mean(norms**2)) * unit
+        objective = residuals.root_mean_square * unit
         self.objective_curve_ = np.append(self.objective_curve_, objective)
         return self
 
@@ -513,7 +521,7 @@ class RelaxedSparseCoder(BaseEncoder):
         norm = 1.0 if D is None else float(np.sqrt(np.mean(row_norms(D) ** 2)))
         usual = self.log2_sizes_[0]
         size = 0.0 if usual is None else float(np.exp2(min(usual, LARGEST_SIZE)))
-        alpha = row.auto_alpha(shape[1], size) * norm
+        alpha = row.auto_alpha(shape, size) * norm
         return min(alpha, float(np.finfo(np.float64).max))
 
     def _options(self, alpha, unit=1.0, phi=None):

@@ -16,11 +16,14 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import (
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import sqrt_lasso_path
 from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.moment_design import moment_design_of
+from sklearn_sqrtlasso.regression.moments import TALL
 from sklearn_sqrtlasso.regression.penalty_loadings import (
     column_sizes,
     regress_with_loadings,
 )
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
+    BY_PRODUCTS,
     asymptotic_alpha,
     counted_rows,
     simulated_alpha,
@@ -32,6 +35,7 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_unsolved_fits,
 )
 
+FEW_COLUMNS = 100  # up to which the products of all are gathered for a single fit
 CONFIDENCE = 0.95  # probability that all coefficients of pure noise are zero
 
 
@@ -192,6 +196,13 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     where rounding leaves no progress. The gap contains what the rounding of an
     intercept to its digits costs, for features of large offset.
 
+    Dense tables of at least four times as many rows as features and targets are read
+    once, some rows at a time, and only their weighted means and products are kept: for
+    up to 100 columns, and up to 512 if there are several targets or ``alpha`` is
+    "pivotal". The gap contains what rounding of products may hide, about 1e-12; where
+    it exceeds ``tol``, or products have too few digits (spreads near the ends of the
+    range of numbers, means more than 1000 times the spread), the rows are used.
+
     Solutions are computed in double precision; ``coef_`` has the dtype of X.
 
     References
@@ -265,29 +276,56 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     path = staticmethod(sqrt_lasso_path)
 
     def _fit(self, X, y, sample_weight):
-        # Without a simulation, the first product detects values that are not finite.
-        simulated = isinstance(self.alpha, str)
-        X, y = self._validate(X, y, multi_output=True, finite=simulated)
+        # Products detect values that are not finite, except for those of a simulation.
+        X, y = self._validate(X, y, multi_output=True, finite=False)
         X, y, weights = rows_that_weigh(X, y, check_weights(sample_weight, X))
         loadings = check_loadings(self.penalty_loadings, X.shape[1])
         targets, n_rows = np.atleast_2d(y.T), counted_rows(weights)
         starts = self._starts(len(targets), X.shape[1])
-        try:
-            design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
-            design.load(column_sizes(design) if loadings is None else loadings)
-            alpha = self._penalty(design, n_rows)
-            results = [
-                self._solve(design, target, alpha, loadings is None, start)
-                for target, start in zip(targets, starts, strict=True)
-            ]
-        except FloatingPointError:
-            check_finite(X)
-            raise
+        fit = self._fit_moments(X, targets, weights, loadings, starts)
+        if fit is None:
+            fit = self._fit_rows(X, targets, weights, loadings, starts)
+        results, alpha, design, targets = fit
         self._keep(results, alpha, n_rows, X.dtype, y.ndim == 2)
         warn_unsolved_fits(self.dual_gap_, self.tol, self.max_iter)
         if self.penalty_loadings is None:
             warn_hidden_columns(design, targets, np.atleast_2d(self.coef_), alpha)
         return self
+
+    def _fit_moments(self, X, targets, weights, loadings, starts):
+        """Return what ``_fit_rows`` does, from moments; None where these do not do."""
+        n_columns = X.shape[1] + len(targets)
+        by_rows = sp.issparse(X) or loadings is None or starts[0] is not None
+        by_rows |= n_columns > BY_PRODUCTS or targets.shape[1] < TALL * n_columns
+        few = n_columns <= FEW_COLUMNS or len(targets) > 1
+        if by_rows or self.alpha == 0 or not (few or self.alpha == "pivotal"):
+            return None
+        design = moment_design_of(X, targets, weights, bool(self.fit_intercept))
+        if design is None:
+            return None
+        fit = self._fit_design(design, range(len(targets)), weights, loadings, starts)
+        solved = all(one.gap <= self.tol for one, *_ in fit[0])
+        return fit if solved else None
+
+    def _fit_rows(self, X, targets, weights, loadings, starts):
+        """Return fits of all targets, their penalty, their design and targets in it."""
+        if isinstance(self.alpha, str):
+            check_finite(X)
+        try:
+            design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+            return self._fit_design(design, targets, weights, loadings, starts)
+        except FloatingPointError:
+            check_finite(X)
+            raise
+
+    def _fit_design(self, design, targets, weights, loadings, starts):
+        design.load(column_sizes(design) if loadings is None else loadings)
+        alpha = self._penalty(design, counted_rows(weights))
+        results = [
+            self._solve(design, target, alpha, loadings is None, start)
+            for target, start in zip(targets, starts, strict=True)
+        ]
+        return results, alpha, design, targets
 
     def _solve(self, design, target, alpha, estimates, start):
         """Return the fit of a target, its intercept and its loadings."""

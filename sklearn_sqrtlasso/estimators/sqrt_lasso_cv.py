@@ -30,8 +30,9 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
 )
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
-from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moments import TALL, gather, held_out_square, pooled
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -45,7 +46,6 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
 )
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
-TALL = 4  # rows for each feature from which moments are faster than rows
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
@@ -225,8 +225,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     of all features and the target give the paths, their certificates and the errors on
     held-out rows. Where products have too few digits (spreads near the ends of the
     range of numbers, means more than 1000 times the spread, residuals that vanish,
-    penalties below a millionth of the largest), the rows of the fold are used. The
-    final fit is always checked on the rows.
+    penalties below a millionth of the largest), the rows are used.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
@@ -338,13 +337,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         folds = list(check_cv(self.cv).split(X, y, groups))
         if not folds:
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
-        design, target = self._problem(X, y, weights)
+        unit = unit_near(np.abs(y[weights > 0]).max())
+        tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
+        design, target = self._problem_of(tables, X, y, weights, unit)
         grid = self._grid(regression_alpha_max(design, target, self._options.positive))
-        alphas, phis = grid.alphas, grid.phis
-
-        tables, unit = None, unit_near(np.abs(target).max())
-        if alphas[-1] > LEAST * alphas[0]:
-            tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
+        alphas = grid.alphas
+        if tables is not None and alphas[-1] <= LEAST * alphas[0]:
+            tables, (design, target) = None, self._problem(X, y, weights)
         progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
         done, lock = [], Lock()
 
@@ -360,32 +359,34 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             return found
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
+        (best, gaps), n_rows = self._choose(results, grid), counted_rows(weights)
+        self._refit(design, target, best, n_rows)
+        if tables is not None and self.dual_gap_ > self.tol:
+            design, target = self._problem(X, y, weights)
+            self._refit(design, target, best, n_rows)
+        warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
+        warn_hidden_columns(design, [target], self.coef_[None], self.alpha_)
+        names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
+        progress.end(lambda: {name: getattr(self, name) for name in names})
+        return self
+
+    def _choose(self, results, grid):
+        """Choose penalty and share by the errors of folds; return penalty and gaps."""
         *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
         pooled = pooled_errors(*errors_of_folds, shares)
         place = np.unravel_index(np.argmin(pooled), pooled.shape)
-        self.phi_, best = float(phis[place[0]]), float(alphas[place[1]])
-        start = None
-        if tables is not None:
-            start = unit * self._coefficients_of_table(tables[0], alphas, best)
-        self._refit(design, target, best, counted_rows(weights), start)
-        self.alphas_ = alphas
+        self.phi_, self.alphas_ = float(grid.phis[place[0]]), grid.alphas
         with np.errstate(over="ignore", under="ignore"):
             mse, units = errors_of_folds
             self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
         if np.ndim(self.phi) == 0:
             self.mse_path_ = self.mse_path_[0]
-        warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
-        warn_hidden_columns(design, target[None], self.coef_[None], self.alpha_)
-        names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
-        progress.end(lambda: {name: getattr(self, name) for name in names})
-        return self
+        return float(grid.alphas[place[1]]), gaps
 
-    def _refit(self, design, target, alpha, n_rows, start):
+    def _refit(self, design, target, alpha, n_rows):
         """Fit all rows with the penalty and the share that were chosen."""
         phis = np.array([self.phi_])
-        fits, intercepts = regress_relaxed(
-            design, target, [alpha], phis, self._options, start
-        )
+        fits, intercepts = regress_relaxed(design, target, [alpha], phis, self._options)
         fit, centred = fits[0][0], bool(self.fit_intercept)
         self.alpha_, self.coef_ = alpha, fit.coef.astype(design.dtype, copy=False)
         self.intercept_ = float(intercepts[0, 0])
@@ -405,13 +406,15 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         X, y, weights = rows_that_weigh(X, y, weights)
         return design_of(X, weights / weights.sum(), bool(self.fit_intercept)), y
 
-    def _coefficients_of_table(self, fold, alphas, best):
-        """Return coefficients for all rows, those of the two parts of a fold."""
-        falling = alphas[alphas >= best]
-        path = follow_moment_path(
-            pooled(fold), falling, bool(self.fit_intercept), bool(self.positive)
-        )
-        return path.coef[-1]
+    def _problem_of(self, tables, X, y, weights, unit):
+        """Return what ``_problem`` does, from moments in units of y if there are any.
+
+        All rows are those of the two parts of a fold.
+        """
+        if tables is None:
+            return self._problem(X, y, weights)
+        exponent, centred = int(np.log2(unit)), bool(self.fit_intercept)
+        return MomentDesign(pooled(tables[0]), 1, centred, X.dtype, exponent), 0
 
     def _errors_of_table(self, fold, grid, unit):
         """Return what ``_errors`` does, from moments; None where digits are lost."""

@@ -338,7 +338,7 @@ class SqrtLassoTransform(GroupedEncoder):
             unchanged.
         """
         X, resumed = self._begin(X, warm=True)
-        groups = check_groups(groups, X.shape[0])
+        groups = check_groups(groups, X)
         before = self.log2_sizes_ if resumed else (None, None)
         if abs(before[0] or 0.0) > np.finfo(X.dtype).maxexp - 24:
             X = X.astype(np.float64)  # single precision does not reach the usual size
@@ -505,10 +505,8 @@ class SqrtLassoTransform(GroupedEncoder):
         return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
 
     def _median_noise(self, X, groups):
-        if groups.n_rows > MEDIAN_ROWS:
-            rows, groups = spread_over(groups, MEDIAN_ROWS)
-            X = X[rows]
-        return float(np.median(self._noise_scale(X, groups)))
+        rows, groups = spread_over(groups, MEDIAN_ROWS)
+        return float(np.median(self._noise_scale(X[rows], groups)))
 
     def _duality_gap(self, X, groups):
         encoder = self._encoder(X.dtype)

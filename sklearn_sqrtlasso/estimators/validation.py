@@ -3,11 +3,18 @@
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
-from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
+from sklearn_sqrtlasso.blockwise.groups import (
+    RowGroups,
+    groups_of_labels,
+    one_group,
+    ungrouped,
+)
 from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
     root_mean_square,
+    row_batches,
 )
 from sklearn_sqrtlasso.estimators.compat import (
     assert_all_finite,
@@ -89,16 +96,23 @@ def check_learnable(X):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows; NaN where an entry is missing.
     """
-    entries = X.data if hasattr(X, "tocsr") else X
-    if not entries.size:
-        return
-    largest = float(max(np.fmax.reduce(entries, None), -np.fmin.reduce(entries, None)))
+    largest = _largest_observed(X)
     limit = float(np.finfo(X.dtype).max) / MARGIN
     if largest > limit:
         raise ValueError(
             f"X must have entries up to {limit:.1e} to be fitted in {X.dtype}, got one "
             f"of size {largest:.1e}: change the unit of X."
         )
+
+
+@over_chunks(np.fmax)
+def _largest_observed(X):
+    """Return the largest absolute value of an observed entry, NaN if there is none."""
+    entries = X.data[:, None] if hasattr(X, "tocsr") else X
+    if not entries.size:
+        return np.nan
+    sizes = (np.abs(entries[rows]) for rows in row_batches(*entries.shape))
+    return float(np.fmax.reduce([np.fmax.reduce(of, None) for of in sizes]))
 
 
 def warn_large_model(n_components, X):
@@ -372,23 +386,28 @@ def is_missing(labels):
     return np.array([not (isinstance(x, bool | np.bool_) and x) for x in same])
 
 
-def check_groups(groups, n_samples):
+def check_groups(groups, X):
     """Return the groups of rows that share a noise level.
 
     Parameters
     ----------
     groups : None, "all" or array-like of shape (n_samples,)
         Group label of each row; None puts each row into its own group.
-    n_samples : int
-        Number of rows.
+    X : ndarray, sparse matrix or ChunkedRows of shape (n_samples, n_features)
+        Rows.
 
     Returns
     -------
-    groups : RowGroups
+    groups : RowGroups or ChunkedGroups
         The groups.
     """
+    if isinstance(X, ChunkedRows):
+        return X.grouped(groups)
+    n_samples = X.shape[0]
     if groups is None:
         return ungrouped(n_samples)
+    if isinstance(groups, RowGroups):  # of a chunk, validated with all others
+        return groups
     if isinstance(groups, str):
         if groups != "all":
             raise ValueError(

@@ -248,6 +248,9 @@ class Method(NamedTuple):
     first_steps : tuple of float
         Initial automatic step lengths for the encoder and the decoder, for methods that
         do not search for one.
+    first_move : float
+        The same for an encoder of bounded units, if it is longer, as the largest change
+        of the input of a unit in a step, of rows with entries of size one.
     """
 
     run: Callable
@@ -255,6 +258,14 @@ class Method(NamedTuple):
     takes_prox: bool = False
     finds_step: bool = False
     first_steps: tuple[float, float] = (1.0, 1.0)
+    first_move: float = 0.0
+
+    def first_step(self, side, bounded, n_features):
+        """Return the initial automatic step length of a side."""
+        if side == "decoder":
+            return self.first_steps[1]
+        move = self.first_move if bounded else 0.0
+        return max(self.first_steps[0], move / n_features)
 
 
 METHODS: MappingProxyType[str, Method] = MappingProxyType(
@@ -275,6 +286,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
             _adam,
             "steps of Adam, whose moments are kept over outer iterations",
             first_steps=(0.01, 0.1),  # the decoder is convex except for its sigmoid
+            first_move=0.7,  # with less, codes shrink while the decoder grows
         ),
         "lbfgs": Method(
             _lbfgs,

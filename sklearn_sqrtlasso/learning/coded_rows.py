@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -39,11 +40,15 @@ class ScaledRows:
 
     def __getitem__(self, rows):
         """Return some rows."""
-        return self.X[rows].astype(self.dtype) / self.unit
+        return _over_unit(self.X[rows], self.unit)
 
     def __array__(self, dtype=None, copy=None):
         """Return all rows, if they are dense."""
         return self[:]
+
+
+def _over_unit(X, unit):
+    return X.astype(ScaledRows.dtype) / unit
 
 
 def scaled_rows(X, unit):
@@ -58,9 +63,11 @@ def scaled_rows(X, unit):
 
     Returns
     -------
-    rows : ndarray, CSR matrix or ScaledRows
+    rows : ndarray, CSR matrix, ScaledRows or ChunkedRows
         Rows that are many are read, converted and scaled in blocks.
     """
+    if isinstance(X, ChunkedRows):
+        return X.map(_over_unit, unit, dtype=ScaledRows.dtype)
     rows = ScaledRows(X, unit)
     return rows if X.shape[0] * entries_per_row(X) > HELD_ENTRIES else rows[:]
 
@@ -123,7 +130,7 @@ class DictionaryTask(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+    X : ndarray, CSR matrix, ScaledRows or ChunkedRows of shape (n_samples, n_features)
         Rows, in double precision; NaN where an entry is missing.
     D : ndarray of shape (n_components, n_features)
         Atoms of unit norm; updated in place.
@@ -184,6 +191,63 @@ class DictionaryTask(NamedTuple):
         return _joined([batch.X for batch in self.batches(X)])
 
 
+class Residuals(NamedTuple):
+    """What is kept of the residuals ``x - z D`` of rows.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    energy : float
+        Sum of their squares.
+    worst : ndarray of shape (n_worst,)
+        Indices of the rows of largest residual, the largest first.
+    norms : ndarray of shape (n_worst,)
+        Norms of their residuals.
+    """
+
+    n_rows: int
+    energy: float
+    worst: np.ndarray
+    norms: np.ndarray
+
+    @property
+    def root_mean_square(self):
+        """Root mean square of the norms."""
+        return float(np.sqrt(self.energy / self.n_rows))
+
+    def joined(self, later):
+        """Return what is kept of these and of the rows that come after them."""
+        worst = np.concatenate([self.worst, later.worst + self.n_rows])
+        norms = np.concatenate([self.norms, later.norms])
+        order = _largest_first(norms)[: max(len(self.worst), len(later.worst))]
+        n_rows, energy = self.n_rows + later.n_rows, self.energy + later.energy
+        return Residuals(n_rows, energy, worst[order], norms[order])
+
+
+def _largest_first(norms):
+    return np.argsort(-norms, kind="stable")
+
+
+def residuals_of(norms, n_worst):
+    """Return what is kept of residuals with some norms.
+
+    Parameters
+    ----------
+    norms : ndarray of shape (n_rows,)
+        Norms.
+    n_worst : int
+        Number of rows of largest residual.
+
+    Returns
+    -------
+    residuals : Residuals
+        Sums and the largest.
+    """
+    worst = _largest_first(norms)[:n_worst]
+    return Residuals(len(norms), np.sum(norms**2), worst, norms[worst])
+
+
 class CodeSums(NamedTuple):
     """Sums over the codes of all rows.
 
@@ -191,15 +255,22 @@ class CodeSums(NamedTuple):
     ----------
     n_users : ndarray of shape (n_components,)
         Number of rows that use each atom.
-    norms : ndarray of shape (n_rows,)
-        Norms of the residuals.
+    residuals : Residuals
+        Sums over the residuals, and the largest of them.
     statistics : Statistics
         What atoms are learnt from.
     """
 
     n_users: np.ndarray
-    norms: np.ndarray
+    residuals: Residuals
     statistics: Statistics
+
+
+def _joined_sums(one, two):
+    """Return the sums over the codes of rows and of those that come after them."""
+    residuals = one.residuals.joined(two.residuals)
+    statistics = added(one.statistics, two.statistics)
+    return CodeSums(one.n_users + two.n_users, residuals, statistics)
 
 
 def sum_codes(task: DictionaryTask, X=None):
@@ -217,14 +288,20 @@ def sum_codes(task: DictionaryTask, X=None):
     sums : CodeSums
         Sums over the rows.
     """
-    X, (p, n_features) = task.X if X is None else X, task.D.shape
+    X = task.X if X is None else X
+    return _sum_codes(X, task._replace(X=task.D[:0]))  # rows do not travel
+
+
+@over_chunks(_joined_sums)
+def _sum_codes(X, task):
+    p, n_features = task.D.shape
     n_users, norms = np.zeros(p, np.int64), np.empty(X.shape[0])
     sums = _Sums(p, n_features)
     for batch in task.batches(X):
         n_users += np.count_nonzero(batch.Z, axis=0)
         norms[batch.rows] = batch.norms
         sums.add(batch.Z, batch.X)
-    return CodeSums(n_users, norms, sums.statistics())
+    return CodeSums(n_users, residuals_of(norms, p), sums.statistics())
 
 
 class _Sums:
@@ -285,6 +362,11 @@ class CodedRows(NamedTuple):
     def n_users(self):
         """Number of rows that use each atom."""
         return np.diff(self.starts)
+
+    @property
+    def residuals(self):
+        """Sums over the residuals, and the largest of them."""
+        return residuals_of(self.norms, len(self.n_users))
 
     @property
     def codes(self):

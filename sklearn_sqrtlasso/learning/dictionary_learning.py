@@ -14,6 +14,7 @@ from scipy.linalg import lstsq
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
+from sklearn_sqrtlasso.blockwise.chunks import end_to_end, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
@@ -99,34 +100,51 @@ def first_atoms(X, n_components, rng):
         Atoms, in double precision.
     """
     means = _means_of_incomplete(X)
-
-    def sizes(rows):
-        x = abs(filled_rows(X[rows], means))
-        return dense_rows(x.max(axis=1)).ravel()
-
-    size = np.concatenate([sizes(rows) for rows in batches_of(X)])
-    used = np.flatnonzero(size > 0)
+    used = np.flatnonzero(_largest_entries(X, means) > 0)
     picked = used[rng.permutation(len(used))[:n_components]]
     D = np.empty((n_components, X.shape[1]))
     D[len(picked) :] = rng.standard_normal((n_components - len(picked), X.shape[1]))
     for places in dense_batches(np.arange(len(picked)), X.shape[1]):
         x = dense_rows(filled_rows(X[picked[places]], means))
-        D[places] = x / size[picked[places], None]
+        D[places] = x / np.abs(x).max(axis=1, keepdims=True)
     for places in dense_batches(np.arange(n_components), X.shape[1]):
         D[places] /= np.linalg.norm(D[places], axis=1, keepdims=True)
     return D
 
 
+@over_chunks(end_to_end)
+def _largest_entries(X, means):
+    """Return the largest absolute value of an entry of each row, filled in."""
+
+    def sizes(rows):
+        x = abs(filled_rows(X[rows], means))
+        return dense_rows(x.max(axis=1)).ravel()
+
+    return np.concatenate([sizes(rows) for rows in batches_of(X)])
+
+
 def _means_of_incomplete(X):
     """Return the means of columns, zeros if nothing is missing."""
-    total, n_observed = np.zeros((2, X.shape[1]))
-    if any(has_missing(X[rows]) for rows in batches_of(X)):
-        for rows in batches_of(X):
-            x = X[rows]
-            seen = x.shape[0] - missing_counts(x)
-            total += column_means(x) * seen
-            n_observed += seen
+    if not _is_incomplete(X):
+        return np.zeros(X.shape[1])
+    total, n_observed = _sums_of_observed(X)
     return total / np.maximum(n_observed, 1)
+
+
+@over_chunks(np.logical_or)
+def _is_incomplete(X):
+    return any(has_missing(X[rows]) for rows in batches_of(X))
+
+
+@over_chunks(np.add)
+def _sums_of_observed(X):
+    """Return sums and numbers of the observed entries of each column."""
+    sums = np.zeros((2, X.shape[1]))
+    for rows in batches_of(X):
+        x = X[rows]
+        seen = x.shape[0] - missing_counts(x)
+        sums += column_means(x) * seen, seen
+    return sums
 
 
 def mean_energy(X):
@@ -142,16 +160,25 @@ def mean_energy(X):
     energy : float
         Positive.
     """
-    energy, n_missing = 0.0, 0
-    for rows in batches_of(X):
-        x = X[rows]
-        n_missing += missing_counts(x).sum()
-        energy += np.nansum((x.data if sp.issparse(x) else x) ** 2)
+    energy, n_missing = _energy_and_missing(X)
     share = 1 - n_missing / (X.shape[0] * X.shape[1])
     return float(energy / X.shape[0] / (share or 1.0)) or 1.0
 
 
-def replace_atoms(task: DictionaryTask, X, n_users, norms, few=None):
+@over_chunks(np.add)
+def _energy_and_missing(X):
+    """Return the sum of squares, and the number of missing entries."""
+    sums = np.zeros(2)
+    for rows in batches_of(X):
+        x = X[rows]
+        sums += (
+            np.nansum((x.data if sp.issparse(x) else x) ** 2),
+            missing_counts(x).sum(),
+        )
+    return sums
+
+
+def replace_atoms(task: DictionaryTask, X, n_users, residuals, few=None):
     """Replace dead, rare and duplicate atoms by the rows of largest residual.
 
     Parameters
@@ -162,8 +189,8 @@ def replace_atoms(task: DictionaryTask, X, n_users, norms, few=None):
         Rows.
     n_users : ndarray of shape (n_components,)
         Number of rows that use each atom.
-    norms : ndarray of shape (n_rows,)
-        Norms of their residuals.
+    residuals : Residuals
+        Their residuals, with as many of the largest as there are atoms.
     few : int, default=None
         Number of users up to which an atom is rare; None depends on the number of rows.
 
@@ -178,12 +205,13 @@ def replace_atoms(task: DictionaryTask, X, n_users, norms, few=None):
     bad = n_users <= few
     alike = np.triu(np.abs(D @ D.T) > ALIKE, k=1)
     bad |= alike[~bad].any(axis=0)
-    worst = np.argsort(-norms, kind="stable")[: int(bad.sum())]
+    worst = residuals.worst[: int(bad.sum())]
     if not len(worst):
         return 0
     rows = task.cleaned(X[worst])
     sizes = distances(rows, None) if sp.issparse(rows) else row_norms(rows)
-    worst = np.flatnonzero((sizes > 0) & (norms[worst] > 1e-10 * sizes))
+    norms = residuals.norms[: len(worst)]
+    worst = np.flatnonzero((sizes > 0) & (norms > 1e-10 * sizes))
     places = np.flatnonzero(bad)[: len(worst)]
     for place, row in zip(places, worst[: len(places)], strict=True):
         D[place] = dense_rows(rows[row : row + 1])[0] / sizes[row]
@@ -210,8 +238,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     -------
     n_users : ndarray of shape (n_components,)
         Number of rows that use each atom.
-    norms : ndarray of shape (n_rows,)
-        Norms of the residuals of the batch.
+    residuals : Residuals
+        Residuals of the batch.
     """
     sums = sum_codes(task, X)
     for past, new in zip(statistics, sums.statistics, strict=True):
@@ -219,7 +247,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         new /= energy
         past += new
     online_sweep(*statistics, task.D)
-    return sums.n_users, sums.norms
+    return sums.n_users, sums.residuals
 
 
 def past_weight(n_rows, n_seen):
@@ -266,12 +294,12 @@ class SweepLearner:
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
         self.coded = self.code(self.task)
-        norms, n_users = self.coded.norms, self.coded.n_users
-        self.losses.append(float(np.sqrt(np.mean(norms**2))))
+        residuals, n_users = self.coded.residuals, self.coded.n_users
+        self.losses.append(residuals.root_mean_square)
         self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
         self.update(self.task, self.coded)
         if n_iter < self.stopping.max_iter and not self.converged:
-            self.n_replaced = replace_atoms(self.task, self.task.X, n_users, norms)
+            self.n_replaced = replace_atoms(self.task, self.task.X, n_users, residuals)
         return self.losses[-1]
 
     def run(self, report):
@@ -306,13 +334,13 @@ class OnlineLearner:
             batch = X[order[places]]
             self.n_seen += batch.shape[0]
             weight = past_weight(batch.shape[0], self.n_seen)
-            users, norms = online_step(self.task, batch, self.statistics, weight)
-            energy += np.sum(norms**2)
+            users, residuals = online_step(self.task, batch, self.statistics, weight)
+            energy += residuals.energy
             n_users += users
         self.losses.append(float(np.sqrt(energy / n_rows)))
         last, n_replaced = n_iter == self.stopping.max_iter, 0
         if not last:
-            n_replaced = replace_atoms(self.task, batch, n_users, norms)
+            n_replaced = replace_atoms(self.task, batch, n_users, residuals)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
         return self.losses[-1]
 
@@ -351,11 +379,14 @@ class Learner(NamedTuple):
         What it is, for the documentation.
     by_batch : bool
         Whether atoms are updated after each batch of rows, not after each sweep.
+    by_sums : bool
+        Whether atoms are updated from sums over the codes of rows.
     """
 
     make: Callable
     summary: str
     by_batch: bool = False
+    by_sums: bool = False
 
     def usual_rows(self, n_atoms):
         """Return how many rows are enough for a number of atoms, None for all."""
@@ -404,12 +435,14 @@ LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
         "mod": Learner(
             _sweeps(update_by_mod),
             "the method of optimal directions: all atoms at once, by least squares",
+            by_sums=True,
         ),
         "online": Learner(
             OnlineLearner,
             f"online, in batches of {BATCH} rows, or as many sparse rows as hold an "
             "entry for each column, from running sums, as ``partial_fit`` always does",
             by_batch=True,
+            by_sums=True,
         ),
     }
 )

@@ -4,14 +4,17 @@ Rows without noise are Gaussian with the covariance :math:`V'\Lambda V + v I`. W
 entry is missing, the maximum of the likelihood is that of Tipping and Bishop: V are the
 k principal directions, v is the mean of the other variances, :math:`\Lambda` what the
 variances of V exceed it by. Otherwise this solution is applied to the expected moments
-of the rows, given what is seen: steps of EM, none of which lowers the likelihood.
+of the rows, given what is seen: steps of EM. With few rows they would fit noise, so
+that the second moment is averaged with its diagonal, which is known from what is seen,
+as if of some more rows: the covariance has an inverse Wishart prior, and no step lowers
+the likelihood times its density.
 """
 
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
@@ -23,6 +26,9 @@ from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 # take little time, which grows with n_features times the square of their number.
 LEADING, MOST_LEADING = 0.97, 40
 KEPT, MOST_KEPT = 0.999, 256  # the latter by the root of the number of features
+UNRELATED = (
+    0.1  # rows of unrelated columns, in mean numbers of missing entries of a row
+)
 BATCH = 128  # rows whose posterior covariances are stored at a time
 
 
@@ -85,6 +91,9 @@ class PriorLearner:
         The prior so far; the first has the mean in place of missing entries.
     variances : ndarray of shape (n,)
         Variances of all principal directions, in squared units of scaling.
+    unrelated : float
+        Where entries are missing, weight of the prior of the covariance, in rows for
+        each row.
     """
 
     def __init__(self, X, n_components):
@@ -99,17 +108,23 @@ class PriorLearner:
             self.variances, n_components, rounding, X.shape[1]
         )
         self.prior = self._prior(directions)
+        if self.missing:
+            self.unrelated, self.diagonal = self._seen_alone()
 
     def step(self, n_iter):
-        """Take a step of EM; return the mean negative log-likelihood of a row."""
+        """Take a step of EM; return the objective, per row."""
         if self.missing:
             first, second = self._moments()
             self.mean = first
-            self.variances, directions = _eigen(second - np.outer(first, first))
+            covariance = second - np.outer(first, first)
+            covariance += np.diag(self.unrelated * self.diagonal)
+            self.variances, directions = _eigen(covariance / (1 + self.unrelated))
             self.prior = self._prior(directions)
         n_rows = self.X.shape[0]
         losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
         before, self.objective = self.objective, sum(losses) / n_rows
+        if self.missing:
+            self.objective += self.unrelated * self._loss_of_unrelated_columns()
         self.fall = before - self.objective
         return self.objective
 
@@ -165,6 +180,29 @@ class PriorLearner:
             self.missing |= bool(np.isnan(x).any())
             moment += np.nan_to_num(x).T @ np.nan_to_num(x)
         return _eigen(moment / n_rows)
+
+    def _seen_alone(self):
+        """Return the weight of unrelated columns, and the variances of what is seen."""
+        n_rows, n_features = self.X.shape
+        squares, count = np.zeros(n_features), np.zeros(n_features)
+        for rows in gen_batches(n_rows, BLOCK_ROWS):
+            x = self._deviations(rows)
+            squares += np.nansum(x**2, axis=0)
+            count += np.sum(x == x, axis=0)
+        missing = n_rows * n_features - count.sum()
+        return UNRELATED * missing / n_rows**2, squares / count
+
+    def _loss_of_unrelated_columns(self):
+        """Return the mean negative log-likelihood of rows of unrelated columns."""
+        prior = self.prior.leading
+        covariance = prior.loadings.T @ prior.loadings
+        covariance += max(prior.residual_variance, prior.floor) * np.eye(
+            len(covariance)
+        )
+        root = cho_factor(covariance, lower=True)
+        inverse = cho_solve(root, np.eye(len(covariance)))
+        log_determinant = 2 * np.log(np.diagonal(root[0])).sum()
+        return 0.5 * (log_determinant + np.diagonal(inverse) @ self.diagonal)
 
     def _prior(self, directions):
         """Return the prior of largest likelihood for the current moments."""

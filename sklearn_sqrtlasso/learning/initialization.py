@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.blockwise.chunks import over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
@@ -38,6 +39,11 @@ def mean_row(X, unit):
     mean : ndarray of shape (n_features,)
         Mean in double precision.
     """
+    return _sum_of_rows(X, unit) / X.shape[0]
+
+
+@over_chunks(np.add)
+def _sum_of_rows(X, unit):
     n_rows, n_features = X.shape
     size = max(1, min(BLOCK_ROWS, BLOCK_ENTRIES // n_features))
     total = np.zeros(n_features)
@@ -47,7 +53,7 @@ def mean_row(X, unit):
             total += np.bincount(x.indices, x.data, minlength=n_features)
         else:
             total += np.sum(x, axis=0, dtype=np.float64)
-    return total / n_rows
+    return total
 
 
 def span_of(X):

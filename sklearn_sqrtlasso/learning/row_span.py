@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import qr
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
@@ -20,7 +21,8 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 
 MOST_ENTRIES = 2**27  # of rows that are made dense: 1 GiB
 FEWER = 2  # times as many columns as rows
-MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored
+MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored,
+SMALL = 2**22  # or if they have so few entries, zeros included: 32 MiB
 
 
 class RowSpan(NamedTuple):
@@ -95,9 +97,12 @@ def span_of_few_rows(X, mean=None):
     """
     n_rows, n_features = X.shape
     whole = RowSpan(X, None)
+    if isinstance(X, ChunkedRows):
+        return whole
     if FEWER * n_rows > n_features or n_rows * n_features > MOST_ENTRIES:
         return whole
-    if MOSTLY * entries_per_row(X) < n_features:
+    is_small = n_rows * n_features <= SMALL
+    if MOSTLY * entries_per_row(X) < n_features and not is_small:
         return whole  # what follows would cost more than learning from the nonzeros
     if has_missing(X):
         return whole

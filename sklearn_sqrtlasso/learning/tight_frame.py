@@ -12,6 +12,13 @@ from scipy.linalg import eigh, get_lapack_funcs, qr
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
+from sklearn_sqrtlasso.blockwise.chunks import (
+    ChunkedGroups,
+    ChunkedRows,
+    added,
+    each_chunk,
+    over_chunks,
+)
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
@@ -27,6 +34,7 @@ WIDE = 2000  # features above which few principal directions use a randomized SV
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
+ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
 SUM_BYTES, FEWEST_PARTS = 2**25, 2  # of the sums of all parts of the work, and those
 
 
@@ -69,6 +77,13 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     statistics : FrameStatistics
         Sums over the rows.
     """
+    if isinstance(groups, ChunkedGroups):
+        groups = groups.scaled(X, frame)
+    return _frame_statistics(X, frame, groups, unit, n_jobs)
+
+
+@over_chunks(added)
+def _frame_statistics(X, frame, groups, unit, n_jobs):
     unit = X.dtype.type(unit)
     moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
 
@@ -114,11 +129,18 @@ class _Moments:
 
 
 class _SparseMoments(_Moments):
-    """The same of sparse rows: the mean is subtracted from the sum."""
+    """The same of sparse rows: the mean is subtracted from the sum.
+
+    A column whose mean is far larger than the unit of scaling has a unit of its own: no
+    digit of the difference is left in the other.
+    """
 
     def __init__(self, frame, unit):
         super().__init__(frame, unit)
         self.weights = np.zeros((len(self.sums), len(frame.components)))
+        self.units = np.full(frame.components.shape[1], float(unit))
+        if frame.mean is not None:
+            self.units = np.maximum(self.units, ROUNDING * np.abs(frame.mean))
 
     @property
     def shape(self):
@@ -129,13 +151,15 @@ class _SparseMoments(_Moments):
         """Add rows to a part."""
         weighted = Z.astype(np.float64) / scale[:, None]
         self.weights[part] += weighted.sum(axis=0)
-        add_moments(x, weighted / self.unit, self.sums[part])
+        x = x.astype(np.float64)
+        x.data /= self.units[x.indices]
+        add_moments(x, weighted, self.sums[part])
 
     def total(self):
         """Return the sum over all parts."""
         total, mean = super().total(), self.frame.mean
         if mean is not None:
-            total -= np.outer(mean / self.unit, self.weights.sum(axis=0))
+            total -= np.outer(mean / self.units, self.weights.sum(axis=0))
         return total.T
 
 
@@ -157,6 +181,9 @@ def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
     frame = frame.prepared(X)
     if not frame.whole_groups:
         return X, 0.0
+    if isinstance(X, ChunkedRows):
+        given = frame, groups.scaled(X, frame)
+        return X.map_and_reduce(clean_rows, np.add, *given)
     clean = None if sp.issparse(X) else np.empty(X.shape, X.dtype)
 
     def clear(block):
@@ -341,17 +368,15 @@ def _few_directions(X, mean, n_components, rng):
     Lanczos' method finds eigenvectors of the moment of columns or of rows, whichever is
     smaller.
     """
-    X = X.astype(np.float64, copy=False)
-
-    def product(v):
-        return X @ v - mean @ v
-
-    def transposed(u):
-        return X.T @ u - mean * u.sum()
+    X = _in_double(X)
 
     def moment(v):
         v = np.ravel(v)
-        return transposed(product(v)) if by_columns else product(transposed(v))
+        return _moment_of_columns(X, mean, v) if by_columns else of_rows(v)
+
+    def of_rows(u):
+        v = X.T @ u - mean * u.sum()
+        return X @ v - mean @ v
 
     by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     operator = LinearOperator((size, size), moment, dtype=np.float64)
@@ -361,6 +386,18 @@ def _few_directions(X, mean, n_components, rng):
         principal = X.T @ directions - np.outer(mean, directions.sum(axis=0))
         directions = qr(principal, mode="economic", overwrite_a=True)[0]
     return directions.T
+
+
+@each_chunk
+def _in_double(X):
+    return X.astype(np.float64, copy=False)
+
+
+@over_chunks(np.add)
+def _moment_of_columns(X, mean, v):
+    """Return ``(X - mean)'(X - mean) v``."""
+    u = X @ v - mean @ v
+    return X.T @ u - mean * u.sum()
 
 
 def _directions_of_few_rows(X, mean, n_directions):

@@ -4,11 +4,14 @@ The bias is one more atom, of which all codes have one: with ``V1 = [V; c]``, wh
 how a decoder is stored, and ``z1 = [z, 1]``, the decoded row is ``z1 V1``.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.quadratic import finish_quadratic
 from sklearn_sqrtlasso.blockwise.blocks import even_parts, rows_per_block
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import entries_per_row
 from sklearn_sqrtlasso.blockwise.sparse_units import (
     SparseTargets,
@@ -18,7 +21,11 @@ from sklearn_sqrtlasso.blockwise.sparse_units import (
     multiply_units,
     project_units,
 )
-from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Objective
+from sklearn_sqrtlasso.models.biased_autoencoder import (
+    BiasedAutoencoder,
+    Objective,
+    Parameters,
+)
 from sklearn_sqrtlasso.models.block import BlockFunction, split_block
 
 PART_UNITS = 8  # atoms, at least, of a part of a pass over them
@@ -38,10 +45,121 @@ def objective_of(model: BiasedAutoencoder, X, pmap=map, unit=1.0):
     objective : Objective
         A ``SparseObjective`` where that costs less.
     """
+    if isinstance(X, ChunkedRows):
+        return ChunkedObjective(model, X, pmap, unit)
     linear = model.decoder.is_linear and model.gain == 1
     few_units = model.shape[0] <= MANY_UNITS * X.shape[0]
     sparse = linear and few_units and is_mostly_zero(X)
     return (SparseObjective if sparse else Objective)(model, X, pmap, unit)
+
+
+class Terms(NamedTuple):
+    """Value and gradient of a loss, summed over rows."""
+
+    value: float
+    gradient: np.ndarray
+
+
+@over_chunks(added)
+def _encoder_terms(X, model, unit, parameters, smooth):
+    objective = objective_of(model, X, unit=unit)
+    block = objective.encoder_block(parameters.decoder, smooth=smooth)
+    value, gradient = block.evaluate(parameters.encoder)
+    return Terms(value * X.shape[0], gradient * gradient.dtype.type(X.shape[0]))
+
+
+@over_chunks(added)
+def _decoder_terms(X, model, unit, parameters):
+    objective = objective_of(model, X, unit=unit)
+    block = objective.decoder_block(objective.codes(parameters.encoder))
+    value, gradient = block.evaluate(parameters.decoder)
+    return Terms(value * X.shape[0], gradient * gradient.dtype.type(X.shape[0]))
+
+
+@over_chunks(np.add)
+def _value(X, model, unit, parameters):
+    return objective_of(model, X, unit=unit).value(parameters) * X.shape[0]
+
+
+class ChunkedObjective:
+    """Mean loss of chunked rows, whose codes are computed in each evaluation.
+
+    Parameters
+    ----------
+    model, X, pmap, unit
+        As for ``Objective``.
+    """
+
+    def __init__(self, model: BiasedAutoencoder, X, pmap=map, unit=1.0):
+        self.X, self.given, self.pmap = X, (model, unit), pmap
+        self.n_rows = X.shape[0]
+
+    def value(self, parameters: Parameters):
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Both parameter blocks.
+
+        Returns
+        -------
+        loss : float
+            Mean over the rows.
+        """
+        return float(_value(self.X, *self.given, parameters) / self.n_rows)
+
+    def encoder_block(self, decoder, *, smooth=True):
+        """Return the loss as a function of the encoder, which stands for the codes.
+
+        Parameters
+        ----------
+        decoder : ndarray
+            V and c.
+        smooth : bool, default=True
+            Whether the gradient includes that of the penalty.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
+
+        def evaluate(encoder):
+            parameters = Parameters(encoder, decoder)
+            return self._mean(_encoder_terms(self.X, *self.given, parameters, smooth))
+
+        def value(encoder):
+            return self.value(Parameters(encoder, decoder))
+
+        return BlockFunction(evaluate, value, codes=lambda of: of, pmap=self.pmap)
+
+    def decoder_block(self, encoder):
+        """Return the loss as a function of the decoder, for codes of an encoder.
+
+        Parameters
+        ----------
+        encoder : ndarray
+            W and b.
+
+        Returns
+        -------
+        block : BlockFunction
+            The loss, without a proximal map.
+        """
+
+        def evaluate(decoder):
+            parameters = Parameters(encoder, decoder)
+            return self._mean(_decoder_terms(self.X, *self.given, parameters))
+
+        def value(decoder):
+            return self.value(Parameters(encoder, decoder))
+
+        return BlockFunction(evaluate, value, pmap=self.pmap)
+
+    def _mean(self, terms):
+        value, gradient = terms
+        return float(value / self.n_rows), gradient / gradient.dtype.type(self.n_rows)
 
 
 class SparseObjective(Objective):

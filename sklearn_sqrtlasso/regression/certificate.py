@@ -7,6 +7,7 @@ INSIDE = 1e-12  # eigenvalue, relative to the largest, from which its direction 
 ROUNDING = 64 * np.finfo(np.float64).eps  # norm of a combination that vanishes
 MET = 1024 * np.finfo(np.float64).eps  # correlation that counts as zero
 ROUNDS = 3  # of correction: each leaves a rounding of the one before
+LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 
 
 def dual_value(y, theta, c, alpha, positive):
@@ -150,3 +151,31 @@ def value_without_penalties(design, y, r, alpha, free, signs, positive):
             c[zero | (free & (c <= ROUNDING * norm))] = 0
             values.append(dual_value(y, theta, c, alpha, positive))
     return max(values)
+
+
+def gap_of_moments(w, b, c, alpha, positive):
+    """Return an upper bound of the gap from products of columns and target of norm one.
+
+    Parameters
+    ----------
+    w : ndarray of shape (n_features,)
+        Coefficients.
+    b, c : ndarray of shape (n_features,)
+        Products of the columns with target and residual.
+    alpha : ndarray of shape (n_features,)
+        Penalties, positive.
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    gap : float
+        Relative duality gap, and what rounding of moments may hide of it.
+    """
+    terms = 1.0 + np.abs(w).sum()
+    square, lost = max(1.0 - w @ (b + c), 0.0), LOST * terms
+    sigma = np.sqrt(square + lost * terms)
+    size = (np.maximum(c, 0.0) if positive else np.abs(c)) + lost
+    scale = max(sigma, (size / alpha).max())
+    penalty = alpha @ np.abs(w)
+    return float(sigma + penalty - max((1.0 - w @ b - lost) / scale, 0.0))

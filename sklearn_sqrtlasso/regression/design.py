@@ -1,6 +1,6 @@
 """Designs of a regression: centred, weighted and scaled without a copy."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,14 +15,15 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     norms_of_sample,
     typical_exponent,
 )
+from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 
-ALIKE = 6  # powers of two from the typical norm within which columns share its unit
 WIDTH = 4096  # columns that are added to a sketch at a time
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
-LARGEST = 1e100  # of a penalty in units of a column, whose norm is about one
+EPS = np.finfo(np.float64).eps
+TINY = 64 * EPS  # a centred target of this relative size is zero
 
 
-class Design(ABC):
+class Design(Columns):
     r"""Columns :math:`\sqrt{v} \circ (x_j - m_j) / u_j`, computed on demand.
 
     With weights v that sum to 1, the inner products of these columns are weighted means
@@ -73,7 +74,7 @@ class Design(ABC):
             self.X, self.unit = X, 2.0**base  # of products
             sizes, kept = self._sizes(base, shift, exactly)
             live = sizes.norms > 0
-            self._share_units(sizes, live)
+            self.exponents = shared_exponents(sizes.exponents, live)
             more = sizes.exponents - self.exponents
             self.means = np.ldexp(sizes.means, more)
             self.norms = np.ldexp(sizes.norms, more)  # 0 whatever the power
@@ -86,9 +87,10 @@ class Design(ABC):
         self._is_exact = exactly
 
     def measure_exactly(self):
-        """Measure all columns, whose norms so far may be estimates."""
+        """Measure all columns, unless their norms are exact; return the design."""
         if not self._is_exact:
             self._measure(exactly=True)
+        return self
 
     def _sizes(self, base, shift, exactly):
         """Return sizes of columns, and those that are kept, centred and scaled."""
@@ -119,12 +121,6 @@ class Design(ABC):
             kept.append(part[keep])
         return sizes, (np.concatenate(kept), np.hstack(blocks) if blocks else None)
 
-    def _share_units(self, sizes, live):
-        exponents = np.sort(sizes.exponents[live])
-        typical = int(exponents[len(exponents) // 2]) if live.any() else 0
-        alike = ~live | (np.abs(sizes.exponents - typical) <= ALIKE)
-        self.exponents = np.where(alike, typical, sizes.exponents)
-
     @property
     def shape(self):
         """Number of samples and of features."""
@@ -143,44 +139,23 @@ class Design(ABC):
             y, mean = y - left, mean + left
         return self.sqrt_weights * y, mean
 
-    def load(self, loadings):
-        """Make the penalty of each coefficient a multiple of the penalty.
+    def target(self, y):
+        """Return a target like the columns, zero if it is constant."""
+        exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
+        whole = np.ldexp(y, -exponent)
+        y, mean = self.centered(whole)
+        if np.linalg.norm(y) <= TINY * np.linalg.norm(self.sqrt_weights * whole):
+            y = np.zeros_like(y)
+        return Target(y, exponent, mean)
 
-        Parameters
-        ----------
-        loadings : float or ndarray of shape (n_features,)
-            The multiples, in (0, inf]; a coefficient of an infinite one is zero. If
-            they are not pure numbers, penalties are in units of X over theirs.
+    def lost_gap(self, fit, target, alpha, positive):
+        """Return by how much an intercept raises the gap, rounded to its digits.
+
+        Offsets of columns are large numbers whose differences it is.
         """
-        self.loadings = loadings
-        halves, exponents = np.frexp(loadings)
-        self._shares, self._share_exponents = 2 * halves, exponents - 1
-
-    def penalties(self, alpha):
-        """Return a penalty in units of each column, from 0 to a large number."""
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            alpha = float(alpha) * self._shares
-            units = self.exponents - self._share_exponents
-            return np.fmin(np.ldexp(alpha, -units), LARGEST)
-
-    def in_units_of_x(self, values):
-        """Return numbers in units of the columns as ``(numbers, exponent)``.
-
-        They are in units of X, over loadings, times two to the power of the exponent,
-        which is that of the largest such unit of a column that is not constant.
-        """
-        exponents = self.exponents - self._share_exponents
-        top = int(exponents[self.norms > 0].max(initial=-(10**4)))
-        top = 0 if top == -(10**4) else top
-        with np.errstate(under="ignore"):
-            values = values / self._shares
-            return np.ldexp(values, np.minimum(exponents - top, 0)), top
-
-    def largest_norm(self):
-        """Return the largest norm of a column, in units of X."""
-        self.measure_exactly()
-        norms, exponent = self.in_units_of_x(self.norms)
-        return float(np.ldexp(norms.max(initial=0.0), exponent))
+        error = EPS * (abs(target.mean) + np.abs(self.means) @ np.abs(fit.coef))
+        size = np.linalg.norm(target.vector)
+        return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
@@ -233,10 +208,6 @@ class Design(ABC):
         """Return ``X^T r / unit`` in double precision."""
 
     @abstractmethod
-    def columns(self, features):
-        """Return the columns of some features, a block for the methods below."""
-
-    @abstractmethod
     def dense(self, features):
         """Return the columns of some features as an array."""
 
@@ -266,23 +237,6 @@ class Design(ABC):
     @abstractmethod
     def height(self, features):
         """Return the mean number of stored entries of some features."""
-
-    def products(self, features):
-        """Return the products of the columns of some features."""
-        block = self.columns(features)
-        return self.gram(block, block)
-
-    @abstractmethod
-    def join(self, blocks):
-        """Return blocks of columns side by side."""
-
-    @abstractmethod
-    def gram(self, left, right):
-        """Return the products of two blocks of columns, a dense matrix."""
-
-    @abstractmethod
-    def apply(self, block, w):
-        """Return the sum of the columns of a block, weighted by ``w``."""
 
 
 def _as_slice(features):

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.algorithms.active_set import solve_exactly, subtract_active
+from sklearn_sqrtlasso.regression.certificate import gap_of_moments
 
 NO_FLOORS = np.zeros(2)
-LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 
 
 class MomentPath(NamedTuple):
@@ -40,10 +40,8 @@ class _Problem:
     """A regression by its moments, solved for penalties one after another."""
 
     def __init__(self, moments, fit_intercept, positive):
-        products = moments.products / moments.weight
-        if not fit_intercept:
-            products = products + np.outer(moments.mean, moments.mean)
-        sizes = np.where(moments.spread > 0, np.sqrt(products.diagonal()), 0.0)
+        products = moments.covariances(fit_intercept)
+        sizes = np.sqrt(products.diagonal())
         inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         products = products * inverse * inverse[:, None]
         self.G, self.b = (
@@ -66,7 +64,8 @@ class _Problem:
             self.L, self.act, self.n_active, most,
         )  # fmt: skip
         self._update_residual()
-        return self.w * self.inverse * self.y_size, self._gap(alpha)
+        gap = gap_of_moments(self.w, self.b, self.c, alpha, self.positive)
+        return self.w * self.inverse * self.y_size, gap
 
     def _update_residual(self):
         """Compute the products of columns and residual, and the square of that."""
@@ -74,14 +73,6 @@ class _Problem:
         w = self.w[on]
         subtract_active(self.G, self.act, self.n_active, w, self.c)
         self.square = max(1.0 - w @ (self.b[on] + self.c[on]), 0.0)
-
-    def _gap(self, alpha):
-        penalty, terms = alpha @ np.abs(self.w), 1.0 + np.abs(self.w).sum()
-        lost = LOST * terms
-        sigma = np.sqrt(self.square + lost * terms)
-        size = (np.maximum(self.c, 0.0) if self.positive else np.abs(self.c)) + lost
-        scale = max(sigma, (size / alpha).max())
-        return sigma + penalty - max((1.0 - self.w @ self.b - lost) / scale, 0.0)
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+TALL = 4  # rows for each column from which moments may be faster than rows
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
 OFFSET = (
     1e3  # largest mean, over the spread, of a column whose products are exact enough
@@ -25,21 +26,24 @@ CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant colum
 
 
 class Moments(NamedTuple):
-    """Moments of some rows of features and target, the target last.
+    """Moments of some rows of features and targets, the targets last.
 
     Attributes
     ----------
     weight : float
         Sum of the weights of the rows.
-    mean : ndarray of shape (n_features + 1,)
+    mean : ndarray of shape (n_columns,)
         Weighted means.
-    products : ndarray of shape (n_features + 1, n_features + 1)
+    products : ndarray of shape (n_columns, n_columns)
         Weighted sums of products of deviations from the means.
+    n_rows : int
+        Number of rows of positive weight.
     """
 
     weight: float
     mean: np.ndarray
     products: np.ndarray
+    n_rows: int
 
     @property
     def spread(self):
@@ -48,15 +52,30 @@ class Moments(NamedTuple):
             spread = np.sqrt(self.products.diagonal() / self.weight)
         return np.where(spread > CONSTANT * np.abs(self.mean), spread, 0.0)
 
-    def keep_digits(self):
-        """Return whether all columns are of ordinary scale and offset."""
+    def covariances(self, centred):
+        """Return weighted means of products, zero for columns that are constant.
+
+        Products are about the means, or about zero, where no nonzero column is.
+        """
+        products = self.products / self.weight
+        if not centred:
+            return products + np.outer(self.mean, self.mean)
+        constant = self.spread == 0
+        products[constant] = products[:, constant] = 0.0
+        return products
+
+    def keep_digits(self, n_targets=1):
+        """Return whether all columns are of ordinary scale and offset.
+
+        The targets, which are the last columns, must not be constant either.
+        """
         if not np.isfinite(self.products).all():
             return False
         spread = self.spread
         live = spread > 0
         inside = (spread > SCALES[0]) & (spread < SCALES[1])
         near = np.abs(self.mean) <= OFFSET * spread
-        return bool(live[-1] and np.all(~live | (inside & near)))
+        return bool(live[-n_targets:].all() and np.all(~live | (inside & near)))
 
 
 def pooled(parts):
@@ -78,52 +97,81 @@ def pooled(parts):
 
 def _pool(one, two):
     weight = one.weight + two.weight
-    apart = two.mean - one.mean
-    share = two.weight / weight
-    products = one.products + two.products
-    products += one.weight * share * np.outer(apart, apart)
-    return Moments(weight, one.mean + share * apart, products)
+    apart, share = two.mean - one.mean, two.weight / weight
+    mean = one.mean + share * apart
+    apart *= np.sqrt(one.weight * share)
+    products = np.outer(apart, apart)
+    products += one.products
+    products += two.products
+    return Moments(weight, mean, products, one.n_rows + two.n_rows)
 
 
-def gather(X, y, weights, rows):
-    """Return the moments of some rows.
+def gather(X, y, weights, rows=None):
+    """Return the moments of some rows, a few of which are converted at a time.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         Features, in memory or mapped, in single or double precision.
-    y : ndarray of shape (n_samples,)
-        Target.
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        Targets.
     weights : ndarray of shape (n_samples,)
         Weights, nonnegative, not all zero on the rows.
-    rows : ndarray of shape (n_rows,)
-        Indices of the rows.
+    rows : ndarray of shape (n_rows,), default=None
+        Indices of the rows; None is all.
 
     Returns
     -------
     moments : Moments
         The moments, not finite where squares are out of range.
     """
+    y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
-    n_rows = max(1, CHUNK_ENTRIES // (X.shape[1] + 1))
-    starts = range(0, len(rows), n_rows)
-    return pooled(_of_chunk(X, y, weights, rows[i : i + n_rows]) for i in starts)
+    n_columns = X.shape[1] + y.shape[1]
+    n_rows = max(n_columns, CHUNK_ENTRIES // n_columns)  # products are few beside them
+    parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
+    return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 
 
-def _of_chunk(X, y, weights, rows):
+def _as_slice(rows):
+    """Return indices as a slice if they are consecutive: nothing is copied then."""
     if rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
-        rows = slice(rows[0], rows[-1] + 1)  # without a copy
-    v = weights[rows]
-    Z = np.empty((len(v), X.shape[1] + 1))
-    Z[:, :-1], Z[:, -1] = X[rows], y[rows]
-    total = v.sum()
+        return slice(rows[0], rows[-1] + 1)
+    return rows
+
+
+def moments_of(X, y, weights):
+    """Return the moments of a few rows, which are converted at once.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Features.
+    y : ndarray of shape (n_rows, n_targets)
+        Targets.
+    weights : ndarray of shape (n_rows,)
+        Weights, positive.
+
+    Returns
+    -------
+    moments : Moments
+        The moments; those of other rows are added by ``pooled``. They are not finite
+        where squares are out of range, also where all of a column are too small.
+    """
+    (n_rows, p), v, total = X.shape, weights, weights.sum()
+    Z = np.empty((n_rows, p + y.shape[1]))
+    Z[:, :p], Z[:, p:] = X, y
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         mean = v @ Z / total
         Z -= mean
-        if v.min() != v[0] or v.max() != v[0]:
+        alike = v.min() == v.max()
+        if not alike:
             Z *= np.sqrt(v)[:, None]
-            return Moments(float(total), mean, Z.T @ Z)
-        return Moments(float(total), mean, v[0] * (Z.T @ Z))
+        products = Z.T @ Z
+        products *= v[0] if alike else 1.0
+    flat = np.flatnonzero(products.diagonal() == 0)
+    products[flat, flat] = np.where(Z[:, flat].any(axis=0), np.nan, 0.0)
+    return Moments(float(total), mean, products, n_rows)
 
 
 def held_out_square(moments, means, coef):

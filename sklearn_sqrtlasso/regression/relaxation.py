@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
     solve_factored,
 )
-from sklearn_sqrtlasso.regression.solver import in_given_units, own_unit, regress
+from sklearn_sqrtlasso.regression.solver import in_given_units, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 ROUNDS = 2  # of least squares by a factor of the Gram matrix
@@ -49,7 +49,7 @@ def residual_of(design, y, coef):
     exponent : int
         That power.
     """
-    y, exponent, _ = own_unit(design, y)
+    y, exponent = design.target(y)[:2]
     on = np.flatnonzero(coef)
     if not len(on):
         return y, y, exponent
@@ -160,7 +160,7 @@ class Relaxation:
 
     def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
-        self.y, self.exponent, self.mean = own_unit(design, y)
+        self.y, self.exponent, self.mean, _ = design.target(y)
         self.y_norm = float(np.linalg.norm(self.y))
         self.set = WorkingSet(design)
         self.place = np.zeros(design.shape[1], dtype=np.intp)
@@ -288,9 +288,7 @@ def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
     out, order = np.repeat(coef[None], len(phis), axis=0), np.argsort(-phis)
     if np.all(phis == 1):
         return out
-    products = moments.products / moments.weight
-    if not fit_intercept:
-        products = products + np.outer(moments.mean, moments.mean)
+    products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
     for k, alpha in enumerate(alphas):
         on = np.flatnonzero(coef[k])

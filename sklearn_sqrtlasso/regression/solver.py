@@ -53,8 +53,7 @@ RETRY = 10  # outer iterations of the second try
 LARGE = 128.0  # correlation, with columns and a target of norms near one
 FARTHEST = 1e10  # coefficient to start from, over the norm of the target
 SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
-EPS = np.finfo(np.float64).eps
-TINY = 64 * EPS  # a centred target of this relative size is zero
+TINY = 64 * np.finfo(np.float64).eps  # gap that is a rounding error
 
 
 class Fit(NamedTuple):
@@ -377,26 +376,6 @@ class SolverOptions(NamedTuple):
     max_iter: int
 
 
-def own_unit(design, y):
-    """Return the centred, weighted and scaled target, its exponent and its mean."""
-    exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
-    whole = np.ldexp(y, -exponent)
-    y, mean = design.centered(whole)
-    if np.linalg.norm(y) <= TINY * np.linalg.norm(design.sqrt_weights * whole):
-        y = np.zeros_like(y)
-    return y, exponent, mean
-
-
-def _lost_by_intercept(design, fit, mean, y):
-    """Return by how much an intercept raises the objective, rounded to its digits.
-
-    Offsets of columns are large numbers whose differences it is.
-    """
-    error = EPS * (abs(mean) + np.abs(design.means) @ np.abs(fit.coef))
-    size = np.linalg.norm(y)
-    return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
-
-
 def in_given_units(design, fit, exponent, y_norm):
     """Return a fit in units of y and X, whose numbers may be out of range.
 
@@ -431,8 +410,8 @@ def regress(design, y, alphas, options, coef=None):
     ----------
     design : Design
         The columns.
-    y : ndarray of shape (n_samples,)
-        Target, neither centred nor weighted.
+    y : ndarray of shape (n_samples,) or int
+        Target, neither centred nor weighted; its number for a design by moments.
     alphas : iterable of float
         Penalties in units of X, in decreasing order: each fit is warm-started at the
         previous one.
@@ -456,7 +435,8 @@ def regress(design, y, alphas, options, coef=None):
         If a coefficient is too large for the dtype of X, or so small that its rounding
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
-    y, exponent, mean = own_unit(design, y)
+    target = design.target(y)
+    y, exponent, mean, _ = target
     regression = Regression(design, y, options.positive)
     if coef is not None:
         with np.errstate(over="ignore", under="ignore"):
@@ -466,11 +446,12 @@ def regress(design, y, alphas, options, coef=None):
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)
         intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
-        fit = fit._replace(gap=fit.gap + _lost_by_intercept(design, fit, mean, y))
+        lost = design.lost_gap(fit, target, alpha, options.positive)
+        fit = fit._replace(gap=fit.gap + lost)
         fits.append(in_given_units(design, fit, exponent, regression.y_norm))
     return fits, np.array(intercepts)
 
 
 def regression_alpha_max(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
-    return Regression(design, own_unit(design, y)[0], positive).alpha_max
+    return Regression(design, design.target(y).vector, positive).alpha_max

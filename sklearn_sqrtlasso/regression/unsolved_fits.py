@@ -49,8 +49,8 @@ def warn_hidden_columns(design, targets, coef, alpha):
     ----------
     design : Design
         The columns.
-    targets : ndarray of shape (n_targets, n_samples)
-        Targets.
+    targets : iterable
+        Targets, as ``design.target`` takes them.
     coef : ndarray of shape (n_targets, n_features)
         Coefficients.
     alpha : float
@@ -68,7 +68,7 @@ def warn_hidden_columns(design, targets, coef, alpha):
     # A column of noise is to be found in one of twenty such designs only.
     noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
     for target, w in zip(targets, coef, strict=True):
-        if w[small].any() or not target.any():
+        if w[small].any():
             continue
         with np.errstate(over="ignore"):  # the penalty, for columns of norm one
             share = np.exp2(np.log2(alpha) - logs.min(initial=logs.max(), where=w != 0))
@@ -88,8 +88,7 @@ def warn_hidden_columns(design, targets, coef, alpha):
 
 def _correlations(design, target, coef):
     """Return how columns correlate with the residual, 0 for those in use."""
-    exponent = int(np.frexp(np.abs(target).max())[1])
-    y, _ = design.centered(np.ldexp(target, -exponent))
+    y, exponent = design.target(target)[:2]
     on = np.flatnonzero(coef)
     w = np.ldexp(coef[on].astype(np.float64), design.exponents[on] - exponent)
     residual = y - design.apply(design.columns(on), w) if len(on) else y

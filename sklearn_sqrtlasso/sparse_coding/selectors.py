@@ -19,6 +19,7 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import Solution
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 
+FEW_FEATURES = 1024  # up to which the usual penalty is that of Gaussian noise
 LARGEST = 1e150  # cap of penalties, where all codes are zero and squares are finite
 
 
@@ -43,9 +44,10 @@ class Selector(NamedTuple):
         pure number, and codes minimise a norm.
     certified : bool
         Whether codes minimise a convex objective and have a duality gap.
-    auto_alpha : callable, (n_features, size) -> float, or None
-        Penalty for atoms of unit norm and rows of root mean square ``size``, which
-        suits data that nothing is known of; None if ``auto_count`` decides, or neither.
+    auto_alpha : callable, (shape, size) -> float, or None
+        Penalty for as many atoms of unit norm and features as ``shape`` says, and rows
+        of root mean square ``size``, which suits data that nothing is known of; None if
+        ``auto_count`` decides, or neither.
     auto_count : bool
         Whether ``usual_count`` decides if neither a number of atoms nor a penalty is
         given.
@@ -62,7 +64,7 @@ class Selector(NamedTuple):
     takes_count: Literal["never", "optional", "required"] = "never"
     takes_outliers: bool = False
     certified: bool = False
-    auto_alpha: Callable[[int, float], float] | None = None
+    auto_alpha: Callable[[tuple[int, int], float], float] | None = None
     auto_count: bool = False
     closed_form: bool = False
 
@@ -72,11 +74,19 @@ def usual_count(n_features):
     return max(2, -(-n_features // 4))
 
 
-def _pure_alpha(n_features, size):
-    return min(1.2 / math.sqrt(n_features), 0.9)  # at 1 all codes can be zero
+def _pure_alpha(shape, size):
+    """Return a multiple of the usual correlation of an atom with a residual.
+
+    It is that of Gaussian noise, but for fewer atoms than many features: what rows of
+    words have in common with atoms does not fall as fast as their number rises.
+    """
+    n_components, n_features = shape
+    n_usual = max(FEW_FEATURES, math.sqrt(n_components * n_features))
+    alpha = 1.2 / math.sqrt(min(n_features, n_usual))
+    return min(alpha, 0.9)  # at 1 all codes can be zero
 
 
-def _alpha_of_size(n_features, size):
+def _alpha_of_size(shape, size):
     return size / 3  # the pure penalty for a residual of 0.28 of the row
 
 

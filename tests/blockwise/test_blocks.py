@@ -62,6 +62,20 @@ def test_longer_runs_are_cut_and_carry_their_number(lengths, size):
             assert block.groups.tolist() == [0, block.stop - block.start]
 
 
+@given(lengths, block_sizes, st.sets(st.integers(0, 30)))
+def test_groups_that_are_alone_share_no_block(lengths, size, chosen):
+    starts = starts_of(lengths)
+    alone = {group for group in chosen if group < len(starts) - 1}
+    found = blocks_of_groups(starts, size, alone=alone)
+    rows = [row for block in found for row in range(block.start, block.stop)]
+    assert rows == list(range(int(starts[-1])))
+    assert alone <= {block.long_group for block in found}
+    for block in found:
+        if block.long_group < 0:
+            own = range(*np.searchsorted(starts, [block.start, block.stop]))
+            assert not alone & set(own)
+
+
 @given(lengths, block_sizes)
 def test_parts_follow_each_other_and_are_of_one_size(lengths, size):
     parts = [block.part for block in blocks_of_groups(starts_of(lengths), size)]

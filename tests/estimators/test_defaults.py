@@ -11,6 +11,7 @@ from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
     load_digits,
+    load_iris,
     load_wine,
 )
 from sklearn.linear_model import LogisticRegression
@@ -183,6 +184,17 @@ def test_codes_of_a_mixed_table_serve_as_well_as_its_columns(coder, loss):
         return cross_val_score(pipeline, X, y > y.median()).mean()
 
     assert accuracy(coder) > accuracy() - loss
+
+
+def test_bounded_codes_of_few_columns_are_not_too_small_for_a_penalised_classifier():
+    X, y = load_iris(return_X_y=True)
+
+    def accuracy(*steps):
+        pipeline = make_pipeline(StandardScaler(), *steps, LogisticRegression())
+        return cross_val_score(pipeline, X, y).mean()
+
+    of_codes = [accuracy(ANAMOAutoencoder(random_state=seed)) for seed in range(5)]
+    assert np.mean(of_codes) > accuracy() - 0.03
 
 
 def test_noise_of_training_restores_noisy_rows():

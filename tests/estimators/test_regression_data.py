@@ -144,7 +144,7 @@ def test_all_scales_are_fitted_and_scored_or_refused(form, of_x, of_y):
         return
     model.fit(form(X * of_x), y * of_y)
     assert_allclose(model.score(form(X * of_x), y * of_y), 0.9958, atol=1e-3)
-    assert model.dual_gap_ <= 1e-12
+    assert model.dual_gap_ <= 1e-11  # with what products of numbers may have lost
 
 
 def test_cross_validation_chooses_the_same_at_every_scale_of_the_target():

@@ -12,6 +12,7 @@ from sklearn_sqrtlasso.learning import coded_rows
 from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import sized
+from tests.benchmarks.shapes_data import topic_rows
 from tests.estimators.test_memory import peak_of
 
 N_ROWS, N_FEATURES, N_ATOMS = 80, 50, 6
@@ -174,3 +175,13 @@ def test_no_row_is_made_dense(learner, wide_rows):
     for method in ("transform", "noise_scale", "score"):
         peak, _ = peak_of(lambda method=method: getattr(coder, method)(wide_rows))
         assert peak < allowed
+
+
+def test_rows_of_words_use_less_than_half_of_the_atoms_by_default():
+    X = topic_rows(400, 4000, 8, seed=3)
+    coder = RelaxedSparseCoder(30, max_iter=3, random_state=0).fit(X[:300])
+    used = np.mean(coder.transform(X[300:]) != 0)
+    assert 0.02 < used < 0.5
+    everything = RelaxedSparseCoder(dictionary=coder.components_, alpha=0.0).fit(X[:2])
+    best = everything.score(X[300:])
+    assert coder.score(X[300:]) > best - 0.05

@@ -87,8 +87,8 @@ def test_targets_are_fitted_one_by_one(alpha):
     assert model.predict(X).shape == (60, 3)
     for k in range(3):
         alone = SqrtLasso(alpha).fit(X, Y[:, k])
-        assert_array_equal(model.coef_[k], alone.coef_)
-        assert model.sigma_[k] == alone.sigma_
+        assert_allclose(model.coef_[k], alone.coef_, rtol=1e-10, atol=1e-12)
+        assert_allclose(model.sigma_[k], alone.sigma_, rtol=1e-12)
         assert model.n_iter_[k] == alone.n_iter_
 
 

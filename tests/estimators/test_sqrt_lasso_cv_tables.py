@@ -39,6 +39,16 @@ def by_rows(model, X, y, weights=None):
         return model.fit(X, y, sample_weight=weights)
 
 
+def test_a_column_of_ones_is_used_without_an_intercept(rows_used):
+    X, y, _ = table()
+    X[:, 7] = 1.0
+    one = SqrtLassoCV(fit_intercept=False).fit(X, y)
+    assert not rows_used
+    assert one.coef_[7] != 0
+    two = by_rows(SqrtLassoCV(fit_intercept=False), X, y)
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
+
+
 OPTIONS = {
     "default": {},
     "positive": {"positive": True},
@@ -59,7 +69,7 @@ def test_moments_choose_what_rows_choose(options, dtype, weighted, rows_used):
     assert not rows_used
     two = by_rows(SqrtLassoCV(**options), X, y, weights)
     assert rows_used
-    assert one.alpha_ == two.alpha_
+    assert_allclose(one.alpha_, two.alpha_, rtol=1e-12)
     assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
     size = np.abs(two.coef_).max()
     exact = EXACT if dtype == np.float64 else 1e-6
@@ -71,6 +81,7 @@ HOSTILE = {
     "an offset": lambda X: X + 1e9,
     "a huge column": lambda X: np.c_[X, 1e200 * X[:, 0]],
     "tiny numbers": lambda X: 1e-150 * X,
+    "numbers whose squares vanish": lambda X: 1e-200 * X,
     "sparse": sp.csc_array,
 }
 

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
@@ -75,6 +76,14 @@ def test_fits_in_the_span_are_those_of_whole_rows(coder, monkeypatch):
     theirs = clone(coder).fit(X)
     assert_allclose(ours.objective_curve_, theirs.objective_curve_, rtol=1e-8)
     assert_allclose(ours.reconstruct(X), theirs.reconstruct(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("coder", WIDE[:2] + WIDE[3:], ids=str)
+def test_few_rows_of_words_are_learnt_from_in_their_span(coder):
+    X = sp.random_array((12, 600), density=0.03, format="csr", rng=0)
+    ours, theirs = (clone(coder).fit(of) for of in (X, X.toarray()))
+    assert outside(ours.components_, np.vstack([X.toarray(), np.ones(600)])) < 1e-12
+    assert_allclose(ours.reconstruct(X), theirs.reconstruct(X), rtol=0, atol=1e-9)
 
 
 @each_coder

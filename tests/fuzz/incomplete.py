@@ -86,7 +86,8 @@ class IncompleteCodings(Codings):
         if self.overflows(rows):
             return
         if not np.isfinite(Z).all():
-            self.find("codes are not finite", f"{Z}")
+            if not self._exceeds_numbers(rows, extra):
+                self.find("codes are not finite", f"{Z}")
             return
         if not extra and Z[missing.all(axis=1)].any():
             self.find("rows of which nothing is known have a code", f"{Z}")
@@ -96,6 +97,13 @@ class IncompleteCodings(Codings):
             self._compare_alone(rows, Z)
         if issubclass(self.cls, SqrtLassoTransform):
             self.judge(_frame_codes(self.estimator, rows.X, extra.get("groups"), Z))
+
+    def _exceeds_numbers(self, rows, extra):
+        """Return whether codes in double precision are out of the range of the rows."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exact = dense(self.estimator.transform(rows.X.astype(np.float64), **extra))
+        return np.abs(exact).max() > np.finfo(rows.dtype).max
 
     def _compare_alone(self, rows, Z):
         """Compare a code with that of the row alone; restored rows, if atoms tie."""

@@ -134,7 +134,7 @@ REPEATED += [101273, 101682, 101797, 102852, 102471, 500401, 501107, 501429, 501
 REPEATED += [501915, 700613, 702831, 701718, 802787, 805038, 803377, 803875, 805090]
 REPEATED += [805917, 805936, 806000, 900244, 1000174, 1004680, 1005648, 1008116]
 REPEATED += [1201924, 1202200, 1202352, 1202577, 1202650, 1205330]
-REPEATED += [4000048, 4000363, 4000484, 4001847, 4001927]
+REPEATED += [4000048, 4000363, 4000484, 4001847, 4001927, 8200426, 8200542]
 
 
 @pytest.mark.parametrize("seed", REPEATED)
@@ -142,7 +142,7 @@ def test_what_was_found_is_not_found_again(seed):
     assert run_case(seed) == []
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(40), 8200012, 8200234])
 def test_nothing_is_found_in_some_incomplete_rows(seed):
     assert run_incomplete(seed) == []
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.learning.coded_rows import DictionaryTask, code_by_atom
+from sklearn_sqrtlasso.learning.coded_rows import (
+    DictionaryTask,
+    code_by_atom,
+    residuals_of,
+)
 from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
     first_atoms,
@@ -180,7 +184,7 @@ def test_dead_and_double_atoms_are_replaced_by_bad_rows():
     D, n_users = true.copy(), np.full(12, 50)
     D[3], n_users[7] = -D[1], 0
     task = DictionaryTask(X, D, OPTIONS, None)
-    assert replace_atoms(task, X, n_users, norms) == 2
+    assert replace_atoms(task, X, n_users, residuals_of(norms, 12)) == 2
     new = X[[9, 5]] / np.linalg.norm(X[[9, 5]], axis=1, keepdims=True)
     assert_allclose(D[[3, 7]], new)
     others = [j for j in range(12) if j not in (3, 7)]
@@ -191,7 +195,8 @@ def test_atoms_stay_where_all_rows_are_coded_exactly():
     X, true = made_rows(300, 12, 8, 2)
     D = true.copy()
     task = DictionaryTask(X, D, OPTIONS, None)
-    assert replace_atoms(task, X, np.zeros(12), np.zeros(len(X))) == 0
+    exact = residuals_of(np.zeros(len(X)), 12)
+    assert replace_atoms(task, X, np.zeros(12), exact) == 0
     assert_array_equal(D, true)
 
 

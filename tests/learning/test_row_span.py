@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
+from sklearn_sqrtlasso.learning import row_span
 from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
 
 
@@ -47,6 +48,14 @@ def test_other_rows_are_left_as_they_are(X):
     span = span_of_few_rows(X)
     assert span.coordinates is X
     assert span.unfold(X) is X
+
+
+def test_rows_of_words_have_a_basis_if_they_are_few(monkeypatch):
+    X = sp.random_array((8, 400), density=0.02, format="csr", rng=0)
+    span = span_of_few_rows(X)
+    assert_allclose(span.unfold(span.coordinates), X.toarray(), rtol=0, atol=1e-13)
+    monkeypatch.setattr(row_span, "SMALL", 8 * 400 - 1)
+    assert span_of_few_rows(X).coordinates is X
 
 
 def test_single_precision_stays_single():

@@ -382,3 +382,23 @@ def test_the_relaxed_lasso_needs_fewer_atoms_where_noise_is_weak():
     (lasso, relaxed), (many, few) = np.mean(risk, axis=0), np.mean(used, axis=0)
     assert relaxed < 0.8 * lasso
     assert few < 0.7 * many
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_usual"),
+    [
+        ((20, 1024), 1024),  # few columns
+        ((5000, 3000), 3000),  # as many atoms as columns
+        ((3000, 3000), 3000),
+        ((1, 1025), 1024),
+        ((10, 20_000), 1024),
+        ((200, 20_000), 2000),
+    ],
+)
+def test_the_usual_penalty_falls_more_slowly_where_columns_are_many(shape, n_usual):
+    penalty = SELECTORS["sqrt_lasso"].auto_alpha
+    assert penalty(shape, 7.0) == pytest.approx(1.2 / np.sqrt(n_usual), rel=1e-15)
+
+
+def test_the_usual_penalty_never_forbids_codes():
+    assert SELECTORS["sqrt_lasso"].auto_alpha((5, 1), 7.0) == 0.9

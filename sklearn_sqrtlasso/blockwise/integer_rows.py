@@ -1,0 +1,64 @@
+"""Rows of integers, converted to floats in blocks whenever they are read."""
+
+import numpy as np
+
+HELD_ENTRIES = 2**20  # of rows that are converted at once: 8 MiB
+
+
+class IntegerRows:
+    """Rows of integers, such as a memory map, as rows in double precision.
+
+    Some of them are an array, and functions of numpy make an array of all.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Integers or booleans.
+    """
+
+    dtype, ndim = np.dtype(np.float64), 2
+
+    def __init__(self, X):
+        self.X, self.shape, self.size = X, X.shape, X.size
+
+    def __len__(self):
+        """Return the number of rows."""
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        """Return some rows, in new arrays."""
+        return np.array(self.X[rows], dtype=self.dtype)
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all rows."""
+        return np.array(self.X, dtype=dtype or self.dtype)
+
+    def astype(self, dtype, copy=True):
+        """Return all rows in another type, or these in their own without a copy."""
+        return self if dtype == self.dtype and not copy else self.__array__(dtype)
+
+    def max(self, axis=None):
+        """Return the largest entry, of all or of each column."""
+        return self.X.max(axis=axis).astype(self.dtype)
+
+    def min(self, axis=None):
+        """Return the smallest entry, of all or of each column."""
+        return self.X.min(axis=axis).astype(self.dtype)
+
+
+def are_many_integers(X):
+    """Return whether rows are integers that are better not converted as a whole.
+
+    Parameters
+    ----------
+    X : array-like
+        Rows, not validated yet.
+
+    Returns
+    -------
+    many : bool
+        Whether they are more rows than columns, in a large array.
+    """
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "biu" or X.ndim != 2:
+        return False
+    return X.size > HELD_ENTRIES and X.shape[0] > X.shape[1]
