@@ -21,6 +21,7 @@ from sklearn_sqrtlasso import (
     SqrtLassoCV,
     SqrtLassoTransform,
 )
+from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
@@ -42,6 +43,8 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("factorize", "w", 0),
     ("ksvd_sweep", "order", 0),
     ("subtract_active", "dc", 0),
+    ("restore_groups", "centers", 0),
+    ("threshold_cosines", "lefts", 0),
 }
 
 
@@ -150,6 +153,7 @@ def small_fits():
     SqrtLassoCV(alphas=3).fit(X, X @ np.arange(6.0) + X[::-1, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
+    denoise_image(X[:12], patch_size=(3, 2), similar=5, n_passes=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,285 @@
+"""Restoring of patches: by thresholded cosines, and by groups of similar patches.
+
+A group of n similar patches ``g_i`` of an estimate of the image has mean m and
+covariance C. With noise of variance v, the linear estimate of a patch y of the noisy
+image with least squared error is
+
+    x = m + C (C + v I)^-1 (y - m) = y - v (C + v I)^-1 (y - m) .
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.jit import kernel, step
+
+
+@step
+def bounds(place, reach, last):
+    """Return the first and last offset of a window, moved into the image."""
+    first = max(0, min(place - reach, last - 2 * reach))
+    return first, min(last, first + 2 * reach)
+
+
+@step
+def measure(guide, top, left, size, reach, distance):
+    """Write squared distances of the patches in a window to the one at its centre."""
+    t0, t1 = bounds(top, reach[0], guide.shape[0] - size[0])
+    l0, l1 = bounds(left, reach[1], guide.shape[1] - size[1])
+    width = l1 - l0 + 1
+    for t in range(t1 - t0 + 1):
+        for i in range(width):
+            distance[t * width + i] = 0
+        for a in range(size[0]):
+            for b in range(size[1]):
+                value = guide[top + a, left + b]
+                for i in range(width):
+                    difference = guide[t0 + t + a, l0 + b + i] - value
+                    distance[t * width + i] += difference * difference
+    distance[(top - t0) * width + left - l0] = -1
+    return t0, l0, width, (t1 - t0 + 1) * width
+
+
+@step
+def choose(distance, first, width, places):
+    """Write the places of the patches at least distance; return how many."""
+    k = min(places.shape[0], distance.shape[0])
+    bound = np.partition(distance, k - 1)[k - 1]
+    n = 0
+    for ties in range(2):
+        for i in range(distance.shape[0]):
+            if n < k and (distance[i] == bound if ties else distance[i] < bound):
+                places[n, 0] = first[0] + i // width
+                places[n, 1] = first[1] + i % width
+                n += 1
+    return n
+
+
+@step
+def gather(image, places, n, size, patches):
+    """Write the patches at some places, one per column."""
+    for a in range(size[0]):
+        for b in range(size[1]):
+            for q in range(n):
+                patches[a * size[1] + b, q] = image[places[q, 0] + a, places[q, 1] + b]
+
+
+@step
+def center(guide, noisy, n):
+    """Subtract the mean patch of the estimate from both, in place."""
+    for p in range(guide.shape[0]):
+        total = guide[p, 0] - guide[p, 0]
+        for q in range(n):
+            total += guide[p, q]
+        mean = total / noisy.dtype.type(n)
+        for q in range(n):
+            guide[p, q] -= mean
+            noisy[p, q] -= mean
+
+
+@step
+def fill_covariance(guide, n, variance, rows, A):
+    """Write the upper half of the covariance of centered columns, plus variance."""
+    share = guide.dtype.type(math.sqrt(1 / n))
+    for q in range(n):
+        for p in range(guide.shape[0]):
+            rows[q, p] = share * guide[p, q]
+    for p in range(A.shape[0]):
+        for r in range(p, A.shape[0]):
+            A[p, r] = 0
+        for q in range(n):
+            factor = rows[q, p]
+            for r in range(p, A.shape[0]):
+                A[p, r] += factor * rows[q, r]
+        A[p, p] += variance
+
+
+@step
+def solve(A, B, n, variance):
+    """Overwrite n columns of B by ``inv(A) B``; A becomes its Cholesky factor.
+
+    The pivots of ``C + v I`` are at least v, also where rounding loses it.
+    """
+    for p in range(A.shape[0]):
+        A[p, p] = max(A[p, p], variance)
+        scale = B.dtype.type(1 / math.sqrt(A[p, p]))
+        for r in range(p, A.shape[0]):
+            A[p, r] *= scale
+        for q in range(n):
+            B[p, q] *= scale
+        for r in range(p + 1, A.shape[0]):
+            factor = A[p, r]
+            for i in range(r, A.shape[0]):
+                A[r, i] -= factor * A[p, i]
+            for q in range(n):
+                B[r, q] -= factor * B[p, q]
+    for p in range(A.shape[0] - 1, -1, -1):
+        for r in range(p + 1, A.shape[0]):
+            factor = A[p, r]
+            for q in range(n):
+                B[p, q] -= factor * B[r, q]
+        scale = 1 / A[p, p]
+        for q in range(n):
+            B[p, q] *= B.dtype.type(scale)
+
+
+@step
+def fill_weights(A, variance, n, inverse, weights):
+    """Write one over the variance of each restored pixel, in units of the noise's.
+
+    What remains after restoring has covariance ``v (I - v inv(C + v I))``, and the mean
+    of n patches the variance ``v / n``; A is the Cholesky factor of ``C + v I``.
+    """
+    for p in range(A.shape[0]):
+        weights[p] = 0
+        for i in range(p):
+            inverse[p, i] = 0
+        inverse[p, p] = 1
+        for r in range(p):
+            factor = A[r, p]
+            for i in range(r + 1):
+                inverse[p, i] -= factor * inverse[r, i]
+        scale = A.dtype.type(1 / A[p, p])
+        for i in range(p + 1):
+            inverse[p, i] *= scale
+            weights[i] += inverse[p, i] * inverse[p, i]
+    for p in range(A.shape[0]):
+        weights[p] = 1 / (1 / n + max(0, 1 - variance * weights[p]))
+
+
+@step
+def add_patches(noisy, solved, variance, places, n, size, first, weights, sums):
+    """Add weighted patches, ``y - v b`` with columns b, to the rows of a band."""
+    for q in range(n):
+        t, left = places[q, 0], places[q, 1]
+        for a in range(size[0]):
+            for b in range(size[1]):
+                p = a * size[1] + b
+                restored = noisy[t + a, left + b] - variance * solved[p, q]
+                sums[0, t - first + a, left + b] += weights[p] * restored
+                sums[1, t - first + a, left + b] += weights[p]
+
+
+@kernel
+def restore_groups(
+    noisy, guide, variances, centers, size, reach, n_similar, first, sums
+):
+    """Restore groups of patches that are similar in an estimate of the image.
+
+    Parameters
+    ----------
+    noisy, guide : ndarray of shape (n_channels, height, width)
+        Image, and its estimate; patches are compared in the first channel of it.
+    variances : ndarray of shape (n_channels,)
+        Positive variances of the noise, in the dtype of the image.
+    centers : ndarray of int of shape (n_groups, 2)
+        Top and left edge of the patch at the center of each group.
+    size, reach : ndarray of int of shape (2,)
+        Height and width of patches, and how far from the center others are looked for.
+    n_similar : int
+        Number of patches in a group, fewer where a window has fewer.
+    first : int
+        Row of the image that the first row of the sums is.
+    sums : ndarray of shape (n_channels, 2, n_rows, width)
+        Weighted sum of restored patches, and sum of weights, added to.
+    """
+    n_channels, height, width = noisy.shape
+    assert guide.shape == noisy.shape
+    assert variances.shape[0] == n_channels
+    assert centers.shape[1] == 2
+    assert size.shape[0] == 2
+    assert reach.shape[0] == 2
+    assert sums.shape[0] == n_channels
+    assert sums.shape[1] == 2
+    assert sums.shape[3] == width
+    assert n_similar >= 1
+    assert first >= 0
+    n = size[0] * size[1]
+    distance = np.empty((2 * reach[0] + 1) * (2 * reach[1] + 1), noisy.dtype)
+    places = np.empty((n_similar, 2), np.int64)
+    A, rows = np.empty((n, n), noisy.dtype), np.empty((n_similar, n), noisy.dtype)
+    inverse, weights = np.empty((n, n), noisy.dtype), np.empty(n, noisy.dtype)
+    clean, given = (
+        np.empty((n, n_similar), noisy.dtype),
+        np.empty((n, n_similar), noisy.dtype),
+    )
+    for g in range(centers.shape[0]):
+        top, left = centers[g]
+        assert 0 <= top <= height - size[0]
+        assert 0 <= left <= width - size[1]
+        t0, t1 = bounds(top, reach[0], height - size[0])
+        assert first <= t0
+        assert t1 + size[0] <= first + sums.shape[2]
+        t0, l0, wide, n_near = measure(guide[0], top, left, size, reach, distance)
+        m = choose(distance[:n_near], (t0, l0), wide, places)
+        for c in range(n_channels):
+            gather(guide[c], places, m, size, clean)
+            gather(noisy[c], places, m, size, given)
+            center(clean, given, m)
+            fill_covariance(clean, m, variances[c], rows, A)
+            solve(A, given, m, variances[c])
+            fill_weights(A, variances[c], m, inverse, weights)
+            add_patches(
+                noisy[c], given, variances[c], places, m, size, first, weights, sums[c]
+            )
+
+
+@step
+def multiply(A, B, top, left, out):
+    """Write the product of a small matrix and a window of another."""
+    for i in range(A.shape[0]):
+        for k in range(out.shape[1]):
+            out[i, k] = 0
+        for j in range(A.shape[1]):
+            factor = A[i, j]
+            for k in range(out.shape[1]):
+                out[i, k] += factor * B[top + j, left + k]
+
+
+@kernel
+def threshold_cosines(image, rows, columns, bound, tops, lefts, sums):
+    """Restore patches by the cosine coefficients that exceed a bound, and the mean.
+
+    Patches weigh by one over the number of coefficients that they keep.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width)
+        Noisy image.
+    rows, columns : ndarray of shape (size, size)
+        Orthonormal cosines along each axis of a patch, one per row.
+    bound : float
+        Of the magnitude of coefficients, at least 0.
+    tops, lefts : ndarray of int
+        Edges of patches.
+    sums : ndarray of shape (2, n_rows, width)
+        Weighted sum of patches, and sum of weights, added to; row 0 is ``tops[0]``.
+    """
+    h, w = rows.shape[0], columns.shape[0]
+    assert rows.shape[1] == h
+    assert columns.shape[1] == w
+    assert tops.shape[0] > 0
+    assert sums.shape[0] == 2
+    assert sums.shape[2] == image.shape[1]
+    down, across = np.ascontiguousarray(rows.T), np.ascontiguousarray(columns.T)
+    half, u = np.empty((h, w), image.dtype), np.empty((h, w), image.dtype)
+    for t in tops:
+        assert 0 <= t - tops[0] <= sums.shape[1] - h
+        assert t <= image.shape[0] - h
+        for left in lefts:
+            assert 0 <= left <= image.shape[1] - w
+            multiply(rows, image, t, left, half)
+            multiply(half, across, 0, 0, u)
+            n_kept = 0
+            for i in range(h):
+                for j in range(w):
+                    kept = abs(u[i, j]) > bound or i + j == 0
+                    n_kept += kept
+                    u[i, j] *= kept
+            multiply(down, u, 0, 0, half)
+            multiply(half, columns, 0, 0, u)
+            share = rows.dtype.type(1) / rows.dtype.type(n_kept)
+            for i in range(h):
+                for j in range(w):
+                    sums[0, t - tops[0] + i, left + j] += share * u[i, j]
+                    sums[1, t - tops[0] + i, left + j] += share
