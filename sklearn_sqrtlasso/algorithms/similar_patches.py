@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 
 @step
@@ -22,6 +22,27 @@ def bounds(place, reach, last):
 
 
 @step
+def subtract_multiple(factor, x, out):
+    """Subtract a multiple of an array from another."""
+    for i in range(out.shape[0]):
+        out[i] -= factor * x[i]
+
+
+@step
+def clear(x):
+    """Set an array to zero."""
+    for i in range(x.shape[0]):
+        x[i] = 0
+
+
+@step
+def scale(factor, x):
+    """Multiply an array by a number."""
+    for i in range(x.shape[0]):
+        x[i] *= factor
+
+
+@part
 def measure(guide, top, left, size, reach, distance):
     """Write squared distances of the patches in a window to the one at its centre."""
     t0, t1 = bounds(top, reach[0], guide.shape[0] - size[0])
@@ -40,11 +61,37 @@ def measure(guide, top, left, size, reach, distance):
     return t0, l0, width, (t1 - t0 + 1) * width
 
 
-@step
-def choose(distance, first, width, places):
+@part
+def select(x, k):
+    """Return what is at index k of the sorted entries; the entries are moved."""
+    low, high = 0, x.shape[0] - 1
+    while low < high:
+        pivot, i, j = x[(low + high) // 2], low, high
+        while i <= j:
+            while x[i] < pivot:
+                i += 1
+            while x[j] > pivot:
+                j -= 1
+            if i <= j:
+                x[i], x[j] = x[j], x[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return x[k]
+
+
+@part
+def choose(distance, moved, first, width, places):
     """Write the places of the patches at least distance; return how many."""
     k = min(places.shape[0], distance.shape[0])
-    bound = np.partition(distance, k - 1)[k - 1]
+    for i in range(distance.shape[0]):
+        moved[i] = distance[i]
+    bound = select(moved[: distance.shape[0]], k - 1)
     n = 0
     for ties in range(2):
         for i in range(distance.shape[0]):
@@ -55,7 +102,7 @@ def choose(distance, first, width, places):
     return n
 
 
-@step
+@part
 def gather(image, places, n, size, patches):
     """Write the patches at some places, one per column."""
     for a in range(size[0]):
@@ -64,7 +111,7 @@ def gather(image, places, n, size, patches):
                 patches[a * size[1] + b, q] = image[places[q, 0] + a, places[q, 1] + b]
 
 
-@step
+@part
 def center(guide, noisy, n):
     """Subtract the mean patch of the estimate from both, in place."""
     for p in range(guide.shape[0]):
@@ -77,7 +124,7 @@ def center(guide, noisy, n):
             noisy[p, q] -= mean
 
 
-@step
+@part
 def fill_covariance(guide, n, variance, rows, A):
     """Write the upper half of the covariance of centered columns, plus variance."""
     share = guide.dtype.type(math.sqrt(1 / n))
@@ -85,16 +132,13 @@ def fill_covariance(guide, n, variance, rows, A):
         for p in range(guide.shape[0]):
             rows[q, p] = share * guide[p, q]
     for p in range(A.shape[0]):
-        for r in range(p, A.shape[0]):
-            A[p, r] = 0
+        clear(A[p, p:])
         for q in range(n):
-            factor = rows[q, p]
-            for r in range(p, A.shape[0]):
-                A[p, r] += factor * rows[q, r]
+            subtract_multiple(-rows[q, p], rows[q, p:], A[p, p:])
         A[p, p] += variance
 
 
-@step
+@part
 def solve(A, B, n, variance):
     """Overwrite n columns of B by ``inv(A) B``; A becomes its Cholesky factor.
 
@@ -102,28 +146,19 @@ def solve(A, B, n, variance):
     """
     for p in range(A.shape[0]):
         A[p, p] = max(A[p, p], variance)
-        scale = B.dtype.type(1 / math.sqrt(A[p, p]))
-        for r in range(p, A.shape[0]):
-            A[p, r] *= scale
-        for q in range(n):
-            B[p, q] *= scale
+        root = B.dtype.type(1 / math.sqrt(A[p, p]))
+        scale(root, A[p, p:])
+        scale(root, B[p, :n])
         for r in range(p + 1, A.shape[0]):
-            factor = A[p, r]
-            for i in range(r, A.shape[0]):
-                A[r, i] -= factor * A[p, i]
-            for q in range(n):
-                B[r, q] -= factor * B[p, q]
+            subtract_multiple(A[p, r], A[p, r:], A[r, r:])
+            subtract_multiple(A[p, r], B[p], B[r, :n])
     for p in range(A.shape[0] - 1, -1, -1):
         for r in range(p + 1, A.shape[0]):
-            factor = A[p, r]
-            for q in range(n):
-                B[p, q] -= factor * B[r, q]
-        scale = 1 / A[p, p]
-        for q in range(n):
-            B[p, q] *= B.dtype.type(scale)
+            subtract_multiple(A[p, r], B[r], B[p, :n])
+        scale(B.dtype.type(1 / A[p, p]), B[p, :n])
 
 
-@step
+@part
 def fill_weights(A, variance, n, inverse, weights):
     """Write one over the variance of each restored pixel, in units of the noise's.
 
@@ -132,22 +167,18 @@ def fill_weights(A, variance, n, inverse, weights):
     """
     for p in range(A.shape[0]):
         weights[p] = 0
-        for i in range(p):
-            inverse[p, i] = 0
+        clear(inverse[p, :p])
         inverse[p, p] = 1
         for r in range(p):
-            factor = A[r, p]
-            for i in range(r + 1):
-                inverse[p, i] -= factor * inverse[r, i]
-        scale = A.dtype.type(1 / A[p, p])
+            subtract_multiple(A[r, p], inverse[r], inverse[p, : r + 1])
+        scale(A.dtype.type(1 / A[p, p]), inverse[p, : p + 1])
         for i in range(p + 1):
-            inverse[p, i] *= scale
             weights[i] += inverse[p, i] * inverse[p, i]
     for p in range(A.shape[0]):
         weights[p] = 1 / (1 / n + max(0, 1 - variance * weights[p]))
 
 
-@step
+@part
 def add_patches(noisy, solved, variance, places, n, size, first, weights, sums):
     """Add weighted patches, ``y - v b`` with columns b, to the rows of a band."""
     for q in range(n):
@@ -195,7 +226,9 @@ def restore_groups(
     assert n_similar >= 1
     assert first >= 0
     n = size[0] * size[1]
-    distance = np.empty((2 * reach[0] + 1) * (2 * reach[1] + 1), noisy.dtype)
+    distance, moved = np.empty(
+        (2, (2 * reach[0] + 1) * (2 * reach[1] + 1)), noisy.dtype
+    )
     places = np.empty((n_similar, 2), np.int64)
     A, rows = np.empty((n, n), noisy.dtype), np.empty((n_similar, n), noisy.dtype)
     inverse, weights = np.empty((n, n), noisy.dtype), np.empty(n, noisy.dtype)
@@ -211,7 +244,7 @@ def restore_groups(
         assert first <= t0
         assert t1 + size[0] <= first + sums.shape[2]
         t0, l0, wide, n_near = measure(guide[0], top, left, size, reach, distance)
-        m = choose(distance[:n_near], (t0, l0), wide, places)
+        m = choose(distance[:n_near], moved, (t0, l0), wide, places)
         for c in range(n_channels):
             gather(guide[c], places, m, size, clean)
             gather(noisy[c], places, m, size, given)
