@@ -182,6 +182,6 @@ def kernel(function=None, **options):
 # two atomic reference counts, more than shrinking a short row.
 step = kernel(inline="always")
 
-# Large steps that are called from several places are compiled once instead. They make
+# Steps that are seldom called are compiled apart, in less time than inlined. They make
 # no array and return none.
 part = kernel(_nrt=False)

@@ -99,7 +99,7 @@ def shrink_row(u, alpha, t, c, positive, z):
     return np.float64(energy)
 
 
-@part
+@step
 def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     """Return the sums of a Newton step over the rows from ``lo`` to ``hi``.
 
@@ -118,7 +118,7 @@ def sum_group(U, outside, alpha, positive, t, c, lo, hi):
     return active, tail
 
 
-@part
+@step
 def shrink_group(U, outside, alpha, positive, t, c, lo, hi, out):
     """Shrink the rows from ``lo`` to ``hi`` at the residual scale ``t`` into ``out``.
 
