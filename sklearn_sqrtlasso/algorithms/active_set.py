@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel
 
 DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
 GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
@@ -380,8 +380,7 @@ def follow_active_set_path(
             w[act[a]] += far * d[a]
         for i in range(w.shape[0]):
             c[i] += far * dc[i]
-        before = t
-        t = max(t + far * rate, 0.0)
+        before, t = t, max(t + far * rate, 0.0)
         square = max(square + q * (t * t - before * before), 0.0)
         left -= far * timed
         for a in range(k):
@@ -434,12 +433,6 @@ def prune(w, L, act, k, pull):
     return k
 
 
-@step
-def write_state(state, t, square, rate, left, least):
-    """Write where a path starts; entries compile faster than a slice."""
-    state[0], state[1], state[2], state[3], state[4] = t, square, rate, left, least
-
-
 @kernel
 def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_breakpoints):
     """Solve the square-root lasso exactly on a Gram matrix, from given coefficients.
@@ -487,12 +480,10 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         assert 0 <= act[a] < w.shape[0]
     t, goal = math.sqrt(max(square, floors[0])), math.sqrt(max(square, floors[1]))
     pull, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
-    w_before, c_before, state = np.empty(w.shape[0]), np.empty(w.shape[0]), np.empty(5)
-    for j in range(w.shape[0]):
-        w_before[j], c_before[j] = w[j], c[j]
+    w_before, c_before, state = w.copy(), c.copy(), np.empty(5)
     rounding = rounding_of_correlations(G, w.shape[0])
     split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding)
-    write_state(state, t, square, goal - t, 1.0, 0.0)
+    state[0], state[1], state[2], state[3], state[4] = t, square, goal - t, 1.0, 0.0
     k, first = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
@@ -506,7 +497,8 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     norm = max(math.sqrt(square), least)
     if goal == norm:
         return square, prune(w, L, act, k, pull), first
-    write_state(state, goal, square, math.copysign(1.0, norm - goal), 0.0, least)
+    state[0], state[1], state[3], state[4] = goal, square, 0.0, least
+    state[2] = math.copysign(1.0, norm - goal)
     k, second = follow_active_set_path(
         G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
     )
