@@ -21,11 +21,25 @@ def bounds(place, reach, last):
     return first, min(last, first + 2 * reach)
 
 
-@step
-def subtract_multiple(factor, x, out):
-    """Subtract a multiple of an array from another."""
-    for i in range(out.shape[0]):
-        out[i] -= factor * x[i]
+@part
+def subtract_rows(factors, X, first, last, start, out):
+    """Subtract multiples of the rows of X from first to last, from a column on.
+
+    Four rows at a time: an entry of the array is loaded and stored once for them.
+    """
+    stop, r = start + out.shape[0], first
+    while r + 4 <= last:
+        a, b, c, d = factors[r], factors[r + 1], factors[r + 2], factors[r + 3]
+        xa, xb = X[r, start:stop], X[r + 1, start:stop]
+        xc, xd = X[r + 2, start:stop], X[r + 3, start:stop]
+        for i in range(out.shape[0]):
+            out[i] -= (a * xa[i] + b * xb[i]) + (c * xc[i] + d * xd[i])
+        r += 4
+    while r < last:
+        a, xa = factors[r], X[r, start:stop]
+        for i in range(out.shape[0]):
+            out[i] -= a * xa[i]
+        r += 1
 
 
 @step
@@ -133,8 +147,8 @@ def fill_covariance(guide, n, variance, rows, A):
             rows[q, p] = share * guide[p, q]
     for p in range(A.shape[0]):
         clear(A[p, p:])
-        for q in range(n):
-            subtract_multiple(-rows[q, p], rows[q, p:], A[p, p:])
+        subtract_rows(rows[:, p], rows, 0, n, p, A[p, p:])
+        scale(-1, A[p, p:])
         A[p, p] += variance
 
 
@@ -145,16 +159,14 @@ def solve(A, B, n, variance):
     The pivots of ``C + v I`` are at least v, also where rounding loses it.
     """
     for p in range(A.shape[0]):
+        subtract_rows(A[:, p], A, 0, p, p, A[p, p:])
+        subtract_rows(A[:, p], B, 0, p, 0, B[p, :n])
         A[p, p] = max(A[p, p], variance)
         root = B.dtype.type(1 / math.sqrt(A[p, p]))
         scale(root, A[p, p:])
         scale(root, B[p, :n])
-        for r in range(p + 1, A.shape[0]):
-            subtract_multiple(A[p, r], A[p, r:], A[r, r:])
-            subtract_multiple(A[p, r], B[p], B[r, :n])
     for p in range(A.shape[0] - 1, -1, -1):
-        for r in range(p + 1, A.shape[0]):
-            subtract_multiple(A[p, r], B[r], B[p, :n])
+        subtract_rows(A[p], B, p + 1, A.shape[0], 0, B[p, :n])
         scale(B.dtype.type(1 / A[p, p]), B[p, :n])
 
 
@@ -167,10 +179,9 @@ def fill_weights(A, variance, n, inverse, weights):
     """
     for p in range(A.shape[0]):
         weights[p] = 0
-        clear(inverse[p, :p])
+        clear(inverse[p])
         inverse[p, p] = 1
-        for r in range(p):
-            subtract_multiple(A[r, p], inverse[r], inverse[p, : r + 1])
+        subtract_rows(A[:, p], inverse, 0, p, 0, inverse[p, :p])
         scale(A.dtype.type(1 / A[p, p]), inverse[p, : p + 1])
         for i in range(p + 1):
             weights[i] += inverse[p, i] * inverse[p, i]
