@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
 from dask.core import get_dependencies
@@ -117,6 +118,33 @@ def test_partial_fit_takes_chunks_in_turn():
         rows = slice(170 * place, 170 * (place + 1))
         coder.partial_fit(X[rows], groups=LABELS[rows])
     assert_same_fit(model, coder, tol=0)
+
+
+class Counter:
+    """An estimator that learns how many chunks wait for it."""
+
+    def __init__(self):
+        self.learnt, self.most = 0, 0
+
+    def partial_fit(self, X):
+        self.most = max(self.most, int(X[0, 0]) - self.learnt)
+        self.learnt += 1
+        return self
+
+
+def test_few_chunks_wait_for_the_model():
+    made = []
+
+    def make():
+        made.append(1)
+        return np.full((10, 1), len(made))
+
+    parts = [dask.delayed(make, pure=False)() for _ in range(20)]
+    rows = da.concatenate([da.from_delayed(part, (10, 1), int) for part in parts])
+    with dask.config.set(scheduler="threads", num_workers=20):
+        counter = partial_fit(Counter(), rows)
+    assert counter.learnt == 20
+    assert counter.most <= 4
 
 
 def test_partial_fit_is_for_others_too():
