@@ -15,6 +15,7 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dger
 
 TALL = 4  # rows for each column from which moments may be faster than rows
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
@@ -100,9 +101,8 @@ def _pool(one, two):
     apart, share = two.mean - one.mean, two.weight / weight
     mean = one.mean + share * apart
     apart *= np.sqrt(one.weight * share)
-    products = np.outer(apart, apart)
-    products += one.products
-    products += two.products
+    products = one.products + two.products
+    dger(1.0, apart, apart, a=products.T, overwrite_a=True)  # in place: symmetric
     return Moments(weight, mean, products, one.n_rows + two.n_rows)
 
 
@@ -128,7 +128,7 @@ def gather(X, y, weights, rows=None):
     y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
     n_columns = X.shape[1] + y.shape[1]
-    n_rows = max(n_columns, CHUNK_ENTRIES // n_columns)  # products are few beside them
+    n_rows = max(2 * n_columns, CHUNK_ENTRIES // n_columns)  # products are few beside them
     parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 
