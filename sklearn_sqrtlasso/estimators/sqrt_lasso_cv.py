@@ -89,6 +89,28 @@ def smallest_error(mse, units):
     return float(np.min(units * np.sqrt(mse)))
 
 
+def is_partition(folds, n_rows):
+    """Return whether each row is a test row of one fold, and trains all others.
+
+    Parameters
+    ----------
+    folds : list of (ndarray, ndarray)
+        Training and test rows.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    partition : bool
+        Whether moments of the folds are pooled to those of the training rows.
+    """
+    if len(folds) < 2:
+        return False
+    seen = np.bincount(np.concatenate([b for _, b in folds]), minlength=n_rows)
+    apart = (seen == 1).all() and all(len(a) + len(b) == n_rows for a, b in folds)
+    return bool(apart and not any(np.isin(a, b).any() for a, b in folds))
+
+
 def tables_of_folds(X, y, weights, folds, n_jobs):
     """Return the moments of the training and the test rows of each fold.
 
@@ -109,13 +131,10 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         None where rows are to be used: if X is sparse or has many columns, if test rows
         are no partition, and if squares of the numbers would lose too many digits.
     """
-    n_rows, n_features = X.shape
-    tests = [test for _, test in folds]
-    seen = np.bincount(np.concatenate(tests), minlength=n_rows)
-    apart = len(folds) > 1 and (seen == 1).all()
-    apart = apart and all(len(a) + len(b) == n_rows for a, b in folds)
-    apart = apart and not any(np.isin(a, b).any() for a, b in folds)
-    if not apart or sp.issparse(X) or n_features > WIDE or n_rows < TALL * n_features:
+    (n_rows, n_features), tests = X.shape, [test for _, test in folds]
+    if sp.issparse(X) or n_features > WIDE or n_rows < TALL * n_features:
+        return None
+    if not is_partition(folds, n_rows):
         return None
     if not all(weights[test].any() for test in tests):
         return None

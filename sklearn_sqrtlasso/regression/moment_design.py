@@ -62,6 +62,8 @@ class MomentDesign(Columns):
         Logarithms to base 2 of the units of the targets.
     """
 
+    has_rows = False
+
     def __init__(self, moments, n_targets, fit_intercept, dtype, unit=0):
         self.dtype, self.fit_intercept = np.dtype(dtype), fit_intercept
         p = len(moments.mean) - n_targets

@@ -128,7 +128,9 @@ def gather(X, y, weights, rows=None):
     y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
     n_columns = X.shape[1] + y.shape[1]
-    n_rows = max(2 * n_columns, CHUNK_ENTRIES // n_columns)  # products are few beside them
+    n_rows = max(
+        2 * n_columns, CHUNK_ENTRIES // n_columns
+    )  # products are few beside them
     parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 
