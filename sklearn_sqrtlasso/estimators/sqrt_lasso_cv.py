@@ -441,7 +441,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         way = intercept, bool(self.positive)
         path = follow_moment_path(train, grid.alphas, *way)
         means = train.mean if intercept else np.zeros_like(train.mean)
-        coef = relax_moment_path(train, path.coef, *grid, *way)
+        coef = relax_moment_path(train, path, *grid, *way)
         mse, lost = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
         if np.any(path.gaps > self.tol) or np.any(lost > DIGITS * mse):
             return None

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf, dpstrf
 
-from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, gap_of_moments
+from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
-from sklearn_sqrtlasso.regression.moments import gather
+from sklearn_sqrtlasso.regression.moments import gaps_of_moments, gather
 
 
 def _factor(G, b):
@@ -105,8 +105,8 @@ class MomentDesign(Columns):
         alpha = np.divide(
             self.penalties(alpha), self.norms, out=np.ones(len(b)), where=live
         )
-        gap = gap_of_moments(w, b, c, alpha, positive)
-        return max(gap - fit.gap, 0.0)
+        gaps = gaps_of_moments(w[None], b, c[None], alpha[None], positive)
+        return max(float(gaps[0]) - fit.gap, 0.0)
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""

@@ -23,6 +23,7 @@ OFFSET = (
     1e3  # largest mean, over the spread, of a column whose products are exact enough
 )
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
+LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
@@ -199,3 +200,37 @@ def held_out_square(moments, means, coef):
     mse = np.einsum("ij,ij->i", v @ (moments.products / moments.weight), v) + offset**2
     size = np.abs(v) @ (spread + np.abs(moments.mean - means))
     return mse, CONSTANT * size**2
+
+
+def gaps_of_moments(coef, b, C, alpha, positive):
+    r"""Return upper bounds of the relative duality gaps of fits, from products alone.
+
+    Columns and target have norm one. With the products c of columns and residual, and
+    the square of the residual ``sigma^2 = 1 - w'(b + c)``, the gap is ::
+
+        sigma + sum_j alpha_j |w_j| - (1 - w'b) / max(sigma, max_j |c_j| / alpha_j) .
+
+    Parameters
+    ----------
+    coef, C : ndarray of shape (n_fits, n_features)
+        Coefficients, and products of the columns with the residuals.
+    b : ndarray of shape (n_features,)
+        Products of the columns with the target.
+    alpha : ndarray of shape (n_fits, n_features)
+        Penalty of each coefficient, in (0, inf).
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    gaps : ndarray of shape (n_fits,)
+        The gaps, and what rounding of the products may hide of them.
+    """
+    terms = 1.0 + np.abs(coef).sum(axis=1)
+    lost = LOST * terms
+    square = 1.0 - np.einsum("ij,ij->i", coef, b + C)
+    sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
+    sizes = (np.maximum(C, 0.0) if positive else np.abs(C)) + lost[:, None]
+    scale = np.maximum(sigma, (sizes / alpha).max(axis=1, initial=0.0))
+    penalty = np.einsum("ij,ij->i", np.abs(coef), alpha)
+    return sigma + penalty - np.maximum((1.0 - coef @ b - lost) / scale, 0.0)

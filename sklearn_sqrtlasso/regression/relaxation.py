@@ -262,15 +262,15 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
     return relaxed, moved
 
 
-def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
+def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
     """Return relaxed coefficients of a path on the moments of rows.
 
     Parameters
     ----------
     moments : Moments
         Moments of the rows.
-    coef : ndarray of shape (n_alphas, n_features)
-        Coefficients of the path, in units of y over units of X.
+    path : MomentPath
+        The path, with least squares on the supports; used where no sign differs.
     alphas : ndarray of shape (n_alphas,)
         Penalties in units of X.
     phis : ndarray of shape (n_phis,)
@@ -285,19 +285,23 @@ def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
     coef : ndarray of shape (n_phis, n_alphas, n_features)
         Their coefficients.
     """
-    out, order = np.repeat(coef[None], len(phis), axis=0), np.argsort(-phis)
+    coef, least, order = path.coef, path.least, np.argsort(-phis)
     if np.all(phis == 1):
-        return out
+        return np.repeat(coef[None], len(phis), axis=0)
+    turns = ~((least * coef > 0) | (coef == 0)).all(axis=1)
+    shares = phis[:, None, None]
+    out = np.where(coef == 0, 0.0, shares * coef + (1 - shares) * least)
     products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
-    for k, alpha in enumerate(alphas):
-        on = np.flatnonzero(coef[k])
+    for k in np.flatnonzero(turns):
+        on, alpha = np.flatnonzero(coef[k]), alphas[k]
         own, units = sizes[on], sizes[on] / sizes[-1]
         G = products[np.ix_(on, on)] / np.outer(own, own)
         b, w = products[on, -1] / (own * sizes[-1]), coef[k, on] * units
         sigma = np.sqrt(max(1.0 - w @ (2 * b - G @ w), 0.0))
         support = Support(G, b, w, alpha * sigma / own)
         found = follow_relaxed_path(support, phis[order], positive)
+        out[:, k] = 0.0
         out[np.ix_(order, [k], on)] = (found / units)[:, None]
     return out
 
