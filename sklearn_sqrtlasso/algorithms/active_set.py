@@ -551,9 +551,9 @@ def walk_gram_path(G, b, penalties, alphas, positive, coef, least):
         while m < alphas.shape[0]:
             alpha = alphas[m]  # in units of which the scale is the threshold
             end = alpha * distance_to_end(t / alpha, square, -1.0, alpha * alpha * q)
-            if end > far:
+            if end > far + TIE * t:
                 break
-            end = t - max(end, 0.0)
+            end = t - min(max(end, 0.0), far)
             for a in range(k):
                 z[a] = b[act[a]] - end * pull[act[a]]
             solve_factored(L, k, z)

@@ -5,7 +5,6 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
 
@@ -31,8 +30,13 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
-from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
-from sklearn_sqrtlasso.regression.moments import TALL, gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moment_path import (
+    DIGITS,
+    LEAST,
+    follow_moment_path,
+    gathers_products,
+)
+from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -44,10 +48,6 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
     warn_unsolved_fits,
 )
-
-WIDE = 1000  # number of features up to which products of all of them are gathered
-LEAST = 1e-6  # ratio of penalties below which products have too few digits
-DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
 
 def pooled_errors(mse, units, shares):
@@ -131,10 +131,8 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         None where rows are to be used: if X is sparse or has many columns, if test rows
         are no partition, and if squares of the numbers would lose too many digits.
     """
-    (n_rows, n_features), tests = X.shape, [test for _, test in folds]
-    if sp.issparse(X) or n_features > WIDE or n_rows < TALL * n_features:
-        return None
-    if not is_partition(folds, n_rows):
+    tests = [test for _, test in folds]
+    if not (gathers_products(X) and is_partition(folds, len(X))):
         return None
     if not all(weights[test].any() for test in tests):
         return None

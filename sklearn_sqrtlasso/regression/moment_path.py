@@ -3,9 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_sqrtlasso.algorithms.active_set import walk_gram_path
-from sklearn_sqrtlasso.regression.moments import gaps_of_moments
+from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments
+
+WIDE = 1000  # number of features up to which products of all of them are gathered
+LEAST = 1e-6  # ratio of penalties below which products have too few digits
+DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
 
 class MomentPath(NamedTuple):
@@ -24,6 +29,23 @@ class MomentPath(NamedTuple):
     coef: np.ndarray
     gaps: np.ndarray
     least: np.ndarray
+
+
+def gathers_products(X):
+    """Return whether many penalties are faster by products of all columns.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features.
+
+    Returns
+    -------
+    gathers : bool
+        False if X is sparse, has many columns, or few rows for them.
+    """
+    n_rows, n_features = X.shape
+    return not sp.issparse(X) and n_features <= WIDE and n_rows >= TALL * n_features
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):

@@ -66,6 +66,12 @@ class Moments(NamedTuple):
         products[constant] = products[:, constant] = 0.0
         return products
 
+    def of_target(self, place, n_targets):
+        """Return the moments of the features and one of the targets, the last."""
+        p = len(self.mean) - n_targets
+        on = np.append(np.arange(p), p + place)
+        return self._replace(mean=self.mean[on], products=self.products[np.ix_(on, on)])
+
     def keep_digits(self, n_targets=1):
         """Return whether all columns are of ordinary scale and offset.
 

@@ -22,7 +22,9 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
     solve_factored,
 )
-from sklearn_sqrtlasso.regression.solver import in_given_units, regress
+from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_moment_path
+from sklearn_sqrtlasso.regression.moments import held_out_square
+from sklearn_sqrtlasso.regression.solver import Fit, in_given_units, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 ROUNDS = 2  # of least squares by a factor of the Gram matrix
@@ -304,6 +306,37 @@ def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
         out[:, k] = 0.0
         out[np.ix_(order, [k], on)] = (found / units)[:, None]
     return out
+
+
+def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
+    """Return relaxed fits for penalties and shares, by moments alone.
+
+    Parameters
+    ----------
+    moments, alphas, phis, fit_intercept
+        As for ``relax_moment_path``.
+    options : SolverOptions
+        Options of the solver.
+    unit : float
+        Unit of the target of the moments, in that of the fits.
+
+    Returns
+    -------
+    fits : list of list of Fit or None
+        As ``regress_relaxed`` returns them; None where moments lose digits.
+    """
+    way = fit_intercept, options.positive
+    path = follow_moment_path(moments, alphas, *way)
+    coef = relax_moment_path(moments, path, alphas, phis, *way)
+    means = moments.mean if fit_intercept else np.zeros_like(moments.mean)
+    mse, lost = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
+    if np.any(path.gaps > options.tol) or np.any(lost > DIGITS * mse):
+        return None
+    sigma = unit * np.sqrt(mse).reshape(coef.shape[:2])
+    return [
+        [Fit(*fit, 1) for fit in zip(*of_share, path.gaps, strict=True)]
+        for of_share in zip(unit * coef, sigma, strict=True)
+    ]
 
 
 def estimated_sigma(fit, phi, n_rows, fit_intercept):
