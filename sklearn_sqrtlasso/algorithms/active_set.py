@@ -12,7 +12,7 @@ Near interpolation, where ``sigma`` vanishes, all breakpoints meet at ``t = 0``.
 one if correlations at them differ by no more than rounding: a path does not step over
 rounding errors.
 
-All penalties of a design are found in one walk. The solution at penalty ``alpha`` is
+All penalties of a design are found on one path. The solution at penalty ``alpha`` is
 that of the lasso at threshold ``t = alpha sigma``. Between breakpoints it is linear in
 t, and ``sigma^2`` is quadratic: a penalty is found on its piece in closed form.
 
@@ -509,7 +509,7 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
 
 
 @kernel
-def walk_gram_path(G, b, penalties, alphas, positive, coef, least):
+def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
     """Write solutions for falling penalties; return the number of those reached.
 
     Parameters

@@ -192,7 +192,7 @@ def sqrt_lasso_path(
     :class:`~sklearn.linear_model.Lasso`.
 
     Of dense X of up to 1000 features and at least four times as many rows, products are
-    gathered once, and all penalties passed in one walk, as by :class:`SqrtLassoCV`.
+    gathered once, and all penalties found on one path, as by :class:`SqrtLassoCV`.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.algorithms.active_set import walk_gram_path
+from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
@@ -75,7 +75,7 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
     G, b = np.ascontiguousarray(products[:-1, :-1]), products[:-1, -1].copy()
     penalties = np.where(sizes > 0, inverse, 1.0)[:-1]
     coef, least = np.zeros((2, len(alphas), len(b)))
-    walk_gram_path(G, b, penalties, alphas, bool(positive), coef, least)
+    follow_gram_path(G, b, penalties, alphas, bool(positive), coef, least)
     each = np.outer(alphas, penalties)
     gaps = gaps_of_moments(coef, b, b - coef @ G, each, positive)
     units = inverse[:-1] * sizes[-1]

@@ -336,12 +336,12 @@ class Regression:
         finds is rounding. Else a norm has half the correct digits of the previous one.
         """
 
-        def walk():
+        def follow():
             self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
 
         for _ in range(2):
             new = self._gap_after(lambda: self.set.interpolate(self.c), alpha, EXACT)
-            new = self._gap_after(walk, alpha, max(gap, TINY)) if new is None else new
+            new = self._gap_after(follow, alpha, max(gap, TINY)) if new is None else new
             if new is None:
                 break
             gap, floor = new, np.linalg.norm(self.r)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.algorithms.active_set import walk_gram_path
+from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 
 FALLING = np.array([1.2, 0.6, 0.2, 0.03])
 
@@ -21,11 +21,11 @@ def columns(seed, n=20, p=6):
     return X, y
 
 
-def walk(X, y, penalties, positive):
+def follow(X, y, penalties, positive):
     """Return penalties, solutions, and least squares on their supports."""
     alphas, (coef, least) = FALLING * np.abs(X.T @ y).max(), np.zeros((2, 4, 6))
     given = X.T @ X, X.T @ y, penalties, alphas, positive
-    assert walk_gram_path(*given, coef, least) == len(alphas)
+    assert follow_gram_path(*given, coef, least) == len(alphas)
     return alphas, coef, least
 
 
@@ -34,7 +34,7 @@ def walk(X, y, penalties, positive):
 def test_no_feasible_direction_descends_from_a_solution(positive, seed):
     X, y = columns(seed)
     penalties = np.random.default_rng(seed).uniform(0.5, 1, 6)
-    for alpha, w, least in zip(*walk(X, y, penalties, positive), strict=True):
+    for alpha, w, least in zip(*follow(X, y, penalties, positive), strict=True):
         r = y - X @ w
         pull, bound = X.T @ r / np.linalg.norm(r), alpha * penalties
         assert np.all((pull if positive else np.abs(pull)) <= bound + 1e-9)
