@@ -25,6 +25,7 @@ copyright = author
 version = release = __version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -60,6 +61,12 @@ doctest_global_setup = "import numpy as np"
 doctest_test_doctest_blocks = "default"
 trim_doctest_flags = True
 
+# Recipes with their pictures
+plot_include_source = True
+plot_html_show_source_link = plot_html_show_formats = False
+plot_formats = [("png", 120)]
+plot_rcparams = {"legend.frameon": False}
+
 # Gallery
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -81,14 +88,14 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "show_prev_next": False,
 }
-PAGES_ALONE = ["index", "install", "theory", "extend/index", "benchmarks", "changes"]
+PAGES_ALONE = ["index", "start", "install", "theory", "extend/index", "benchmarks", "changes"]
 html_sidebars = {page: [] for page in PAGES_ALONE}
 
 if os.environ.get("DOCS_INTERSPHINX"):
