@@ -10,7 +10,9 @@ Neither needs a network, nor do the pages: MathJax is copied to them.
 """
 
 import os
+import sys
 from importlib import import_module
+from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -18,6 +20,8 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401, for lin
 from sphinx.util.docutils import SphinxDirective
 
 from sklearn_sqrtlasso import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the order of the gallery
 
 project = "sklearn_sqrtlasso"
 author = "The sklearn_sqrtlasso developers"
@@ -32,6 +36,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
@@ -72,6 +77,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
+    "copyfile_regex": r"index\.rst",  # the gallery by job
+    "minigallery_sort_order": "gallery_order.place",
     "plot_gallery": True,
     "image_scrapers": ("matplotlib",),
     "remove_config_comments": True,
@@ -95,7 +102,15 @@ html_theme_options = {
     "footer_end": ["theme-version"],
     "show_prev_next": False,
 }
-PAGES_ALONE = ["index", "start", "install", "theory", "extend/index", "benchmarks", "changes"]
+PAGES_ALONE = [
+    "index",
+    "start",
+    "install",
+    "theory",
+    "extend/index",
+    "benchmarks",
+    "changes",
+]
 html_sidebars = {page: [] for page in PAGES_ALONE}
 
 if os.environ.get("DOCS_INTERSPHINX"):
