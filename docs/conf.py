@@ -60,6 +60,24 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False  # the template of classes lists them
+GUIDES = {
+    "ANAMOAutoencoder": "anamo_autoencoder",
+    "Denoiser": "tables",
+    "NeLUAutoencoder": "nelu_autoencoder",
+    "NoisyCopies": "tables",
+    "PivotalPCA": "pivotal_pca",
+    "RelaxedSparseCoder": "relaxed_sparse_coder",
+    "SqrtLasso": "sqrt_lasso",
+    "SqrtLassoCV": "sqrt_lasso",
+    "SqrtLassoTransform": "sqrt_lasso_transform",
+    "sqrt_lasso_path": "sqrt_lasso",
+    "confidence_intervals": "sqrt_lasso",
+    "denoise_image": "images",
+    "noise_scorer": "tables",
+    "register": "deployment",
+    **dict.fromkeys(["fit", "partial_fit", "predict", "score"], "scaling_out"),
+}
+autosummary_context = {"guides": GUIDES}
 
 # Doctests of the pages; those of the package run with its tests
 doctest_global_setup = "import numpy as np"
@@ -92,6 +110,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {

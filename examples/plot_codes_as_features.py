@@ -4,8 +4,8 @@ Sparse codes as features of a table
 =====================================
 
 In a pipeline with a cross-validated grid, the codes of rows in learnt atoms are the
-features of a linear classifier. Two to eight weights a row do about as well as all 64
-columns, and better than as many principal components.
+features of a linear classifier. Two to eight weights a row come within two percent of
+the accuracy of all 64 columns, for which principal components take 32.
 """
 
 # %%

@@ -69,7 +69,7 @@ for name in decompositions:
 # Components of PCA are orthogonal and dense, and a row needs all of them; those of
 # dictionaries are pieces of digits, and a row needs few. With little noise, codes of
 # few atoms lose more than PCA does.
-fig = plt.figure(figsize=(9, 6), layout="constrained")
+fig = plt.figure(figsize=(9, 6.6), layout="constrained")
 above, below = fig.subfigures(2, 1, height_ratios=[1, 1.3])
 for name, ax in zip(decompositions, above.subplots(1, 4), strict=True):
     atoms = decompositions[name].components_[:16].reshape(4, 4, 8, 8)
@@ -79,9 +79,11 @@ for name, ax in zip(decompositions, above.subplots(1, 4), strict=True):
     ax.set_title(f"{name}\n{used[name]:.0f} nonzeros a row", fontsize=10)
     ax.axis("off")
 ax = below.subplots()
-for name, curve in errors.items():
-    ax.plot(levels, curve, "o-", color=colors[name], label=name)
+for (name, curve), mark in zip(errors.items(), "Ds^o", strict=True):
+    ax.plot(levels, curve, f"{mark}-", color=colors[name], label=name)
 ax.plot(levels, levels, "k:", label="as it comes")
-ax.set(xlabel="noise, in units of a pixel", ylabel="error of restored pixels")
+ax.set(
+    xlabel="noise, grey values of 16", ylabel="error of restored pixels, grey values"
+)
 ax.legend(frameon=False)
 plt.show()

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import sklearn_sqrtlasso
+from sklearn_sqrtlasso import SqrtLasso
+from sklearn_sqrtlasso.estimators.persistence import SITE as DOCUMENTATION
 
 ROOT = Path(sklearn_sqrtlasso.__file__).parents[1]
 SITE = ROOT / "docs" / "_build" / "html"
@@ -64,6 +66,30 @@ def test_internal_links_and_their_anchors_exist():
                 broken.append(f"{path.relative_to(SITE)}: {link.geturl()}")
     assert n_links > 1000
     assert not sorted(broken)
+
+
+def test_estimators_and_their_guides_link_to_each_other():
+    for path in (SITE / "api" / "generated").glob("sklearn_sqrtlasso.[A-Z]*.html"):
+        here = Page(path)
+        (guide,) = {
+            (path.parent / urlsplit(link).path).resolve()
+            for link in re.findall(
+                r'href="([^"]*)"',
+                path.read_text(encoding="utf-8").split("The page of the user guide")[1],
+            )[:1]
+        }
+        back = {(guide.parent / urlsplit(link).path) for link in Page(guide).links}
+        assert path in {target.resolve() for target in back}, guide
+        assert any("gallery/plot_" in link for link in here.links), path
+        assert any("_modules/" in link for link in here.links), path  # its source
+
+
+def test_diagrams_and_the_list_for_machines_name_pages_of_the_site():
+    link = SqrtLasso()._get_doc_link()
+    text = (SITE / "llms.txt").read_text(encoding="utf-8")
+    for address in [link, *re.findall(r"\]\((.*?)\)", text)]:
+        assert address.startswith(DOCUMENTATION)
+        assert (SITE / address.removeprefix(DOCUMENTATION)).exists(), address
 
 
 def test_no_page_needs_a_network():
