@@ -12,6 +12,10 @@ Near interpolation, where ``sigma`` vanishes, all breakpoints meet at ``t = 0``.
 one if correlations at them differ by no more than rounding: a path does not step over
 rounding errors.
 
+All penalties of a design are found on one path. The solution at penalty ``alpha`` is
+that of the lasso at threshold ``t = alpha sigma``. Between breakpoints it is linear in
+t, and ``sigma^2`` is quadratic: a penalty is found on its piece in closed form.
+
 Each column has its own penalty, so that columns of any size may be given with norms
 near one: tolerances are then the same for all of them. ``pull`` holds the penalties of
 active columns with the signs of their coefficients, and 0 for the other columns.
@@ -28,7 +32,6 @@ GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval even
 TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
 ROUNDING = 16 * np.finfo(np.float64).eps  # of a correlation, over norms of columns
 FLAT = 1e-9  # rate, relative to the largest, that counts as zero
-LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 
 
 @kernel(_nrt=False)
@@ -506,90 +509,67 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
 
 
 @kernel
-def gap_of_moments(w, b, c, alpha, positive):
-    r"""Return an upper bound of the relative duality gap, from products alone.
-
-    Columns and target have norm one. With ``c = b - G w`` and the square of the
-    residual ``sigma^2 = 1 - w'(b + c)``, the gap is ::
-
-        sigma + sum_j alpha_j |w_j| - (1 - w'b) / max(sigma, max_j |c_j| / alpha_j) .
-
-    Parameters
-    ----------
-    w : ndarray of shape (p,)
-        Coefficients.
-    b, c : ndarray of shape (p,)
-        Products of the columns with the target and with the residual.
-    alpha : ndarray of shape (p,)
-        Penalty of each coefficient, in (0, inf).
-    positive : bool
-        Whether coefficients are nonnegative.
-
-    Returns
-    -------
-    gap : float
-        The gap, and what rounding of the products may hide of it.
-    """
-    assert w.shape[0] == b.shape[0] == c.shape[0] == alpha.shape[0]
-    terms, penalty, fitted, square = 1.0, 0.0, 0.0, 1.0
-    for j in range(w.shape[0]):
-        terms += abs(w[j])
-        penalty += alpha[j] * abs(w[j])
-        fitted += w[j] * b[j]
-        square -= w[j] * (b[j] + c[j])
-    lost = LOST * terms
-    sigma = math.sqrt(max(square, 0.0) + lost * terms)
-    scale = sigma
-    for j in range(w.shape[0]):
-        size = max(c[j], 0.0) if positive else abs(c[j])
-        scale = max(scale, (size + lost) / alpha[j])
-    return sigma + penalty - max((1.0 - fitted - lost) / scale, 0.0)
-
-
-@kernel
-def follow_gram_path(G, b, inverse, alphas, positive, coef, gaps):
-    """Solve for falling penalties, one after another, on a Gram matrix.
-
-    Columns and target have norm one, or zero for columns that are left out. Each
-    solution is exact up to rounding, and warm-started at the previous one.
+def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
+    """Write solutions for falling penalties; return the number of those reached.
 
     Parameters
     ----------
     G : ndarray of shape (p, p)
-        Gram matrix of the columns.
+        Gram matrix of the columns, of norms one, or zero for those that are left out.
     b : ndarray of shape (p,)
-        Their products with the target.
-    inverse : ndarray of shape (p,)
-        What the penalty of each coefficient is multiplied by; 0 for columns of zeros.
+        Their products with the target, whose norm is one.
+    penalties : ndarray of shape (p,)
+        Penalty of each coefficient, as a multiple, in (0, inf).
     alphas : ndarray of shape (m,)
         Penalties, positive, in decreasing order.
     positive : bool
         Whether coefficients are nonnegative.
-    coef : ndarray of shape (m, p)
-        Overwritten by the solutions.
-    gaps : ndarray of shape (m,)
-        Overwritten by upper bounds of their gaps.
+    coef, least : ndarray of shape (m, p)
+        Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
+        and by least squares on their supports.
+
+    Returns
+    -------
+    n_reached : int
+        Less than m where breakpoints do not end, or the residual vanishes before.
     """
     p = b.shape[0]
-    assert p == inverse.shape[0] == G.shape[0] == G.shape[1] == coef.shape[1]
-    assert alphas.shape[0] == coef.shape[0] == gaps.shape[0]
-    w, c, alpha, d = np.zeros(p), b.copy(), np.ones(p), np.empty(p)
-    L, act, k, square = np.zeros((p, p)), np.zeros(p, dtype=np.intp), 0, 1.0
-    floors = np.zeros(2)
-    for m in range(alphas.shape[0]):
-        for j in range(p):
-            if inverse[j] > 0.0:
-                alpha[j] = alphas[m] * inverse[j]
-        _, k, _ = solve_exactly(
-            G, w, c, square, floors, alpha, positive, L, act, k, 10 * p + 100
-        )
-        c[:] = b
+    assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
+    assert coef.shape == least.shape == (alphas.shape[0], p)
+    w, c, pull, e = np.zeros(p), b.copy(), np.zeros(p), np.zeros(p)
+    L, act, d, dc = np.zeros((p, p)), np.zeros(p, np.intp), np.empty(p), np.empty(p)
+    z, k, gone, m, t, square = np.empty(p), 0, -1, 0, 0.0, 1.0
+    for j in range(p):
+        t = max(t, (max(c[j], 0.0) if positive else abs(c[j])) / penalties[j])
+    for _ in range(10 * p + 100):
+        pace = (t, -1.0, direction(G, L, act, k, pull, e, 0.0, -1.0, d, dc))
+        given = (act, k, pull, pace, d, dc, gone, positive)
+        far, j = next_breakpoint(w, c, penalties, *given)
+        q, far = 0.0, min(far, t)
         for a in range(k):
-            d[a] = w[act[a]]
-        subtract_active(G, act, k, d, c)
-        square = 1.0
+            q += pull[act[a]] * d[a]
+        while m < alphas.shape[0]:
+            alpha = alphas[m]  # in units of which the scale is the threshold
+            end = alpha * distance_to_end(t / alpha, square, -1.0, alpha * alpha * q)
+            if end > far + TIE * t:
+                break
+            end = t - min(max(end, 0.0), far)
+            for a in range(k):
+                z[a] = b[act[a]] - end * pull[act[a]]
+            solve_factored(L, k, z)
+            for a in range(k):
+                coef[m, act[a]], least[m, act[a]] = z[a], z[a] + end * d[a]
+            m += 1
+        if m == alphas.shape[0] or far == t:
+            break
         for a in range(k):
-            square -= d[a] * (b[act[a]] + c[act[a]])
-        square = max(square, 0.0)
-        gaps[m] = gap_of_moments(w, b, c, alpha, positive)
-        coef[m] = w
+            w[act[a]] += far * d[a]
+        for i in range(p):
+            c[i] += far * dc[i]
+        square = max(square + q * far * (far - 2.0 * t), 0.0)
+        t -= far
+        for a in range(k):
+            c[act[a]] = t * pull[act[a]]
+        gone = j if pull[j] != 0.0 else -1
+        k = update_active_set(G, w, c, penalties, L, act, k, pull, j)
+    return m

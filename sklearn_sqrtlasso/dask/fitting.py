@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 
 from sklearn_sqrtlasso._types import Seed
 from sklearn_sqrtlasso.dask.chunks import Alongside, DaskRows, rows_of
@@ -23,6 +23,8 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import SqrtLassoCV
 from sklearn_sqrtlasso.estimators.sqrt_lasso_transform import SqrtLassoTransform
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
+
+CHUNKS_AHEAD = 4  # that may be in memory, waiting for the model
 
 
 def fit(
@@ -166,14 +168,19 @@ def _arguments_of_chunks(rows, y, groups):
 
 
 def _one_epoch(model, rows: DaskRows, own: dict[str, Alongside], rng):
-    """Return the model after a pass over the chunks, each of which it travels to."""
+    """Return the model after a pass over the chunks, each of which it travels to.
+
+    Chunks are made faster than a model learns from them: few are asked for at a time.
+    """
     order = np.arange(len(rows.chunks))
     order = order if rng is None else rng.permutation(order)
-    model = delayed(model, traverse=False)
-    for at in order:
-        arguments = {name: of.chunks[at] for name, of in own.items()}
-        model = delayed(_updated)(model, rows.chunks[at], **arguments)
-    return compute(model)[0]
+    for few in gen_batches(len(order), CHUNKS_AHEAD):
+        model = delayed(model, traverse=False)
+        for at in order[few]:
+            arguments = {name: of.chunks[at] for name, of in own.items()}
+            model = delayed(_updated)(model, rows.chunks[at], **arguments)
+        model = compute(model)[0]
+    return model
 
 
 def _updated(model, x, y=None, groups=None):

@@ -10,10 +10,10 @@ from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.dask.chunks import Alongside
 from sklearn_sqrtlasso.estimators.compat import validate_data
 from sklearn_sqrtlasso.estimators.sqrt_lasso import check_loadings
+from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import is_partition
 from sklearn_sqrtlasso.estimators.validation import DTYPES, check_weights
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moments import gather, pooled
-from sklearn_sqrtlasso.regression.pivotal_penalty import BY_PRODUCTS
 from sklearn_sqrtlasso.regression.solver import regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
@@ -64,8 +64,8 @@ def _both(one, two):
     return RowSums(folds, one.in_columns, counts, n_positive)
 
 
-def _sums_of_chunk(x, y, weights, checker, start, bounds):
-    """Return what a regression needs of a chunk that begins at row ``start``."""
+def _sums_of_chunk(x, y, weights, checker, parts):
+    """Return what a regression needs of a chunk, whose rows are in parts by fold."""
     x, y = validate_data(
         checker,
         x,
@@ -80,16 +80,16 @@ def _sums_of_chunk(x, y, weights, checker, start, bounds):
     targets = y.reshape(len(y), -1).astype(np.float64)
     columns = dense_rows(x)
     folds = {}
-    for fold, (first, stop) in enumerate(pairwise(bounds)):
-        rows = np.arange(max(first - start, 0), min(stop - start, len(y)))
-        if len(rows) and weights[rows].any():
+    for fold, part in parts.items():
+        rows = np.arange(len(y))[part]
+        if weights[rows].any():
             folds[fold] = gather(columns, targets, weights, rows)
     counts = bool((weights == np.rint(weights)).all())
     return RowSums(folds, y.ndim == 2, counts, int(np.count_nonzero(weights)))
 
 
-def _sums(estimator, rows, y, sample_weight, bounds):
-    """Return what a regression needs of all rows, in folds of consecutive rows."""
+def _sums(estimator, rows, y, sample_weight, parts, n_folds=1):
+    """Return what a regression needs of all rows, in parts of chunks by fold."""
     estimator._validate_params()
     if y is None:
         raise ValueError("y must be a Dask array of targets, got None.")
@@ -108,11 +108,9 @@ def _sums(estimator, rows, y, sample_weight, bounds):
     weights = None
     if sample_weight is not None:
         weights = rows.alongside(sample_weight, "sample_weight")
-    starts = Alongside([int(start) for start in rows.starts[:-1]])
-    targets = rows.alongside(y, "y")
-    given = targets, weights, checker, starts, bounds
+    given = rows.alongside(y, "y"), weights, checker, Alongside(parts)
     sums = rows.reduce(_sums_of_chunk, _both, *given)
-    if len(sums.folds) < len(bounds) - 1:
+    if len(sums.folds) < n_folds:
         raise ValueError(
             "sample_weight must leave each fold, or all rows, a row of positive "
             "weight, got only zeros."
@@ -154,13 +152,8 @@ def fit_by_moments(estimator, rows, y, sample_weight=None):
             "penalty_loadings='auto' needs the residuals of rows, of which chunks give "
             "only moments: set penalty_loadings to None or numbers."
         )
-    if estimator.alpha == "pivotal" and n_features > BY_PRODUCTS:
-        raise ValueError(
-            f"alpha='pivotal' is drawn from the products of up to {BY_PRODUCTS} "
-            f"features over chunks, got {n_features}: set alpha='asymptotic', which is "
-            "for features of one scale, or a number."
-        )
-    sums = _sums(estimator, rows, y, sample_weight, (0, rows.shape[0]))
+    parts = [{0: slice(None)}] * len(rows.chunks)
+    sums = _sums(estimator, rows, y, sample_weight, parts)
     design = _design(estimator, sums.folds[0], n_features, rows.dtype)
     design.load(loadings)
     alpha = estimator._penalty(design, sums.n_rows)
@@ -185,9 +178,9 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
     rows, y, sample_weight
         As for ``fit_by_moments``, with a single target.
     """
-    bounds = _bounds_of_folds(estimator.cv, rows.shape[0])
-    sums = _sums(estimator, rows, y, sample_weight, bounds)
-    tests = [sums.folds[fold] for fold in range(len(bounds) - 1)]
+    n_folds, parts = _parts_of_chunks(estimator.cv, rows.starts)
+    sums = _sums(estimator, rows, y, sample_weight, parts, n_folds)
+    tests = [sums.folds[fold] for fold in range(n_folds)]
     whole = pooled(tests)
     if len(whole.mean) > rows.shape[1] + 1:
         raise ValueError("y must be a single target for a SqrtLassoCV, got several.")
@@ -211,17 +204,42 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
     warn_hidden_columns(design, [0], estimator.coef_[None], estimator.alpha_)
 
 
-def _bounds_of_folds(cv, n_rows):
-    """Return the first row of each fold of consecutive rows, and the number of rows."""
-    cv = check_cv(cv)
-    if type(cv) is not KFold or cv.shuffle:
+def _parts_of_chunks(cv, starts):
+    """Return the number of folds, and of each chunk the rows of its folds.
+
+    Folds of consecutive rows are slices, so that nothing is as long as the rows.
+    """
+    cv, n_rows = check_cv(cv), int(starts[-1])
+    if type(cv) is KFold and not cv.shuffle:
+        size, n_larger = divmod(n_rows, cv.n_splits)
+        folds = np.arange(cv.n_splits + 1)
+        bounds = folds * size + np.minimum(folds, n_larger)
+        return cv.n_splits, [_consecutive(bounds, *ends) for ends in pairwise(starts)]
+    try:
+        folds = list(cv.split(np.broadcast_to(0.0, (n_rows, 1))))
+    except (TypeError, ValueError):  # of splitters by targets or groups
+        folds = []
+    if not is_partition(folds, n_rows):
         raise ValueError(
-            "cv must be None, a number of folds or KFold without shuffle for a fit "
-            f"over chunks, whose folds are consecutive rows, got {cv!r}."
+            "cv must split by the number of rows alone, each of which is tested once, "
+            "for a fit over chunks: a number, KFold or an iterable of such splits, got "
+            f"{cv!r}."
         )
-    size, n_larger = divmod(n_rows, cv.n_splits)
-    sizes = [size + (fold < n_larger) for fold in range(cv.n_splits)]
-    return tuple(int(bound) for bound in np.concatenate([[0], np.cumsum(sizes)]))
+    labels = np.empty(n_rows, dtype=np.int32)
+    for fold, (_, test) in enumerate(folds):
+        labels[test] = fold
+    return len(folds), [_labelled(labels[a:b]) for a, b in pairwise(starts)]
+
+
+def _consecutive(bounds, start, stop):
+    """Return the rows of folds between bounds that are in a chunk."""
+    inside = np.clip(bounds, start, stop) - start
+    ends = enumerate(pairwise(inside))
+    return {fold: slice(int(a), int(b)) for fold, (a, b) in ends if a < b}
+
+
+def _labelled(labels):
+    return {int(fold): np.flatnonzero(labels == fold) for fold in np.unique(labels)}
 
 
 class Errors(NamedTuple):

@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike
 
 from sklearn_sqrtlasso._types import Groups, Rows, Seed
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import (
-    largest_entry,
-    multiply_rows,
-)
+from sklearn_sqrtlasso.blockwise.linalg import largest_entry
+from sklearn_sqrtlasso.blockwise.products import decode_rows
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -661,7 +659,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):
-        return multiply_rows(Z, self.decoder_)
+        return decode_rows(Z, self.decoder_)
 
     def _linear_decoder(self):
         return self.decoder_, None

@@ -38,6 +38,8 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
 )
 
 FEW_COLUMNS = 100  # up to which the products of all are gathered for a single fit
+PER_TARGET = 50  # columns for each of several targets, up to which they are
+MOST_COLUMNS = 2000  # of which they are
 CONFIDENCE = 0.95  # probability that all coefficients of pure noise are zero
 
 
@@ -199,11 +201,12 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     intercept to its digits costs, for features of large offset.
 
     Dense tables of at least four times as many rows as features and targets are read
-    once, some rows at a time, and only their weighted means and products are kept: for
-    up to 100 columns, and up to 512 if there are several targets or ``alpha`` is
-    "pivotal". The gap contains what rounding of products may hide, about 1e-12; where
-    it exceeds ``tol``, or products have too few digits (spreads near the ends of the
-    range of numbers, means more than 1000 times the spread), the rows are used.
+    once, some rows at a time, and only their weighted means and products are kept,
+    where that is faster: up to 100 columns, 512 if ``alpha`` is "pivotal", or 50 for
+    each target, at most 2000. The gap contains what rounding of products may hide,
+    about 1e-12; where it exceeds ``tol``, or products have too few digits (spreads near
+    the ends of the range of numbers, means more than 1000 times the spread), the rows
+    are used.
 
     Solutions are computed in double precision; ``coef_`` has the dtype of X.
 
@@ -296,18 +299,29 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     def _fit_moments(self, X, targets, weights, loadings, starts):
         """Return what ``_fit_rows`` does, from moments; None where these do not do."""
-        n_columns = X.shape[1] + len(targets)
-        by_rows = sp.issparse(X) or loadings is None or starts[0] is not None
-        by_rows |= n_columns > BY_PRODUCTS or targets.shape[1] < TALL * n_columns
-        few = n_columns <= FEW_COLUMNS or len(targets) > 1
-        if by_rows or self.alpha == 0 or not (few or self.alpha == "pivotal"):
+        if sp.issparse(X) or loadings is None or starts[0] is not None:
+            return None
+        if self.alpha == 0 or not self._gathers_products(*X.shape, len(targets)):
             return None
         design = moment_design_of(X, targets, weights, bool(self.fit_intercept))
         if design is None:
             return None
-        fit = self._fit_design(design, range(len(targets)), weights, loadings, starts)
+        rows = None
+        if self.alpha == "pivotal" and X.shape[1] > BY_PRODUCTS:  # which are sketched
+            rows = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+        fit = self._fit_design(
+            design, range(len(targets)), weights, loadings, starts, rows
+        )
         solved = all(one.gap <= self.tol for one, *_ in fit[0])
         return fit if solved else None
+
+    def _gathers_products(self, n_rows, n_features, n_targets):
+        """Return whether products of all columns are faster than rows."""
+        n_columns = n_features + n_targets
+        most = max(FEW_COLUMNS, min(PER_TARGET * n_targets, MOST_COLUMNS))
+        if self.alpha == "pivotal":  # which needs them anyway
+            most = max(most, BY_PRODUCTS)
+        return n_columns <= most and n_rows >= TALL * n_columns
 
     def _fit_rows(self, X, targets, weights, loadings, starts):
         """Return fits of all targets, their penalty, their design and targets in it."""
@@ -320,9 +334,12 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             check_finite(X)
             raise
 
-    def _fit_design(self, design, targets, weights, loadings, starts):
+    def _fit_design(self, design, targets, weights, loadings, starts, rows=None):
+        """Return what ``_fit_rows`` does; the penalty may be that of other rows."""
         design.load(column_sizes(design) if loadings is None else loadings)
-        alpha = self._penalty(design, counted_rows(weights))
+        if rows is not None:
+            rows.load(loadings)
+        alpha = self._penalty(rows or design, counted_rows(weights))
         results = [
             self._solve(design, target, alpha, loadings is None, start)
             for target, start in zip(targets, starts, strict=True)

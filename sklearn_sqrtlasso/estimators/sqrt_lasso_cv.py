@@ -5,7 +5,6 @@ from threading import Lock
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
@@ -33,8 +32,13 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
 from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
-from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
-from sklearn_sqrtlasso.regression.moments import TALL, gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moment_path import (
+    DIGITS,
+    LEAST,
+    follow_moment_path,
+    gathers_products,
+)
+from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -46,10 +50,6 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
     warn_unsolved_fits,
 )
-
-WIDE = 1000  # number of features up to which products of all of them are gathered
-LEAST = 1e-6  # ratio of penalties below which products have too few digits
-DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
 
 def pooled_errors(mse, units, shares):
@@ -91,6 +91,28 @@ def smallest_error(mse, units):
     return float(np.min(units * np.sqrt(mse)))
 
 
+def is_partition(folds, n_rows):
+    """Return whether each row is a test row of one fold, and trains all others.
+
+    Parameters
+    ----------
+    folds : list of (ndarray, ndarray)
+        Training and test rows.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    partition : bool
+        Whether moments of the folds are pooled to those of the training rows.
+    """
+    if len(folds) < 2:
+        return False
+    seen = np.bincount(np.concatenate([b for _, b in folds]), minlength=n_rows)
+    apart = (seen == 1).all() and all(len(a) + len(b) == n_rows for a, b in folds)
+    return bool(apart and not any(np.isin(a, b).any() for a, b in folds))
+
+
 def tables_of_folds(X, y, weights, folds, n_jobs):
     """Return the moments of the training and the test rows of each fold.
 
@@ -111,13 +133,8 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         None where rows are to be used: if X is sparse or has many columns, if test rows
         are no partition, and if squares of the numbers would lose too many digits.
     """
-    n_rows, n_features = X.shape
     tests = [test for _, test in folds]
-    seen = np.bincount(np.concatenate(tests), minlength=n_rows)
-    apart = len(folds) > 1 and (seen == 1).all()
-    apart = apart and all(len(a) + len(b) == n_rows for a, b in folds)
-    apart = apart and not any(np.isin(a, b).any() for a, b in folds)
-    if not apart or sp.issparse(X) or n_features > WIDE or n_rows < TALL * n_features:
+    if not (gathers_products(X) and is_partition(folds, len(X))):
         return None
     if not all(weights[test].any() for test in tests):
         return None
@@ -430,7 +447,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         way = intercept, bool(self.positive)
         path = follow_moment_path(train, grid.alphas, *way)
         means = train.mean if intercept else np.zeros_like(train.mean)
-        coef = relax_moment_path(train, path.coef, *grid, *way)
+        coef = relax_moment_path(train, path, *grid, *way)
         mse, lost = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
         if np.any(path.gaps > self.tol) or np.any(lost > DIGITS * mse):
             return None

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from sklearn_sqrtlasso._types import Rows
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
 from sklearn_sqrtlasso.estimators.validation import (
@@ -16,7 +17,14 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.relaxation import estimated_sigma, regress_relaxed
+from sklearn_sqrtlasso.regression.moment_design import MomentDesign
+from sklearn_sqrtlasso.regression.moment_path import LEAST, gathers_products
+from sklearn_sqrtlasso.regression.moments import gather
+from sklearn_sqrtlasso.regression.relaxation import (
+    estimated_sigma,
+    regress_moments,
+    regress_relaxed,
+)
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
 
@@ -185,6 +193,9 @@ def sqrt_lasso_path(
     The path is also a static method, ``SqrtLasso.path``, like that of
     :class:`~sklearn.linear_model.Lasso`.
 
+    Of dense X of up to 1000 features and at least four times as many rows, products are
+    gathered once, and all penalties found on one path, as by :class:`SqrtLassoCV`.
+
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
 
@@ -209,17 +220,13 @@ def sqrt_lasso_path(
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
     check_solver(tol, max_iter)
     phis, targets = share_grid(phi), np.atleast_2d(y.T)
-    design = design_of(X, np.full(len(y), 1 / len(y)), bool(fit_intercept))
-    largest = max(
-        regression_alpha_max(design, target, bool(positive)) for target in targets
-    )
-    alphas = penalty_grid(alphas, eps, largest)
     options = SolverOptions(bool(positive), tol, max_iter)
-    fits = [regress_relaxed(design, t, alphas, phis, options)[0] for t in targets]
+    given = X, targets, (alphas, eps), phis, bool(fit_intercept), options
+    alphas, fits = _fits_to_moments(*given) or _fits_to_rows(*given)
     warn_unsolved_fits(
         [fit.gap for of_target in fits for fit in of_target[0]], tol, max_iter
     )
-    path = _stack(alphas, fits, phis, len(y), design)
+    path = _stack(alphas, fits, phis, X, bool(fit_intercept))
     if np.ndim(phi) == 0:
         path = path._replace(coefs=path.coefs[0], sigmas=path.sigmas[0])
     if y.ndim == 1:
@@ -228,13 +235,49 @@ def sqrt_lasso_path(
     return path
 
 
-def _stack(alphas, fits, phis, n_rows, design):
+def _grid_of(design, targets, alphas, eps, options):
+    """Return penalties, which begin where all coefficients of all targets are zero."""
+    tops = [regression_alpha_max(design, y, options.positive) for y in targets]
+    return penalty_grid(alphas, eps, max(tops))
+
+
+def _fits_to_rows(X, targets, grid, phis, fit_intercept, options):
+    """Return penalties, and fits of all targets, shares and penalties."""
+    design = design_of(X, np.full(X.shape[0], 1 / X.shape[0]), fit_intercept)
+    alphas = _grid_of(design, targets, *grid, options)
+    fits = [regress_relaxed(design, y, alphas, phis, options)[0] for y in targets]
+    return alphas, fits
+
+
+def _fits_to_moments(X, targets, grid, phis, fit_intercept, options):
+    """Return what ``_fits_to_rows`` does, by moments; None where they lose digits."""
+    if not gathers_products(X):
+        return None
+    unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
+    moments = gather(X, targets.T / unit, np.ones(len(X)))
+    if not moments.keep_digits(n_targets):
+        return None
+    design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)
+    alphas = _grid_of(design, range(n_targets), *grid, options)
+    if alphas[-1] <= LEAST * alphas[0]:
+        return None
+    fits = []
+    for place in range(n_targets):
+        alone = moments.of_target(place, n_targets)
+        found = regress_moments(alone, alphas, phis, fit_intercept, options, unit)
+        if found is None:
+            return None
+        fits.append(found)
+    return alphas, fits
+
+
+def _stack(alphas, fits, phis, X, fit_intercept):
     """Return the path of all shares and targets, each with an axis."""
     shape = len(phis), len(fits), len(alphas)
     sigmas, gaps = np.empty(shape), np.empty(shape[1:])
-    coefs = np.empty((*shape[:2], design.shape[1], shape[2]), dtype=design.dtype)
+    coefs = np.empty((*shape[:2], X.shape[1], shape[2]), dtype=X.dtype)
     for i, k, m in np.ndindex(shape):
         fit = fits[k][i][m]
         coefs[i, k, :, m], gaps[k, m] = fit.coef, fit.gap
-        sigmas[i, k, m] = estimated_sigma(fit, phis[i], n_rows, design.fit_intercept)
+        sigmas[i, k, m] = estimated_sigma(fit, phis[i], X.shape[0], fit_intercept)
     return SqrtLassoPath(alphas, coefs, gaps, sigmas)

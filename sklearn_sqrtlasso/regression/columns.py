@@ -66,7 +66,11 @@ class Columns(ABC):
         Norms of the columns; 0 for those that are constant, which are zero.
     loadings : float or ndarray of shape (n_features,)
         Penalties of coefficients, as multiples of the penalty; 1 until ``load``.
+    has_rows : bool
+        Whether there is more than products of columns.
     """
+
+    has_rows = True
 
     def load(self, loadings):
         """Make the penalty of each coefficient a multiple of the penalty.

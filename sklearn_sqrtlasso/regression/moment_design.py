@@ -8,11 +8,11 @@ lost is found afterwards: the gap of a fit is bounded from the moments themselve
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpstrf
+from scipy.linalg.lapack import dpotrf, dpstrf
 
-from sklearn_sqrtlasso.algorithms.active_set import gap_of_moments
+from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
-from sklearn_sqrtlasso.regression.moments import gather
+from sklearn_sqrtlasso.regression.moments import gaps_of_moments, gather
 
 
 def _factor(G, b):
@@ -32,10 +32,14 @@ def _factor(G, b):
     h : ndarray of shape (rank + 1, n_targets)
         Targets of these products and norms.
     """
-    upper, places, rank, _ = dpstrf(G)
-    places, p = places - 1, len(G)
+    p = len(G)
+    upper, _ = dpotrf(G)
+    places, rank = np.arange(p), p
+    if not np.all(upper.diagonal() ** 2 > DEPENDENT):
+        upper, places, rank, _ = dpstrf(G)
+        places, upper = places - 1, np.triu(upper)
     R, h = np.zeros((rank + 1, p)), np.zeros((rank + 1, b.shape[1]))
-    R[:rank, places] = np.triu(upper)[:rank]
+    R[:rank, places] = upper[:rank]
     h[:rank] = solve_triangular(upper[:rank, :rank], b[places[:rank]], trans=1)
     h[rank] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
     return R, h
@@ -57,6 +61,8 @@ class MomentDesign(Columns):
     unit : int or ndarray of shape (n_targets,), default=0
         Logarithms to base 2 of the units of the targets.
     """
+
+    has_rows = False
 
     def __init__(self, moments, n_targets, fit_intercept, dtype, unit=0):
         self.dtype, self.fit_intercept = np.dtype(dtype), fit_intercept
@@ -99,8 +105,8 @@ class MomentDesign(Columns):
         alpha = np.divide(
             self.penalties(alpha), self.norms, out=np.ones(len(b)), where=live
         )
-        gap = gap_of_moments(w, b, c, alpha, positive)
-        return max(gap - fit.gap, 0.0)
+        gaps = gaps_of_moments(w[None], b, c[None], alpha[None], positive)
+        return max(float(gaps[0]) - fit.gap, 0.0)
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""

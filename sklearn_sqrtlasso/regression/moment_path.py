@@ -3,8 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
+from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments
+
+WIDE = 1000  # number of features up to which products of all of them are gathered
+LEAST = 1e-6  # ratio of penalties below which products have too few digits
+DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
 
 class MomentPath(NamedTuple):
@@ -16,10 +22,30 @@ class MomentPath(NamedTuple):
         Coefficients, in units of y over units of X.
     gaps : ndarray of shape (n_alphas,)
         Upper bounds of the relative duality gaps.
+    least : ndarray of shape (n_alphas, n_features)
+        Coefficients of least squares on their supports.
     """
 
     coef: np.ndarray
     gaps: np.ndarray
+    least: np.ndarray
+
+
+def gathers_products(X):
+    """Return whether many penalties are faster by products of all columns.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features.
+
+    Returns
+    -------
+    gathers : bool
+        False if X is sparse, has many columns, or few rows for them.
+    """
+    n_rows, n_features = X.shape
+    return not sp.issparse(X) and n_features <= WIDE and n_rows >= TALL * n_features
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):
@@ -40,13 +66,17 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
     -------
     path : MomentPath
         Coefficients and bounds of their gaps, which are large where moments have lost
-        too many digits.
+        too many digits, and where the residual vanishes.
     """
     products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
     inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     products *= inverse * inverse[:, None]
     G, b = np.ascontiguousarray(products[:-1, :-1]), products[:-1, -1].copy()
-    coef, gaps = np.empty((len(alphas), len(b))), np.empty(len(alphas))
-    follow_gram_path(G, b, inverse[:-1], alphas, bool(positive), coef, gaps)
-    return MomentPath(coef * inverse[:-1] * sizes[-1], gaps)
+    penalties = np.where(sizes > 0, inverse, 1.0)[:-1]
+    coef, least = np.zeros((2, len(alphas), len(b)))
+    follow_gram_path(G, b, penalties, alphas, bool(positive), coef, least)
+    each = np.outer(alphas, penalties)
+    gaps = gaps_of_moments(coef, b, b - coef @ G, each, positive)
+    units = inverse[:-1] * sizes[-1]
+    return MomentPath(coef * units, gaps, least * units)

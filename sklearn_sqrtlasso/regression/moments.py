@@ -15,6 +15,7 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dger
 
 TALL = 4  # rows for each column from which moments may be faster than rows
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
@@ -22,6 +23,7 @@ OFFSET = (
     1e3  # largest mean, over the spread, of a column whose products are exact enough
 )
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
+LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
@@ -64,6 +66,12 @@ class Moments(NamedTuple):
         products[constant] = products[:, constant] = 0.0
         return products
 
+    def of_target(self, place, n_targets):
+        """Return the moments of the features and one of the targets, the last."""
+        p = len(self.mean) - n_targets
+        on = np.append(np.arange(p), p + place)
+        return self._replace(mean=self.mean[on], products=self.products[np.ix_(on, on)])
+
     def keep_digits(self, n_targets=1):
         """Return whether all columns are of ordinary scale and offset.
 
@@ -100,9 +108,8 @@ def _pool(one, two):
     apart, share = two.mean - one.mean, two.weight / weight
     mean = one.mean + share * apart
     apart *= np.sqrt(one.weight * share)
-    products = np.outer(apart, apart)
-    products += one.products
-    products += two.products
+    products = one.products + two.products
+    dger(1.0, apart, apart, a=products.T, overwrite_a=True)  # in place: symmetric
     return Moments(weight, mean, products, one.n_rows + two.n_rows)
 
 
@@ -128,7 +135,9 @@ def gather(X, y, weights, rows=None):
     y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
     n_columns = X.shape[1] + y.shape[1]
-    n_rows = max(n_columns, CHUNK_ENTRIES // n_columns)  # products are few beside them
+    n_rows = max(
+        2 * n_columns, CHUNK_ENTRIES // n_columns
+    )  # products are few beside them
     parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 
@@ -197,3 +206,37 @@ def held_out_square(moments, means, coef):
     mse = np.einsum("ij,ij->i", v @ (moments.products / moments.weight), v) + offset**2
     size = np.abs(v) @ (spread + np.abs(moments.mean - means))
     return mse, CONSTANT * size**2
+
+
+def gaps_of_moments(coef, b, C, alpha, positive):
+    r"""Return upper bounds of the relative duality gaps of fits, from products alone.
+
+    Columns and target have norm one. With the products c of columns and residual, and
+    the square of the residual ``sigma^2 = 1 - w'(b + c)``, the gap is ::
+
+        sigma + sum_j alpha_j |w_j| - (1 - w'b) / max(sigma, max_j |c_j| / alpha_j) .
+
+    Parameters
+    ----------
+    coef, C : ndarray of shape (n_fits, n_features)
+        Coefficients, and products of the columns with the residuals.
+    b : ndarray of shape (n_features,)
+        Products of the columns with the target.
+    alpha : ndarray of shape (n_fits, n_features)
+        Penalty of each coefficient, in (0, inf).
+    positive : bool
+        Whether coefficients are nonnegative.
+
+    Returns
+    -------
+    gaps : ndarray of shape (n_fits,)
+        The gaps, and what rounding of the products may hide of them.
+    """
+    terms = 1.0 + np.abs(coef).sum(axis=1)
+    lost = LOST * terms
+    square = 1.0 - np.einsum("ij,ij->i", coef, b + C)
+    sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
+    sizes = (np.maximum(C, 0.0) if positive else np.abs(C)) + lost[:, None]
+    scale = np.maximum(sigma, (sizes / alpha).max(axis=1, initial=0.0))
+    penalty = np.einsum("ij,ij->i", np.abs(coef), alpha)
+    return sigma + penalty - np.maximum((1.0 - coef @ b - lost) / scale, 0.0)

@@ -119,20 +119,10 @@ def factored_columns(products, freedom):
     return _dense_columns(root, norms, vectors[:, ~seen])
 
 
-def columns_of_rows(design, features):
+def _columns_of_rows(design, features):
     """Return the columns themselves, in rows that differ.
 
-    Parameters
-    ----------
-    design : Design
-        The columns.
-    features : ndarray of shape (n_columns,)
-        Those of interest.
-
-    Returns
-    -------
-    columns : NoiseColumns
-        The columns. Rows without entries are merged into one, which weighs as much.
+    Rows without entries are merged into one, which weighs as much.
     """
     rows, root = design.sqrt_weights > 0, design.sqrt_weights
     if not sp.issparse(design.X):
@@ -154,23 +144,8 @@ def columns_of_rows(design, features):
     return NoiseColumns(matrix, apart, parts, design.norms[features])
 
 
-def sketched_columns(design, features, rng):
-    """Return columns whose products are about the true ones: a count sketch.
-
-    Parameters
-    ----------
-    design : Design
-        The columns.
-    features : ndarray of shape (n_columns,)
-        Those of interest.
-    rng : Generator
-        Source of buckets and signs.
-
-    Returns
-    -------
-    columns : NoiseColumns
-        The sketch, with the norms of the columns.
-    """
+def _sketched_columns(design, features, rng):
+    """Return a count sketch of the columns, with their norms."""
     n, p = design.shape[0], len(features)
     places, signs = rng.integers(0, BUCKETS, n), rng.choice(np.array([-1.0, 1.0]), n)
     matrix, norms = design.sketch(features, places, signs, BUCKETS)
@@ -198,5 +173,5 @@ def noise_columns(design, features, rng):
         The columns in the rows, or a sketch where that has fewer numbers.
     """
     if design.height(features) < SHORTER * BUCKETS:
-        return columns_of_rows(design, features)
-    return sketched_columns(design, features, rng)
+        return _columns_of_rows(design, features)
+    return _sketched_columns(design, features, rng)

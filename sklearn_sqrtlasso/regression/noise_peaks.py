@@ -18,6 +18,9 @@ one minus the confidence.
    of Gaussian random fields", Annals of Applied Probability 22(3), 2012.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
@@ -28,11 +31,61 @@ STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
 PLAIN = 0.25  # share of plain draws
 PILOT = 64  # draws of the first round, which finds about where the quantile is
-DRAWS = (128, 512)  # of a round, from large columns to small ones
+DRAWS = (128, 512)  # of a round: the first, and the largest for small columns
 SMALL = 2**22  # products of numbers of a round, for small columns
-ROUNDS = 8  # at most, beside the first
+ROUNDS = 8  # of the largest size, at most
 ACCURATE = 0.003  # standard error of the quantile, relative to it
+CLOSE = 1e-7  # thresholds that are one, relative to them
 FORGOTTEN = 0.01  # share of the probability of columns that are left out
+
+
+class Tail(NamedTuple):
+    """The law of the correlation of noise with one column of norm one.
+
+    Attributes
+    ----------
+    log_levels : ndarray of shape (n_levels,)
+        Logarithms of thresholds, increasing to 0.
+    logs : ndarray of shape (n_levels,)
+        Logarithms of the probabilities that it exceeds them.
+    """
+
+    log_levels: np.ndarray
+    logs: np.ndarray
+
+    def log_probability(self, log_levels):
+        """Return logarithms of the probabilities of exceeding thresholds."""
+        return np.interp(log_levels, self.log_levels, self.logs, right=-np.inf)
+
+    def log_level(self, logs):
+        """Return logarithms of the thresholds of given probabilities."""
+        return np.interp(logs, self.logs[::-1], self.log_levels[::-1])
+
+
+@lru_cache(maxsize=16)
+def tail_of(freedom, level, sides):
+    """Return the law of one column from where it exceeds a level.
+
+    Parameters
+    ----------
+    freedom : int
+        Dimension of the noise, at least 2.
+    level : float
+        Probability, in (0, 1).
+    sides : float
+        1 for correlations of both signs, 1/2 for positive ones.
+
+    Returns
+    -------
+    tail : Tail
+        The law.
+    """
+    half = (freedom - 1) / 2
+    alone = betaincinv(half, 0.5, min(level / sides, 1.0))
+    levels = np.geomspace(max(np.sqrt(1 - alone), 1e-6), 1.0, GRID)
+    with np.errstate(divide="ignore"):
+        logs = np.log(sides * betainc(half, 0.5, 1 - levels**2))
+    return Tail(np.log(levels), np.maximum(logs, LEAST_LOG))
 
 
 class Peaks:
@@ -52,15 +105,9 @@ class Peaks:
 
     def __init__(self, norms, freedom, level, positive):
         self.norms, self.level, self.positive = norms, level, positive
-        self.freedom, self.half = freedom, (freedom - 1) / 2
-        self.sides = 0.5 if positive else 1.0
-        self.largest = norms.max()
-        alone = betaincinv(self.half, 0.5, min(level / self.sides, 1.0))
-        self.least = max(np.sqrt(1 - alone), 1e-6) * self.largest
-        grid = np.geomspace(self.least / self.largest, 1.0, GRID)
-        with np.errstate(divide="ignore"):
-            logs = np.log(self.sides * betainc(self.half, 0.5, 1 - grid**2))
-        self._grid = np.log(grid), np.maximum(logs, LEAST_LOG)
+        self.freedom, self.largest = freedom, norms.max()
+        self.tail = tail_of(freedom, level, 0.5 if positive else 1.0)
+        self.least = np.exp(self.tail.log_levels[0]) * self.largest
         near = norms * NEVER > self.largest
         steps = np.rint(STEPS * np.log(self.largest / norms[near])).astype(np.intp)
         counts = np.bincount(steps)
@@ -69,8 +116,7 @@ class Peaks:
 
     def probabilities(self, log_norms, t):
         """Return the probabilities that columns of given norms exceed ``t``."""
-        logs = np.interp(np.log(t) - log_norms, *self._grid, right=-np.inf)
-        return np.exp(logs)
+        return np.exp(self.tail.log_probability(np.log(t) - log_norms))
 
     def union_bound(self, t):
         """Return the sum of the probabilities of all columns."""
@@ -84,14 +130,20 @@ class Peaks:
         return np.flatnonzero(self.norms >= np.exp(last))
 
     def quantile(self, share):
-        """Return where the union bound times a share is the level."""
+        """Return where the union bound times a share is the level.
+
+        It is between those of the largest columns alone, and of as many as all.
+        """
 
         def excess(t):
             return np.log(share * self.union_bound(t) / self.level + 1e-300)
 
-        if excess(self.least) <= 0:
-            return self.least
-        return brentq(excess, self.least, self.largest, rtol=1e-7)
+        counts = np.array([self.counts[0], self.counts.sum()])
+        logs = np.log(self.level / (share * counts))
+        low, high = np.exp(self.log_levels[0] + self.tail.log_level(logs))
+        if high <= low * (1 + CLOSE) or excess(low) <= 0:
+            return low
+        return brentq(excess, low, min(high * (1 + CLOSE), self.largest), rtol=CLOSE)
 
     def slope(self, t):
         """Return by what share the union bound falls where ``t`` grows by one."""
@@ -114,11 +166,11 @@ def _leading_noise(peaks, columns, t, probabilities, n, rng):
     lead *= _single(1 / norms[j])
     noise -= lead * _products(lead, noise)
     energy = _products(noise, noise) + _unseen(peaks, columns, n, rng)
-    tails = betainc(peaks.half, 0.5, np.maximum(1 - (t / norms[j]) ** 2, 0.0))
-    left = betaincinv(peaks.half, 0.5, rng.random(n) * tails)
+    tails = peaks.tail.log_probability(np.log(t / norms[j])) - rng.exponential(size=n)
+    part = np.exp(peaks.tail.log_level(tails))
     sign = 1.0 if peaks.positive else rng.choice(np.array([-1.0, 1.0]), n)
-    lead *= _single(sign * np.sqrt(1 - left))
-    noise *= _single(np.sqrt(left / energy))
+    lead *= _single(sign * part)
+    noise *= _single(np.sqrt((1 - part**2) / energy))
     noise += lead
     return noise
 
@@ -139,7 +191,10 @@ def _unseen(peaks, columns, n, rng):
 
 
 def _shares(peaks, columns, t, n, rng):
-    """Return, for n draws, what has the share of the union bound as its mean."""
+    """Return, for n draws, what has the share of the union bound as its mean.
+
+    The draws are in two arrays: plain ones, and those in which a column leads.
+    """
     n_plain = int(PLAIN * n)
     with np.errstate(divide="ignore"):
         probabilities = peaks.probabilities(np.log(columns.norms), t)
@@ -147,10 +202,23 @@ def _shares(peaks, columns, t, n, rng):
     energy = _products(plain, plain) + _unseen(peaks, columns, n_plain, rng)
     plain *= _single(1 / np.sqrt(energy))
     leading = _leading_noise(peaks, columns, t, probabilities, n - n_plain, rng)
-    N = [columns.count(noise, t, peaks.positive) for noise in (plain, leading)]
-    N = np.concatenate([N[0], np.maximum(N[1], 1)])  # whatever is rounded
-    bound = probabilities.sum()
-    return (N > 0) / (PLAIN * bound + (1 - PLAIN) * N)
+    bound, shares = probabilities.sum(), []
+    for noise, least in ((plain, 0), (leading, 1)):  # at least, whatever is rounded
+        N = np.maximum(columns.count(noise, t, peaks.positive), least)
+        shares.append((N > 0) / (PLAIN * bound + (1 - PLAIN) * N))
+    return shares
+
+
+def _mean_and_error(peaks, shares):
+    """Return the mean of all draws, and its standard error.
+
+    There are as many draws of both kinds as there ought to be: their means may differ.
+    Few plain draws are above the threshold, as many as the level: maybe none is.
+    """
+    plain, leading = shares
+    n = len(plain) + len(leading)
+    square = len(plain) * max(plain.var(), peaks.level) + len(leading) * leading.var()
+    return min((plain.sum() + leading.sum()) / n, 1.0), np.sqrt(square) / n
 
 
 def peak_quantile(peaks, columns, rng):
@@ -175,14 +243,17 @@ def peak_quantile(peaks, columns, rng):
         In units of the norms.
     """
     few, many = DRAWS
-    n = int(np.clip(SMALL // max(columns.matrix.size, 1), few, many))
+    many = int(np.clip(SMALL // max(columns.matrix.size, 1), few, many))
     t = peaks.quantile(1.0)
-    t = peaks.quantile(min(_shares(peaks, columns, t, PILOT, rng).mean(), 1.0))
-    shares = np.empty(0)
-    for _ in range(ROUNDS):
-        shares = np.append(shares, _shares(peaks, columns, t, n, rng))
-        share = min(shares.mean(), 1.0)
+    share, _ = _mean_and_error(peaks, _shares(peaks, columns, t, PILOT, rng))
+    t, n, n_draws = peaks.quantile(share), few, 0
+    shares = [np.empty(0), np.empty(0)]
+    while n_draws < ROUNDS * many:
+        new = _shares(peaks, columns, t, n, rng)
+        shares = [np.append(*both) for both in zip(shares, new, strict=True)]
+        n_draws, n = n_draws + n, min(n_draws + n, many)
+        share, error = _mean_and_error(peaks, shares)
         t = peaks.quantile(share)
-        if shares.std() < ACCURATE * np.sqrt(len(shares)) * share * peaks.slope(t):
+        if error < ACCURATE * share * peaks.slope(t):
             break
     return float(t)

@@ -126,6 +126,8 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
 def _columns(design, features, freedom, rng):
     """Return columns with about the same products, the cheapest."""
     p = len(features)
+    if not design.has_rows:
+        return factored_columns(design.products(features), freedom)
     if p <= BY_PRODUCTS and (p <= freedom or p <= FEW):
         return factored_columns(design.products(features), freedom)
     return noise_columns(design, features, rng)

@@ -22,7 +22,9 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
     solve_factored,
 )
-from sklearn_sqrtlasso.regression.solver import in_given_units, regress
+from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_moment_path
+from sklearn_sqrtlasso.regression.moments import held_out_square
+from sklearn_sqrtlasso.regression.solver import Fit, in_given_units, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 ROUNDS = 2  # of least squares by a factor of the Gram matrix
@@ -262,15 +264,15 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
     return relaxed, moved
 
 
-def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
+def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
     """Return relaxed coefficients of a path on the moments of rows.
 
     Parameters
     ----------
     moments : Moments
         Moments of the rows.
-    coef : ndarray of shape (n_alphas, n_features)
-        Coefficients of the path, in units of y over units of X.
+    path : MomentPath
+        The path, with least squares on the supports; used where no sign differs.
     alphas : ndarray of shape (n_alphas,)
         Penalties in units of X.
     phis : ndarray of shape (n_phis,)
@@ -285,21 +287,56 @@ def relax_moment_path(moments, coef, alphas, phis, fit_intercept, positive):
     coef : ndarray of shape (n_phis, n_alphas, n_features)
         Their coefficients.
     """
-    out, order = np.repeat(coef[None], len(phis), axis=0), np.argsort(-phis)
+    coef, least, order = path.coef, path.least, np.argsort(-phis)
     if np.all(phis == 1):
-        return out
+        return np.repeat(coef[None], len(phis), axis=0)
+    turns = ~((least * coef > 0) | (coef == 0)).all(axis=1)
+    shares = phis[:, None, None]
+    out = np.where(coef == 0, 0.0, shares * coef + (1 - shares) * least)
     products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
-    for k, alpha in enumerate(alphas):
-        on = np.flatnonzero(coef[k])
+    for k in np.flatnonzero(turns):
+        on, alpha = np.flatnonzero(coef[k]), alphas[k]
         own, units = sizes[on], sizes[on] / sizes[-1]
         G = products[np.ix_(on, on)] / np.outer(own, own)
         b, w = products[on, -1] / (own * sizes[-1]), coef[k, on] * units
         sigma = np.sqrt(max(1.0 - w @ (2 * b - G @ w), 0.0))
         support = Support(G, b, w, alpha * sigma / own)
         found = follow_relaxed_path(support, phis[order], positive)
+        out[:, k] = 0.0
         out[np.ix_(order, [k], on)] = (found / units)[:, None]
     return out
+
+
+def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
+    """Return relaxed fits for penalties and shares, by moments alone.
+
+    Parameters
+    ----------
+    moments, alphas, phis, fit_intercept
+        As for ``relax_moment_path``.
+    options : SolverOptions
+        Options of the solver.
+    unit : float
+        Unit of the target of the moments, in that of the fits.
+
+    Returns
+    -------
+    fits : list of list of Fit or None
+        As ``regress_relaxed`` returns them; None where moments lose digits.
+    """
+    way = fit_intercept, options.positive
+    path = follow_moment_path(moments, alphas, *way)
+    coef = relax_moment_path(moments, path, alphas, phis, *way)
+    means = moments.mean if fit_intercept else np.zeros_like(moments.mean)
+    mse, lost = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
+    if np.any(path.gaps > options.tol) or np.any(lost > DIGITS * mse):
+        return None
+    sigma = unit * np.sqrt(mse).reshape(coef.shape[:2])
+    return [
+        [Fit(*fit, 1) for fit in zip(*of_share, path.gaps, strict=True)]
+        for of_share in zip(unit * coef, sigma, strict=True)
+    ]
 
 
 def estimated_sigma(fit, phi, n_rows, fit_intercept):

@@ -17,7 +17,7 @@ the missing columns. The last step removes the floor.
 
 A small penalty is reached from above. The first floor is one at which sweeps solve the
 lasso from zero, even if it is above the norm of the target, and each outer iteration
-halves it: no more breakpoints are met than on the path of all larger penalties. A start
+lowers it: no more breakpoints are met than on the path of all larger penalties. A start
 that would take longer than zero is left.
 
 Penalties have a floor, too, below which correlations are rounding errors. It is one for
@@ -42,8 +42,8 @@ ALL = 100  # up to this number of features, all columns are in the working set
 FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 COLD = 0.05  # first floor, over that at which zero is the solution
-HALF = 0.5  # factor of the floor from one outer iteration to the next
-AHEAD = 0.85  # share of the threshold for adding columns while the residual is small
+PACE = 0.7  # factor of the floor from one outer iteration to the next
+AHEAD = 0.95  # share of the threshold for adding columns while the residual is small
 MILD = 2.0  # largest correlation, over the threshold, for which the floor decreases
 STUCK = 8  # outer iterations without progress after which rounding is in the way
 FAR_BELOW = 2.0  # ratio of penalties, of a lasso, from which a start is left
@@ -54,6 +54,7 @@ LARGE = 128.0  # correlation, with columns and a target of norms near one
 FARTHEST = 1e10  # coefficient to start from, over the norm of the target
 SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
 TINY = 64 * np.finfo(np.float64).eps  # gap that is a rounding error
+EXACT = 1e-12  # gap of an interpolation by the columns of the solution
 
 
 class Fit(NamedTuple):
@@ -244,7 +245,7 @@ class Regression:
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
         best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
-        floor, anchor, pace, n_iter, idle = top, top, HALF, 0, 0
+        floor, anchor, pace, n_iter, idle = top, top, PACE, 0, 0
         while gap > tol and n_iter < max_iter and idle < STUCK:
             n_iter += 1
             share = AHEAD if norm < max(FLOORS[0], floor) else 1.0
@@ -257,7 +258,7 @@ class Regression:
             self._update_residual()
             if self.budget <= 0 or not np.isfinite(self.r).all():  # or a breakdown
                 self._restart()
-                norm, converged, pace, idle = 1.0, False, HALF, idle + 1
+                norm, converged, pace, idle = 1.0, False, PACE, idle + 1
                 floor = anchor = top = self._first_floor(alpha, norm)
                 continue
             norm = np.linalg.norm(self.r)
@@ -265,8 +266,8 @@ class Regression:
             if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
                 gap = self._remove_floor(alpha, floor, gap)
             converged = n_breakpoints == 0 and worst <= MILD
-            pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else HALF
-            moved = new or floor < anchor or gap < HALF * best[0]
+            pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else PACE
+            moved = new or floor < anchor or gap < best[0] / 2
             anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
                 best = gap, self._coefficients()
@@ -329,23 +330,38 @@ class Regression:
         return walked
 
     def _remove_floor(self, alpha, floor, gap):
-        """Solve without a floor, as long as the gap does not grow; return the gap."""
-        for _ in range(2):  # a norm has half the correct digits of the previous one
-            before = self.set.w.copy(), self.r, self.c
+        """Solve without a floor, as long as the gap does not grow; return the gap.
+
+        Where the residual vanishes, the active columns span it, and all that a path
+        finds is rounding. Else a norm has half the correct digits of the previous one.
+        """
+
+        def follow():
             self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
-            self._update_residual()
-            floor = np.linalg.norm(self.r)
-            direction = self.set.residual_direction(alpha)
-            direction = direction, self.design.correlate(direction)
-            new = self._gap(alpha, [(self.r, self.c), direction])
-            if not new <= max(gap, TINY):  # a path among rounding errors
-                w, self.r, self.c = before
-                self.set.start(w)
+
+        for _ in range(2):
+            new = self._gap_after(lambda: self.set.interpolate(self.c), alpha, EXACT)
+            new = self._gap_after(follow, alpha, max(gap, TINY)) if new is None else new
+            if new is None:
                 break
-            gap, self.direction = new, direction
+            gap, floor = new, np.linalg.norm(self.r)
             if floor <= TINY:
                 break
         return gap
+
+    def _gap_after(self, move, alpha, most):
+        """Return the gap after a move to the limit; None if it is undone."""
+        before = self.set.w.copy(), self.r, self.c, self.direction
+        if move() is not False:
+            self._update_residual()
+            direction = self.set.residual_direction(alpha)
+            self.direction = direction, self.design.correlate(direction)
+            new = self._gap(alpha, [(self.r, self.c), self.direction])
+            if new <= most:
+                return new
+        w, self.r, self.c, self.direction = before  # a path among rounding errors
+        self.set.start(w)
+        return None
 
     def _coefficients(self):
         coef = np.zeros(self.design.shape[1])

@@ -101,6 +101,20 @@ class WorkingSet:
             return np.zeros(self.design.shape[0])
         return self.design.apply(self.block, self.w)
 
+    def interpolate(self, c):
+        """Let active columns take what they span of the residual, if no sign changes.
+
+        The correlations of all columns are ``c``. Return False if a sign does.
+        """
+        on = self.act[: max(self.n_factored, 0)]
+        step = c[self.features[on]]
+        solve_factored(self.L, len(on), step)
+        moved = self.w[on] + step
+        if not np.all(moved * self.w[on] > 0):
+            return False
+        self.w[on] = moved
+        return True
+
     def residual_direction(self, alpha):
         """Return the direction of the residual where that vanishes along a path.
 

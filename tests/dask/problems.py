@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 from numpy.testing import assert_allclose
+from sklearn.model_selection import KFold
 
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
@@ -44,6 +45,11 @@ REGRESSIONS = {
     "lasso-weights": (SqrtLasso(phi=0.5), Y[:, 0], WEIGHTS),
     "lasso-origin": (SqrtLasso("asymptotic", fit_intercept=False), Y[:, 0], None),
     "folds": (SqrtLassoCV(cv=3, alphas=20), Y[:, 0], None),
+    "folds-mixed": (
+        SqrtLassoCV(cv=KFold(3, shuffle=True, random_state=0), alphas=5),
+        Y[:, 0],
+        None,
+    ),
     "folds-weights": (SqrtLassoCV(cv=3, alphas=20, phi=[0, 1]), Y[:, 0], WEIGHTS),
 }
 

@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
 from dask.core import get_dependencies
@@ -117,6 +118,26 @@ def test_partial_fit_takes_chunks_in_turn():
         rows = slice(170 * place, 170 * (place + 1))
         coder.partial_fit(X[rows], groups=LABELS[rows])
     assert_same_fit(model, coder, tol=0)
+
+
+def test_few_chunks_wait_for_the_model():
+    made, waiting = [], []
+
+    class Counter:
+        def partial_fit(self, X):
+            waiting.append(len(made) - len(waiting))
+            return self
+
+    def make():
+        made.append(1)
+        return np.zeros((10, 1))
+
+    parts = [dask.delayed(make, pure=False)() for _ in range(12)]
+    rows = da.concatenate([da.from_delayed(part, (10, 1), float) for part in parts])
+    with dask.config.set(scheduler="threads", num_workers=12):
+        partial_fit(Counter(), rows)
+    assert len(waiting) == 12
+    assert max(waiting) <= 4
 
 
 def test_partial_fit_is_for_others_too():

@@ -129,9 +129,9 @@ def test_scaling_the_target_scales_everything_in_its_unit():
 
 def test_seeds():
     X, y = make(p=600)
-    alphas = [SqrtLasso(random_state=s).fit(X, y).alpha_ for s in (None, None, 1, 2)]
+    alphas = [SqrtLasso(random_state=s).fit(X, y).alpha_ for s in (None, None, 1, 2, 3)]
     assert alphas[0] == alphas[1]
-    assert len(set(alphas)) == 3
+    assert len(set(alphas)) > 2  # draws are counted: two seeds may agree
 
 
 def test_it_is_the_lasso_at_alpha_sigma():

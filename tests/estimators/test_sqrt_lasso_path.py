@@ -9,6 +9,7 @@ from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
+from sklearn_sqrtlasso.estimators import sqrt_lasso_path as module
 
 
 def make(n=50, p=80, noise=0.5, seed=0):
@@ -35,6 +36,29 @@ def test_residuals_fall_and_norms_rise_along_a_path():
     assert np.all(np.diff(path.sigmas) <= 1e-6 * path.sigmas[0])
     norms = np.abs(path.coefs).sum(axis=0)
     assert np.all(np.diff(norms) >= -1e-6 * norms[-1])
+
+
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": True, "positive": True}])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_products_of_a_table_give_what_its_rows_give(monkeypatch, dtype, options):
+    X, y = make(n=60, p=6)
+    X, Y = X.astype(dtype), np.column_stack([1e3 * y, y - X[:, 1]])
+    options = {"alphas": 20, "phi": [1.0, 0.5, 0.0], **options}
+    paths = [sqrt_lasso_path(X, Y, **options)]
+    monkeypatch.setattr(module, "gathers_products", lambda X: False)
+    paths.append(sqrt_lasso_path(X, Y, **options))
+    for ours, theirs in zip(*paths, strict=True):
+        assert ours.dtype == theirs.dtype
+        atol = 1e-6 if ours is paths[0].gaps else 1e-7 * np.abs(theirs).max()
+        assert_allclose(ours, theirs, atol=atol)
+
+
+def test_products_that_lose_digits_are_not_used():
+    X, y = make(n=60, p=6)
+    near, far = (sqrt_lasso_path(X + c, y, fit_intercept=True) for c in (0, 1e5))
+    assert_allclose(near.coefs, far.coefs, atol=1e-6)
+    exact = sqrt_lasso_path(X, X[:, 0], alphas=[0.5, 1e-9])
+    assert np.all(exact.gaps <= 1e-6)
 
 
 def test_penalties_of_ones_own_are_sorted():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from sklearn_sqrtlasso.regression import pivotal_penalty
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign, moment_design_of
 from sklearn_sqrtlasso.regression.moments import moments_of, pooled
@@ -91,12 +92,18 @@ def test_moments_of_slices_are_added_and_fitted(seed, cut):
 @settings(max_examples=5)
 @given(st.integers(0, 10**6))
 def test_the_pivotal_penalty_is_that_of_the_rows(intercept, seed):
+    """It is drawn from products, of as many columns as there are."""
     X, targets, weights = table(seed)
-    alphas = [
-        simulated_alpha(design, 80, 0.95, False, np.random.RandomState(seed))
-        for design in both(X, targets, weights, intercept)
-    ]
-    assert_allclose(*alphas, rtol=1e-9)
+    designs = both(X, targets, weights, intercept)
+
+    def drawn(design):
+        return simulated_alpha(design, 80, 0.95, False, np.random.RandomState(seed))
+
+    by_products = [drawn(design) for design in designs]
+    assert_allclose(*by_products, rtol=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pivotal_penalty, "BY_PRODUCTS", 0)
+        assert drawn(designs[0]) == by_products[0]
 
 
 def test_a_vanishing_residual_is_not_called_solved():

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.regression import moments
-from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moments import (
+    gaps_of_moments,
+    gather,
+    held_out_square,
+    pooled,
+)
 
 LONG = np.longdouble
 
@@ -94,3 +99,20 @@ def test_errors_are_those_of_held_out_rows(intercept, seed):
     wrong = y[test][:, None] - X[test] @ coef.T - intercepts
     assert_allclose(mse, np.average(wrong**2, axis=0, weights=weights[test]))
     assert (lost <= 1e-9 * (1 + mse)).all()
+
+
+@given(st.integers(0, 10**6), st.floats(0.05, 1))
+def test_a_gap_is_that_of_the_rescaled_residual(seed, share):
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((20, 7)) + rng.standard_normal((20, 1))
+    Z /= np.linalg.norm(Z, axis=0)
+    Z[:, 2] = 0.0
+    X, y = Z[:, :6], Z[:, 6]
+    w, alpha = rng.standard_normal((4, 6)) * share, rng.uniform(0.1, 1, (4, 6))
+    R = y - w @ X.T
+    sigma, size = np.linalg.norm(R, axis=1), np.abs(R @ X) / alpha
+    dual = np.maximum(R @ y / np.maximum(sigma, size.max(axis=1)), 0.0)
+    exact = sigma + (alpha * np.abs(w)).sum(axis=1) - dual
+    gaps = gaps_of_moments(w, y @ X, R @ X, alpha, False)
+    assert np.all(exact <= gaps + 1e-15)
+    assert_allclose(gaps, exact, rtol=1e-9)

@@ -45,3 +45,15 @@ def test_many_columns_are_factored_at_once_and_dependent_ones_are_not():
     columns.G[on[-1]] = columns.G[on[0]]
     columns.G[:, on[-1]] = columns.G[:, on[0]]
     assert not columns._factor_at_once(on)
+
+
+def test_active_columns_take_what_they_span_unless_a_sign_changes():
+    columns = solved(60, 40, [0.3])
+    design, on = columns.design, columns.act[: columns.n_factored]
+    y, before = columns.fitted(), columns.w.copy()
+    columns.w[on] *= 0.9
+    assert columns.interpolate(design.correlate(y - columns.fitted()))
+    assert_allclose(columns.w, before, atol=1e-12)
+    away = design.correlate(-3 * y)
+    assert not columns.interpolate(away)
+    assert_allclose(columns.w, before, atol=1e-12)
