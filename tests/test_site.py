@@ -199,7 +199,7 @@ def seen(tmp_path_factory):
     found = re.search(r"<pre>(\[.*\])</pre>", done.stdout, re.S)
     assert found, done.stdout[-500:] + done.stderr[-2000:]
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    console = [line for line in console if "[PST]: Changed to" not in line]
+    console = [line for line in console if "[PST]: " not in line]
     return json.loads(found[1].replace("&amp;", "&")), console
 
 
