@@ -87,5 +87,5 @@ for name, curve in curves.items():
 before = psnr(clean, noisy, data_range=255)
 ax.axhline(before, color="k", linestyle=":", label="as it comes")
 ax.set(xlabel="patches seen", ylabel="restored photograph, PSNR in dB")
-ax.legend(frameon=False)
+ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
 plt.show()
