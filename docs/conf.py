@@ -42,7 +42,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/**.ipynb", "gallery/**.md5"]
+exclude_patterns = [
+    "_build",
+    "**sg_execution_times.rst",
+    "gallery/**.ipynb",
+    "gallery/**.md5",
+]
 templates_path = ["_templates"]
 root_doc = "index"
 
