@@ -13,6 +13,50 @@ def n_columns(indices):
 
 
 @kernel
+def count_nonzeros(Z, counts):
+    """Write the number of entries of each row that are not zero.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_rows, n_columns)
+        Dense rows.
+    counts : ndarray of shape (n_rows,)
+        Overwritten, integers.
+    """
+    assert counts.shape[0] == Z.shape[0]
+    for i in range(Z.shape[0]):
+        total = 0
+        for j in range(Z.shape[1]):
+            total += Z[i, j] != 0
+        counts[i] = total
+
+
+@kernel
+def gather_nonzeros(Z, indptr, data, indices):
+    """Write the entries of rows that are not zero.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_rows, n_columns)
+        Dense rows.
+    indptr : ndarray of shape (n_rows + 1,)
+        Entries of row i go to ``indptr[i]`` to ``indptr[i + 1]``, all of them.
+    data, indices : ndarray of shape (n_nonzero,)
+        Overwritten with the entries and their columns.
+    """
+    assert data.shape == indices.shape
+    assert indptr.shape[0] == Z.shape[0] + 1
+    assert indptr[Z.shape[0]] == data.shape[0]
+    for i in range(Z.shape[0]):
+        at = indptr[i]
+        for j in range(Z.shape[1]):
+            if Z[i, j] != 0 and at < indptr[i + 1]:
+                data[at] = Z[i, j]
+                indices[at] = j
+                at += 1
+
+
+@kernel
 def multiply_sparse_rows(data, indices, indptr, V, out):
     """Write ``X V`` for sparse rows X.
 
@@ -66,6 +110,35 @@ def add_sparse_products(data, indices, indptr, Z, out):
             j, value = indices[at], data[at]
             for k in range(Z.shape[1]):
                 out[j, k] += value * Z[i, k]
+
+
+@kernel
+def multiply_at_entries(indices, indptr, A, B, out):
+    """Write the entries of ``A B'`` where sparse rows have entries.
+
+    Parameters
+    ----------
+    indices, indptr
+        As for ``multiply_sparse_rows``.
+    A : ndarray of shape (n_rows, n_columns)
+        Matrix.
+    B : ndarray of shape (n_features, n_columns)
+        Matrix.
+    out : ndarray of shape (n_nonzero,)
+        Overwritten, in the order of the entries.
+    """
+    assert out.shape == indices.shape
+    assert indptr.shape[0] == A.shape[0] + 1
+    assert indptr[A.shape[0]] == out.shape[0]
+    assert n_columns(indices) <= B.shape[0]
+    assert A.shape[1] == B.shape[1]
+    for i in range(A.shape[0]):
+        for at in range(indptr[i], indptr[i + 1]):
+            j = indices[at]
+            total = out.dtype.type(0)
+            for k in range(A.shape[1]):
+                total += A[i, k] * B[j, k]
+            out[at] = total
 
 
 @kernel

@@ -110,6 +110,25 @@ def missing_counts(X):
     return _missing_counts(X)
 
 
+def missing_per_row(X):
+    """Return the number of missing entries of each row of a block.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        Rows; NaN where an entry is missing.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_rows,)
+        Integers.
+    """
+    if not sp.issparse(X):
+        return np.count_nonzero(np.isnan(X), axis=1)
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return np.bincount(row[np.isnan(X.data)], minlength=X.shape[0])
+
+
 @over_chunks(np.add)
 def _missing_counts(X):
     if hasattr(X, "tocsr"):

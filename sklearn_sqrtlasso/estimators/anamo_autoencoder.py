@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
+    SIDES,
     Alternation,
     InnerSolver,
     run_alternation,
@@ -44,7 +45,6 @@ PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
 WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
-SIDES = ("encoder", "decoder")
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
@@ -106,9 +106,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         common for sigmoids. "auto" searches for a length that lowers the objective and
         keeps adapting it; for "adam", it starts at 0.1 for the decoder and at 0.01 for
         the encoder, or 0.7 over the number of features if that is more and codes are
-        bounded. Lengths refer to rows divided by ``unit_``, which is 1 for sigmoid
-        decoders and X in [0, 1]. With ``binary="relaxed"``, ``encoder_step`` is that of
-        the codes.
+        bounded, and at 0.3 of that in ``partial_fit``. Lengths refer to rows divided by
+        ``unit_``, which is 1 for sigmoid decoders and X in [0, 1]. With
+        ``binary="relaxed"``, ``encoder_step`` is that of the codes.
     encoder_method, decoder_method : str, default="auto", "adam"
         Inner method of each block. "auto" is "adam", or "fista" where the encoder needs
         a proximal map, for ``prox="exact"`` and ``binary="relaxed"``.
@@ -444,7 +444,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         scheme = SCHEMES[self.binary]
         return scheme.middle * self._width_of(scheme)
 
-    def _inner_solvers(self, model):
+    def _inner_solvers(self, model, in_stream):
         """Return the inner solvers of encoder and decoder."""
         solvers, bounded = [], not model.encoder.scales
         for name in SIDES:
@@ -457,7 +457,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 )
             n_steps = getattr(self, f"n_{name}_steps")
             length = None if step == "auto" else float(step)
-            first = METHODS[method].first_step(name, bounded, model.shape[1])
+            first = METHODS[method].first_step(name, bounded, model.shape[1], in_stream)
             solvers.append(InnerSolver(method, n_steps, length, first))
         return solvers
 
@@ -487,7 +487,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             alternation = Alternation(
                 rescaled,
                 parameters,
-                *self._inner_solvers(model),
+                *self._inner_solvers(model, progress is None),
                 memory,
                 self.prox == "exact",
                 pmap,

@@ -6,11 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import (
-    canonical_rows,
-    largest_entry,
-    multiply_rows,
-)
+from sklearn_sqrtlasso.blockwise.linalg import canonical_rows, largest_entry
+from sklearn_sqrtlasso.blockwise.products import decode_rows
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
@@ -646,7 +643,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):
-        return multiply_rows(Z, self.decoder_)
+        return decode_rows(Z, self.decoder_)
 
     def _linear_decoder(self):
         return self.decoder_, None

@@ -46,6 +46,7 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
+from sklearn_sqrtlasso.sparse_coding.code_prior import code_prior
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
@@ -200,10 +201,13 @@ class RelaxedSparseCoder(BaseEncoder):
         were not zero, which ``alpha="auto"`` follows in ``partial_fit``.
     code_gram_ : ndarray of shape (n_components, n_components)
         Sum of :math:`z^\top z` over rows, divided by the mean energy of the rows of
-        their batch, from which ``partial_fit`` resumes. Like the next two, only set if
-        atoms are learnt.
+        their batch, from which ``partial_fit`` resumes. Like the next three, only set
+        if atoms are learnt.
     code_moment_ : ndarray of shape (n_components, n_features)
         Sum of :math:`z^\top x`, divided like ``code_gram_``.
+    code_error_ : ndarray of shape ()
+        Sum over rows of the error with which the other entries of a row tell an entry,
+        squared, divided like ``code_gram_``.
     n_samples_seen_ : int
         Number of training rows so far.
     n_features_in_ : int
@@ -224,13 +228,15 @@ class RelaxedSparseCoder(BaseEncoder):
     rows per call.
 
     NaN in X is an entry that was not observed. A row is coded by its observed entries
-    and what they leave of the atoms, with the same ``alpha``: the objective is
-    minimised over the other entries, too, which ``reconstruct`` fills in by :math:`zD`.
-    "pivotal" penalties hold, since atoms lose as much energy as noise does. The refit,
-    ``duality_gap`` and ``noise_scale`` know the observed entries only. Rows without any
-    have a code of zeros. Learning fills in rows anew in each sweep. Least squares on
-    nearly as many atoms as there are observed entries fill in poorly: raise ``alpha``
-    or ``phi`` then.
+    and what they leave of the atoms, with the same ``alpha``. If atoms were learnt, so
+    were the second moment of codes and the error :math:`\sigma` with which entries of a
+    row tell one that was left out. If both were Gaussian, a missing entry would have
+    some mean and standard deviation s given the observed ones: it counts as that mean,
+    with the weight :math:`\sigma / s` in :math:`\|x - zD\|_2^2`. Of given atoms, or
+    with outliers, nothing is known: missing entries have no weight. ``reconstruct``
+    fills them in by :math:`zD`. "pivotal" penalties hold for given atoms, since these
+    lose as much energy as noise does. ``noise_scale`` knows the observed entries only.
+    Rows without any have a code of zeros. Learning fills in rows anew in each sweep.
 
     Do not use the coder to rank nearly identical atoms: the selection among them is
     exact but arbitrary. An atom with less than a share of 1e-11 of its energy outside
@@ -387,6 +393,8 @@ class RelaxedSparseCoder(BaseEncoder):
         self.code_gram_ = statistics.gram / weight
         self.code_moment_ = np.ascontiguousarray(span.unfold(statistics.moment))
         self.code_moment_ /= weight
+        share = X.shape[1] / n_features  # of directions, in which a residual is alike
+        self.code_error_ = statistics.error * share / weight
         self.n_samples_seen_ = n_rows
         progress.end(attributes)
 
@@ -445,9 +453,11 @@ class RelaxedSparseCoder(BaseEncoder):
             check_observed_columns(X)
             D = first_atoms(batch, self.n_components or X.shape[1], rng)
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
+            self.code_error_ = np.zeros(())
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
             self.n_samples_seen_ = 0
-        statistics = Statistics(self.code_gram_.copy(), self.code_moment_.copy())
+        sums = (self.code_gram_, self.code_moment_, self.code_error_)
+        statistics = Statistics(*map(np.array, sums))
         self.n_samples_seen_ += X.shape[0]
         weight = past_weight(X.shape[0], self.n_samples_seen_)
         options = self._options(self._penalty(D.shape), unit)
@@ -455,7 +465,7 @@ class RelaxedSparseCoder(BaseEncoder):
         energy = mean_energy(batch)
         _, residuals = online_step(task, batch, statistics, weight, energy)
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
-        self.code_gram_, self.code_moment_ = statistics
+        self.code_gram_, self.code_moment_, self.code_error_ = statistics
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
         objective = residuals.root_mean_square * unit
@@ -543,8 +553,10 @@ class RelaxedSparseCoder(BaseEncoder):
     def _encoder(self, dtype, phi=None, *, tells_outliers=False):
         options = self._options(self.alpha_, phi=phi)
         tells_outliers = tells_outliers and options.outlier_alpha is not None
-        dictionary = make_dictionary(self.components_)
-        return DictionaryEncoder(dictionary, options, tells_outliers)
+        dictionary, prior = make_dictionary(self.components_), None
+        if hasattr(self, "code_gram_"):
+            prior = code_prior(self.code_gram_, self.code_error_, dictionary.D)
+        return DictionaryEncoder(dictionary, options, tells_outliers, prior=prior)
 
     def _remedy_for_zeros(self):
         if self._fitted("n_nonzero_coefs") is not None:
@@ -562,15 +574,13 @@ class RelaxedSparseCoder(BaseEncoder):
         warn_unsolved_rows(gap, self.transform_tol, self.transform_max_iter)
 
     def _noise_scale(self, X, groups):
-        sigma, n_atoms = np.empty(X.shape[0], X.dtype), self._n_features_out
+        sigma = np.empty(X.shape[0], X.dtype)
         encoder = self._encoder(X.dtype, phi=0.0, tells_outliers=True).prepared(X)
 
         def measure(block):
-            norms, n_entries = encoder.observed_residuals(block)
-            freedom = n_entries - np.count_nonzero(block.Z[:, :n_atoms], axis=1)
+            norms = encoder.observed_residuals(block)
             with np.errstate(over="ignore"):  # what is out of range is infinite
-                norms = norms / np.sqrt(np.maximum(freedom, 1))
-                sigma[block.rows] = np.where(freedom > 0, norms, 0)
+                sigma[block.rows] = encoder.noise_scales(block, norms)
 
         self._map_encoded(measure, X, groups, encoder)
         return sigma

@@ -29,6 +29,7 @@ CAREFUL = 0.125  # initial share of the longest decreasing step: sigmoids satura
 LEAST = 1e-4  # share of the first step, below which it is reset: for surrogate slopes
 DECAY_SQUARE = 0.999  # of mean squares in Adam
 LEAST_USED = 1 / 64  # share of the longest step, below which a step is too short
+SIDES = ("encoder", "decoder")
 N_TRIALS = 60  # powers of four tried in the search for a first step
 
 
@@ -192,7 +193,9 @@ def _adam(search, solver):
     """Take steps of Adam, whose moments are kept over outer iterations."""
     memory, theta = search.memory, search.theta
     automatic = solver.step is None
-    rate = memory.get("step", solver.first) if automatic else solver.step
+    rate = solver.step
+    if automatic:
+        rate = min(memory.get("step", solver.first), solver.first)
     moments = None
     if "mean" in memory:
         moments = Moments(memory["mean"], memory["square"], memory["count"])
@@ -251,6 +254,9 @@ class Method(NamedTuple):
     first_move : float
         The same for an encoder of bounded units, if it is longer, as the largest change
         of the input of a unit in a step, of rows with entries of size one.
+    in_stream : float
+        Factor of both for rows that come a batch at a time: longer steps fit a batch
+        at the cost of what was learnt from earlier ones.
     """
 
     run: Callable
@@ -259,13 +265,14 @@ class Method(NamedTuple):
     finds_step: bool = False
     first_steps: tuple[float, float] = (1.0, 1.0)
     first_move: float = 0.0
+    in_stream: float = 1.0
 
-    def first_step(self, side, bounded, n_features):
+    def first_step(self, side, bounded, n_features, in_stream):
         """Return the initial automatic step length of a side."""
-        if side == "decoder":
-            return self.first_steps[1]
-        move = self.first_move if bounded else 0.0
-        return max(self.first_steps[0], move / n_features)
+        step = self.first_steps[SIDES.index(side)]
+        if side == "encoder" and bounded:
+            step = max(step, self.first_move / n_features)
+        return step * (self.in_stream if in_stream else 1.0)
 
 
 METHODS: MappingProxyType[str, Method] = MappingProxyType(
@@ -287,6 +294,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
             "steps of Adam, whose moments are kept over outer iterations",
             first_steps=(0.01, 0.1),  # the decoder is convex except for its sigmoid
             first_move=0.7,  # with less, codes shrink while the decoder grows
+            in_stream=0.3,
         ),
         "lbfgs": Method(
             _lbfgs,

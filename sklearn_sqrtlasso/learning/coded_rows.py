@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     row_batches,
 )
 from sklearn_sqrtlasso.blockwise.sparse_rows import add_moments
+from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior, code_prior
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 
@@ -95,10 +96,13 @@ class Statistics(NamedTuple):
         Sum of ``z z'``.
     moment : ndarray of shape (n_components, n_features)
         Sum of ``z x'``.
+    error : ndarray of shape ()
+        Sum of what the other entries of a row leave of the variance of an entry.
     """
 
     gram: np.ndarray
     moment: np.ndarray
+    error: np.ndarray
 
 
 class CodedBatch(NamedTuple):
@@ -114,6 +118,8 @@ class CodedBatch(NamedTuple):
         Their codes.
     norms : ndarray of shape (n_rows,)
         Norms of their residuals ``x - z D``.
+    error : float
+        Sum of what the other entries of a row leave of the variance of an entry.
     untouched : bool
         Whether the rows are as they were given.
     """
@@ -122,6 +128,7 @@ class CodedBatch(NamedTuple):
     X: np.ndarray
     Z: np.ndarray
     norms: np.ndarray
+    error: float
     untouched: bool
 
 
@@ -140,6 +147,8 @@ class DictionaryTask(NamedTuple):
         Source of the order of rows and atoms.
     n_jobs : int or None
         Number of threads, as in joblib.
+    prior : CodePrior or None
+        Tells missing entries; None leaves them out.
     """
 
     X: np.ndarray
@@ -147,6 +156,24 @@ class DictionaryTask(NamedTuple):
     options: CodingOptions
     rng: np.random.RandomState
     n_jobs: int | None = None
+    prior: CodePrior | None = None
+
+    def knowing(self, gram, error):
+        """Return the task with what codes so far tell of missing entries.
+
+        Parameters
+        ----------
+        gram : ndarray of shape (n_components, n_components)
+            Sum of ``z z'``.
+        error : float
+            As of ``Statistics``.
+
+        Returns
+        -------
+        task : DictionaryTask
+            With a prior.
+        """
+        return self._replace(prior=code_prior(gram, error, self.D.copy()))
 
     def batches(self, X) -> Iterator[CodedBatch]:
         """Yield coded rows, a batch at a time.
@@ -166,23 +193,26 @@ class DictionaryTask(NamedTuple):
             Next rows.
         """
         outlying = self.options.outlier_alpha is not None
-        encoder = DictionaryEncoder(make_dictionary(self.D), self.options, outlying)
+        encoder = DictionaryEncoder(
+            make_dictionary(self.D), self.options, outlying, prior=self.prior
+        )
         encoder = encoder.prepared(X)
 
         def clean(block):
             found = encoder.cleaned(block)
             norms = encoder.residual_norms(found.X, found.Z)
-            return found.X, found.Z, norms, found is block
+            errors = encoder.errors_of_prediction(block, norms).sum()
+            return found.X, found.Z, norms, errors, found is block
 
         for rows in batches_of(X, len(self.D)):
             x = X[rows]
             groups = ungrouped(x.shape[0])
             blocks = map_encoded(clean, x, encoder, groups, n_jobs=self.n_jobs)
-            parts, Z, norms, untouched = zip(*blocks, strict=True)
+            parts, Z, norms, errors, untouched = zip(*blocks, strict=True)
             if not all(untouched):
                 x = _joined(parts)
             codes, left = np.concatenate(Z), np.concatenate(norms)
-            yield CodedBatch(rows, x, codes, left, all(untouched))
+            yield CodedBatch(rows, x, codes, left, sum(errors), all(untouched))
 
     def cleaned(self, X):
         """Return few rows, filled in and without outliers."""
@@ -265,6 +295,16 @@ class CodeSums(NamedTuple):
     residuals: Residuals
     statistics: Statistics
 
+    @property
+    def gram(self):
+        """Sum of ``z z'``."""
+        return self.statistics.gram
+
+    @property
+    def error(self):
+        """Sum of what the other entries of a row leave of the variance of an entry."""
+        return self.statistics.error
+
 
 def _joined_sums(one, two):
     """Return the sums over the codes of rows and of those that come after them."""
@@ -300,7 +340,7 @@ def _sum_codes(X, task):
     for batch in task.batches(X):
         n_users += np.count_nonzero(batch.Z, axis=0)
         norms[batch.rows] = batch.norms
-        sums.add(batch.Z, batch.X)
+        sums.add(batch.Z, batch.X, batch.error)
     return CodeSums(n_users, residuals_of(norms, p), sums.statistics())
 
 
@@ -316,9 +356,11 @@ class _Sums:
     def __init__(self, n_components, n_features):
         self.gram = np.zeros((n_components,) * 2)
         self.shape, self.moment = (n_components, n_features), None
+        self.error = np.zeros(())
 
-    def add(self, Z, X):
-        """Add those of some rows."""
+    def add(self, Z, X, error=0.0):
+        """Add those of some rows, and the sum of their errors of prediction."""
+        self.error += error
         with one_thread_of_blas:  # a product rounds differently on more threads
             self.gram += Z.T @ Z
             if sp.issparse(X):
@@ -332,7 +374,7 @@ class _Sums:
 
     def statistics(self):
         """Return the sums."""
-        return Statistics(self.gram, self.moment)
+        return Statistics(self.gram, self.moment, self.error)
 
 
 class CodedRows(NamedTuple):
@@ -350,6 +392,8 @@ class CodedRows(NamedTuple):
         The rows, filled in and without outliers.
     norms : ndarray of shape (n_samples,)
         Norms of the residuals ``x - z D``.
+    error : float
+        Sum of what the other entries of a row leave of the variance of an entry.
     """
 
     users: np.ndarray
@@ -357,6 +401,7 @@ class CodedRows(NamedTuple):
     values: np.ndarray
     X: np.ndarray
     norms: np.ndarray
+    error: float
 
     @property
     def n_users(self):
@@ -375,10 +420,17 @@ class CodedRows(NamedTuple):
         return sp.csc_array((self.values, self.users, self.starts), shape=shape)
 
     @property
+    def gram(self):
+        """Sum of ``z z'``."""
+        Z = self.codes
+        return (Z.T @ Z).toarray()
+
+    @property
     def statistics(self):
         """What atoms are learnt from."""
         Z = self.codes.tocsr()
         sums = _Sums(Z.shape[1], self.X.shape[1])
+        sums.error += self.error
         for rows in batches_of(self.X, Z.shape[1]):
             sums.add(Z[rows].toarray(), self.X[rows])
         return sums.statistics()
@@ -398,12 +450,14 @@ def code_by_atom(task: DictionaryTask):
         Codes and norms of the residuals.
     """
     parts, X, untouched = [], [], True  # X: batches that are not as they were
+    error = 0.0
     for batch in task.batches(task.X):
         place = np.flatnonzero(batch.Z)
         row, atom = np.divmod(place, len(task.D))
         entries = batch.Z.ravel()[place]
         parts.append((row + batch.rows.start, atom, entries, batch.norms))
         untouched &= batch.untouched
+        error += batch.error
         X.append((batch.rows, None if batch.untouched else batch.X))
     users, atom, values, norms = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(atom, kind="stable")
@@ -412,4 +466,4 @@ def code_by_atom(task: DictionaryTask):
     rows = task.X
     if not untouched:
         rows = _joined([task.X[at] if of is None else of for at, of in X])
-    return CodedRows(users[order], starts, values[order], rows, norms)
+    return CodedRows(users[order], starts, values[order], rows, norms, error)

@@ -71,7 +71,7 @@ def update_by_aksvd(task, coded):
 
 def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
-    used, (gram, moment) = np.flatnonzero(coded.n_users), coded.statistics
+    used, (gram, moment, _) = np.flatnonzero(coded.n_users), coded.statistics
     gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
     for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
         fit[:, columns] = lstsq(gram, moment[used, columns])[0]
@@ -241,12 +241,12 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     residuals : Residuals
         Residuals of the batch.
     """
-    sums = sum_codes(task, X)
+    sums = sum_codes(task.knowing(statistics.gram, statistics.error), X)
     for past, new in zip(statistics, sums.statistics, strict=True):
         past *= past_weight
         new /= energy
         past += new
-    online_sweep(*statistics, task.D)
+    online_sweep(statistics.gram, statistics.moment, task.D)
     return sums.n_users, sums.residuals
 
 
@@ -298,6 +298,7 @@ class SweepLearner:
         self.losses.append(residuals.root_mean_square)
         self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
         self.update(self.task, self.coded)
+        self.task = self.task.knowing(self.coded.gram, self.coded.error)
         if n_iter < self.stopping.max_iter and not self.converged:
             self.n_replaced = replace_atoms(self.task, self.task.X, n_users, residuals)
         return self.losses[-1]
@@ -322,7 +323,7 @@ class OnlineLearner:
     def __init__(self, task, stopping):
         self.task, self.stopping = task, stopping
         p, n = task.D.shape
-        self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)))
+        self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)), np.zeros(()))
         self.losses, self.converged, self.n_seen = [], False, 0
 
     def epoch(self, n_iter):

@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.algorithms.adaptive_shrinkage import (
     pull_back_adaptively,
     shrink_adaptively,
 )
+from sklearn_sqrtlasso.algorithms.largest_entries import keep_largest
 from sklearn_sqrtlasso.algorithms.shrinkage import pull_back_groups
 from sklearn_sqrtlasso.algorithms.unrolled_shrinkage import (
     pull_back_steps,
@@ -85,6 +86,8 @@ class Activation(NamedTuple):
         Whether a group of any number of rows is encoded at once.
     surrogate : bool
         Whether the pull-back uses a surrogate of the derivative.
+    flat_at_zero : bool
+        Whether the pull-back needs no gradient by a code that is zero.
     certified : bool
         Whether codes minimise the square-root lasso and so have a duality gap.
     unrolled : callable, (n_steps) -> Activation, or None
@@ -103,6 +106,7 @@ class Activation(NamedTuple):
     pools_groups: bool = False
     whole_groups: bool = False
     surrogate: bool = False
+    flat_at_zero: bool = False
     certified: bool = False
     unrolled: Callable | None = None
 
@@ -221,6 +225,7 @@ def unrolled(n_steps):
         parameters=("alpha", "step", "momentum"),
         pools_groups=True,
         whole_groups=True,
+        flat_at_zero=True,
         certified=True,
     )
 
@@ -236,12 +241,8 @@ def _soft_pull_back(rows, p, Z, memory, G):
 
 
 def _topk(rows, p):
-    # Ties with the smallest entry kept are kept too, independently of their order.
-    U, Z = rows.U, np.zeros_like(rows.U)
-    k = n_kept(p["alpha"], U.shape[1])
-    size = np.maximum(U, 0) if rows.positive else np.abs(U)
-    bound = np.partition(size, U.shape[1] - k, axis=1)[:, U.shape[1] - k, None]
-    np.copyto(Z, U, where=(size >= bound) & (size > 0))
+    Z = np.empty_like(rows.U)
+    keep_largest(rows.U, n_kept(p["alpha"], Z.shape[1]), rows.positive, Z)
     return Z, None
 
 
@@ -288,6 +289,7 @@ def _with_offset(name):
         least_alpha=-np.inf,
         offers_positive=False,
         surrogate=function.surrogate,
+        flat_at_zero=function.flat_at_zero,
     )
 
 
@@ -300,6 +302,7 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             "penalty",
             at_scale=_nelu_at_scale,
             pools_groups=True,
+            flat_at_zero=True,
             certified=True,
             unrolled=unrolled,
         ),
@@ -314,6 +317,7 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             at_scale=_adaptive_at_scale,
             parameters=("alpha", "kappa"),
             pools_groups=True,
+            flat_at_zero=True,
         ),
         "nelu_helu": Activation(
             _nelu,
@@ -331,8 +335,11 @@ ACTIVATIONS: MappingProxyType[str, Activation] = MappingProxyType(
             _soft_pull_back,
             r":math:`\operatorname{soft}(Wx, \alpha)`",
             "offset",
+            flat_at_zero=True,
         ),
-        "topk": Activation(_topk, _topk_pull_back, "largest entries", "penalty"),
+        "topk": Activation(
+            _topk, _topk_pull_back, "largest entries", "penalty", flat_at_zero=True
+        ),
         **{name: _with_offset(name) for name in POINTWISE},
     }
 )

@@ -43,6 +43,8 @@ class Pointwise(NamedTuple):
         Constructor for another width, if the function has a width.
     default_width : float or None
         Default width.
+    flat_at_zero : bool
+        Whether the slope is zero wherever the value is.
     is_linear : bool
         Whether values are a linear map of ``u + b``, which any basis may hold.
     """
@@ -57,6 +59,7 @@ class Pointwise(NamedTuple):
     curvature: float = np.inf
     with_width: Callable | None = None
     default_width: float | None = None
+    flat_at_zero: bool = False
     is_linear: bool = False
 
 
@@ -169,7 +172,9 @@ def _sign(V):
 
 POINTWISE: MappingProxyType[str, Pointwise] = MappingProxyType(
     {
-        "relu": pointwise(_relu, lambda V, Z: V > 0, ":math:`\\max(v, 0)`"),
+        "relu": pointwise(_relu, lambda V, Z: V > 0, ":math:`\\max(v, 0)`")._replace(
+            flat_at_zero=True
+        ),
         "helu": helu(HELU_WIDTH),
         "identity": pointwise(
             np.copy, lambda V, Z: 1, ":math:`v`", inverse=lambda z: z

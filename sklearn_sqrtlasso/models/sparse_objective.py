@@ -60,20 +60,22 @@ class Terms(NamedTuple):
     gradient: np.ndarray
 
 
+def _times(n_rows, value, gradient):
+    return Terms(value * n_rows, gradient * gradient.dtype.type(n_rows))
+
+
 @over_chunks(added)
 def _encoder_terms(X, model, unit, parameters, smooth):
     objective = objective_of(model, X, unit=unit)
     block = objective.encoder_block(parameters.decoder, smooth=smooth)
-    value, gradient = block.evaluate(parameters.encoder)
-    return Terms(value * X.shape[0], gradient * gradient.dtype.type(X.shape[0]))
+    return _times(X.shape[0], *block.evaluate(parameters.encoder))
 
 
 @over_chunks(added)
 def _decoder_terms(X, model, unit, parameters):
     objective = objective_of(model, X, unit=unit)
     block = objective.decoder_block(objective.codes(parameters.encoder))
-    value, gradient = block.evaluate(parameters.decoder)
-    return Terms(value * X.shape[0], gradient * gradient.dtype.type(X.shape[0]))
+    return _times(X.shape[0], *block.evaluate(parameters.decoder))
 
 
 @over_chunks(np.add)
@@ -83,6 +85,8 @@ def _value(X, model, unit, parameters):
 
 class ChunkedObjective:
     """Mean loss of chunked rows, whose codes are computed in each evaluation.
+
+    Its methods are those of ``Objective``.
 
     Parameters
     ----------
@@ -95,35 +99,11 @@ class ChunkedObjective:
         self.n_rows = X.shape[0]
 
     def value(self, parameters: Parameters):
-        """Return the mean loss.
-
-        Parameters
-        ----------
-        parameters : Parameters
-            Both parameter blocks.
-
-        Returns
-        -------
-        loss : float
-            Mean over the rows.
-        """
+        """Return the mean loss."""
         return float(_value(self.X, *self.given, parameters) / self.n_rows)
 
     def encoder_block(self, decoder, *, smooth=True):
-        """Return the loss as a function of the encoder, which stands for the codes.
-
-        Parameters
-        ----------
-        decoder : ndarray
-            V and c.
-        smooth : bool, default=True
-            Whether the gradient includes that of the penalty.
-
-        Returns
-        -------
-        block : BlockFunction
-            The loss, without a proximal map.
-        """
+        """Return the loss as a function of the encoder, which stands for the codes."""
 
         def evaluate(encoder):
             parameters = Parameters(encoder, decoder)
@@ -135,18 +115,7 @@ class ChunkedObjective:
         return BlockFunction(evaluate, value, codes=lambda of: of, pmap=self.pmap)
 
     def decoder_block(self, encoder):
-        """Return the loss as a function of the decoder, for codes of an encoder.
-
-        Parameters
-        ----------
-        encoder : ndarray
-            W and b.
-
-        Returns
-        -------
-        block : BlockFunction
-            The loss, without a proximal map.
-        """
+        """Return the loss as a function of the decoder, for codes of an encoder."""
 
         def evaluate(decoder):
             parameters = Parameters(encoder, decoder)
@@ -178,36 +147,12 @@ class SparseObjective(Objective):
         self.batches = list(gen_batches(self.n_rows, size))
 
     def codes(self, encoder):
-        """Return the codes of all rows.
-
-        Parameters
-        ----------
-        encoder : ndarray
-            W and b.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            Codes.
-        """
+        """Return the codes of all rows."""
         coded = [self._coded(encoder, self._sparse(rows))[0] for rows in self.batches]
         return np.concatenate(coded)
 
     def encoder_block(self, decoder, *, smooth=True):
-        """Return the loss as a function of the encoder.
-
-        Parameters
-        ----------
-        decoder : ndarray
-            V and c.
-        smooth : bool, default=True
-            Whether the gradient includes that of the penalty.
-
-        Returns
-        -------
-        block : BlockFunction
-            The loss, without a proximal map.
-        """
+        """Return the loss as a function of the encoder."""
         targets = self._targets(decoder)
         by_code = self.model.penalty / self.n_rows if smooth else 0.0
 
@@ -246,18 +191,7 @@ class SparseObjective(Objective):
         return BlockFunction(evaluate, value, codes=codes, pmap=self.pmap)
 
     def decoder_block(self, Z):
-        """Return the loss as a function of the decoder, a quadratic one.
-
-        Parameters
-        ----------
-        Z : ndarray of shape (n_samples, n_components)
-            Codes.
-
-        Returns
-        -------
-        block : BlockFunction
-            The loss, without a proximal map.
-        """
+        """Return the loss as a function of the decoder, a quadratic one."""
         z, n_features = _with_one(Z), self.model.shape[1]
         moments, squares, size = np.zeros((z.shape[1], n_features), z.dtype), 0.0, 0.0
         for rows in self.batches:
@@ -287,18 +221,7 @@ class SparseObjective(Objective):
         return BlockFunction(evaluate, value, pmap=self.pmap)
 
     def codes_block(self, decoder):
-        """Return the loss as a function of free codes, as ``Objective`` does.
-
-        Parameters
-        ----------
-        decoder : ndarray
-            V and c.
-
-        Returns
-        -------
-        block : BlockFunction
-            The loss, as a sum over the rows.
-        """
+        """Return the loss as a function of free codes."""
         targets, penalty = self._targets(decoder), self.model.penalty
 
         def evaluate(Z):
@@ -316,18 +239,7 @@ class SparseObjective(Objective):
         return BlockFunction(evaluate, lambda Z: evaluate(Z)[0], prox)
 
     def penalty_slope(self, encoder):
-        """Return the gradient of the penalty of positive codes.
-
-        Parameters
-        ----------
-        encoder : ndarray
-            W and b.
-
-        Returns
-        -------
-        gradient : ndarray
-            In the order of the encoder.
-        """
+        """Return the gradient of the penalty of positive codes."""
         gradient = np.zeros_like(encoder)
         by_W, by_b = split_block(gradient, self.model.shape)
         for x in map(self._sparse, self.batches):

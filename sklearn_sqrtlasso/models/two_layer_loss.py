@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.blockwise.products import products_of
 from sklearn_sqrtlasso.blockwise.sparse_units import (
     SparseTargets,
     add_units,
@@ -166,17 +167,19 @@ def _dense_gradient(model, layers, root, n_rows, block):
         U += block.noise @ root
     rows = ProjectedRows(U, block.groups, model.positive)
     Z, memory = model.activation.value(rows, p)
-    residual = (Z if block.coded else Z @ V) - target
+    codes = products_of(Z, model.activation.flat_at_zero and not block.coded)
+    residual = (Z if block.coded else codes.times(V)) - target
     weight = block.weight * residual.dtype.type(2 / (n_rows * residual.shape[1]))
     G = residual * weight[:, None]
     loss = 0.5 * float(np.vdot(residual, G))
     if block.coded:
         by_V = np.zeros_like(V)
     else:
-        by_V, G = Z.T @ G, G @ V.T
+        by_V, G = codes.moment(G), codes.slopes(G, V)
     H, by_p = model.activation.pull_back(rows, p, Z, memory, G)
-    by_root = None if root is None else H.T @ block.noise
-    return Gradient(loss, H.T @ X, by_V, by_p, by_root)
+    slopes = products_of(H)
+    by_root = None if root is None else slopes.moment(block.noise)
+    return Gradient(loss, slopes.moment(X), by_V, by_p, by_root)
 
 
 def _by_nonzeros(model, batch):

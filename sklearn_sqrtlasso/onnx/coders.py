@@ -180,10 +180,8 @@ def level(coder, coded):
 
     Parameters
     ----------
-    coder : estimator
-        Fitted encoder.
-    coded : Coded
-        Rows and codes.
+    coder, coded
+        As for ``restore``.
 
     Returns
     -------

@@ -9,10 +9,12 @@ from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     has_missing,
+    missing_per_row,
     multiply_rows,
     row_norms,
 )
 from sklearn_sqrtlasso.sparse_coding.atom_span import AtomSpan, span_of_atoms
+from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
@@ -32,7 +34,7 @@ CORRELATION_BYTES = 2**18  # of a row block, which fit the cache with the atoms
 FEWEST_ROWS, MOST_ROWS = 64, 512  # of a row block
 
 
-def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None):
+def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None, prior=None):
     """Code rows by selection and refit.
 
     Parameters
@@ -46,6 +48,8 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None):
     span : AtomSpan, default=None
         Their span, in which sparse rows without outliers are coded; None codes dense
         rows.
+    prior : CodePrior, default=None
+        Tells missing entries of rows without outliers; None leaves them out.
 
     Returns
     -------
@@ -53,10 +57,12 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None):
         Refitted codes in double precision, with the certificate and the penalty of the
         first stage, and refitted outliers, 0 in missing entries.
     """
+    if options.outlier_alpha is not None:
+        prior = None  # an outlier would count for what others are expected to be
     if span is None:
-        parts = parts_of(dense_rows(X), dictionary)
+        parts = parts_of(dense_rows(X), dictionary, prior)
     else:
-        parts = parts_in_span(X, dictionary, span)
+        parts = parts_in_span(X, dictionary, span, prior)
     first = next(parts)
     solution = _code_whole_rows(first.X, first.dictionary, options)
     for part in parts:
@@ -108,12 +114,15 @@ class DictionaryEncoder(Encoder):
         Whether the outliers of a row follow its code, in the same array.
     span : AtomSpan or None
         The span of the atoms, in which sparse rows are coded.
+    prior : CodePrior or None
+        Tells missing entries; None leaves them out.
     """
 
     dictionary: Dictionary
     options: CodingOptions
     tells_outliers: bool = False
     span: AtomSpan | None = None
+    prior: CodePrior | None = None
 
     @property
     def n_components(self):
@@ -134,7 +143,7 @@ class DictionaryEncoder(Encoder):
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""
-        solution = code_rows(x, self.dictionary, self.options, self.span)
+        solution = code_rows(x, self.dictionary, self.options, self.span, self.prior)
         n_atoms = len(self.dictionary.D)
         with np.errstate(over="ignore"):  # what is out of range is infinite
             out[:, :n_atoms] = solution.Z
@@ -208,19 +217,60 @@ class DictionaryEncoder(Encoder):
         -------
         norms : ndarray of shape (n_rows,)
             In double precision.
-        n_entries : ndarray of shape (n_rows,)
-            Number of such entries of each row.
         """
-        n_atoms, n_features = self.dictionary.D.shape
         if self.span is not None:
-            row = np.repeat(np.arange(len(block.Z)), np.diff(block.X.indptr))
-            missing = row[np.isnan(block.X.data)]
-            n_entries = n_features - np.bincount(missing, minlength=len(block.Z))
-            return self.residual_norms(self.cleaned(block).X, block.Z), n_entries
+            return self.residual_norms(self.cleaned(block).X, block.Z)
+        n_atoms = len(self.dictionary.D)
         x, Z = dense_rows(block.X, np.float64), block.Z[:, :n_atoms]
         left_out = np.isnan(x)
         if self.tells_outliers:
             left_out |= block.Z[:, n_atoms:] != 0
         decoded = multiply_rows(Z.astype(np.float64), self.dictionary.D)
-        residual = np.where(left_out, 0, x - decoded)
-        return row_norms(residual), np.sum(~left_out, axis=1)
+        return row_norms(np.where(left_out, 0, x - decoded))
+
+    def noise_scales(self, block, norms):
+        """Return the standard deviation of an entry of each residual.
+
+        Parameters
+        ----------
+        block : EncodedBlock
+            Rows and codes of this encoder.
+        norms : ndarray of shape (n_rows,)
+            Norms of the residuals.
+
+        Returns
+        -------
+        scales : ndarray of shape (n_rows,)
+            Norms over the root of the degrees of freedom, the number of observed
+            entries that are no outliers minus that of atoms used; 0 if there are none.
+        """
+        return _per_entry(norms, self._freedom(block)[1])
+
+    def errors_of_prediction(self, block, norms):
+        """Return what a row's other entries leave of the variance of an entry.
+
+        Parameters
+        ----------
+        block, norms
+            As for ``noise_scales``.
+
+        Returns
+        -------
+        variances : ndarray of shape (n_rows,)
+            Squared scales over the share of entries that is free: they estimate the
+            error in entries left out, by generalized cross-validation.
+        """
+        n_entries, n_free = self._freedom(block)
+        scales = _per_entry(norms, n_free)
+        return scales**2 * n_entries / np.maximum(n_free, 1)
+
+    def _freedom(self, block):
+        """Return the number of observed entries of each row, and how many are free."""
+        n_entries = self.dictionary.D.shape[1] - missing_per_row(block.X)
+        used = np.count_nonzero(block.Z, axis=1)  # by atoms and outliers
+        return n_entries, n_entries - used
+
+
+def _per_entry(norms, n_free):
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        return np.where(n_free > 0, norms / np.sqrt(np.maximum(n_free, 1)), 0)

@@ -1,8 +1,10 @@
 """Patterns of missing entries: rows that lack the same ones share their atoms.
 
-Unobserved entries of a row are free, so a code restores them by the atoms, and only the
-observed entries have residuals: the code of the row is that of its observed entries, in
-what these leave of the atoms, with the same penalties.
+Where nothing is known of codes, unobserved entries of a row are free, so a code
+restores them by the atoms, and only the observed entries have residuals: the code of
+the row is that of its observed entries, in what these leave of the atoms, with the same
+penalties. Where codes of training rows are known, unobserved entries are expected to be
+something, and have residuals of some weight: see ``code_prior``.
 """
 
 from typing import NamedTuple
@@ -15,7 +17,7 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictiona
 
 
 class Part(NamedTuple):
-    """Rows that lack the same entries, without these.
+    """Rows that lack the same entries, without these or with what they should be.
 
     Attributes
     ----------
@@ -23,10 +25,11 @@ class Part(NamedTuple):
         Their indices.
     seen : ndarray of shape (n_features,) or slice
         Whether they have an entry.
-    X : ndarray of shape (n_rows, n_seen)
-        Their observed entries, or their coordinates in the span of the atoms.
+    X : ndarray of shape (n_rows, n_entries)
+        Their observed entries, and then what is expected of the others, times its
+        weights; or their coordinates in the span of the atoms.
     dictionary : Dictionary
-        Atoms of these entries or coordinates.
+        Atoms of these entries, times their weights, or of these coordinates.
     """
 
     rows: np.ndarray | slice
@@ -35,7 +38,7 @@ class Part(NamedTuple):
     dictionary: Dictionary
 
 
-def parts_of(X, dictionary):
+def parts_of(X, dictionary, prior=None):
     """Yield all rows, incomplete ones as zeros, and then parts of incomplete rows.
 
     Parameters
@@ -44,6 +47,8 @@ def parts_of(X, dictionary):
         Rows; NaN where an entry is missing.
     dictionary : Dictionary
         Atoms.
+    prior : CodePrior, default=None
+        Tells missing entries; None leaves them out.
 
     Yields
     ------
@@ -55,18 +60,22 @@ def parts_of(X, dictionary):
     lacking = missing.any(axis=1)
     complete = np.where(lacking[:, None], 0, X) if lacking.any() else X
     yield Part(everything, everything, complete, dictionary)
-    yield from _incomplete_parts(X, missing, dictionary)
+    yield from _incomplete_parts(X, missing, dictionary, prior)
 
 
-def _incomplete_parts(X, missing, dictionary):
+def _incomplete_parts(X, missing, dictionary, prior):
     some = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
     for rows in rows_alike(missing, some):
         seen = ~missing[rows[0]]
-        atoms = make_dictionary(dictionary.D[:, seen])
-        yield Part(rows, seen, X[np.ix_(rows, seen)], atoms)
+        x, D = X[np.ix_(rows, seen)], dictionary.D[:, seen]
+        if prior is not None:
+            expected, weights = prior.expect(x, seen)
+            x = np.hstack([x, weights * expected])
+            D = np.hstack([D, weights * dictionary.D[:, ~seen]])
+        yield Part(rows, seen, x, make_dictionary(D))
 
 
-def parts_in_span(X, dictionary, span):
+def parts_in_span(X, dictionary, span, prior=None):
     """Yield all rows in the span of the atoms, and then parts of incomplete rows.
 
     Parameters
@@ -77,6 +86,8 @@ def parts_in_span(X, dictionary, span):
         Atoms.
     span : AtomSpan
         The span of the atoms.
+    prior : CodePrior, default=None
+        As for ``parts_of``.
 
     Yields
     ------
@@ -92,7 +103,7 @@ def parts_in_span(X, dictionary, span):
     yield Part(everything, everything, span.coordinates(complete), span.dictionary)
     for rows in dense_batches(np.flatnonzero(lacking), X.shape[1]):
         x = dense_rows(X[rows])
-        for part in _incomplete_parts(x, np.isnan(x), dictionary):
+        for part in _incomplete_parts(x, np.isnan(x), dictionary, prior):
             yield part._replace(rows=rows[part.rows])
 
 

@@ -38,6 +38,8 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("group_size", "U", 1),
     ("gradient_norm", "gradient", 0),
     ("combine", "A", 1),
+    ("count_nonzeros", "Z", 1),
+    ("gather_nonzeros", "Z", 1),
     ("l1_norm", "Z", 0),
     ("l1_norm", "Z", 1),
     ("factorize", "w", 0),
@@ -138,6 +140,7 @@ def small_fits():
     uneven = ProjectedRows(np.array([[1e200, 1e-200]]), np.array([0, 1]), False)
     ACTIVATIONS["nelu"].value(uneven, {"alpha": np.full(2, 0.9)})
     NeLUAutoencoder(n_unrolled=2, max_iter=1).fit(X)
+    NeLUAutoencoder(64, activation="topk", alpha=0.9, max_iter=1).fit(X)
     ANAMOAutoencoder(max_iter=1).fit(X)
     ANAMOAutoencoder(3, max_iter=1).fit(sp.csr_array(np.eye(9)))
     PivotalPCA().fit(X * np.geomspace(1, 0.03, 6))  # levels by fewer directions

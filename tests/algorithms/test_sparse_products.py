@@ -5,11 +5,14 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
     add_sparse_products,
     add_to_units,
+    count_nonzeros,
+    gather_nonzeros,
+    multiply_at_entries,
     multiply_sparse_rows,
     project_on_units,
 )
@@ -22,6 +25,30 @@ def stored(seed, shape):
     rng = np.random.default_rng(seed)
     X = sp.csr_array(rng.standard_normal(shape) * (rng.random(shape) < 0.4))
     return X, (X.data, X.indices.astype(np.intp), X.indptr.astype(np.intp))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_nonzeros_of_dense_rows_are_gathered(shape, seed):
+    X, (data, indices, indptr) = stored(seed, shape)
+    Z, bounds = X.toarray(), np.zeros_like(indptr)
+    count_nonzeros(Z, bounds[1:])
+    np.cumsum(bounds, out=bounds)
+    assert_array_equal(bounds, indptr)
+    found = np.empty_like(data), np.empty_like(indices)
+    gather_nonzeros(Z, bounds, *found)
+    assert_array_equal(found[0], data)
+    assert_array_equal(found[1], indices)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_a_product_is_known_at_the_entries(shape, seed):
+    X, (data, indices, indptr) = stored(seed, shape)
+    rng, out = np.random.default_rng(seed), np.full_like(data, np.nan)
+    A, B = rng.standard_normal((shape[0], 4)), rng.standard_normal((shape[1], 4))
+    multiply_at_entries(indices, indptr, A, B, out)
+    assert_allclose(out, (A @ B.T)[X.nonzero()], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -187,6 +187,21 @@ def test_atoms_are_learnt_from_rows_with_holes(learner, outlier_alpha, cancer):
     assert np.isfinite(coder.components_).all()
 
 
+def test_codes_of_training_rows_tell_holes_that_atoms_leave_open(cancer):
+    train, test = cancer[:100, :12], cancer[300:400, :12]
+    few = with_holes(test, 0.4)
+    learnt = RelaxedSparseCoder(**SHORT).fit(train)
+    atoms = RelaxedSparseCoder(dictionary=learnt.components_).fit(train)
+    batches = RelaxedSparseCoder(**SHORT).partial_fit(train[:50]).partial_fit(train)
+
+    def error(coder):
+        return np.mean((coder.reconstruct(few) - test)[np.isnan(few)] ** 2)
+
+    assert error(learnt) < 0.75 * error(atoms)
+    assert error(batches) < 0.75 * error(atoms)
+    assert_array_equal(learnt.transform(test), atoms.transform(test))
+
+
 def test_a_later_batch_may_lack_a_column():
     coder = RelaxedSparseCoder(random_state=0).partial_fit(with_holes(X))
     batch = X.copy()

@@ -17,6 +17,7 @@ from sklearn_sqrtlasso import (
     SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
+from tests.estimators.common import wine
 
 N_FEATURES, N_BATCHES = 12, 30
 BASIS = np.random.default_rng(99).standard_normal((4, N_FEATURES))
@@ -106,6 +107,15 @@ def test_a_stream_recovers_from_a_first_batch_of_any_size(
 ):
     first = size * shapes(name)[shape]
     assert score(name, [first, *usual(name)]) > usual_scores[name] - 0.2
+
+
+@pytest.mark.parametrize("n_batches", [6, 20])
+@pytest.mark.parametrize("in_order", [False, True])
+def test_small_batches_of_one_kind_each_are_learnt_from(in_order, n_batches):
+    X = wine()  # sorted by its three kinds, so that later batches are unlike the first
+    X = X if in_order else X[np.random.default_rng(0).permutation(len(X))]
+    coder = learn_from(ANAMOAutoencoder(random_state=0), np.array_split(X, n_batches))
+    assert coder.score(X) > (0.7 if in_order else 0.8)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -44,6 +44,20 @@ def parameters(name, dtype="f8"):
     return {key: p[key].astype(dtype) for key in ALL[name].parameters}
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name].flat_at_zero])
+@each_sign
+def test_a_flat_activation_needs_no_gradient_by_zeros(name, positive):
+    rows, p = make_rows(positive), parameters(name)
+    G = np.random.default_rng(2).standard_normal(rows.U.shape)
+    Z, memory = ALL[name].value(rows, p)
+    assert 0 < np.count_nonzero(Z) < Z.size
+    by_U, by_p = ALL[name].pull_back(rows, p, Z, memory, G)
+    other = ALL[name].pull_back(rows, p, Z, memory, G * (Z != 0))
+    assert_array_equal(by_U, other[0])
+    for key, value in by_p.items():
+        assert_array_equal(value, other[1][key])
+
+
 @pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].surrogate])
 @each_sign
 def test_the_pull_back_is_the_gradient(name, positive):

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise import products
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows, unrolled
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
@@ -63,6 +64,31 @@ def test_the_gradient_is_that_of_the_loss(name, decoder, size, coded):
         lambda w: loss_and_gradient(model, w, held, batch)[0], flat
     )
     assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name].flat_at_zero])
+@each_decoder
+def test_few_codes_have_the_gradient_of_dense_rows(name, decoder, monkeypatch):
+    model, held = make_model(name, decoder, shape=(130, 8))
+    alpha = {"topk": 0.55, "soft": 6.5, "relu": 7.0}.get(name, 0.55)
+    held.p["alpha"][:] = alpha
+    flat, batch = flatten(model, held), make_batch(shape=(130, 8))
+    few = []
+    monkeypatch.setattr(products.FewProducts, "slopes", spied(few))
+    ours = loss_and_gradient(model, flat, held, batch)
+    assert few
+    monkeypatch.setattr(products, "FEW", np.inf)
+    loss, gradient = loss_and_gradient(model, flat, held, batch)
+    assert_allclose(ours[0], loss, rtol=1e-12)
+    assert_allclose(ours[1], gradient, rtol=0, atol=1e-12 * np.abs(gradient).max())
+
+
+def spied(calls, function=products.FewProducts.slopes):
+    def call(*args):
+        calls.append(args)
+        return function(*args)
+
+    return call
 
 
 def test_the_loss_is_the_weighted_mean_square():
