@@ -2,13 +2,15 @@
 
 from numbers import Integral, Real
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import (
@@ -281,17 +283,17 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def __init__(
         self,
         *,
-        eps=1e-3,
-        alphas=100,
-        fit_intercept=True,
-        positive=False,
-        phi=1.0,
-        max_iter=100,
-        tol=1e-6,
-        cv=None,
-        n_jobs=None,
-        verbose=0,
-    ):
+        eps: float = 1e-3,
+        alphas: int | ArrayLike = 100,
+        fit_intercept: bool = True,
+        positive: bool = False,
+        phi: float | ArrayLike = 1.0,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        cv: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.eps = eps
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -308,7 +310,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Choose the penalty, and fit coefficients and intercept.
 
         Parameters
@@ -338,7 +346,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         refuse_masked({"sample_weight": sample_weight})
         return self._fit(X, y, sample_weight, groups)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Return how metadata reach this estimator and its splitter.
 
         Returns

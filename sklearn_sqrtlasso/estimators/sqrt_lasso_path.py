@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
@@ -122,17 +124,17 @@ def check_solver(tol, max_iter):
 
 
 def sqrt_lasso_path(
-    X,
-    y,
+    X: Rows,
+    y: ArrayLike,
     *,
-    alphas=100,
-    eps=1e-3,
-    fit_intercept=False,
-    positive=False,
-    phi=1.0,
-    max_iter=100,
-    tol=1e-6,
-):
+    alphas: int | ArrayLike = 100,
+    eps: float = 1e-3,
+    fit_intercept: bool = False,
+    positive: bool = False,
+    phi: float = 1.0,
+    max_iter: int = 100,
+    tol: float = 1e-6,
+) -> SqrtLassoPath:
     r"""Compute the square-root-lasso path: solutions for a sequence of penalties.
 
     .. math::

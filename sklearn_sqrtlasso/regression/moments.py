@@ -20,9 +20,7 @@ from scipy.linalg.blas import dger
 
 TALL = 4  # rows for each column from which moments may be faster than rows
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
-OFFSET = (
-    1e3  # largest mean, over the spread, of a column whose products are exact enough
-)
+OFFSET = 1e3  # largest mean, over the spread, of a column of products exact enough
 SPARSE_OFFSET = 10.0  # the same for columns that are not centred before
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
@@ -139,9 +137,8 @@ def gather(X, y, weights, rows=None):
     if sp.issparse(X):
         return _moments_of_sparse(X[rows].astype(np.float64), y[rows], weights[rows])
     n_columns = X.shape[1] + y.shape[1]
-    n_rows = max(
-        2 * n_columns, CHUNK_ENTRIES // n_columns
-    )  # products are few beside them
+    # Twice as many rows as columns, at least: products are few beside them.
+    n_rows = max(2 * n_columns, CHUNK_ENTRIES // n_columns)
     parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 

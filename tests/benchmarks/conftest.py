@@ -81,6 +81,14 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(line)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave benchmarks out of the suite, without a line of the report for each."""
+    if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
+        timed = [item for item in items if "benchmark" in item.fixturenames]
+        config.hook.pytest_deselected(items=timed)
+        items[:] = [item for item in items if item not in set(timed)]
+
+
 def pytest_addoption(parser):
     group = parser.getgroup("tables")
     group.addoption(
