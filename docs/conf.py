@@ -42,7 +42,12 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/**.ipynb", "gallery/**.md5"]
+exclude_patterns = [
+    "_build",
+    "**sg_execution_times.rst",
+    "gallery/**.ipynb",
+    "gallery/**.md5",
+]
 templates_path = ["_templates"]
 root_doc = "index"
 
@@ -104,6 +109,7 @@ sphinx_gallery_conf = {
     "doc_module": ("sklearn_sqrtlasso",),
     "reference_url": {"sklearn_sqrtlasso": None},
     "show_memory": False,
+    "write_computation_times": False,  # they depend on the load
 }
 
 # Face
@@ -156,6 +162,12 @@ def link_to_sklearn(app, env, node, contnode):
     return nodes.reference("", "", contnode, refuri=SKLEARN + address, internal=False)
 
 
+def source_of(app, modname, attribute):
+    """Return the module whose source has a class, which is public in another."""
+    target = getattr(import_module(modname), attribute.split(".")[0], None)
+    return getattr(getattr(target, "__init__", None), "__module__", None)
+
+
 class TableOf(SphinxDirective):
     """A table made from the records of the package, ``module.TABLE``.
 
@@ -190,6 +202,7 @@ def shown(fact):
 
 
 def setup(app):
-    """Add the tables of records, and links to scikit-learn."""
+    """Add the tables of records, links to scikit-learn and to the source."""
     app.add_directive("table-of", TableOf)
     app.connect("missing-reference", link_to_sklearn, priority=900)
+    app.connect("viewcode-follow-imported", source_of)
