@@ -44,7 +44,7 @@ def race(benchmark, request):
         for name, median in medians.items():
             if name != "ours":
                 ratio = medians["ours"] / median
-                RATIOS[f"{race_name} / {name}"] = round(ratio, 3)
+                RATIOS[f"{race_name} / {name}"] = float(f"{ratio:.4g}")
                 shown.append(f"{ratio:.2f} x {name} ({1e3 * median:.4g} ms)")
         ours = f"{1e3 * medians['ours']:.4g} ms"
         LINES.append(f"{race_name}: {ours} = {', '.join(shown)}{aim}")

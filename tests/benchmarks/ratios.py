@@ -38,7 +38,7 @@ def compare(before, after):
         change = after[name] / before[name]
         mark = "   SLOWER" if change > REGRESSION else ""
         lines.append(
-            f"{before[name]:8.2f} {after[name]:8.2f} {change:7.2f}  {name}{mark}"
+            f"{before[name]:9.3g} {after[name]:9.3g} {change:7.2f}  {name}{mark}"
         )
         if mark:
             slower.append(name)
