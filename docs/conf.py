@@ -10,7 +10,9 @@ Neither needs a network, nor do the pages: MathJax is copied to them.
 """
 
 import os
+import sys
 from importlib import import_module
+from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -19,24 +21,33 @@ from sphinx.util.docutils import SphinxDirective
 
 from sklearn_sqrtlasso import __version__
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the order of the gallery
+
 project = "sklearn_sqrtlasso"
 author = "The sklearn_sqrtlasso developers"
 copyright = author
 version = release = __version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/**.ipynb", "gallery/**.md5"]
+exclude_patterns = [
+    "_build",
+    "**sg_execution_times.rst",
+    "gallery/**.ipynb",
+    "gallery/**.md5",
+]
 templates_path = ["_templates"]
 root_doc = "index"
 
@@ -54,17 +65,43 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False  # the template of classes lists them
+GUIDES = {
+    "ANAMOAutoencoder": "anamo_autoencoder",
+    "Denoiser": "tables",
+    "NeLUAutoencoder": "nelu_autoencoder",
+    "NoisyCopies": "tables",
+    "PivotalPCA": "pivotal_pca",
+    "RelaxedSparseCoder": "relaxed_sparse_coder",
+    "SqrtLasso": "sqrt_lasso",
+    "SqrtLassoCV": "sqrt_lasso",
+    "SqrtLassoTransform": "sqrt_lasso_transform",
+    "sqrt_lasso_path": "sqrt_lasso",
+    "confidence_intervals": "sqrt_lasso",
+    "denoise_image": "images",
+    "noise_scorer": "tables",
+    "register": "deployment",
+    **dict.fromkeys(["fit", "partial_fit", "predict", "score"], "scaling_out"),
+}
+autosummary_context = {"guides": GUIDES}
 
 # Doctests of the pages; those of the package run with its tests
 doctest_global_setup = "import numpy as np"
 doctest_test_doctest_blocks = "default"
 trim_doctest_flags = True
 
+# Recipes with their pictures
+plot_include_source = True
+plot_html_show_source_link = plot_html_show_formats = False
+plot_formats = [("png", 120)]
+plot_rcparams = {"legend.frameon": False}
+
 # Gallery
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
+    "copyfile_regex": r"index\.rst",  # the gallery by job
+    "minigallery_sort_order": "gallery_order.place",
     "plot_gallery": True,
     "image_scrapers": ("matplotlib",),
     "remove_config_comments": True,
@@ -72,23 +109,33 @@ sphinx_gallery_conf = {
     "doc_module": ("sklearn_sqrtlasso",),
     "reference_url": {"sklearn_sqrtlasso": None},
     "show_memory": False,
+    "write_computation_times": False,  # they depend on the load
 }
 
 # Face
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "show_prev_next": False,
 }
-PAGES_ALONE = ["index", "install", "theory", "extend/index", "benchmarks", "changes"]
+PAGES_ALONE = [
+    "index",
+    "start",
+    "install",
+    "theory",
+    "extend/index",
+    "benchmarks",
+    "changes",
+]
 html_sidebars = {page: [] for page in PAGES_ALONE}
 
 if os.environ.get("DOCS_INTERSPHINX"):
@@ -113,6 +160,12 @@ def link_to_sklearn(app, env, node, contnode):
     else:
         return None
     return nodes.reference("", "", contnode, refuri=SKLEARN + address, internal=False)
+
+
+def source_of(app, modname, attribute):
+    """Return the module whose source has a class, which is public in another."""
+    target = getattr(import_module(modname), attribute.split(".")[0], None)
+    return getattr(getattr(target, "__init__", None), "__module__", None)
 
 
 class TableOf(SphinxDirective):
@@ -149,6 +202,7 @@ def shown(fact):
 
 
 def setup(app):
-    """Add the tables of records, and links to scikit-learn."""
+    """Add the tables of records, links to scikit-learn and to the source."""
     app.add_directive("table-of", TableOf)
     app.connect("missing-reference", link_to_sklearn, priority=900)
+    app.connect("viewcode-follow-imported", source_of)

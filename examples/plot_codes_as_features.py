@@ -4,8 +4,8 @@ Sparse codes as features of a table
 =====================================
 
 In a pipeline with a cross-validated grid, the codes of rows in learnt atoms are the
-features of a linear classifier. Two to eight weights a row do about as well as all 64
-columns, and better than as many principal components.
+features of a linear classifier. Two to eight weights a row come within two percent of
+the accuracy of all 64 columns, for which principal components take 32.
 """
 
 # %%
@@ -29,11 +29,11 @@ coder = RelaxedSparseCoder(
 )
 pipelines = {
     "columns": (make_pipeline(StandardScaler(), classifier), {}),
-    "principal components": (
+    "PCA": (
         make_pipeline(PCA(random_state=0), classifier),
         {"pca__n_components": [8, 16, 32]},
     ),
-    "codes": (
+    "RelaxedSparseCoder": (
         make_pipeline(coder, StandardScaler(with_mean=False), classifier),
         {"relaxedsparsecoder__n_nonzero_coefs": [2, 4, 8]},
     ),
@@ -41,6 +41,9 @@ pipelines = {
 
 # %%
 # Held-out accuracy of each choice.
+colors = {"columns": "0.5", "PCA": "tab:gray", "RelaxedSparseCoder": "tab:green"}
+marks = {"columns": "s", "PCA": "D", "RelaxedSparseCoder": "o"}
+units = {"PCA": "{} components", "RelaxedSparseCoder": "{} atoms a row"}
 fig, ax = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
 labels = []
 for pipeline, grid in pipelines.values():
@@ -49,11 +52,13 @@ for pipeline, grid in pipelines.values():
     results = zip(*(search.cv_results_[key] for key in keys), strict=True)
     for mean, std, chosen in results:
         name = next(n for n, (p, _) in pipelines.items() if p is pipeline)
-        labels.append(" ".join([name, *(f"({v})" for v in chosen.values())]))
-        color = f"C{list(pipelines).index(name)}"
-        ax.errorbar(mean, len(labels), xerr=std, fmt="o", color=color, capsize=3)
-        print(f"{labels[-1]:28s} {mean:.3f} ± {std:.3f}")
+        size = [units[name].format(value) for value in chosen.values()]
+        labels.append(", ".join([name if size else "64 columns", *size]))
+        ax.errorbar(
+            mean, len(labels), xerr=std, fmt=marks[name], color=colors[name], capsize=3
+        )
+        print(f"{labels[-1]:34s} {mean:.3f} ± {std:.3f}")
 ax.set_yticks(range(1, len(labels) + 1), labels)
-ax.set(xlabel="accuracy on held-out rows: mean and standard deviation of the folds")
+ax.set(xlabel="accuracy on held-out rows: mean and standard deviation of 8 splits")
 ax.invert_yaxis()
 plt.show()

@@ -44,13 +44,22 @@ for name, given in networks.items():
 # first epochs. A penalty that starts at 0.23 silences nine of ten units; while it is
 # learnt a quarter of these come back, with or without HeLU. With the default, no dead
 # unit is left. Bands are between two seeds.
+colors = {
+    "relu": "tab:red",
+    "helu": "tab:pink",
+    "nelu": "tab:orange",
+    "nelu_helu": "tab:olive",
+}
+dashes = {" threshold 13": "-", " penalty from 0.23 on": "--", " default": "-"}
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 heights = dict(zip(networks, [56, 46, 65, 71, 0], strict=True))  # of the names
 for name, shares in dead.items():
-    (line,) = ax.plot(100 * shares.mean(axis=0), linewidth=2)
-    ax.fill_between(range(epochs), *(100 * np.sort(shares, axis=0)), alpha=0.2)
+    style = {"color": colors[name.split(",")[0]], "ls": dashes[name.split(",")[1]]}
+    ax.plot(100 * shares.mean(axis=0), linewidth=2, **style)
+    band = 100 * np.sort(shares, axis=0)
+    ax.fill_between(range(epochs), *band, color=style["color"], alpha=0.2)
     place = (epochs + 0.5, heights[name])
-    ax.annotate(name, place, color=line.get_color(), va="center")
+    ax.annotate(name, place, color=style["color"], va="center")
 ax.set(xlabel="epoch", ylabel="dead units, % of 256", ylim=(-3, 100))
 ax.set(xlim=(0, 1.5 * epochs), xticks=range(0, epochs + 1, 10))
 ax.spines[["top", "right"]].set_visible(False)

@@ -78,11 +78,19 @@ for name, marks in runs.items():
     print(f"{name:36s}" + "".join(f"{mark:8.2f}" for mark in np.mean(marks, axis=0)))
 
 # %%
+colors = {
+    "relu, trained at 15": "tab:red",
+    "nelu, trained at 15": "tab:orange",
+    "nelu, trained at 5 to 50": "tab:orange",
+    "nelu_adaptive, trained at 5 to 50": "tab:blue",
+    "six relus, each trained at its level": "k",
+}
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, marks in runs.items():
-    style = "k--" if name.startswith("six") else "o-"
-    axes[0].plot(levels, np.mean(marks, axis=0), style, label=name, markersize=4)
-    axes[0].fill_between(levels, *np.sort(marks, axis=0), alpha=0.2)
+    style = "--" if "each" in name or "15" in name else "-"
+    line = {"color": colors[name], "ls": style, "marker": "o", "markersize": 4}
+    axes[0].plot(levels, np.mean(marks, axis=0), **line, label=name)
+    axes[0].fill_between(levels, *np.sort(marks, axis=0), color=colors[name], alpha=0.2)
 axes[0].set(xlabel="noise level", ylabel="PSNR, dB", title="two seeds each")
 axes[0].legend(frameon=False, fontsize=8)
 model = train("nelu_adaptive", (5.0, 50.0), 0)

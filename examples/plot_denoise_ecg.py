@@ -75,8 +75,17 @@ for name, marks in errors.items():
 # level lets more and more noise pass. Below, level 40: the spikes of the heartbeats
 # keep their places and most of their heights; the small wave before the second is lost.
 fig, axes = plt.subplots(2, 1, figsize=(8, 6), layout="constrained")
+colors = {
+    "noisy": "k",
+    "wavelets": "tab:brown",
+    "relu, trained at 10": "tab:red",
+    "nelu_adaptive, trained at 2 to 60": "tab:blue",
+}
+styles = {"noisy": ":", "wavelets": "D--", "relu, trained at 10": "s-"}
 for name, marks in errors.items():
-    axes[0].loglog(levels, np.mean(marks, axis=0), "o-", label=name)
+    style = styles.get(name, "o-")
+    mean = np.mean(marks, axis=0)
+    axes[0].loglog(levels, mean, style, color=colors[name], label=name)
 axes[0].set(
     xlabel="noise level, units of the recorder",
     ylabel="root mean square error,\nunits of the recorder",

@@ -79,12 +79,18 @@ methods = {
 # eight is made of strokes that other digits have: components explain many of them, and
 # ``LocalOutlierFactor`` is far better. ``PivotalPCA`` gives the level 0 to rows without
 # noise, which it cannot rank: the straight ends of its curves.
-colors = ["tab:blue", "tab:purple", "tab:gray", "tab:orange", "tab:green"]
+colors = {
+    "SqrtLassoTransform": "tab:blue",
+    "PivotalPCA": "tab:purple",
+    "PCA, distance": "tab:gray",
+    "IsolationForest": "tab:olive",
+    "LocalOutlierFactor": "tab:cyan",
+}
 fig, axes = plt.subplots(1, 3, figsize=(11, 5.6), layout="constrained")
 marks = {}
 for ax, (task, (train, normal, odd)) in zip(axes, tasks.items(), strict=True):
     is_odd = np.repeat([False, True], [len(normal), len(odd)])
-    for method, color in zip(methods, colors, strict=True):
+    for method, color in colors.items():
         score = methods[method](train, np.vstack([normal, odd]))
         marks[task, method] = roc_auc_score(is_odd, score)
         false, true, _ = roc_curve(is_odd, score)

@@ -57,7 +57,8 @@ left.loglog(sigma, sigma, "k--", linewidth=1, label="level found = true level")
 left.set(xlabel="noise level, grey values of 16", ylabel="level found, grey values")
 left.legend(frameon=False)
 parts = np.array_split(np.arange(len(clean)), 12)
-for title, color in (("PCA", "tab:gray"), ("PivotalPCA", "tab:purple")):
+colors = {"PCA": "tab:gray", "PivotalPCA": "tab:purple"}
+for title, color in colors.items():
     error = (titles[title] - clean) ** 2
     curve = [np.sqrt(error[part].mean()) for part in parts]
     right.loglog(

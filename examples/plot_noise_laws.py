@@ -53,6 +53,12 @@ print(f"tuned once: alpha = {alpha:.4f}, threshold = {threshold:.4f}")
 
 # %%
 # The oracle tunes its threshold on the test rows, for each distribution and level.
+colors = {
+    "fixed threshold": "tab:red",
+    "square-root lasso": "tab:blue",
+    "threshold of an oracle": "k",
+}
+marks = {"fixed threshold": "s-", "square-root lasso": "o-"}
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, law in zip(axes, laws, strict=True):
     rows = [draw(noise=law, noise_std=level, random_state=2) for level in levels]
@@ -67,7 +73,8 @@ for ax, law in zip(axes, laws, strict=True):
     print(f"\n{law}" + "".join(f"{level:>10g}" for level in levels))
     for name, curve in curves.items():
         print(f"{name:24s}" + "".join(f"{value:10.3f}" for value in curve))
-        ax.loglog(levels, curve, "--" if "oracle" in name else "o-", label=name)
+        style = marks.get(name, "--")
+        ax.loglog(levels, curve, style, color=colors[name], label=name)
     ax.set(title=law.replace("_", " "), xlabel="noise level")
     ax.set_xticks(levels, [f"{level:g}" for level in levels])
     ax.minorticks_off()

@@ -54,7 +54,7 @@ for ax, (delta, rhos) in zip(axes, deltas.items(), strict=True):
         half = np.interp(-0.5, -np.array(curve), rhos)
         print(f"n / N = {delta}: {name:25s} half of the rows at k / n = {half:.3f}")
         ax.plot(rhos, curve, "o-", label=name)
-    ax.set(title=f"n = {delta:g} N", xlabel="k / n")
+    ax.set(title=f"n = {delta:g} N measurements", xlabel="k / n: atoms of a row / n")
 axes[0].set_ylabel("share of rows found")
 axes[-1].legend(frameon=False, fontsize=8)
 plt.show()

@@ -35,6 +35,14 @@ METHODS = {
     "LassoCV": lambda X, y: LassoCV(alphas=grid, tol=1e-6, n_jobs=2).fit(X, y).coef_,
     "lasso, told the truth": lasso_oracle,
 }
+colors = {
+    "square-root lasso, pivotal": "tab:blue",
+    "the same, relaxed: phi=0": "tab:cyan",
+    "lasso tuned at noise 1": "tab:brown",
+    "LassoCV": "tab:brown",
+    "lasso, told the truth": "k",
+}
+styles = {"LassoCV": "--", "lasso, told the truth": ":"}
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
 for (name, fit), marker in zip(METHODS.items(), "o*svd", strict=True):
     risk, score = np.empty((2, 3, len(levels)))
@@ -44,8 +52,9 @@ for (name, fit), marker in zip(METHODS.items(), "o*svd", strict=True):
         coef = fit(X, X @ truth + levels[i] * rng.standard_normal(100))
         risk[trial, i] = np.linalg.norm(root.T @ (coef - truth)) / levels[i]
         score[trial, i] = 2 * np.sum(coef[:5] != 0) / (5 + np.count_nonzero(coef))
-    axes[0].loglog(levels, np.median(risk, axis=0), marker=marker, label=name)
-    axes[1].semilogx(levels, np.median(score, axis=0), marker=marker)
+    style = {"color": colors[name], "ls": styles.get(name, "-"), "marker": marker}
+    axes[0].loglog(levels, np.median(risk, axis=0), **style, label=name)
+    axes[1].semilogx(levels, np.median(score, axis=0), **style)
 axes[0].set(xlabel="noise level", ylabel="prediction error / noise level")
 axes[1].set(xlabel="noise level", ylabel="F1 score of the support", ylim=(0, 1.03))
 axes[0].legend(frameon=False, fontsize=8)

@@ -68,7 +68,9 @@ for name, two_seeds in curves.items():
 print(f"{'oracle, true basis':30s}" + "".join(f"{value:8.4f}" for value in oracle))
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for (name, two_seeds), color in zip(curves.items(), ["C1", "C0"], strict=True):
+for (name, two_seeds), color in zip(
+    curves.items(), ["tab:red", "tab:orange"], strict=True
+):
     for k, errors in enumerate(two_seeds):
         ax.plot(
             levels, errors / levels, "o-", color=color, label=name if not k else None

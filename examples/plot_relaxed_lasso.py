@@ -49,8 +49,10 @@ for column, (name, (*size, snrs)) in zip(axes.T, settings.items(), strict=True):
     mean = np.mean(runs, axis=1)
     print(f"{name}: {size[0]} measurements, {size[1]} atoms\n{mean.round(3)}")
     for i, label in enumerate(["relative risk", "atoms selected"]):
-        column[i].plot(range(3), mean[:, 0, i], "o--", label="lasso")
-        column[i].plot(range(3), mean[:, 1, i], "o-", label="relaxed lasso")
+        column[i].plot(range(3), mean[:, 0, i], "s--", color="tab:brown", label="lasso")
+        column[i].plot(
+            range(3), mean[:, 1, i], "o-", color="tab:green", label="relaxed lasso"
+        )
         column[i].set(ylabel=label, xticks=range(3), xticklabels=snrs, ylim=0)
     column[1].axhline(size[2], color="gray", linewidth=1)
     column[1].set_xlabel("signal-to-noise ratio")

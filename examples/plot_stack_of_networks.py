@@ -62,17 +62,28 @@ for name, errors in curves.items():
     print(f"{name:20s}" + "".join(f"{e:8.2f}" for e in np.mean(errors, axis=0)))
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+styles = {
+    "noisy rows": {"color": "k", "ls": ":"},
+    "32 units": {"color": "tab:orange", "ls": "--", "marker": "s"},
+    "128 units, then 32": {"color": "tab:orange", "marker": "o"},
+}
 for name, errors in curves.items():
-    axes[0].plot(levels, np.mean(errors, axis=0), "o-", label=name)
-axes[0].set(xscale="log", xlabel="noise level", ylabel="error of restored digits")
+    axes[0].plot(levels, np.mean(errors, axis=0), **styles[name], label=name)
+axes[0].set(
+    xscale="log",
+    xlabel="noise level, grey values of 16",
+    ylabel="error of restored digits, grey values",
+)
 axes[0].set_xticks(levels, [f"{s:g}" for s in levels])
 axes[0].minorticks_off()
 axes[0].legend(frameon=False)
 deep = models[0]["128 units, then 32"]
 rows = test[:6] + 4 * noise[:6]
 shown = np.vstack([test[:6], rows, restored(deep, rows)]) + np.tile(mean, (18, 1))
-grid = shown.reshape(3, 6, 8, 8).swapaxes(1, 2).reshape(24, 48)
-axes[1].imshow(grid, cmap="gray_r")
-axes[1].set(title="clean, noise 4, restored by two layers")
-axes[1].axis("off")
+tiles = np.pad(shown.reshape(3, 6, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
+axes[1].imshow(tiles.swapaxes(1, 2).reshape(30, 60), cmap="gray_r", vmin=0, vmax=16)
+axes[1].set_yticks([4.5, 14.5, 24.5], ["clean", "noise 4", "restored by\ntwo layers"])
+axes[1].set_xticks([])
+axes[1].tick_params(length=0)
+axes[1].spines[:].set_visible(False)
 plt.show()

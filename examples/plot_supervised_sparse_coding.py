@@ -64,13 +64,21 @@ for level in levels:
     curves.setdefault("oracle", [[]])[0].append(min(map(error, trials)))
 
 print(f"{'error of the code':38s}" + "".join(f"{level:8g}" for level in levels))
+colors = {
+    "soft units": "tab:red",
+    "square-root lasso": "tab:blue",
+    "square-root lasso, 5 published steps": "tab:blue",
+    "oracle": "k",
+}
+styles = {"oracle": "--", "square-root lasso, 5 published steps": "s--"}
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, two_seeds in curves.items():
     mean = np.mean(two_seeds, axis=0)
     print(f"{name:38s}" + "".join(f"{value:8.3f}" for value in mean))
-    ax.plot(levels, mean / levels, "k--" if name == "oracle" else "o-", label=name)
+    style, color = styles.get(name, "o-"), colors[name]
+    ax.plot(levels, mean / levels, style, color=color, label=name)
     both = np.array([two_seeds[0], two_seeds[-1]]) / levels
-    ax.fill_between(levels, both.min(axis=0), both.max(axis=0), alpha=0.3)
+    ax.fill_between(levels, both.min(axis=0), both.max(axis=0), color=color, alpha=0.3)
 ax.axvline(0.1, color="0.8", zorder=0)
 place = {"xycoords": ("data", "axes fraction"), "va": "bottom", "color": "0.5"}
 ax.annotate("trained here", (0.102, 0.02), **place)

@@ -36,9 +36,11 @@ grids = {
     "sqrt_lasso": ("alpha", [0.25, 0.28, 0.32, 0.38, 0.45, 0.55]),
     "omp": ("n_nonzero_coefs", [12, 9, 7, 5, 3, 2]),
 }
+colors = {"lasso": "tab:brown", "sqrt_lasso": "tab:blue", "omp": "tab:green"}
+marks = {"lasso": "s", "sqrt_lasso": "o", "omp": "D"}
 fig, (curves, atoms) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-for i, (selector, (name, values)) in enumerate(grids.items()):
-    color, reports = f"C{i}", []
+for selector, (name, values) in grids.items():
+    color, mark, reports = colors[selector], marks[selector], []
     for value in values:
         coder = RelaxedSparseCoder(dictionary=D, selector=selector, n_jobs=2)
         coder.set_params(**{name: value}).fit(test)
@@ -51,8 +53,8 @@ for i, (selector, (name, values)) in enumerate(grids.items()):
             for r in reports
         ]
     )
-    curves.plot(lines[:, 0], lines[:, 1], "o--", color=color)
-    curves.plot(lines[:, 0], lines[:, 2], "o-", color=color, label=selector)
+    curves.plot(lines[:, 0], lines[:, 1], f"{mark}--", color=color)
+    curves.plot(lines[:, 0], lines[:, 2], f"{mark}-", color=color, label=selector)
     growth = middle.refit.growth_by_component
     growth = growth[np.isfinite(growth)]
     atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso._types import Seed
 from sklearn_sqrtlasso.models.noise import DISTRIBUTIONS as NOISES
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 
@@ -45,16 +46,16 @@ MODELS = MappingProxyType({"transform": _tight_frame, "synthesis": _unit_atoms})
 
 
 def make_sparse_codes(
-    n_samples=1000,
-    n_features=64,
-    n_components=None,
+    n_samples: int = 1000,
+    n_features: int = 64,
+    n_components: int | None = None,
     *,
-    n_nonzero=5,
-    model="transform",
-    noise="gaussian",
-    noise_std=0.1,
-    random_state=None,
-):
+    n_nonzero: int = 5,
+    model: str = "transform",
+    noise: str = "gaussian",
+    noise_std: float = 0.1,
+    random_state: Seed = None,
+) -> SparseRows:
     r"""Generate rows :math:`x = W^\top z + e` with sparse codes :math:`z`.
 
     Each code has ``n_nonzero`` nonzero entries at random positions, with absolute

@@ -2,9 +2,11 @@
 
 from numbers import Integral, Real
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 from scipy.fft import dct
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,18 +22,18 @@ CHUNK = 4096  # patches passed at a time to an estimator of another package
 
 
 def denoise_image(
-    estimator,
-    image=None,
-    patch_size=(8, 8),
+    estimator: Any,
+    image: Any = None,
+    patch_size: tuple[int, int] = (8, 8),
     *,
-    step=1,
-    groups="auto",
-    similar=60,
-    n_passes=None,
-    noise_std=None,
-    n_jobs=None,
-    verbose=0,
-):
+    step: int = 1,
+    groups: ArrayLike | str | None = "auto",
+    similar: int = 60,
+    n_passes: int | None = None,
+    noise_std: float | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> np.ndarray:
     """Denoise an image by its patches, without training or by a fitted estimator.
 
     ``denoise_image(image)`` keeps the cosine coefficients of patches that exceed the
@@ -122,7 +124,8 @@ def denoise_image(
     similar, n_passes = _check_passes(similar, n_passes, estimator)
     noise_std = _check_noise_std(noise_std)
     unit = _unit_of(image)
-    scaled, estimate = image / unit, None
+    scaled: np.ndarray = image / unit
+    estimate: Any = None
     if estimator is None:
         _check_sizes(image, patch_size, 1)
     else:

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from sklearn.utils import check_consistent_length, check_random_state
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
@@ -60,16 +62,16 @@ class ConfidenceIntervals(NamedTuple):
 
 
 def confidence_intervals(
-    X,
-    y,
+    X: Rows,
+    y: ArrayLike,
     *,
-    level=0.95,
-    alpha="pivotal",
-    phi=0.0,
-    features=None,
-    sample_weight=None,
-    n_jobs=None,
-):
+    level: float = 0.95,
+    alpha: float | str = "pivotal",
+    phi: float = 0.0,
+    features: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    n_jobs: int | None = None,
+) -> ConfidenceIntervals:
     r"""Estimate single coefficients of a linear model, with confidence intervals.
 
     Of the linear model :math:`y = Xw + b + \varepsilon` with more features than rows, a

@@ -1,14 +1,17 @@
 """Scores of restorations and predictions across noise, and shrinkage of codes."""
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import check_scoring, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.denoiser import restore
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
@@ -24,7 +27,9 @@ from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_r
 CONSTANT = 64  # times the relative rounding error, a spread that is none
 
 
-def psnr(clean, restored, *, data_range=None):
+def psnr(
+    clean: ArrayLike, restored: ArrayLike, *, data_range: float | None = None
+) -> float:
     r"""Compute the peak signal-to-noise ratio of a reconstruction, in decibels.
 
     .. math::
@@ -103,14 +108,14 @@ METRICS = MappingProxyType({"psnr": _psnr, "r2": _r2})
 
 
 def denoising_scorer(
-    noise_levels,
+    noise_levels: ArrayLike,
     *,
-    metric="psnr",
-    relative=False,
-    groups=None,
-    data_range=None,
-    random_state=0,
-):
+    metric: str | Callable[..., float] = "psnr",
+    relative: bool = False,
+    groups: str | None = None,
+    data_range: float | None = None,
+    random_state: Seed = 0,
+) -> Callable[..., float]:
     """Make a scorer that measures how well an estimator denoises held-out rows.
 
     The scorer adds Gaussian noise of each level in turn, restores the rows by
@@ -213,7 +218,7 @@ class Noise(NamedTuple):
     relative: bool
     seed: int
 
-    def added_to(self, X):
+    def added_to(self, X: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows of X with noise of each kind at each level.
 
         Parameters
@@ -267,13 +272,13 @@ def _denoising_score(estimator, X, y=None, *, noise, metric, groups, data_range)
 
 @list_choices({"kinds": NOISE_KINDS})
 def noise_scorer(
-    scoring,
-    noise_levels,
+    scoring: str | Callable[..., float] | None,
+    noise_levels: ArrayLike,
     *,
-    kinds=("gaussian",),
-    relative=True,
-    random_state=0,
-):
+    kinds: Sequence[str] | str = ("gaussian",),
+    relative: bool = True,
+    random_state: Seed = 0,
+) -> Callable[..., float]:
     """Make a scorer that measures how well an estimator predicts from noisy rows.
 
     The scorer adds noise of each kind at each level to the held-out rows, and averages
@@ -362,7 +367,9 @@ def _noise_score(estimator, X, y=None, *, score, noise):
     return float(np.mean(scores))
 
 
-def shrinkage_report(estimator, X, *, positive=None) -> CodeReport:
+def shrinkage_report(
+    estimator: Any, X: Rows, *, positive: bool | None = None
+) -> CodeReport:
     r"""Report the shrinkage of an estimator's codes, by a refit on their supports.
 
     The support of each code is kept, and its weights are refitted by least squares on

@@ -12,16 +12,20 @@ from weakref import WeakSet
 import numba
 import numpy as np
 from numba.core import types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+)
 from numba.core.event import Listener, register
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 PATIENCE = 1.0  # seconds of compilation before the user is told
 NOTICE = (
-    "Compiling kernels, once for each of their dtypes. They are kept on disk where a "
-    "folder is writable: that of the package, or NUMBA_CACHE_DIR. To compile them "
-    "beforehand: python -m sklearn_sqrtlasso compile"
+    "Compiling kernels, once for each of their dtypes. They are kept on disk, in the "
+    "user's cache folder or in NUMBA_CACHE_DIR. To compile them beforehand: "
+    "python -m sklearn_sqrtlasso compile"
 )
 
 _kernels: WeakSet = WeakSet()
@@ -64,8 +68,24 @@ class _Files(IndexDataCacheFile):
             path.unlink(missing_ok=True)
 
 
+class _Place(CompileResultCacheImpl):
+    """Where numba keeps compiled code, but never next to the source.
+
+    Files that pip did not install stay when it uninstalls the package, and the folder
+    that they keep alive is imported instead of a copy installed elsewhere.
+    """
+
+    _locator_classes = [
+        locator
+        for locator in CompileResultCacheImpl._locator_classes
+        if "InTree" not in locator.__name__
+    ]
+
+
 class _Cache(FunctionCache):
     """A cache on disk that only saves time: where it fails, a kernel is compiled."""
+
+    _impl_class = _Place
 
     def __init__(self, function, options):
         super().__init__(function)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from copy import deepcopy
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 
+from sklearn_sqrtlasso._types import Seed
 from sklearn_sqrtlasso.dask.chunks import Alongside, DaskRows, rows_of
 from sklearn_sqrtlasso.dask.compat import compute, delayed
 from sklearn_sqrtlasso.dask.regression import choose_by_moments, fit_by_moments
@@ -25,7 +27,14 @@ from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
 CHUNKS_AHEAD = 4  # that may be in memory, waiting for the model
 
 
-def fit(estimator, X, y=None, *, sample_weight=None, groups=None):
+def fit(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    sample_weight: Any = None,
+    groups: Any = None,
+) -> Any:
     """Fit an estimator to the rows of a Dask collection.
 
     Rows stay where they are. What travels are sums over the rows of a chunk, as large
@@ -88,7 +97,15 @@ def fit(estimator, X, y=None, *, sample_weight=None, groups=None):
     return of_estimator(estimator, rows_of(X), y, sample_weight, groups)
 
 
-def partial_fit(estimator, X, y=None, *, groups=None, n_epochs=1, random_state=None):
+def partial_fit(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    n_epochs: int = 1,
+    random_state: Seed = None,
+) -> Any:
     """Call ``partial_fit`` of an estimator with each chunk in turn.
 
     The model travels to the chunks, one after another.

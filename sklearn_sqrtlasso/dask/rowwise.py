@@ -1,6 +1,7 @@
 """Lazy results of methods that take rows: codes, predictions, noise levels."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +14,7 @@ from sklearn_sqrtlasso.dask.regression import score_of_predictions
 POOLED = ("transform", "reconstruct")  # need no more of a group than its residual scale
 
 
-def transform(estimator, X, *, groups=None):
+def transform(estimator: Any, X: Any, *, groups: Any = None) -> Any:
     """Code the rows of a Dask collection, lazily.
 
     Parameters
@@ -50,7 +51,7 @@ def transform(estimator, X, *, groups=None):
     return _by_chunks(estimator, "transform", X, groups)
 
 
-def inverse_transform(estimator, X):
+def inverse_transform(estimator: Any, X: Any) -> Any:
     """Decode the rows of a Dask collection, lazily.
 
     Parameters
@@ -68,7 +69,7 @@ def inverse_transform(estimator, X):
     return _by_chunks(estimator, "inverse_transform", X)
 
 
-def reconstruct(estimator, X, *, groups=None):
+def reconstruct(estimator: Any, X: Any, *, groups: Any = None) -> Any:
     """Code and decode the rows of a Dask collection, lazily.
 
     Parameters
@@ -86,7 +87,7 @@ def reconstruct(estimator, X, *, groups=None):
     return _by_chunks(estimator, "reconstruct", X, groups)
 
 
-def noise_scale(estimator, X, *, groups=None):
+def noise_scale(estimator: Any, X: Any, *, groups: Any = None) -> Any:
     """Estimate the noise standard deviation of each row, lazily.
 
     Parameters
@@ -104,7 +105,7 @@ def noise_scale(estimator, X, *, groups=None):
     return _by_chunks(estimator, "noise_scale", X, groups)
 
 
-def predict(estimator, X):
+def predict(estimator: Any, X: Any) -> Any:
     """Predict the targets of the rows of a Dask collection, lazily.
 
     Parameters
@@ -122,7 +123,14 @@ def predict(estimator, X):
     return _by_chunks(estimator, "predict", X)
 
 
-def score(estimator, X, y=None, *, sample_weight=None, groups=None):
+def score(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    sample_weight: Any = None,
+    groups: Any = None,
+) -> Any:
     """Return the score of the estimator, from sums over the chunks.
 
     Parameters

@@ -1,9 +1,12 @@
 """Autoencoder with real or binary codes, by nested alternating minimisation."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
@@ -276,31 +279,31 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        alpha="auto",
-        encoder_activation="auto",
-        decoder_activation="identity",
-        binary=None,
-        width=None,
-        n_encoder_steps=5,
-        n_decoder_steps=15,
-        encoder_step="auto",
-        decoder_step="auto",
-        encoder_method="auto",
-        decoder_method="adam",
-        prox="smooth",
-        init="mean",
-        batch_size="auto",
-        max_iter="auto",
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        alpha: float | str = "auto",
+        encoder_activation: str = "auto",
+        decoder_activation: str = "identity",
+        binary: str | None = None,
+        width: float | None = None,
+        n_encoder_steps: int = 5,
+        n_decoder_steps: int = 15,
+        encoder_step: float | str = "auto",
+        decoder_step: float | str = "auto",
+        encoder_method: str = "auto",
+        decoder_method: str = "adam",
+        prox: str = "smooth",
+        init: str = "mean",
+        batch_size: int | str | None = "auto",
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.encoder_activation = encoder_activation
@@ -327,7 +330,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Train on a batch of rows for one outer iteration.
 
         Parameters

@@ -1,9 +1,11 @@
 """Base of all encoders: validation, coding, feature names and tags."""
 
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -11,6 +13,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over
@@ -98,7 +101,7 @@ class BaseEncoder(
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Fit to the rows of X.
 
         Parameters
@@ -124,7 +127,7 @@ class BaseEncoder(
         self._check_codes(X, groups)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Any:
         """Code the rows of X.
 
         Parameters
@@ -139,7 +142,7 @@ class BaseEncoder(
         """
         return self._transform(*self._fitted_rows(X))
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Rows, y: ArrayLike | None = None) -> Any:
         """Fit to the rows of X and return their codes.
 
         Parameters
@@ -156,7 +159,7 @@ class BaseEncoder(
         """
         return self.fit(X, y).transform(X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> Any:
         """Decode the rows of X.
 
         Parameters
@@ -178,7 +181,7 @@ class BaseEncoder(
             )
         return self._decode(Z)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Rows) -> Any:
         """Code and decode the rows of X without storing all codes.
 
         Parameters
@@ -193,7 +196,7 @@ class BaseEncoder(
         """
         return self._reconstruct(*self._fitted_rows(X))
 
-    def noise_scale(self, X):
+    def noise_scale(self, X: Rows) -> np.ndarray:
         """Estimate the noise standard deviation of each row.
 
         Parameters
@@ -209,7 +212,7 @@ class BaseEncoder(
         """
         return self._noise_scale(*self._fitted_rows(X))
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: ArrayLike | None = None) -> float:
         """Return the explained variance of the reconstruction, at most 1.
 
         It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
@@ -230,7 +233,7 @@ class BaseEncoder(
         """
         return self._score(*self._fitted_rows(X))
 
-    def report(self, X):
+    def report(self, X: Rows) -> CodeReport:
         """Report the use of the components in the codes of X.
 
         Parameters

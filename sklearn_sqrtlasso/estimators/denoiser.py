@@ -1,8 +1,10 @@
 """Transformer that restores rows by a coder, under the names of their columns."""
 
 from copy import deepcopy
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
@@ -13,6 +15,7 @@ from sklearn.base import (
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Groups, Rows
 from sklearn_sqrtlasso.estimators.compat import HasMethods, fit_context, validate_data
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
@@ -99,12 +102,14 @@ class Denoiser(
         ]
     }
 
-    def __init__(self, coder):
+    def __init__(self, coder: Any) -> None:
         self.coder = coder
 
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
-    def fit(self, X, y=None, *, groups=None):
+    def fit(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> Self:
         """Fit the coder.
 
         Parameters
@@ -134,7 +139,7 @@ class Denoiser(
         validate_data(self, X, skip_check_array=True)
         return self
 
-    def transform(self, X, *, groups=None):
+    def transform(self, X: Rows, *, groups: Groups = None) -> Any:
         """Restore the rows of X.
 
         Parameters
@@ -153,7 +158,9 @@ class Denoiser(
         refuse_masked({"X": X})
         return restore(self.coder_, X, groups)
 
-    def fit_transform(self, X, y=None, *, groups=None):
+    def fit_transform(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> Any:
         """Fit the coder and restore the rows of X.
 
         Parameters
@@ -172,7 +179,7 @@ class Denoiser(
         """
         return self.fit(X, y, groups=groups).transform(X, groups=groups)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> Any:
         """Return the rows of X as they are: restored rows are rows already.
 
         Parameters

@@ -2,11 +2,17 @@
 
 import re
 import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sklearn_sqrtlasso._types import Decorated
 
 WIDTH = 88
 
 
-def list_choices(tables):
+def list_choices(
+    tables: Mapping[str, Mapping[str, Any]],
+) -> Callable[[Decorated], Decorated]:
     """Insert lists of choices, generated from tables, into the docstring of a class.
 
     A line ``<choices of NAME>.`` is replaced by a list of the names in a table, each
@@ -23,10 +29,10 @@ def list_choices(tables):
         Class decorator that modifies the docstring, if there is one.
     """
 
-    def decorate(cls):
-        def items(match):
+    def decorate(cls: Decorated) -> Decorated:
+        def items(match: re.Match[str]) -> str:
             indent, table = match[1], tables[match[2]]
-            lines = []
+            lines: list[str] = []
             for name, row in table.items():
                 lines += textwrap.wrap(
                     f'- "{name}": {row.summary}.',

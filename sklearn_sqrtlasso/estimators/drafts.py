@@ -1,11 +1,13 @@
 """Methods that change an estimator as a whole, or not at all."""
 
 from functools import wraps
+from typing import cast
 
+from sklearn_sqrtlasso._types import Decorated
 from sklearn_sqrtlasso.learning.loop import DivergedError
 
 
-def all_or_nothing(method):
+def all_or_nothing(method: Decorated) -> Decorated:
     """Make a method of an estimator work on a draft, which replaces the estimator.
 
     The attributes change at once, when the method returns. If it raises, they stay as
@@ -14,7 +16,7 @@ def all_or_nothing(method):
     Parameters
     ----------
     method : callable
-        Method that sets attributes of its estimator and returns the estimator.
+        Decorated that sets attributes of its estimator and returns the estimator.
 
     Returns
     -------
@@ -34,4 +36,4 @@ def all_or_nothing(method):
         self.__dict__ = draft.__dict__
         return self
 
-    return attempt
+    return cast(Decorated, attempt)

@@ -1,11 +1,17 @@
 """Base of encoders for groups of rows that share a noise level."""
 
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_sqrtlasso._types import Groups, Rows
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.validation import check_groups
+from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
 
 class GroupedEncoder(BaseEncoder):
@@ -18,7 +24,9 @@ class GroupedEncoder(BaseEncoder):
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     @with_callbacks
-    def fit(self, X, y=None, *, groups=None):
+    def fit(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> Self:
         """Fit to the rows of X.
 
         Parameters
@@ -48,7 +56,7 @@ class GroupedEncoder(BaseEncoder):
         self._check_codes(X, groups)
         return self
 
-    def transform(self, X, *, groups=None):
+    def transform(self, X: Rows, *, groups: Groups = None) -> Any:
         """Code the rows of X.
 
         Parameters
@@ -66,7 +74,9 @@ class GroupedEncoder(BaseEncoder):
         """
         return self._transform(*self._fitted_rows(X, groups))
 
-    def fit_transform(self, X, y=None, *, groups=None):
+    def fit_transform(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> Any:
         """Fit to the rows of X and return their codes.
 
         Parameters
@@ -85,7 +95,7 @@ class GroupedEncoder(BaseEncoder):
         """
         return self.fit(X, y, groups=groups).transform(X, groups=groups)
 
-    def reconstruct(self, X, *, groups=None):
+    def reconstruct(self, X: Rows, *, groups: Groups = None) -> Any:
         """Code and decode the rows of X without storing all codes.
 
         Parameters
@@ -102,7 +112,7 @@ class GroupedEncoder(BaseEncoder):
         """
         return self._reconstruct(*self._fitted_rows(X, groups))
 
-    def noise_scale(self, X, *, groups=None):
+    def noise_scale(self, X: Rows, *, groups: Groups = None) -> np.ndarray:
         """Estimate the noise standard deviation of each row.
 
         Parameters
@@ -121,7 +131,9 @@ class GroupedEncoder(BaseEncoder):
         """
         return self._noise_scale(*self._fitted_rows(X, groups))
 
-    def score(self, X, y=None, *, groups=None):
+    def score(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> float:
         """Return the explained variance of the reconstruction, at most 1.
 
         It is one minus the ratio of the energy of ``X - reconstruct(X)`` to the energy
@@ -144,7 +156,7 @@ class GroupedEncoder(BaseEncoder):
         """
         return self._score(*self._fitted_rows(X, groups))
 
-    def report(self, X, *, groups=None):
+    def report(self, X: Rows, *, groups: Groups = None) -> CodeReport:
         """Report the use of the components in the codes of X.
 
         Parameters
@@ -163,7 +175,7 @@ class GroupedEncoder(BaseEncoder):
         return self._report(*self._fitted_rows(X, groups))
 
     @available_if(lambda self: self._is_certified())
-    def duality_gap(self, X, *, groups=None):
+    def duality_gap(self, X: Rows, *, groups: Groups = None) -> np.ndarray:
         """Return a bound on the suboptimality of the code of each row.
 
         Parameters

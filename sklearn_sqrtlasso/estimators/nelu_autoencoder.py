@@ -2,11 +2,14 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sklearn_sqrtlasso._types import Groups, Rows, Seed
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
-from sklearn_sqrtlasso.blockwise.linalg import canonical_rows, largest_entry
+from sklearn_sqrtlasso.blockwise.linalg import largest_entry
 from sklearn_sqrtlasso.blockwise.products import decode_rows
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
@@ -25,10 +28,10 @@ from sklearn_sqrtlasso.estimators.resumption import (
     refuse_change,
 )
 from sklearn_sqrtlasso.estimators.training_noise import training_noise
+from sklearn_sqrtlasso.estimators.training_targets import check_clean_rows
 from sklearn_sqrtlasso.estimators.validation import (
     check_groups,
     check_size_of_target,
-    columns_like,
 )
 from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.batches import TrainingData
@@ -266,28 +269,28 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        alpha="auto",
-        learn_alpha="per_unit",
-        activation="nelu",
-        positive=False,
-        decoder="free",
-        unit_rows=False,
-        n_unrolled=None,
-        noise_std="auto",
-        learning_rate=3e-3,
-        batch_size=256,
-        max_iter="auto",
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        alpha: float | str = "auto",
+        learn_alpha: str | bool = "per_unit",
+        activation: str = "nelu",
+        positive: bool = False,
+        decoder: str = "free",
+        unit_rows: bool = False,
+        n_unrolled: int | None = None,
+        noise_std: float | ArrayLike | str = "auto",
+        learning_rate: float = 3e-3,
+        batch_size: int = 256,
+        max_iter: int | str = "auto",
+        tol: float = 0.0,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.learn_alpha = learn_alpha
@@ -312,7 +315,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     @with_callbacks
-    def fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        X_clean: Rows | None = None,
+        Z: Rows | None = None,
+        groups: Groups = None,
+    ) -> Self:
         """Fit the autoencoder to restore the rows of X, or to predict their codes.
 
         Parameters
@@ -352,7 +363,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def partial_fit(self, X, y=None, *, X_clean=None, Z=None, groups=None):
+    def partial_fit(
+        self,
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        X_clean: Rows | None = None,
+        Z: Rows | None = None,
+        groups: Groups = None,
+    ) -> Self:
         """Train on a batch of rows for one epoch, at a constant learning rate.
 
         Parameters
@@ -370,7 +389,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self
 
-    def fit_transform(self, X, y=None, *, X_clean=None, Z=None, groups=None):
+    def fit_transform(
+        self,
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        X_clean: Rows | None = None,
+        Z: Rows | None = None,
+        groups: Groups = None,
+    ) -> Any:
         """Fit to the rows of X and return their codes.
 
         Parameters
@@ -396,18 +423,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "X_clean and Z were both given: pass one of them, not both."
             )
         if X_clean is not None:
-            X_clean = check_array(
-                columns_like(X_clean, self, "X_clean"),
-                accept_sparse="csr",
-                dtype=X.dtype,
-                input_name="X_clean",
-            )
-            X_clean = canonical_rows(X_clean)
-            if X_clean.shape != X.shape:
-                raise ValueError(
-                    f"X_clean must have the shape of X, {X.shape}, got {X_clean.shape}."
-                )
-            check_size_of_target(X, X_clean, "X_clean")
+            X_clean = check_clean_rows(X_clean, X, self)
         if Z is not None:
             Z = check_array(Z, dtype=X.dtype, input_name="Z")
             fitted = len(self.components_) if hasattr(self, "components_") else None

@@ -1,10 +1,13 @@
 """Meta-estimator that is fitted to training rows and noisy copies of them."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state, get_tags, indexable
@@ -16,6 +19,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.estimators.compat import (
     HasMethods,
     Interval,
@@ -170,14 +174,14 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator,
+        estimator: Any,
         *,
-        transformer=None,
-        noise_std="auto",
-        n_copies=8,
-        kinds=("gaussian",),
-        random_state=None,
-    ):
+        transformer: Any = None,
+        noise_std: float | str = "auto",
+        n_copies: int = 8,
+        kinds: Sequence[str] | str = ("gaussian",),
+        random_state: Seed = None,
+    ) -> None:
         self.estimator = estimator
         self.transformer = transformer
         self.noise_std = noise_std
@@ -187,7 +191,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
-    def fit(self, X, y=None, **metadata):
+    def fit(self, X: Rows, y: ArrayLike | None = None, **metadata: Any) -> Self:
         """Fit the estimator to the rows of X and noisy copies of them.
 
         Parameters
@@ -255,7 +259,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
             return metadata
         return process_routing(self, method, **metadata).estimator[method]
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Return where metadata goes: to the estimator.
 
         Returns
@@ -269,7 +273,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         router = MetadataRouter(owner=self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Any:
         """Predict the targets of rows.
 
         Parameters
@@ -285,7 +289,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         return self._fitted().predict(self._transformed(X))
 
     @available_if(inner_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> np.ndarray:
         """Predict the probability of each class.
 
         Parameters
@@ -301,7 +305,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         return self._fitted().predict_proba(self._transformed(X))
 
     @available_if(inner_has("predict_log_proba"))
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Rows) -> np.ndarray:
         """Predict the logarithm of the probability of each class.
 
         Parameters
@@ -317,7 +321,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         return self._fitted().predict_log_proba(self._transformed(X))
 
     @available_if(inner_has("decision_function"))
-    def decision_function(self, X):
+    def decision_function(self, X: Rows) -> np.ndarray:
         """Return the decision function of the estimator.
 
         Parameters
@@ -333,7 +337,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         return self._fitted().decision_function(self._transformed(X))
 
     @available_if(inner_has("score"))
-    def score(self, X, y=None, **metadata):
+    def score(self, X: Rows, y: ArrayLike | None = None, **metadata: Any) -> float:
         """Return the score of the estimator.
 
         Parameters
@@ -355,7 +359,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         return inner.score(self._transformed(X), y, **metadata)
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """Labels, if the estimator is a classifier.
 
         Returns

@@ -1,4 +1,4 @@
-"""Saved estimators say which version of the package wrote them."""
+"""Estimators know their package: its version, when saved, and its documentation."""
 
 import warnings
 
@@ -7,14 +7,19 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn_sqrtlasso._version import __version__
 
 STAMP = "_sklearn_sqrtlasso_version"
+SITE = "https://sklearn-sqrtlasso.github.io/sklearn_sqrtlasso/"
 
 
 class VersionedMixin:
     """Stamp the state of an estimator with the version, and compare when it is read.
 
     It comes before ``BaseEstimator`` among the base classes. Pickle, joblib, skops and
-    copies all go through these two methods.
+    copies all go through these two methods. Diagrams of Pipelines link to the page of
+    the estimator.
     """
+
+    _doc_link_module = "sklearn_sqrtlasso"
+    _doc_link_template = SITE + "api/generated/{estimator_module}.{estimator_name}.html"
 
     def __getstate__(self):
         return {**super().__getstate__(), STAMP: __version__}

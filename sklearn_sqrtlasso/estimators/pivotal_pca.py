@@ -186,16 +186,16 @@ class PivotalPCA(GroupedEncoder):
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: int | float | str | None = "auto",
         *,
-        nu=4.0,
-        max_iter=100,
-        tol=3e-4,
-        transform_max_iter=300,
-        transform_tol=1e-2,
-        n_jobs=None,
-        verbose=0,
-    ):
+        nu: float = 4.0,
+        max_iter: int = 100,
+        tol: float = 3e-4,
+        transform_max_iter: int = 300,
+        transform_tol: float = 1e-2,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.nu = nu
         self.max_iter = max_iter

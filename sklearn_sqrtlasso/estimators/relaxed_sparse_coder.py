@@ -1,13 +1,16 @@
 """Sparse coding without shrinkage: select atoms, then refit their weights."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
@@ -47,7 +50,7 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
 from sklearn_sqrtlasso.sparse_coding.code_prior import code_prior
-from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
+from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 from sklearn_sqrtlasso.sparse_coding.outliers import usual_outlier_alpha
@@ -311,26 +314,26 @@ class RelaxedSparseCoder(BaseEncoder):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        dictionary=None,
-        selector="auto",
-        alpha="auto",
-        n_nonzero_coefs=None,
-        outlier_alpha=None,
-        phi=0.0,
-        positive=False,
-        learner="ksvd",
-        subsample="auto",
-        max_iter="auto",
-        tol=1e-4,
-        transform_max_iter=1000,
-        transform_tol=1e-8,
-        sparse_output=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        dictionary: ArrayLike | None = None,
+        selector: str = "auto",
+        alpha: float | str = "auto",
+        n_nonzero_coefs: int | None = None,
+        outlier_alpha: float | str | None = None,
+        phi: float = 0.0,
+        positive: bool = False,
+        learner: str = "ksvd",
+        subsample: int | str | None = "auto",
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        transform_max_iter: int = 1000,
+        transform_tol: float = 1e-8,
+        sparse_output: bool = False,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.dictionary = dictionary
         self.selector = selector
@@ -409,7 +412,7 @@ class RelaxedSparseCoder(BaseEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Take one online learning step with a batch of rows, for any ``learner``.
 
         The weight of earlier rows decays with the number of rows seen; it does not
@@ -473,7 +476,7 @@ class RelaxedSparseCoder(BaseEncoder):
         return self
 
     @available_if(_is_certified)
-    def duality_gap(self, X):
+    def duality_gap(self, X: Rows) -> np.ndarray:
         """Return a bound on the suboptimality of the code of each row.
 
         The bound is for the code of the selector, before the refit.
@@ -585,7 +588,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self._map_encoded(measure, X, groups, encoder)
         return sigma
 
-    def shrinkage_report(self, X):
+    def shrinkage_report(self, X: Rows) -> CodeReport:
         """Report the shrinkage of the codes of the selector.
 
         Parameters

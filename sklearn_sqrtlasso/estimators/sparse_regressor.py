@@ -1,14 +1,17 @@
 """Base of sparse linear regressors: fitting, prediction, sparse coefficients."""
 
 from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.linalg import (
     affine_rows,
     largest_entry,
@@ -80,7 +83,9 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit coefficients and intercept.
 
         Parameters
@@ -112,7 +117,7 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
     def _fit(self, X, y, sample_weight):
         """Validate the input and fit to it."""
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Any:
         """Predict the targets of the rows of X.
 
         Parameters
@@ -146,7 +151,9 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
             y += b
         return y if y.shape[1] > 1 else y[:, 0]
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the coefficient of determination of the prediction.
 
         Parameters
@@ -175,7 +182,7 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         unit = unit_near(max(largest_entry(y), largest_entry(guess)))
         return r2_score(y / unit, guess / unit, sample_weight=weights)
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Store the coefficients as a CSR matrix; predictions do not change.
 
         Returns
@@ -187,7 +194,7 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         self.coef_ = self.sparse_coef_
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Store the coefficients as a dense array.
 
         Returns
@@ -202,7 +209,7 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         return self
 
     @property
-    def sparse_coef_(self):
+    def sparse_coef_(self) -> Any:
         """Return the coefficients as a CSR matrix.
 
         Returns

@@ -4,9 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso._types import Seed
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, check_array
 from sklearn_sqrtlasso.estimators.resumption import resumes
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
@@ -255,17 +257,17 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     def __init__(
         self,
-        alpha="pivotal",
+        alpha: float | str = "pivotal",
         *,
-        fit_intercept=True,
-        positive=False,
-        phi=1.0,
-        penalty_loadings=None,
-        max_iter=100,
-        tol=1e-6,
-        warm_start=False,
-        random_state=None,
-    ):
+        fit_intercept: bool = True,
+        positive: bool = False,
+        phi: float = 1.0,
+        penalty_loadings: ArrayLike | str | None = None,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        warm_start: bool = False,
+        random_state: Seed = None,
+    ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.positive = positive

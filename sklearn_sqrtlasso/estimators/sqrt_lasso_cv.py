@@ -2,12 +2,15 @@
 
 from numbers import Integral, Real
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
 
+from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import (
@@ -128,14 +131,15 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     Returns
     -------
     tables : list of (Moments, Moments) or None
-        None where rows are to be used: if X is sparse or has many columns, if test rows
-        are no partition, and if squares of the numbers would lose too many digits.
+        None where rows are to be used: if X has many columns, if test rows are no
+        partition, and if squares of the numbers would lose too many digits.
     """
     tests = [test for _, test in folds]
-    if not (gathers_products(X) and is_partition(folds, len(X))):
+    if not (gathers_products(X) and is_partition(folds, X.shape[0])):
         return None
     if not all(weights[test].any() for test in tests):
         return None
+    X = X.tocsr() if sp.issparse(X) else X
     parts = parallel_map(lambda test: gather(X, y, weights, test), tests, n_jobs)
     trains = [pooled(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
     if not all(part.keep_digits() for part in trains):
@@ -237,12 +241,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     solutions, but cross-validation compares different solutions across folds: for the
     square-root lasso, the same penalty suits folds of different noise levels.
 
-    Dense tables of up to 1000 features, and at least four times as many rows, are read
-    once for all folds, if their test rows are a partition: weighted means and products
+    Tables of up to 1000 features, and at least four times as many rows, are read once
+    for all folds, if their test rows are a partition: weighted means and products
     of all features and the target give the paths, their certificates and the errors on
     held-out rows. Where products have too few digits (spreads near the ends of the
-    range of numbers, means more than 1000 times the spread, residuals that vanish,
-    penalties below a millionth of the largest), the rows are used.
+    range of numbers, means more than 1000 times the spread, 10 times in sparse X,
+    residuals that vanish, penalties below a millionth of the largest), the rows are
+    used.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
@@ -278,17 +283,17 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def __init__(
         self,
         *,
-        eps=1e-3,
-        alphas=100,
-        fit_intercept=True,
-        positive=False,
-        phi=1.0,
-        max_iter=100,
-        tol=1e-6,
-        cv=None,
-        n_jobs=None,
-        verbose=0,
-    ):
+        eps: float = 1e-3,
+        alphas: int | ArrayLike = 100,
+        fit_intercept: bool = True,
+        positive: bool = False,
+        phi: float | ArrayLike = 1.0,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        cv: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.eps = eps
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -305,7 +310,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Choose the penalty, and fit coefficients and intercept.
 
         Parameters
@@ -335,7 +346,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         refuse_masked({"sample_weight": sample_weight})
         return self._fit(X, y, sample_weight, groups)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Return how metadata reach this estimator and its splitter.
 
         Returns

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from sklearn_sqrtlasso._types import Groups, Rows, Seed
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import spread_over
@@ -242,20 +245,20 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        alpha="auto",
-        center=True,
-        outlier_alpha=None,
-        positive=False,
-        init="pca",
-        max_iter=100,
-        tol=1e-3,
-        sparse_output=False,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        alpha: float | str = "auto",
+        center: bool = True,
+        outlier_alpha: float | str | None = None,
+        positive: bool = False,
+        init: str | ArrayLike = "pca",
+        max_iter: int = 100,
+        tol: float = 1e-3,
+        sparse_output: bool = False,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.center = center
@@ -305,7 +308,9 @@ class SqrtLassoTransform(GroupedEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def partial_fit(self, X, y=None, *, groups=None):
+    def partial_fit(
+        self, X: Rows, y: ArrayLike | None = None, *, groups: Groups = None
+    ) -> Self:
         """Take one learning step with a batch of rows.
 
         The statistics of the batch, exact for the current transform and divided by the

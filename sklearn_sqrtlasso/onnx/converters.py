@@ -102,7 +102,7 @@ CONVERSIONS = {
 }
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx of the estimators, so that Pipelines with them are converted.
 
     It knows the encoders by their ``transform``, whose output is named "codes";

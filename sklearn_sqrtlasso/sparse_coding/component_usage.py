@@ -1,6 +1,6 @@
 """A report of codes: use of the components, and effect of refitting."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class CodeReport(NamedTuple):
             ]
         return "\n".join(lines)
 
-    def plot(self, ax):
+    def plot(self, ax: Any) -> Any:
         """Draw a histogram of the growth of each component by refitting.
 
         Parameters

@@ -131,7 +131,15 @@ def _dual_value(point, m):
     return np.divide(product, scale, out=product / m, where=scale > 0)
 
 
-def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
+def shrinkage_gap(
+    U: np.ndarray,
+    Z: np.ndarray,
+    alpha: float | np.ndarray,
+    outside: np.ndarray | None = None,
+    *,
+    positive: bool = False,
+    groups: RowGroups | None = None,
+) -> np.ndarray:
     r"""Return the relative duality gap of codes of the shrinkage problem.
 
     .. math::
@@ -162,7 +170,8 @@ def shrinkage_gap(U, Z, alpha, outside=None, *, positive=False, groups=None):
     U, Z = np.asarray(U, dtype=np.float64), np.asarray(Z, dtype=np.float64)
     outside = np.zeros(len(U)) if outside is None else np.asarray(outside, np.float64)
     alpha = np.broadcast_to(np.asarray(alpha, np.float64), U.shape[1:])
-    return gaps_of_groups(*row_terms(U, Z, alpha, outside, positive), groups)
+    unit, terms = row_terms(U, Z, alpha, outside, positive)
+    return gaps_of_groups(unit, terms, groups)
 
 
 def gaps_of_rows(X, encoder, groups: RowGroups, *, n_jobs=None):

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.integrate import quad
 
 
@@ -22,7 +23,9 @@ def _moments(activation):
 ODD_FUNCTIONS = {"sign": np.sign, "tanh": np.tanh, "identity": lambda g: g}
 
 
-def gaussian_compression_limit(rate, spectrum=None, activation="sign"):
+def gaussian_compression_limit(
+    rate: float, spectrum: ArrayLike | None = None, activation: str = "sign"
+) -> float:
     r"""Return the least risk of a two-layer autoencoder of Gaussian rows.
 
     For :math:`\hat x = A\,s(Bx)`, with ``rate`` times as many units as features and
@@ -129,7 +132,9 @@ def _whole(n_units):
     return n_units
 
 
-def best_sign_decoder(components, covariance=None):
+def best_sign_decoder(
+    components: ArrayLike, covariance: ArrayLike | None = None
+) -> tuple[np.ndarray, float]:
     r"""Return the best decoder of signs of Gaussian rows, and its risk.
 
     For :math:`x \sim N(0, \Sigma)` and signs of :math:`Bx`, with P the correlations of

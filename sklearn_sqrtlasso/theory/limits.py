@@ -1,9 +1,12 @@
 """Limit of the penalty: the smallest one at which a code is zero."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def alpha_max(U, outside=None, *, positive=False):
+def alpha_max(
+    U: ArrayLike, outside: ArrayLike | None = None, *, positive: bool = False
+) -> np.ndarray:
     r"""Return the smallest penalty at which the code of each row is zero.
 
     .. math:: \alpha_{\max}(u) = \|u\|_\infty / \sqrt{\|u\|_2^2 + \rho^2}
@@ -38,12 +41,10 @@ def alpha_max(U, outside=None, *, positive=False):
     U = np.asarray(U, dtype=np.float64)
     if U.ndim != 2:
         raise ValueError(f"U must have shape (n_samples, n_components), got {U.shape}.")
-    outside = (
-        np.zeros(len(U)) if outside is None else np.asarray(outside, dtype=np.float64)
-    )
-    size = np.maximum(np.abs(U).max(axis=1, initial=0), outside)
+    left = np.asarray(0.0 if outside is None else outside, dtype=np.float64)
+    size = np.maximum(np.abs(U).max(axis=1, initial=0), left)
     size[size == 0] = 1
-    U, outside = U / size[:, None], outside / size
-    top = (U if positive else np.abs(U)).max(axis=1, initial=0)
-    norm = np.sqrt(np.sum(U**2, axis=1) + outside**2)
+    inside, left = U / size[:, None], left / size
+    top = (inside if positive else np.abs(inside)).max(axis=1, initial=0)
+    norm = np.sqrt(np.sum(inside**2, axis=1) + left**2)
     return top / np.where(norm > 0, norm, 1)

@@ -1,13 +1,14 @@
 """Estimate of the noise level from a residual."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erf
 
 STEPS = 60  # of the fixed-point iteration, which takes 3 to 40
 
 
-def truncated_variance(a):
+def truncated_variance(a: ArrayLike) -> np.ndarray:
     r"""Return the variance of a standard Gaussian known to lie in :math:`[-a, a]`.
 
     .. math:: 1 - 2 a \varphi(a) / (2\Phi(a) - 1)
@@ -33,7 +34,13 @@ def truncated_variance(a):
     return 1 - 2 * a * density / erf(a / np.sqrt(2))
 
 
-def noise_std(scale, slack, outside, inside, bound):
+def noise_std(
+    scale: np.ndarray,
+    slack: np.ndarray,
+    outside: np.ndarray,
+    inside: np.ndarray,
+    bound: float | np.ndarray,
+) -> np.ndarray:
     r"""Return the standard deviation of Gaussian noise that explains a residual.
 
     The energy of the residual of a group of m rows is
@@ -98,7 +105,7 @@ def noise_std(scale, slack, outside, inside, bound):
     return scale * np.where(slack > 0, unit, 0)
 
 
-def student_scale(nu):
+def student_scale(nu: float) -> float:
     r"""Return the scale of Student's t that fits Gaussian noise of variance one best.
 
     Maximum likelihood finds the s with

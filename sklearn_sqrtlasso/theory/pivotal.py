@@ -1,16 +1,26 @@
 """Pivotal penalties, chosen without data, and bounds of the recovery error."""
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 from sklearn.utils import check_random_state
+
+from sklearn_sqrtlasso._types import Seed
 
 DRAWS_AT_ONCE = 1024
 
 
-def simulated_quantile(draw, *, confidence, n_draws, at_once=DRAWS_AT_ONCE):
+def simulated_quantile(
+    draw: Callable[..., np.ndarray],
+    *,
+    confidence: float,
+    n_draws: int,
+    at_once: int = DRAWS_AT_ONCE,
+) -> float:
     """Return the simulated quantile of the pivot of noise, its peak over its norm.
 
     All pivotal penalties are this quantile; they differ in the columns that are
@@ -47,14 +57,14 @@ def _check_confidence(confidence):
 
 
 def pivotal_alpha(
-    n_components,
-    n_features,
+    n_components: int,
+    n_features: int,
     *,
-    confidence=0.95,
-    components=None,
-    n_draws=10_000,
-    random_state=0,
-):
+    confidence: float = 0.95,
+    components: ArrayLike | None = None,
+    n_draws: int = 10_000,
+    random_state: Seed = 0,
+) -> float:
     r"""Return a penalty at which pure noise of any level has a zero code.
 
     The code of Gaussian noise :math:`g` by a transform :math:`W` is zero if and only if
@@ -148,8 +158,13 @@ def _closed_form(n_components, n_features, confidence):
 
 
 def pivotal_alpha_of_dictionary(
-    dictionary, *, confidence=0.95, positive=False, n_draws=10_000, random_state=0
-):
+    dictionary: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    positive: bool = False,
+    n_draws: int = 10_000,
+    random_state: Seed = 0,
+) -> float:
     r"""Return a penalty at which pure noise has a zero code in given atoms.
 
     The code :math:`\arg\min_z \|g - zD\|_2 + \alpha\|z\|_1` of Gaussian noise g is zero
@@ -220,7 +235,7 @@ class RecoveryBound(NamedTuple):
     l2_error: float
 
 
-def recovery_bound(alpha, n_nonzero, noise_norm):
+def recovery_bound(alpha: float, n_nonzero: int, noise_norm: float) -> RecoveryBound:
     r"""Bound the error of a code of :math:`u = z^* + e`, with k nonzeros in z*.
 
     If :math:`\alpha \ge \|e\|_\infty / \|e\|_2` and :math:`k\alpha^2 < 1`, then

@@ -119,9 +119,10 @@ def last(x, place):
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    """Return the file of a kernel, whose cache is in the folder beside it."""
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    """Return the file of a kernel, whose cache is in a folder beside it."""
+    place = str(tmp_path / "kernels")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", place)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", place)
     path = tmp_path / "kernel_on_disk.py"
     path.write_text(KERNEL, encoding="utf-8")
     return path
@@ -137,7 +138,7 @@ def loaded(source):
 
 def saved(source):
     """Return the files of the cache."""
-    return sorted((source.parent / "__pycache__").glob("*.nb*"))
+    return sorted(source.parent.rglob("*.nb*"))
 
 
 def runs_from_cache(source, dtype=np.float64):
@@ -217,7 +218,8 @@ def test_kernels_compiled_at_once_are_not_mixed_up(source):
 
 @compiled_only
 def test_a_kernel_runs_where_the_folder_of_its_cache_is_gone(source):
-    last, folder = loaded(source), source.parent / "__pycache__"
+    last = loaded(source)
+    folder = Path(last.stats.cache_path)
     shutil.rmtree(folder)
     folder.write_text("a file where the folder was")
     assert last(np.ones(3), 2) == 4
@@ -225,16 +227,30 @@ def test_a_kernel_runs_where_the_folder_of_its_cache_is_gone(source):
     assert last(np.ones(3), 2) == 4
 
 
+def at_home(folder, monkeypatch):
+    """Let kernels be kept in the cache folder of a user with another home."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(folder))
+
+
 @compiled_only
 def test_a_kernel_runs_where_no_cache_can_be_written(source, monkeypatch):
-    (source.parent / "__pycache__").write_text("a file where the folder would be")
     place = source.parent / "home"
-    place.write_text("and another one")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
-    monkeypatch.setenv("HOME", str(place))
+    place.write_text("a file where the folder would be")
+    at_home(place, monkeypatch)
     last = loaded(source)
     assert last.stats.cache_path is None
     assert last(np.ones(3), 2) == 4
+
+
+@compiled_only
+def test_nothing_is_kept_next_to_the_source(source, monkeypatch):
+    home = source.parent / "home"
+    at_home(home, monkeypatch)
+    assert [runs_from_cache(source) for _ in range(2)] == [False, True]
+    assert [home in path.parents for path in saved(source)] == [True]
 
 
 @compiled_only

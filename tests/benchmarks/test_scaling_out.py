@@ -1,6 +1,6 @@
 """Rows made chunk by chunk: time and memory of fits over them, on processes.
 
-``SCALED_ROWS=20000000`` takes half an hour of two cores; the default is a twentieth.
+``SCALED_ROWS=20000000`` takes more than an hour; the default is a twentieth.
 """
 
 import json

@@ -115,3 +115,10 @@ def test_a_file_of_another_version_says_so(name, through, monkeypatch):
         loaded = read(file)
     assert not hasattr(loaded, persistence.STAMP)
     assert_array_equal(answer(loaded), answer(estimator))
+
+
+def test_diagrams_link_to_the_documentation_of_the_estimator():
+    for coder in (SqrtLassoTransform(), Denoiser(SqrtLassoTransform())):
+        page = f"api/generated/sklearn_sqrtlasso.{type(coder).__name__}.html"
+        assert coder._get_doc_link().endswith(page)
+        assert page in coder._repr_html_()

@@ -1,0 +1,91 @@
+"""
+===================
+Learn from a stream
+===================
+
+A hundred thousand patches of a photograph pass by once, in batches of 1024, and are
+forgotten. ``partial_fit`` takes memory for one batch. From time to time, what has been
+learnt restores another photograph.
+"""
+
+# %%
+# The stream
+# ----------
+import matplotlib.pyplot as plt
+import numpy as np
+from skimage.color import rgb2gray
+from sklearn.datasets import load_sample_image
+from sklearn.decomposition import IncrementalPCA
+from sklearn.feature_extraction.image import extract_patches_2d
+
+from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso.images import denoise_image
+from sklearn_sqrtlasso.metrics import psnr
+
+BATCH, N_BATCHES, LEVEL = 1024, 100, 20.0
+training = 255 * rgb2gray(load_sample_image("china.jpg"))
+clean = 255 * rgb2gray(load_sample_image("flower.jpg"))[150:246, 270:366]
+noisy = clean + LEVEL * np.random.default_rng(0).standard_normal(clean.shape)
+
+
+def stream():
+    """Yield batches of patches from random places, without their means."""
+    for seed in range(N_BATCHES):
+        patches = extract_patches_2d(
+            training, (8, 8), max_patches=BATCH, random_state=seed
+        )
+        patches = patches.reshape(BATCH, 64)
+        yield patches - patches.mean(axis=1, keepdims=True)
+
+
+# %%
+# Learn, and restore as one goes
+# ------------------------------
+# Scikit-learn's learner of streams, principal components, knows no noise level: its
+# number of components is what limits the noise.
+learners = {
+    "SqrtLassoTransform": SqrtLassoTransform(64, random_state=0),
+    "IncrementalPCA, 8 components": IncrementalPCA(8),
+    "IncrementalPCA, 16 components": IncrementalPCA(16),
+}
+checks = {1, 3, 10, 30, N_BATCHES}
+curves = {name: [] for name in learners}
+for count, batch in enumerate(stream(), start=1):
+    for name, learner in learners.items():
+        learner.partial_fit(batch)
+        if count in checks:
+            restored = denoise_image(learner, noisy)
+            curves[name].append((count * BATCH, psnr(clean, restored, data_range=255)))
+
+# %%
+# Memory does not grow with the rows: what is kept are the components and a few sums.
+seen = N_BATCHES * BATCH
+size = sum(np.size(value) for value in vars(learners["SqrtLassoTransform"]).values())
+print(f"{seen} patches seen; the model keeps about {size} numbers")
+print(f"noisy {psnr(clean, noisy, data_range=255):.1f} dB")
+for name, curve in curves.items():
+    print(f"{name:30s}" + "".join(f"{quality:6.1f}" for _, quality in curve))
+
+# %%
+# The first batch teaches nearly all that there is to learn of patches, and what comes
+# after does not spoil it. Principal components keep noise, if they are many, or lose
+# detail, if they are few; the penalty of the transform follows the noise.
+colors = {
+    "SqrtLassoTransform": "tab:blue",
+    "IncrementalPCA, 8 components": "tab:gray",
+    "IncrementalPCA, 16 components": "tab:gray",
+}
+styles = {"IncrementalPCA, 16 components": "s--"}
+fig, ax = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
+for name, curve in curves.items():
+    ax.semilogx(
+        *zip(*curve, strict=True),
+        styles.get(name, "o-"),
+        color=colors[name],
+        label=name,
+    )
+before = psnr(clean, noisy, data_range=255)
+ax.axhline(before, color="k", linestyle=":", label="as it comes")
+ax.set(xlabel="patches seen", ylabel="restored photograph, PSNR in dB")
+ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
+plt.show()
