@@ -2,11 +2,10 @@ r"""Codes and outliers of rows, found in turns: for wide rows.
 
 The objective of ``models.incomplete_rows`` is minimised over codes for given outliers
 and missing entries, and over these for given codes. Both have a closed form, the
-thresholds of ``threshold_rows``, so that a round takes three products of the rows and
-the frame, whatever the number of features is. The error falls by the largest squared
+thresholds of ``threshold_rows``, so that a round takes four products of the rows and
+the frame, however many entries may be outliers. The error falls by the largest squared
 singular value of the part of W in outliers and missing entries, so few rounds suffice
-where these are few. A duality gap, which costs nothing more, tells when a group is
-solved.
+where these are few. A duality gap tells when a group is solved.
 """
 
 from typing import NamedTuple
@@ -94,13 +93,15 @@ class _Part(NamedTuple):
     observed: np.ndarray
     groups: np.ndarray
 
-    def mean(self, values):
-        """Return the mean of a value of each row, for each group."""
-        return np.add.reduceat(values, self.groups[:-1]) / np.diff(self.groups)
 
-    def norm(self, y):
-        """Return the root of the mean energy of rows, for each group."""
-        return np.sqrt(self.mean(np.einsum("ij,ij->i", y, y)))
+def _mean(part, values):
+    """Return the mean of a value of each row, for each group."""
+    return np.add.reduceat(values, part.groups[:-1]) / np.diff(part.groups)
+
+
+def _norm(part, y):
+    """Return the root of the mean energy of rows, for each group."""
+    return np.sqrt(_mean(part, np.einsum("ij,ij->i", y, y)))
 
 
 def _codes(frame, Z, r, groups):
@@ -134,7 +135,7 @@ def _gaps(frame, part, Z, r, outliers, pull):
     """
     W, beta, sizes = frame.components, frame.outlier_alpha, np.diff(part.groups)
     alpha = np.maximum(frame.alpha, LEAST_CERTIFIED)
-    norm, whole = part.norm(r), part.norm(part.x)
+    norm, whole = _norm(part, r), _norm(part, part.x)
     exact = np.repeat(norm <= LEAST_RESIDUAL * whole, sizes)
     y, length, wanted = r.copy(), np.abs(Z) @ alpha, np.sign(Z) * alpha
     pull = np.where(exact[:, None] & (pull == 0), wanted, pull)
@@ -148,9 +149,9 @@ def _gaps(frame, part, Z, r, outliers, pull):
     reach = ((C if frame.positive else np.abs(C)) / alpha).max(axis=1, initial=0)
     if beta is not None:
         reach = np.maximum(reach, (np.abs(y) / beta).max(axis=1, initial=0))
-    limit = np.maximum(np.maximum.reduceat(reach, part.groups[:-1]), part.norm(y))
-    value = np.maximum(part.mean(np.einsum("ij,ij->i", part.x, y)), 0)
+    limit = np.maximum(np.maximum.reduceat(reach, part.groups[:-1]), _norm(part, y))
+    value = np.maximum(_mean(part, np.einsum("ij,ij->i", part.x, y)), 0)
     dual = np.divide(value, limit, out=np.zeros_like(value), where=limit > 0)
-    gap = norm + part.mean(length) - dual
+    gap = norm + _mean(part, length) - dual
     gap = np.divide(gap, whole, out=np.zeros_like(gap), where=whole > 0)
     return gap, np.where(exact[:, None], pull + wanted - C, pull)
