@@ -23,14 +23,14 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 SWEEPS = 4  # over the noise of entries in a round; they cost little beside a posterior
 NEWTON_STEPS = 60  # on the level of equal weights, of which 4 to 8 are used
 LEVEL_TOL = 1e-12  # relative change of that level
 
 
-@step
+@part
 def level_of_equal_weights(energy, variance, count, floor):
     """Return the ``t = s^2`` that maximises the likelihood of independent coordinates.
 
@@ -100,14 +100,17 @@ def add_squares(factor, x, out):
         out[j] += factor * (x[j] * x[j])
 
 
-@step
-def first_level(rows, seen, loadings, variance, floor, codes):
+@part
+def first_level(rows, seen, prior, floor, codes, energy, count):
     """Return the level of a group as if weights were equal; write ``L x`` into codes.
 
-    Missing entries count as the mean, and coordinates as seen in proportion.
+    Missing entries count as the mean, and coordinates as seen in proportion. The last
+    two arrays are overwritten.
     """
+    loadings, variance = prior
     k, p = loadings.shape
-    energy, count = np.zeros(k + 1), np.zeros(k + 1)
+    for a in range(k + 1):
+        energy[a] = count[a] = 0.0
     for i in range(rows.shape[0]):
         outside, share = dot(rows[i], rows, i), dot(seen[i], seen, i) / p
         count[k] += share * p
@@ -224,7 +227,7 @@ def sweep_noise(energy, seen, noise, v, kappa, level):
     return inverses, above, below
 
 
-@step
+@part
 def sweep_group(energy, seen, number, v, kappa, level, floor, noise):
     """Update the noise of the rows of a group, and their level, which is returned."""
     inverses, above, below = 0.0, 0.0, 0.0
@@ -254,7 +257,7 @@ def fill_rows(X, rows, seen):
     return number
 
 
-@step
+@part
 def solve_rows(group, prior, t, alike, workspace, A):
     """Write the posterior of the rows of a group at their noise, equal or not.
 
@@ -273,6 +276,14 @@ def solve_rows(group, prior, t, alike, workspace, A):
             write_energies(rows[i], A, energy[i])
         else:
             write_code(A, codes[i])
+
+
+@step
+def fill_noise(noise, value):
+    """Give all entries the same noise."""
+    for i in range(noise.shape[0]):
+        for j in range(noise.shape[1]):
+            noise[i, j] = value
 
 
 @step
@@ -300,9 +311,11 @@ def size_of_groups(groups, n_rows):
 @step
 def variances_of(loadings, v):
     """Return the variances of the coordinates of L, and last that of all others."""
-    variance = np.full(loadings.shape[0] + 1, v)
-    for a in range(loadings.shape[0]):
-        variance[a] += dot(loadings[a], loadings, a)
+    k = loadings.shape[0]
+    variance = np.empty(k + 1)
+    variance[k] = v
+    for a in range(k):
+        variance[a] = v + dot(loadings[a], loadings, a)
     return variance
 
 
@@ -349,6 +362,7 @@ def find_levels(
     prior = loadings, variances_of(loadings, v)
     workspace, weights = np.empty((3, most, p)), (np.empty(p), np.empty(p))
     wide, narrow = np.empty((k, k + 1 + p)), np.empty((k, k + 1))
+    sums, counts = np.empty(k + 1), np.empty(k + 1)
     for g in range(groups.shape[0] - 1):
         lo, hi = groups[g], groups[g + 1]
         m = hi - lo
@@ -357,11 +371,10 @@ def find_levels(
         group = rows, seen, noises, energy, own
         number = fill_rows(X[lo:hi], rows, seen)
         alike, t, moved, n_left = number == p * m, math.nan, 0.0, max_iter
-        noises[:] = 1.0
         if number > 0:
-            t = first_level(rows, seen, loadings, prior[1], floor, own)
+            t = first_level(rows, seen, prior, floor, own, sums, counts)
             t = max(t / (1.0 + 1.0 / nu), floor)
-            noises[:] = t
+        fill_noise(noises, t if number > 0 else 1.0)
         if number == 0 or (alike and nu == np.inf):
             n_left = 0
         while n_left > 0:
@@ -373,4 +386,5 @@ def find_levels(
             n_left = 0 if moved <= tol else n_left - 1
         solve_rows(group, prior, t, alike, weights, narrow)
         mark_missing(seen, noises)
-        level[lo:hi], change[lo:hi] = t, moved
+        for i in range(lo, hi):
+            level[i], change[i] = t, moved

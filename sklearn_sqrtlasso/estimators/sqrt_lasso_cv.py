@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
@@ -130,14 +131,15 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     Returns
     -------
     tables : list of (Moments, Moments) or None
-        None where rows are to be used: if X is sparse or has many columns, if test rows
-        are no partition, and if squares of the numbers would lose too many digits.
+        None where rows are to be used: if X has many columns, if test rows are no
+        partition, and if squares of the numbers would lose too many digits.
     """
     tests = [test for _, test in folds]
-    if not (gathers_products(X) and is_partition(folds, len(X))):
+    if not (gathers_products(X) and is_partition(folds, X.shape[0])):
         return None
     if not all(weights[test].any() for test in tests):
         return None
+    X = X.tocsr() if sp.issparse(X) else X
     parts = parallel_map(lambda test: gather(X, y, weights, test), tests, n_jobs)
     trains = [pooled(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
     if not all(part.keep_digits() for part in trains):
@@ -239,12 +241,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     solutions, but cross-validation compares different solutions across folds: for the
     square-root lasso, the same penalty suits folds of different noise levels.
 
-    Dense tables of up to 1000 features, and at least four times as many rows, are read
-    once for all folds, if their test rows are a partition: weighted means and products
+    Tables of up to 1000 features, and at least four times as many rows, are read once
+    for all folds, if their test rows are a partition: weighted means and products
     of all features and the target give the paths, their certificates and the errors on
     held-out rows. Where products have too few digits (spreads near the ends of the
-    range of numbers, means more than 1000 times the spread, residuals that vanish,
-    penalties below a millionth of the largest), the rows are used.
+    range of numbers, means more than 1000 times the spread, 10 times in sparse X,
+    residuals that vanish, penalties below a millionth of the largest), the rows are
+    used.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.

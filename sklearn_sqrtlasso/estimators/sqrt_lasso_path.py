@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
@@ -193,7 +194,7 @@ def sqrt_lasso_path(
     The path is also a static method, ``SqrtLasso.path``, like that of
     :class:`~sklearn.linear_model.Lasso`.
 
-    Of dense X of up to 1000 features and at least four times as many rows, products are
+    Of X of up to 1000 features and at least four times as many rows, products are
     gathered once, and all penalties found on one path, as by :class:`SqrtLassoCV`.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
@@ -254,7 +255,8 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options):
     if not gathers_products(X):
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
-    moments = gather(X, targets.T / unit, np.ones(len(X)))
+    rows = X.tocsr() if sp.issparse(X) else X
+    moments = gather(rows, targets.T / unit, np.ones(X.shape[0]))
     if not moments.keep_digits(n_targets):
         return None
     design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)

@@ -422,8 +422,12 @@ class CodedRows(NamedTuple):
     @property
     def gram(self):
         """Sum of ``z z'``."""
-        Z = self.codes
-        return (Z.T @ Z).toarray()
+        Z, gram = self.codes.tocsr(), np.zeros((len(self.n_users),) * 2)
+        with one_thread_of_blas:  # a product rounds differently on more threads
+            for rows in batches_of(self.X, Z.shape[1]):
+                z = Z[rows].toarray()
+                gram += z.T @ z
+        return gram
 
     @property
     def statistics(self):

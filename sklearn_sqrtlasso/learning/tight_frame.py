@@ -255,7 +255,7 @@ class FrameLearner:
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
         self.given, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
-        self.frame, self.fall = frame, np.inf
+        self.frame, self.fall, self.tol, self.at_rest = frame, np.inf, 0.0, False
         self.X, self.penalty = clean_rows(X, frame, groups, n_jobs=n_jobs)
         self.statistics = self._statistics_at(frame)
 
@@ -275,10 +275,11 @@ class FrameLearner:
         """Take a step if it lowers the objective; return the mean objective per row."""
         if self.X is self.given:
             return self._turn()
-        before, cleans = self.objective, n_iter % CLEAN_EVERY == 0
+        before, cleans = self.objective, self.at_rest or n_iter % CLEAN_EVERY == 0
         if cleans:
             self._clean()
         self._turn()
+        self.at_rest = self.fall <= self.tol
         # rows that are cleaned anew now and then tell only then if learning has ended
         fall = before - self.objective
         self.fall = fall / before if before and cleans else np.inf
@@ -323,7 +324,7 @@ class FrameLearner:
         curve : list of float
             Mean objective per row before the first step and after each.
         """
-        first = self.objective
+        first, self.tol = self.objective, tol
         history = learn(
             self.step,
             lambda: (self.frame, self.statistics),

@@ -21,6 +21,9 @@ penalty t. With ``A_b`` the atoms of row b over their penalties, the dual proble
     max_y  mean_b <x_b, y_b>   over  mean_b ||y_b||^2 <= 1,  |A_b y_b| <= 1 ,
 
 and the residuals, scaled into that set, are the dual point.
+
+Paths take time and memory by the square of the number of atoms and spikes. Of many, the
+code is first sought in turns with the outliers, see ``models.coding_in_turns``.
 """
 
 import math
@@ -32,6 +35,7 @@ import numpy as np
 from scipy.linalg import null_space
 
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.models.coding_in_turns import code_in_turns
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, Dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import rows_alike
@@ -49,6 +53,8 @@ MAX_STEPS = 60
 KEPT_BYTES = 2**27  # of the lassos of a group that are kept between steps
 DEPENDENT = 1e-10  # share of the energy of an atom that is added to it in slopes
 GAP = 1e-6  # relative duality gap of a solved group
+MANY = 256  # units and features, of which codes are first sought in turns
+TOO_MANY = 1024  # atoms and spikes, of which paths would crawl
 LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
 
@@ -90,14 +96,15 @@ def code_incomplete(frame, x, groups):
     codes : IncompleteCodes
         In the dtype of x.
     """
-    dtype, frame = x.dtype, _in_double_precision(frame)
+    dtype, frame = x.dtype, frame.in_double_precision
     observed, sizes = ~np.isnan(x), np.diff(groups)
     x = np.where(observed, x, 0).astype(np.float64)
     largest = np.maximum.reduceat(np.abs(x).max(axis=1, initial=0), groups[:-1])
     unit = np.repeat(unit_near(largest), sizes)
     rows = _Rows(frame, x / unit[:, None], observed)
-    rows.solve_alone(groups[:-1][sizes == 1])
-    for g in np.flatnonzero(sizes > 1):
+    by_paths = rows.solve_in_turns(groups)
+    rows.solve_alone(groups[:-1][by_paths & (sizes == 1)])
+    for g in np.flatnonzero(by_paths & (sizes > 1)):
         rows.solve_together(np.arange(groups[g], groups[g + 1]))
     decoded = rows.Z @ frame.components
     clean = np.where(observed, rows.x - rows.outliers, decoded)
@@ -105,8 +112,19 @@ def code_incomplete(frame, x, groups):
     return IncompleteCodes(*(of.astype(dtype) for of in values), rows.gap)
 
 
-def _in_double_precision(frame):
-    """Return the frame with weights that are tight in double precision, too."""
+def in_double_precision(frame):
+    """Return a frame with weights that are tight in double precision, too.
+
+    Parameters
+    ----------
+    frame : TightFrame
+        Frame.
+
+    Returns
+    -------
+    frame : TightFrame
+        With penalties above 0.
+    """
     bounds, W = frame.outlier_alpha, frame.components.astype(np.float64)
     gram = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
     step = 1.5 * np.eye(len(gram)) - 0.5 * gram  # Newton's, to the nearest tight frame
@@ -152,6 +170,27 @@ class _Rows:
         self.atoms = np.hstack([W, silent])
         self.Z, self.outliers = np.zeros((len(x), len(W))), np.zeros_like(x)
         self.scale, self.gap = np.zeros((2, len(x)))
+
+    def solve_in_turns(self, groups):
+        """Find the codes of groups for which paths would take many atoms and spikes.
+
+        Parameters
+        ----------
+        groups : ndarray of shape (n_groups + 1,)
+            Bounds of the groups.
+
+        Returns
+        -------
+        by_paths : ndarray of shape (n_groups,)
+            Whether a group is left to paths.
+        """
+        n_atoms, n_features = self.frame.components.shape
+        n_spikes = 0 if self.bounds is None else n_features * (1 + self.positive)
+        if n_atoms + n_features <= MANY or n_atoms > n_features:
+            return np.ones(len(groups) - 1, bool)
+        found = code_in_turns(self.frame, self.x, self.observed, groups)
+        self.Z, self.outliers, self.scale, self.gap = found
+        return (found.gap[groups[:-1]] > GAP) & (n_atoms + n_spikes <= TOO_MANY)
 
     def solve_alone(self, rows):
         """Find the codes of rows that are groups of their own.

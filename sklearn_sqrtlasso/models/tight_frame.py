@@ -18,7 +18,10 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     row_norms,
 )
 from sklearn_sqrtlasso.blockwise.sparse_rows import SparseProjection, dense_batches
-from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
+from sklearn_sqrtlasso.models.incomplete_rows import (
+    code_incomplete,
+    in_double_precision,
+)
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
     threshold_rows,
     threshold_rows_at,
@@ -89,6 +92,11 @@ class TightFrame(PoolingEncoder):
     def of_sparse_rows(self):
         """The map of sparse rows to their coefficients."""
         return SparseProjection(self.components, self.mean)
+
+    @cached_property
+    def in_double_precision(self):
+        """The frame that codes incomplete rows."""
+        return in_double_precision(self)
 
     def _project_sparse(self, x):
         """Return what ``project`` does, of sparse rows."""

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments
@@ -42,10 +41,10 @@ def gathers_products(X):
     Returns
     -------
     gathers : bool
-        False if X is sparse, has many columns, or few rows for them.
+        False if X has many columns, or few rows for them.
     """
     n_rows, n_features = X.shape
-    return not sp.issparse(X) and n_features <= WIDE and n_rows >= TALL * n_features
+    return n_features <= WIDE and n_rows >= TALL * n_features
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):

@@ -15,11 +15,13 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg.blas import dger
 
 TALL = 4  # rows for each column from which moments may be faster than rows
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
 OFFSET = 1e3  # largest mean, over the spread, of a column of products exact enough
+SPARSE_OFFSET = 10.0  # the same for columns that are not centred before
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
@@ -116,7 +118,7 @@ def gather(X, y, weights, rows=None):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Features, in memory or mapped, in single or double precision.
     y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         Targets.
@@ -132,11 +134,34 @@ def gather(X, y, weights, rows=None):
     """
     y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
+    if sp.issparse(X):
+        return _moments_of_sparse(X[rows].astype(np.float64), y[rows], weights[rows])
     n_columns = X.shape[1] + y.shape[1]
     # Twice as many rows as columns, at least: products are few beside them.
     n_rows = max(2 * n_columns, CHUNK_ENTRIES // n_columns)
     parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
+
+
+def _moments_of_sparse(X, y, weights):
+    """Return the moments of sparse rows, whose features are multiplied uncentred.
+
+    They are not finite where that loses digits.
+    """
+    p, total = X.shape[1], weights.sum()
+    mean = np.concatenate([X.T @ weights, weights @ y]) / total
+    products = np.empty((len(mean), len(mean)))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        Y = y - mean[p:]
+        weighted = weights[:, None] * Y
+        products[:p, :p] = (X.T @ sp.diags(weights) @ X).toarray()
+        products[:p, :p] -= total * np.outer(mean[:p], mean[:p])
+        products[:p, p:] = X.T @ weighted
+        products[p:, :p], products[p:, p:] = products[:p, p:].T, weighted.T @ Y
+        lost = products.diagonal() < total * (mean / SPARSE_OFFSET) ** 2
+    lost[p:] = False
+    products[lost, lost] = np.nan
+    return Moments(float(total), mean, products, X.shape[0])
 
 
 def _as_slice(rows):

@@ -295,16 +295,16 @@ def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
     out = np.where(coef == 0, 0.0, shares * coef + (1 - shares) * least)
     products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
+    inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    products *= inverse * inverse[:, None]
+    units = inverse[:-1] * sizes[-1]
     for k in np.flatnonzero(turns):
-        on, alpha = np.flatnonzero(coef[k]), alphas[k]
-        own, units = sizes[on], sizes[on] / sizes[-1]
-        G = products[np.ix_(on, on)] / np.outer(own, own)
-        b, w = products[on, -1] / (own * sizes[-1]), coef[k, on] * units
+        on = np.flatnonzero(coef[k])
+        G, b, w = products[np.ix_(on, on)], products[on, -1], coef[k, on] / units[on]
         sigma = np.sqrt(max(1.0 - w @ (2 * b - G @ w), 0.0))
-        support = Support(G, b, w, alpha * sigma / own)
-        found = follow_relaxed_path(support, phis[order], positive)
-        out[:, k] = 0.0
-        out[np.ix_(order, [k], on)] = (found / units)[:, None]
+        support = Support(G, b, w, alphas[k] * sigma * inverse[on])
+        found = _follow_turns(support, None, phis[order], positive)
+        out[np.ix_(order, [k], on)] = (found * units[on])[:, None]
     return out
 
 

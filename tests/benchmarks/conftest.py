@@ -2,6 +2,8 @@
 
 Machines are noisy, so only ratios of medians within a race mean anything. Run with
 ``pytest tests/benchmarks --benchmark-only``; the ratios are printed at the end.
+``--ratios FILE`` compares them with those of a file and fails if one grew by more than
+15 %; ``--ratios-write FILE`` keeps them.
 """
 
 import statistics
@@ -11,7 +13,10 @@ import time
 
 import pytest
 
+from tests.benchmarks import ratios
+
 LINES: list[str] = []
+RATIOS: dict[str, float] = {}
 PAUSE = 0.1  # seconds until the threads of whoever ran before have gone to sleep
 
 
@@ -34,14 +39,15 @@ def race(benchmark, request):
         benchmark.pedantic(ours, rounds=3)
         for name, median in medians.items():
             benchmark.extra_info[f"{name}_ms"] = round(1e3 * median, 3)
-        ratios = ", ".join(
-            f"{medians['ours'] / median:.2f} x {name} ({1e3 * median:.4g} ms)"
-            for name, median in medians.items()
-            if name != "ours"
-        )
         aim = f"   [aim: {target}]" if target else ""
-        name = request.node.name.removeprefix("test_")
-        LINES.append(f"{name}: {1e3 * medians['ours']:.4g} ms = {ratios}{aim}")
+        race_name, shown = request.node.name.removeprefix("test_"), []
+        for name, median in medians.items():
+            if name != "ours":
+                ratio = medians["ours"] / median
+                RATIOS[f"{race_name} / {name}"] = round(ratio, 3)
+                shown.append(f"{ratio:.2f} x {name} ({1e3 * median:.4g} ms)")
+        ours = f"{1e3 * medians['ours']:.4g} ms"
+        LINES.append(f"{race_name}: {ours} = {', '.join(shown)}{aim}")
         return medians
 
     return run
@@ -74,7 +80,30 @@ def time_first_fit(benchmark, note, tmp_path, monkeypatch):
     return measure
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_sessionfinish(session):
+    path = session.config.getoption("--ratios")
+    if path and RATIOS and ratios.compare(ratios.read(path)[1], RATIOS)[1]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def write_comparison(terminalreporter, path):
+    of, before = ratios.read(path)
+    lines, slower = ratios.compare(before, RATIOS)
+    terminalreporter.section("ratios: before, after, and their quotient")
+    terminalreporter.write_line(f"before: {of}")
+    terminalreporter.write_line(f"after:  {ratios.machine()}")
+    for line in lines:
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(
+        f"slower by more than 15 %: {', '.join(slower) or 'none'}"
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("--ratios") and RATIOS:
+        write_comparison(terminalreporter, config.getoption("--ratios"))
+    if config.getoption("--ratios-write") and RATIOS:  # once the others are read
+        ratios.write(config.getoption("--ratios-write"), ratios.machine(), RATIOS)
     if LINES:
         terminalreporter.section("races: ours as multiples of the others")
         for line in LINES:
@@ -90,6 +119,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_addoption(parser):
+    group = parser.getgroup("ratios")
+    group.addoption("--ratios", default="", help="file to compare ratios with")
+    group.addoption("--ratios-write", default="", help="file to keep ratios in")
     group = parser.getgroup("tables")
     group.addoption(
         "--tables", default="", help="names of tables, by commas; all by default"

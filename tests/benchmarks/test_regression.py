@@ -10,7 +10,9 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, LassoCV, lars_path
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, scale
 from threadpoolctl import threadpool_limits
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
@@ -229,18 +231,64 @@ def test_small_penalties_against_the_whole_lars_path(benchmark, note, crowd):
     assert not unsolved
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(2000, 20), (20640, 44), (50000, 100), (200000, 30), (5000, 500)],
-    ids=lambda shape: "x".join(map(str, shape)),
-)
-def test_cross_validation_of_a_table(race, shape):
-    X, y = toeplitz(*shape, 10)
+def ordinary(n, p):
+    """Return scaled Gaussian columns, a tenth of which have coefficients 1."""
+    rng = np.random.default_rng(0)
+    X = scale(rng.standard_normal((n, p)))
+    return X, X[:, : p // 10].sum(axis=1) + 2 * rng.standard_normal(n)
+
+
+def diabetes_polynomials():
+    X, y = load_diabetes(return_X_y=True)
+    return scale(PolynomialFeatures(2, include_bias=False).fit_transform(X)), y
+
+
+def house_prices():
+    """Return prices of Boston, with columns for levels and interactions."""
+    X, y = pytest.importorskip("mlxtend.data").boston_housing_data()
+    levels, numbers = OneHotEncoder().fit_transform(X[:, [3, 8]]).toarray(), X.T
+    numbers = scale(np.delete(numbers, [3, 8], axis=0).T)
+    return scale(np.hstack([PolynomialFeatures(2).fit_transform(numbers), levels])), y
+
+
+ROWS = {
+    f"{n}x{p}": lambda n=n, p=p: ordinary(n, p)
+    for n, p in [
+        (2000, 20),
+        (20640, 44),
+        (50000, 100),
+        (200000, 30),
+        (5000, 500),
+        (100000, 300),
+    ]
+}
+ROWS |= {"diabetes": diabetes_polynomials, "house_prices": house_prices}
+each_table_of_rows = pytest.mark.parametrize("rows", ROWS)
+
+
+@each_table_of_rows
+def test_cross_validation_of_a_table(race, rows):
+    X, y = ROWS[rows]()
     race(
         lambda: SqrtLassoCV().fit(X, y),
         rounds=3,
         lasso_cv=lambda: LassoCV().fit(X, y),
+        five_shares=lambda: SqrtLassoCV(phi=np.linspace(0, 1, 5)).fit(X, y),
         target="0.2 x lasso_cv",
+    )
+
+
+@each_table_of_rows
+def test_pivotal_fit_of_a_table(race, rows):
+    X, y = ROWS[rows]()
+    model = SqrtLasso().fit(X, y)
+    given, lasso = SqrtLasso(model.alpha_), Lasso(model.alpha_ * model.sigma_)
+    race(
+        lambda: model.fit(X, y),
+        rounds=5,
+        lasso=lambda: lasso.fit(X, y),
+        penalty_given=lambda: given.fit(X, y),
+        target="2 x lasso",
     )
 
 

@@ -49,6 +49,21 @@ def test_a_column_of_ones_is_used_without_an_intercept(rows_used):
     assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_of_sparse_rows_choose_what_rows_choose(dtype, weighted, rows_used):
+    X, y, weights = table()
+    X = sp.csc_array(np.where(X.mean(axis=0) < X, X, 0).astype(dtype))
+    weights = weights if weighted else None
+    one = SqrtLassoCV(phi=[1, 0.5]).fit(X, y, sample_weight=weights)
+    assert not rows_used
+    two = by_rows(SqrtLassoCV(phi=[1, 0.5]), X, y, weights)
+    assert rows_used
+    assert_allclose(one.alpha_, two.alpha_, rtol=1e-10)
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
+    assert_allclose(one.coef_, two.coef_, atol=1e-6 * np.abs(two.coef_).max())
+
+
 OPTIONS = {
     "default": {},
     "positive": {"positive": True},
@@ -82,7 +97,6 @@ HOSTILE = {
     "a huge column": lambda X: np.c_[X, 1e200 * X[:, 0]],
     "tiny numbers": lambda X: 1e-150 * X,
     "numbers whose squares vanish": lambda X: 1e-200 * X,
-    "sparse": sp.csc_array,
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.models import incomplete_rows
+from sklearn_sqrtlasso.models import coding_in_turns, incomplete_rows
 from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
@@ -196,3 +196,39 @@ def test_a_group_of_rows_that_are_coded_exactly_has_the_least_scale():
     found, known = code_incomplete(frame, X, np.array([0, 3])), ~np.isnan(X)
     assert np.all(found.scale <= 1e-6 * np.sqrt(np.sum(X[known] ** 2) / 3))
     assert_allclose((found.Z @ frame.components)[known], X[known], atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 0.05, 0.3])
+@each_outliers
+@each_sign
+def test_turns_find_what_paths_find(alpha, outliers, positive, monkeypatch):
+    rng = np.random.default_rng(0)
+    W = nearest_tight_frame(rng.standard_normal((8, 40)))
+    X = rng.standard_normal((6, 8)) @ W + 0.1 * rng.standard_normal((6, 40))
+    X[:, 3] += 20
+    X[0] = X[0] @ W.T @ W  # is coded without a residual
+    X[rng.random(X.shape) < 0.05] = np.nan
+    bounds = np.full(40, 2.2 / np.sqrt(40)) if outliers else None
+    frame = TightFrame(W, np.full(8, alpha), positive, None, bounds)
+    groups = np.array([0, 1, 2, 3, 6])
+    by_paths = code_incomplete(frame, X, groups)
+    monkeypatch.setattr(incomplete_rows, "MANY", 0)
+    monkeypatch.setattr(incomplete_rows, "TOO_MANY", 0)  # no path comes after turns
+    in_turns = code_incomplete(frame, X, groups)
+    assert in_turns.gap.max() <= 1e-6
+    for ours, theirs in zip(in_turns[:3], by_paths[:3], strict=True):
+        assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_turns_of_few_outliers_take_few_rounds(monkeypatch):
+    rng = np.random.default_rng(0)
+    W = nearest_tight_frame(rng.standard_normal((5, 400)))
+    X = rng.standard_normal((4, 5)) @ W + 0.1 * rng.standard_normal((4, 400))
+    X[:, :8] += 30
+    X[:, 8:16] = np.nan
+    monkeypatch.setattr(coding_in_turns, "ROUNDS", 25)
+    monkeypatch.setattr(incomplete_rows, "TOO_MANY", 0)
+    for alpha in (0.0, 1e-6, 0.2):
+        bounds = np.full(400, 2.2 / 20)
+        frame = TightFrame(W, np.full(5, alpha), False, None, bounds)
+        assert code_incomplete(frame, X, np.arange(5)).gap.max() <= 1e-6

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -46,6 +47,25 @@ def test_chunks_have_the_moments_of_their_rows(dtype, offset, seed):
     assert_allclose(found.mean, mean.astype(float), rtol=1e-14, atol=1e-14)
     size = np.sqrt(np.outer(products.diagonal(), products.diagonal())).astype(float)
     assert np.all(np.abs(found.products - products) <= 1e-11 * size)
+
+
+@given(st.integers(0, 10**6))
+def test_sparse_rows_have_the_moments_of_dense_ones(seed):
+    X, y, weights = table(seed, offset=0.0)
+    X *= np.random.default_rng(seed).random(X.shape) < 0.4
+    X[:2] = np.eye(2, 3)
+    X[:, 2] = 0.0
+    Y = np.column_stack([y, 2 * y + 3])
+    for found, wanted in zip(
+        gather(sp.csr_array(X), Y, weights), gather(X, Y, weights), strict=True
+    ):
+        assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_sparse_columns_that_are_nearly_constant_lose_digits():
+    X, y, weights = table(0)
+    X[:, 0] = 1.0
+    assert not gather(sp.csr_array(X), y, weights).keep_digits()
 
 
 @given(st.integers(0, 10**6), st.integers(1, 39))
