@@ -130,8 +130,7 @@ def denoise_image(
         _check_sizes(image, patch_size, 1)
     else:
         check_is_fitted(estimator)
-        groups = _check_groups(estimator, groups)
-        estimate = _coded(estimator, scaled, (patch_size, step), groups, verbose)
+        estimate = restored_by(estimator, scaled, (patch_size, step), groups, verbose)
     if estimator is None or n_passes:
         levels = noise_std and noise_std / unit
         geometry = tuple(map(int, patch_size)), (REACH, REACH), similar
@@ -146,8 +145,24 @@ def denoise_image(
     return _as_dtype(estimate.reshape(image.shape), unit, image.dtype)
 
 
-def _coded(estimator, image, grid, groups, verbose):
-    """Return an image whose patches are restored by an estimator."""
+def restored_by(estimator, image, grid, groups="auto", verbose=0):
+    """Return an image whose patches are restored by an estimator, and averaged.
+
+    Parameters
+    ----------
+    estimator, groups, verbose
+        As for ``denoise_image``.
+    image : ndarray of shape (height, width) or (height, width, n_channels)
+        Image of ordinary size.
+    grid : tuple of (patch_size, step)
+        As for ``denoise_image``.
+
+    Returns
+    -------
+    restored : ndarray of shape (height, width, n_channels)
+        Restored image.
+    """
+    groups = _check_groups(estimator, groups)
     patches = Patches(image, *grid, _n_features(estimator))
     canvas = np.zeros((N_PARTS, *patches.pixels.shape), patches.dtype)
     if isinstance(estimator, BaseEncoder):

@@ -36,7 +36,12 @@ BOTTOM_UP = [
 GROUND = {"sklearn_sqrtlasso._types", "sklearn_sqrtlasso._version"}  # for all rooms
 MAX_LINES, MAX_CODE, MAX_ARGUMENTS, MAX_KERNEL_ARGUMENTS = 400, 50, 8, 12
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT}
-OF_ESTIMATORS = {"__init__", "sqrt_lasso_path", "denoise_image"}  # their parameters
+OF_ESTIMATORS = {
+    "__init__",
+    "sqrt_lasso_path",
+    "denoise_image",
+    "denoise_signal",
+}  # their parameters
 HAND_ON = {"kernel", "attempt", "call"}  # decorators pass on what is not theirs
 ROUTED = "metadata"  # what an inner estimator takes, routed by scikit-learn
 
