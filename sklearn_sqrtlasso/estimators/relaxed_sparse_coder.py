@@ -397,7 +397,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.code_moment_ = np.ascontiguousarray(span.unfold(statistics.moment))
         self.code_moment_ /= weight
         share = X.shape[1] / n_features  # of directions, in which a residual is alike
-        self.code_error_ = statistics.error * share / weight
+        self.code_error_ = np.asarray(statistics.error * share / weight)
         self.n_samples_seen_ = n_rows
         progress.end(attributes)
 
@@ -468,7 +468,8 @@ class RelaxedSparseCoder(BaseEncoder):
         energy = mean_energy(batch)
         _, residuals = online_step(task, batch, statistics, weight, energy)
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
-        self.code_gram_, self.code_moment_, self.code_error_ = statistics
+        self.code_gram_, self.code_moment_ = statistics.gram, statistics.moment
+        self.code_error_ = np.asarray(statistics.error)
         self._set_atoms(D, dtype)
         self.n_iter_ += 1
         objective = residuals.root_mean_square * unit

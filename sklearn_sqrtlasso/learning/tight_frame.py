@@ -34,6 +34,7 @@ WIDE = 2000  # features above which few principal directions use a randomized SV
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
+AT_REST = 16  # units of rounding that an objective falls by, if by anything
 ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
 SUM_BYTES, FEWEST_PARTS = 2**25, 2  # of the sums of all parts of the work, and those
 
@@ -255,7 +256,8 @@ class FrameLearner:
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
         self.given, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
-        self.frame, self.fall, self.tol, self.at_rest = frame, np.inf, 0.0, False
+        self.frame, self.fall, self.at_rest = frame, np.inf, False
+        self.tol = self.rounding = AT_REST * float(np.finfo(X.dtype).eps)
         self.X, self.penalty = clean_rows(X, frame, groups, n_jobs=n_jobs)
         self.statistics = self._statistics_at(frame)
 
@@ -315,7 +317,8 @@ class FrameLearner:
         max_iter : int
             Largest number of steps, at least 0.
         tol : float
-            Relative decrease of the objective at which learning stops.
+            Relative decrease of the objective at which learning stops; it stops at
+            rounding in any case.
         report : callable, (n_iter, objective) -> bool
             Called after each step; learning stops if it returns True.
 
@@ -324,14 +327,14 @@ class FrameLearner:
         curve : list of float
             Mean objective per row before the first step and after each.
         """
-        first, self.tol = self.objective, tol
+        first, self.tol = self.objective, max(tol, self.rounding)
         history = learn(
             self.step,
             lambda: (self.frame, self.statistics),
             self.restore,
             Stopping(max_iter, tol),
             report,
-            converged=lambda: self.fall <= tol,
+            converged=lambda: self.fall <= self.tol,
         )
         return [first, *history.losses]
 
