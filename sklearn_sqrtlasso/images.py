@@ -150,11 +150,13 @@ def restored_by(estimator, image, grid, groups="auto", verbose=0):
 
     Parameters
     ----------
-    estimator, groups, verbose
+    estimator : fitted estimator
         As for ``denoise_image``.
     image : ndarray of shape (height, width) or (height, width, n_channels)
         Image of ordinary size.
     grid : tuple of (patch_size, step)
+        As for ``denoise_image``.
+    groups, verbose
         As for ``denoise_image``.
 
     Returns

@@ -187,6 +187,11 @@ class _Recording:
     A sample depends on no sample farther away than ``halo``, and windows stand at
     multiples of ``STRIDE`` from the first sample: pieces are the same, however the
     recording is cut into them.
+
+    Parameters
+    ----------
+    window, estimator, similar, reach, n_passes
+        As for ``denoise_signal``.
     """
 
     def __init__(self, window, estimator, similar, reach, n_passes):
@@ -211,7 +216,18 @@ class _Recording:
         self.halo = -(-needed // STRIDE) * STRIDE
 
     def level(self, x):
-        """Return the noise level of a recording: the median of those of its pieces."""
+        """Return the noise level of a recording: the median of those of its pieces.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples,)
+            Recording.
+
+        Returns
+        -------
+        level : float
+            Standard deviation of the noise.
+        """
         bounds = list(_pieces(len(x), None))
         levels = [self._level(x[start:stop]) for start, stop in bounds]
         return float(np.median(levels))
@@ -221,11 +237,37 @@ class _Recording:
         return estimated_noise_std(x[None], (1, self.window)) * float(unit)
 
     def first_needed(self, start):
-        """Return the first sample that a piece depends on, where windows stand."""
+        """Return the first sample that a piece depends on, where windows stand.
+
+        Parameters
+        ----------
+        start : int
+            First sample of the piece.
+
+        Returns
+        -------
+        first : int
+            A multiple of ``STRIDE``.
+        """
         return max(start - self.halo, 0) // STRIDE * STRIDE
 
     def restore(self, x, level, piece):
-        """Return a piece of a recording, whose level is its own if None is given."""
+        """Return a restored piece of a recording.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples,)
+            Recording, or enough of it around the piece.
+        level : float or None
+            Noise level; None is that of the piece.
+        piece : tuple of int
+            First sample of the piece, and the one after its last.
+
+        Returns
+        -------
+        restored : ndarray of shape (n_samples,)
+            The piece.
+        """
         start, stop = piece
         first = self.first_needed(start)
         near = x[first : stop + self.halo]
