@@ -11,7 +11,7 @@ def update_by_gradient(task, coded):
     Olshausen and Field, "Sparse coding with an overcomplete basis set: a strategy
     employed by V1?", Vision Research 37(23), 1997.
     """
-    gram, moment = coded.statistics
+    gram, moment, _ = coded.statistics
     step = 1 / max(np.linalg.norm(gram, 2), 1e-300)
     moved = task.D + step * (moment - gram @ task.D)
     norms = np.linalg.norm(moved, axis=1)
