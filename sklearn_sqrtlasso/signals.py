@@ -128,7 +128,7 @@ def denoise_chunks(
     noise_std: float | None = None,
     stretch: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """Denoise a recording of one channel that comes in chunks.
+    """Denoise a recording that comes in chunks.
 
     The chunks that are yielded, one after the other, are what
     :func:`denoise_signal` returns for the whole recording, to the last bit. They lag
@@ -136,7 +136,7 @@ def denoise_chunks(
 
     Parameters
     ----------
-    chunks : iterable of array-like of shape (n_samples,)
+    chunks : iterable of array-like of shape (n_samples,) or (n_samples, n_channels)
         Parts of the recording, of any length.
     window, estimator, similar, reach, n_passes
         As for ``denoise_signal``.
@@ -146,8 +146,13 @@ def denoise_chunks(
 
     Yields
     ------
-    restored : ndarray of shape (n_samples,)
+    restored : ndarray of shape (n_samples,) or (n_samples, n_channels)
         Parts of the restored signal, in their order.
+
+    Raises
+    ------
+    ValueError
+        As for ``denoise_signal``, or if chunks have different channels.
 
     Examples
     --------
@@ -165,20 +170,39 @@ def denoise_chunks(
             "noise_std or stretch must be given for chunks: the noise level of a "
             "recording is not known before its end."
         )
-    kept, start, done = np.empty(0), 0, 0  # samples from ``start`` on
-    length = stretch or PIECE
+    start, done, length = 0, 0, stretch or PIECE
+    kept, flat = np.empty((0, 1)), True  # samples from ``start`` on
+
+    def restored(first, last):
+        piece = (first - start, last - start)
+        columns = map(np.ascontiguousarray, kept.T)
+        parts = [recording.restore(x, noise_std, piece) for x in columns]
+        return parts[0] if flat else np.column_stack(parts)
+
     for chunk in chunks:
-        kept = np.concatenate([kept, _columns_of(chunk, 0)[:, 0]])
+        columns = _columns_of(chunk, 0)
+        if len(kept):
+            columns = _joined(kept, columns, flat == (np.ndim(chunk) == 1))
+        kept, flat = columns, np.ndim(chunk) == 1
         while start + len(kept) >= done + 2 * length + recording.halo:
-            piece = (done - start, done + length - start)
-            yield recording.restore(kept, noise_std, piece)
+            yield restored(done, done + length)
             done += length
-            fewer = recording.first_needed(done) - start
-            kept, start = kept[fewer:], start + fewer
+            first = recording.first_needed(done)
+            kept, start = kept[first - start :], first
     _columns_of(kept, window)
-    for first, last in _pieces(len(kept) + start - done, stretch):
-        piece = (first + done - start, last + done - start)
-        yield recording.restore(kept, noise_std, piece)
+    n_left = start + len(kept) - done
+    for first, last in _pieces(n_left, stretch):
+        yield restored(done + first, done + last)
+
+
+def _joined(kept, columns, alike):
+    """Return samples of the same channels, one after the other."""
+    if not alike or kept.shape[1] != columns.shape[1]:
+        raise ValueError(
+            "chunks must have the same channels, got one of shape "
+            f"{columns.shape} after one of {kept.shape[1]} channels."
+        )
+    return np.concatenate([kept, columns])
 
 
 class _Recording:

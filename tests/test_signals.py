@@ -79,6 +79,22 @@ def test_a_stream_is_the_whole_recording_to_the_last_bit(given, size):
     assert_array_equal(denoise_signal(noisy, **QUICK, **given, n_jobs=2), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_stream_may_have_channels(dtype):
+    both = np.column_stack([pulses()[1], 5 * pulses(seed=1)[1]]).astype(dtype)
+    parts = list(denoise_chunks(np.array_split(both, 9), **QUICK, stretch=200))
+    assert_array_equal(np.vstack(parts), denoise_signal(both, **QUICK, stretch=200))
+    assert parts[0].dtype == dtype
+    one = list(denoise_chunks(np.array_split(both[:, 0], 9), **QUICK, stretch=200))
+    assert_array_equal(np.concatenate(one), np.vstack(parts)[:, 0])
+
+
+@pytest.mark.parametrize("second", [np.zeros(50), np.zeros((50, 3))])
+def test_chunks_of_other_channels_are_refused(second):
+    with pytest.raises(ValueError, match="must have the same channels"):
+        list(denoise_chunks([np.zeros((50, 2)), second], noise_std=1.0))
+
+
 def test_a_stream_forgets_what_is_done(monkeypatch):
     monkeypatch.setattr("sklearn_sqrtlasso.signals.PIECE", 120)
     lag, taken = [], 0
