@@ -38,7 +38,7 @@ for ax, (title, (X, y)) in zip(axes[:, 0], tables.items(), strict=True):
         name, pipeline = type(model).__name__, make_pipeline(StandardScaler(), model)
         guess = cross_val_predict(pipeline, X, y, cv=folds)
         n_features = np.count_nonzero(pipeline.fit(X, y)[-1].coef_)
-        text = f"{n_features} feature{'s'[: n_features > 1]}"
+        text = f"{n_features} feature" if n_features == 1 else f"{n_features} features"
         explained = 1 - np.mean((y - guess) ** 2) / np.var(y)
         ax.barh(name, explained, color=colors.get(name, "0.75"))
         ax.annotate(text, (explained, name), (4, -3), textcoords="offset points")
