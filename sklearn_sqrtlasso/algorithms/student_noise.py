@@ -87,195 +87,87 @@ def dot(x, Y, i):
 
 
 @step
-def add_multiple(factor, x, out):
-    """Add a multiple of a row to another."""
+def fill_missing(x, row):
+    """Write a row with zeros where entries are missing; return how many are not."""
+    number = 0
     for j in range(x.shape[0]):
-        out[j] += factor * x[j]
-
-
-@step
-def add_squares(factor, x, out):
-    """Add a multiple of the squares of a row to another."""
-    for j in range(x.shape[0]):
-        out[j] += factor * (x[j] * x[j])
+        missing = math.isnan(x[j])
+        row[j] = 0.0 if missing else x[j]
+        number += not missing
+    return number
 
 
 @part
-def first_level(rows, seen, prior, floor, codes, energy, count):
-    """Return the level of a group as if weights were equal; write ``L x`` into codes.
+def first_level(X, loadings, variance, nu, floor, workspace):
+    """Return the level of a group as if weights were equal, and how much is seen.
 
-    Missing entries count as the mean, and coordinates as seen in proportion. The last
-    two arrays are overwritten.
+    Missing entries count as the mean, and coordinates as seen in proportion.
     """
-    loadings, variance = prior
-    k, p = loadings.shape
+    (k, p), number = loadings.shape, 0
+    row, energy, count = workspace
     for a in range(k + 1):
         energy[a] = count[a] = 0.0
-    for i in range(rows.shape[0]):
-        outside, share = dot(rows[i], rows, i), dot(seen[i], seen, i) / p
-        count[k] += share * p
+    for i in range(X.shape[0]):
+        n_seen = fill_missing(X[i], row)
+        number += n_seen
+        outside, share = 0.0, n_seen / p
+        for j in range(p):
+            outside += row[j] * row[j]
+        count[k] += n_seen
         for a in range(k):
-            codes[i, a] = dot(rows[i], loadings, a)
             if variance[a] > variance[k]:
-                part = codes[i, a] * (codes[i, a] / (variance[a] - variance[k]))
-                energy[a] += part
-                outside -= part
+                product = dot(row, loadings, a)
+                part_of = product * (product / (variance[a] - variance[k]))
+                energy[a] += part_of
+                outside -= part_of
                 count[a] += share
                 count[k] -= share
         energy[k] += max(outside, 0.0)
-    return level_of_equal_weights(energy, variance, count, floor)
+    if number == 0:
+        return math.nan, 0
+    t = level_of_equal_weights(energy, variance, count, floor)
+    return max(t / (1.0 + 1.0 / nu), floor), number
 
 
 @step
-def solve_alike(x, loadings, variance, t, code, energy):
-    """Write the posterior mean of a complete row with equal noise t, and energies.
-
-    ``code`` holds ``L x``; the covariance of a is ``(v + t) / (v + t + l_a' l_a)``, on
-    the diagonal.
-    """
-    k = code.shape[0]
-    for j in range(energy.shape[0]):
-        energy[j] = x[j]
-    for a in range(k):
-        code[a] /= t + variance[a]
-        add_multiple(-code[a], loadings[a], energy)
-    for j in range(energy.shape[0]):
-        energy[j] *= energy[j]
-    for a in range(k):
-        add_squares((t + variance[k]) / (t + variance[a]), loadings[a], energy)
-
-
-@step
-def fill_system(x, seen, noise, loadings, v, workspace, A):
-    """Write the rows ``[Q, L w x, L]`` of the system of the posterior into A.
-
-    ``Q = I + L diag(w) L'``, ``w_j = 1 / (v + n_j)``, or 0 where missing; the lower
-    half of Q is zero, and L is there only if A is wide enough.
-    """
-    k, p = loadings.shape
-    weight, weighted = workspace
-    for j in range(p):
-        weight[j] = seen[j] / (v + noise[j])
-    for a in range(k):
-        right = 0.0
-        for j in range(p):
-            weighted[j] = weight[j] * loadings[a, j]
-            right += weighted[j] * x[j]
-        for b in range(a):
-            A[a, b] = 0.0
-        for b in range(a, k):
-            A[a, b] = dot(weighted, loadings, b)
-        A[a, a] += 1.0
-        A[a, k] = right
-        for j in range(A.shape[1] - k - 1):
-            A[a, k + 1 + j] = loadings[a, j]
-
-
-@step
-def eliminate(A):
-    """Multiply ``A = [Q, B]`` by the inverse of the Cholesky factor of Q, in place."""
-    for a in range(A.shape[0]):
-        pivot = A[a]
-        scale = 1.0 / math.sqrt(pivot[a])
-        for i in range(pivot.shape[0]):
-            pivot[i] *= scale
-        for b in range(a + 1, A.shape[0]):
-            add_multiple(-pivot[b], pivot, A[b])
-
-
-@step
-def write_energies(x, A, energy):
-    """Write the expected squares of ``x - L' a``, given the eliminated system."""
-    k = A.shape[0]
-    for j in range(energy.shape[0]):
-        energy[j] = x[j]
-    for a in range(k):
-        add_multiple(-A[a, k], A[a, k + 1 :], energy)
-    for j in range(energy.shape[0]):
-        energy[j] *= energy[j]
-    for a in range(k):
-        add_squares(1.0, A[a, k + 1 :], energy)
-
-
-@step
-def write_code(A, code):
-    """Write the posterior mean, given the eliminated system."""
-    k = A.shape[0]
-    for a in range(k - 1, -1, -1):
-        code[a] = A[a, k]
-        for b in range(a + 1, k):
-            code[a] -= A[a, b] * code[b]
-        code[a] /= A[a, a]
-
-
-@step
-def sweep_noise(energy, seen, noise, v, kappa, level):
+def sweep_noise(x, energy, noise, v, kappa, level):
     """Update the noise of entries by EM over b at a given level; return its sums.
 
-    They are ``sum 1 / n_j``, and two sums whose ratio is the square of the factor that
-    all n are to be multiplied by next.
+    They are the number of entries, ``sum 1 / n_j``, and two sums whose ratio is the
+    square of the factor that all n are to be multiplied by next.
     """
-    inverses, above, below = 0.0, 0.0, 0.0
+    number, inverses, above, below = 0.0, 0.0, 0.0, 0.0
     for j in range(energy.shape[0]):
         share = noise[j] / (v + noise[j])
         n = (level + kappa * share * (share * energy[j] + v)) / (1.0 + kappa)
         inverse = 1.0 / (v + n)
         noise[j] = n
-        inverses += seen[j] / n
-        above += seen[j] * n * inverse * (inverse * energy[j])
-        below += seen[j] * n * inverse
-    return inverses, above, below
+        seen = 0.0 if math.isnan(x[j]) else 1.0
+        number += seen
+        inverses += seen / n
+        above += seen * n * inverse * (inverse * energy[j])
+        below += seen * n * inverse
+    return number, inverses, above, below
 
 
 @part
-def sweep_group(energy, seen, number, v, kappa, level, floor, noise):
+def sweep_group(X, energy, v, kappa, level, floor, noise):
     """Update the noise of the rows of a group, and their level, which is returned."""
-    inverses, above, below = 0.0, 0.0, 0.0
-    for i in range(energy.shape[0]):
-        sums = sweep_noise(energy[i], seen[i], noise[i], v, kappa, level)
-        inverses += sums[0]
-        above += sums[1]
-        below += sums[2]
-    level = max(number / inverses, floor)
-    factor = max(math.sqrt(above / below), floor / level)
-    for i in range(energy.shape[0]):
-        for j in range(energy.shape[1]):
-            noise[i, j] *= factor
-    return level * factor
-
-
-@step
-def fill_rows(X, rows, seen):
-    """Write rows with zeros where entries are missing, and what is seen; count that."""
-    number = 0
-    for i in range(X.shape[0]):
-        for j in range(X.shape[1]):
-            missing = math.isnan(X[i, j])
-            rows[i, j] = 0.0 if missing else X[i, j]
-            seen[i, j] = 0.0 if missing else 1.0
-            number += not missing
-    return number
-
-
-@part
-def solve_rows(group, prior, t, alike, workspace, A):
-    """Write the posterior of the rows of a group at their noise, equal or not.
-
-    Energies are written if A is wide enough, or else codes.
-    """
-    rows, seen, noise, energy, codes = group
-    loadings, variance = prior
-    k = loadings.shape[0]
-    for i in range(rows.shape[0]):
-        if alike:
-            solve_alike(rows[i], loadings, variance, t, codes[i], energy[i])
-            continue
-        fill_system(rows[i], seen[i], noise[i], loadings, variance[k], workspace, A)
-        eliminate(A)
-        if A.shape[1] > k + 1:
-            write_energies(rows[i], A, energy[i])
-        else:
-            write_code(A, codes[i])
+    for _ in range(SWEEPS):
+        number, inverses, above, below = 0.0, 0.0, 0.0, 0.0
+        for i in range(X.shape[0]):
+            sums = sweep_noise(X[i], energy[i], noise[i], v, kappa, level)
+            number += sums[0]
+            inverses += sums[1]
+            above += sums[2]
+            below += sums[3]
+        level = max(number / inverses, floor)
+        factor = max(math.sqrt(above / below), floor / level)
+        for i in range(X.shape[0]):
+            for j in range(X.shape[1]):
+                noise[i, j] *= factor
+        level *= factor
+    return level
 
 
 @step
@@ -287,25 +179,13 @@ def fill_noise(noise, value):
 
 
 @step
-def mark_missing(seen, noise):
-    """Write infinite noise where entries are missing."""
-    for i in range(seen.shape[0]):
-        for j in range(seen.shape[1]):
-            if seen[i, j] == 0.0:
-                noise[i, j] = np.inf
-
-
-@step
-def size_of_groups(groups, n_rows):
-    """Return the largest number of rows of a group, of groups that hold all rows."""
+def check_groups(groups, n_rows):
+    """Check that groups are not empty, and hold all rows."""
     assert groups.shape[0] > 0
     assert groups[0] == 0
     assert groups[-1] == n_rows
-    most = 0
     for g in range(groups.shape[0] - 1):
         assert 0 <= groups[g] < groups[g + 1] <= n_rows
-        most = max(most, groups[g + 1] - groups[g])
-    return most
 
 
 @step
@@ -320,10 +200,8 @@ def variances_of(loadings, v):
 
 
 @kernel
-def find_levels(
-    X, groups, loadings, v, nu, floor, tol, max_iter, codes, noise, level, change
-):
-    """Find the noise level of each group, the noise of entries and posterior means.
+def first_levels(X, groups, loadings, v, nu, floor, noise, level):
+    """Write levels as if weights were equal, and noise; return what is seen of groups.
 
     Parameters
     ----------
@@ -340,51 +218,62 @@ def find_levels(
         Degrees of freedom, positive; infinite for Gaussian noise.
     floor : float
         Smallest ``s^2``, positive.
-    tol : float
-        Rounds of a group end when ``s^2 + v`` changes by at most this share.
-    max_iter : int
-        Largest number of rounds.
-    codes : ndarray of shape (n_samples, k)
-        Overwritten with the posterior means of a.
     noise : ndarray of shape (n_samples, p)
-        Overwritten with the variances n of the noise, infinite where missing.
-    level : ndarray of shape (n_samples,)
-        Overwritten with ``s^2`` of each row's group, NaN if all of it is missing.
-    change : ndarray of shape (n_samples,)
-        Overwritten with the change of ``s^2 + v`` in the last round, relative to it.
+        Overwritten with the level.
+    level : ndarray of shape (n_groups,)
+        Overwritten with ``s^2``, NaN where nothing is seen.
+
+    Returns
+    -------
+    ndarray of shape (n_groups,)
+        Number of entries that are not missing.
     """
-    (n_rows, p), k = X.shape, loadings.shape[0]
-    assert loadings.shape[1] == p
-    assert codes.shape == (n_rows, k)
-    assert noise.shape == (n_rows, p)
-    assert level.shape == change.shape == (n_rows,)
-    most = size_of_groups(groups, n_rows)
-    prior = loadings, variances_of(loadings, v)
-    workspace, weights = np.empty((3, most, p)), (np.empty(p), np.empty(p))
-    wide, narrow = np.empty((k, k + 1 + p)), np.empty((k, k + 1))
-    sums, counts = np.empty(k + 1), np.empty(k + 1)
-    for g in range(groups.shape[0] - 1):
+    n_rows, (k, p) = X.shape[0], loadings.shape
+    assert X.shape[1] == p
+    assert noise.shape == X.shape
+    assert level.shape[0] == groups.shape[0] - 1
+    check_groups(groups, n_rows)
+    variance, number = variances_of(loadings, v), np.empty(level.shape[0], np.intp)
+    workspace = np.empty(p), np.empty(k + 1), np.empty(k + 1)
+    for g in range(level.shape[0]):
         lo, hi = groups[g], groups[g + 1]
-        m = hi - lo
-        rows, seen, energy = workspace[0, :m], workspace[1, :m], workspace[2, :m]
-        own, noises = codes[lo:hi], noise[lo:hi]
-        group = rows, seen, noises, energy, own
-        number = fill_rows(X[lo:hi], rows, seen)
-        alike, t, moved, n_left = number == p * m, math.nan, 0.0, max_iter
-        if number > 0:
-            t = first_level(rows, seen, prior, floor, own, sums, counts)
-            t = max(t / (1.0 + 1.0 / nu), floor)
-        fill_noise(noises, t if number > 0 else 1.0)
-        if number == 0 or (alike and nu == np.inf):
-            n_left = 0
-        while n_left > 0:
-            solve_rows(group, prior, t, alike, weights, wide)
-            before, alike = t, False
-            for _ in range(SWEEPS):
-                t = sweep_group(energy, seen, number, v, 1.0 / nu, t, floor, noises)
-            moved = abs(t - before) / (t + v)
-            n_left = 0 if moved <= tol else n_left - 1
-        solve_rows(group, prior, t, alike, weights, narrow)
-        mark_missing(seen, noises)
-        for i in range(lo, hi):
-            level[i], change[i] = t, moved
+        of_group = first_level(X[lo:hi], loadings, variance, nu, floor, workspace)
+        level[g], number[g] = of_group
+        fill_noise(noise[lo:hi], level[g] if number[g] > 0 else 1.0)
+    return number
+
+
+@kernel
+def update_levels(X, energy, groups, active, v, nu, floor, noise, level):
+    """Update the noise of active groups, and their levels, given expected squares.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, p)
+        Rows minus the mean, NaN where missing.
+    energy : ndarray of shape (n_samples, p)
+        Expected squares r, any finite numbers where entries are missing.
+    groups : ndarray of shape (n_groups + 1,)
+        Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+    active : ndarray of shape (n_active,)
+        Which groups; each has an entry that is not missing.
+    v : float
+        Variance of b, at least 0.
+    nu : float
+        Degrees of freedom, positive; infinite for Gaussian noise.
+    floor : float
+        Smallest ``s^2``, positive.
+    noise : ndarray of shape (n_samples, p)
+        Variances n, updated.
+    level : ndarray of shape (n_groups,)
+        Levels ``s^2``, updated.
+    """
+    assert energy.shape == noise.shape == X.shape
+    assert level.shape[0] == groups.shape[0] - 1
+    check_groups(groups, X.shape[0])
+    for g in active:
+        assert 0 <= g < level.shape[0]
+        rows = slice(groups[g], groups[g + 1])
+        level[g] = sweep_group(
+            X[rows], energy[rows], v, 1.0 / nu, level[g], floor, noise[rows]
+        )

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.posterior_means import posterior_means
-from sklearn_sqrtlasso.algorithms.student_noise import find_levels
 from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.models.gaussian_posterior import Posterior
+from sklearn_sqrtlasso.models.student_noise import find_levels
 
 FLOOR = 1e-5  # smallest noise level, in units of the rms deviation of an entry
 LEAST_VARIANCE = 1e-200  # of rows that vary, in squared units of scaling
@@ -140,12 +140,17 @@ class GaussianEncoder(Encoder):
         with np.errstate(over="ignore"):
             deviation = (dense_rows(x, np.float64) - prior.mean) / prior.unit
         np.clip(deviation, -FARTHEST, FARTHEST, out=deviation)
-        noise = np.empty(deviation.shape)
-        codes, level, change = self._find_levels(deviation, groups, noise)
+        noise, level, change = find_levels(
+            deviation, groups, prior.leading, self.options
+        )
+        level[level <= prior.leading.floor] = 0
         loadings, v = prior.loadings, prior.residual_variance
-        if codes.shape[1] < len(loadings):
-            codes = np.empty((x.shape[0], len(loadings)))
-            posterior_means(deviation, noise, loadings, v, codes)
+        codes, unasked = (
+            np.empty((x.shape[0], len(loadings))),
+            np.empty((0, x.shape[1])),
+        )
+        posterior, rows = Posterior(loadings, v), np.arange(len(codes))
+        posterior.write_moments(deviation, noise, rows, codes, unasked)
         signal = codes * prior.code_scale
         if self.restores:
             signal = codes @ loadings
@@ -156,25 +161,3 @@ class GaussianEncoder(Encoder):
         with np.errstate(over="ignore"):  # what is out of range is infinite
             out[:] = signal
             return (np.sqrt(level) * prior.unit).astype(out.dtype), change
-
-    def _find_levels(self, deviation, groups, noise):
-        """Write the noise of entries; return leading codes, levels and changes."""
-        leading, options = self.prior.leading, self.options
-        codes = np.empty((len(deviation), len(leading.components)))
-        level, change = np.empty((2, len(deviation)))
-        find_levels(
-            deviation,
-            groups,
-            leading.loadings,
-            leading.residual_variance,
-            options.nu,
-            leading.floor,
-            options.tol,
-            options.max_iter,
-            codes,
-            noise,
-            level,
-            change,
-        )
-        level[level <= leading.floor] = 0
-        return codes, level, change

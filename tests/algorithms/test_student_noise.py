@@ -1,6 +1,7 @@
 """Noise levels of rows: rounds that never lower the bound, and its maximum."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 from scipy.stats import multivariate_normal
 
-from sklearn_sqrtlasso.algorithms.student_noise import find_levels
+from sklearn_sqrtlasso.models.gaussian_posterior import Posterior
+from sklearn_sqrtlasso.models.gaussian_prior import NoiseOptions
+from sklearn_sqrtlasso.models.student_noise import find_levels
 from tests import sized
 
 P, K, V, FLOOR = 12, 4, 0.05, 1e-10
@@ -42,12 +45,12 @@ each_nu = pytest.mark.parametrize("nu", DEGREES)
 
 def search(X, nu, groups=GROUPS["alone"], tol=0.0, max_iter=50, loadings=LOADINGS, v=V):
     """Return codes, noise, levels and changes."""
-    codes, noise = np.empty((len(X), len(loadings))), np.empty(X.shape)
-    level, change = np.empty((2, len(X)))
-    find_levels(
-        X, groups, loadings, v, nu, FLOOR, tol, max_iter, codes, noise, level, change
-    )
-    return codes, noise, level, change
+    prior = SimpleNamespace(loadings=loadings, residual_variance=v, floor=FLOOR)
+    found = find_levels(X, groups, prior, NoiseOptions(nu, tol, max_iter))
+    codes, unasked = np.empty((len(X), len(loadings))), np.empty((0, P))
+    posterior, rows = Posterior(loadings, v), np.arange(len(X))
+    posterior.write_moments(X, found[0], rows, codes, unasked)
+    return codes, *found
 
 
 def bounds(X, noise, level, nu, groups):
