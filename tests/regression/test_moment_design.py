@@ -97,7 +97,7 @@ def test_the_pivotal_penalty_is_that_of_the_rows(intercept, seed):
     designs = both(X, targets, weights, intercept)
 
     def drawn(design):
-        return simulated_alpha(design, 80, 0.95, False, np.random.RandomState(seed))
+        return simulated_alpha(design, 80, 0.95, False, np.random.default_rng(seed))
 
     by_products = [drawn(design) for design in designs]
     assert_allclose(*by_products, rtol=1e-9)
