@@ -39,7 +39,8 @@ def _factor(G, b):
         places, upper = places - 1, np.triu(upper)
     R, h = np.zeros((rank + 1, p)), np.zeros((rank + 1, b.shape[1]))
     R[:rank, places] = upper[:rank]
-    h[:rank] = dtrtrs(upper[:rank, :rank], b[places[:rank]], trans=1)[0]
+    if rank:  # not all columns are constant
+        h[:rank] = dtrtrs(upper[:rank, :rank], b[places[:rank]], trans=1)[0]
     h[rank] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
     return R, h
 
