@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
@@ -168,7 +168,7 @@ def confidence_intervals(
     design = design_of(X, weights / weights.sum(), True)
     design.load(column_sizes(design))
     if isinstance(alpha, str):
-        rng = check_random_state(0)
+        rng = np.random.default_rng(0)
         alpha = simulated_alpha(design, n_rows, CONFIDENCE, False, rng)
     fit = regress_relaxed(design, y, [alpha], np.array([float(phi)]), OPTIONS)[0][0][0]
     r, _, exponent = residual_of(design, y, fit.coef)

@@ -180,9 +180,10 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     ratios matter: the variance of the noise of a row is inversely proportional to its
     weight, and the number of rows is that of positive weights.
 
-    "pivotal" is accurate to about .3 %, and to 1-2 % if features are all much alike.
-    For dense X of 1024 rows or more, and more than 512 features, noise is drawn for a
-    random sketch of 512 rows, in which each row is added to another: one look at X.
+    "pivotal" is accurate to about .3 %, and to 1-2 % if there are more than 256
+    features, all much alike. For dense X of 1024 rows or more, and more than 256
+    features, noise is drawn for a random sketch of 512 rows, in which each row is added
+    to another: one look at X.
 
     With ``penalty_loadings``, "pivotal" and "asymptotic" are computed for columns
     divided by them; with "auto", for columns divided by their root mean squares, which
@@ -202,7 +203,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     Dense tables of at least four times as many rows as features and targets are read
     once, some rows at a time, and only their weighted means and products are kept,
-    where that is faster: up to 100 columns, 512 if ``alpha`` is "pivotal", or 50 for
+    where that is faster: up to 100 columns, 256 if ``alpha`` is "pivotal", or 50 for
     each target, at most 2000. The gap contains what rounding of products may hide,
     about 1e-12; where it exceeds ``tol``, or products have too few digits (spreads near
     the ends of the range of numbers, means more than 1000 times the spread), the rows
@@ -388,9 +389,15 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             return float(self.alpha)
         if self.alpha == "asymptotic":
             return asymptotic_alpha(design, n_rows, CONFIDENCE)
-        seed = 0 if self.random_state is None else self.random_state
-        rng = check_random_state(seed)
+        rng = self._generator()
         return simulated_alpha(design, n_rows, CONFIDENCE, bool(self.positive), rng)
+
+    def _generator(self):
+        """Return the source of draws; a RandomState gives the seed of another one."""
+        seed = 0 if self.random_state is None else self.random_state
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**31 - 1, size=4)
+        return np.random.default_rng(seed)
 
     def _starts(self, n_targets, n_features):
         if resumes(self, warm=self.warm_start, attribute="coef_"):

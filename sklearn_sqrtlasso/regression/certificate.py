@@ -1,11 +1,16 @@
 """Lower bounds of the minimum of a regression, and duality gaps."""
 
+from functools import cached_property
+
 import numpy as np
+from scipy.linalg import qr
 
 MOST = 2000  # columns without a penalty, of which the largest span is computed
 INSIDE = 1e-12  # eigenvalue, relative to the largest, from which its direction counts
 ROUNDING = 64 * np.finfo(np.float64).eps  # norm of a combination that vanishes
 MET = 1024 * np.finfo(np.float64).eps  # correlation that counts as zero
+BATCH = 64  # columns of which directions are sought at a time
+TWICE = 2  # projections after which a vector is orthogonal
 ROUNDS = 3  # of correction: each leaves a rounding of the one before
 
 
@@ -37,28 +42,8 @@ def dual_value(y, theta, c, alpha, positive):
     return max(float(y @ theta / over), 0.0) if over > 0 else 0.0
 
 
-def _lost_directions(design, features, vectors, reduced):
-    """Return orthonormal directions of a span that are lost in its Gram matrix.
-
-    They are computed from the columns; where these vanish, columns are dependent.
-    """
-    block, vanishes = design.columns(features), ROUNDING * np.sqrt(len(features))
-    mixed = vectors @ np.random.default_rng(0).standard_normal(vectors.shape[1])
-    directions: list = []
-    if np.linalg.norm(reduced(design.apply(block, mixed))) <= vanishes:
-        return directions  # all of them vanish where a random combination does
-    for z in vectors.T:
-        e = reduced(design.apply(block, z))
-        for other in directions:
-            e = e - other * (other @ e)
-        size = np.linalg.norm(e)
-        if size > vanishes:
-            directions.append(e / size)
-    return directions
-
-
-def correct(design, features, theta, goal):
-    """Move a vector within the span of some columns to given correlations with them.
+class Span:
+    """The span of some columns, to which correlations with them are corrected.
 
     Parameters
     ----------
@@ -66,38 +51,72 @@ def correct(design, features, theta, goal):
         The columns.
     features : ndarray of shape (n_columns,)
         The columns of the span.
-    theta : ndarray of shape (n_samples,)
-        The vector.
-    goal : ndarray of shape (n_columns,)
-        The correlations, zero for columns that depend on others.
-
-    Returns
-    -------
-    theta : ndarray of shape (n_samples,)
-        The vector of these correlations, up to rounding.
     """
-    block = design.columns(features)
-    values, vectors = np.linalg.eigh(design.gram(block, block))
-    inside = values > INSIDE * values[-1]
-    if np.count_nonzero(inside) >= design.rank and not goal.any():
-        return np.zeros_like(theta)
-    shares = vectors[:, inside] / values[inside] @ vectors[:, inside].T
 
-    def moved(v, goal=0.0):
+    def __init__(self, design, features):
+        self.design, self.features = design, features
+        self._block = design.columns(features)
+        values, vectors = np.linalg.eigh(design.gram(self._block, self._block))
+        inside = values > INSIDE * values[-1]
+        self._shares = vectors[:, inside] / values[inside] @ vectors[:, inside].T
+        self._n_left = max(design.rank - np.count_nonzero(inside), 0)
+        self._small, self._large = vectors[:, ~inside], vectors[:, inside]
+
+    def _reduced(self, v, goal=0.0):
+        """Move a vector to given correlations, as far as the Gram matrix tells."""
         for _ in range(ROUNDS):
-            excess = design.correlate(v)[features] - goal
-            v = v - design.apply(block, shares @ excess)
+            excess = self.design.correlate(v)[self.features] - goal
+            v = v - self.design.apply(self._block, self._shares @ excess)
         return v
 
-    lost: list = []
-    if not inside.all():
-        lost = _lost_directions(design, features, vectors[:, ~inside], moved)
-    theta = moved(theta, goal)
-    for _ in range(ROUNDS if lost else 0):
-        for e in lost:
-            theta = theta - e * (e @ theta)
-        theta = moved(theta, goal)
-    return theta
+    @cached_property
+    def _lost(self):
+        """Orthonormal directions that are lost in the Gram matrix, in columns.
+
+        They are computed from the columns; where these vanish, columns are dependent.
+        No more are sought than there are dimensions left.
+        """
+        small, vanishes = self._small, ROUNDING * np.sqrt(len(self.features))
+        known = np.linalg.qr(self.design.apply(self._block, self._large))[0]
+        n_known = known.shape[1]
+        mixed = small @ np.random.default_rng(0).standard_normal((small.shape[1], 1))
+        batches = [mixed, *np.array_split(small, -(-small.shape[1] // BATCH), axis=1)]
+        for number, Z in enumerate(batches):
+            E = self.design.apply(self._block, Z)
+            for _ in range(TWICE):
+                E = E - known @ (known.T @ E)
+            new, sizes, _ = qr(E, mode="economic", pivoting=True)
+            new = new[:, np.abs(sizes.diagonal()) > vanishes]
+            if not number and not new.shape[1]:
+                break  # all of them vanish where a random combination does
+            if number:
+                known = np.hstack([known, new])
+            if known.shape[1] - n_known >= self._n_left:
+                break
+        return known[:, n_known : n_known + self._n_left]
+
+    def correct(self, theta, goal):
+        """Move a vector within the span to given correlations.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_samples,)
+            The vector.
+        goal : ndarray of shape (n_columns,)
+            The correlations, zero for columns that depend on others.
+
+        Returns
+        -------
+        theta : ndarray of shape (n_samples,)
+            The vector of these correlations, up to rounding.
+        """
+        if not self._n_left and not goal.any():
+            return np.zeros_like(theta)
+        theta = self._reduced(theta, goal)
+        lost = self._lost if self._small.shape[1] else np.empty((len(theta), 0))
+        for _ in range(ROUNDS if lost.shape[1] else 0):
+            theta = self._reduced(theta - lost @ (lost.T @ theta), goal)
+        return theta
 
 
 def value_without_penalties(design, y, r, alpha, free, signs, positive):
@@ -129,7 +148,7 @@ def value_without_penalties(design, y, r, alpha, free, signs, positive):
         Lower bound of the minimum, at least 0.
     """
     zero = free & (signs != 0) if positive else free.copy()
-    values = [0.0]
+    values, spans = [0.0], {}
     for start in (r, np.zeros_like(r)):  # where the residual vanishes, it has a limit
         theta, size = start, np.linalg.norm(start) or 1.0
         for _ in range(ROUNDS):
@@ -138,7 +157,9 @@ def value_without_penalties(design, y, r, alpha, free, signs, positive):
                 return 0.0
             if len(features):
                 goal = np.where(free, 0.0, alpha * signs)[features] * size
-                theta = correct(design, features, start, goal)
+                key = features.tobytes()
+                spans[key] = spans.get(key) or Span(design, features)
+                theta = spans[key].correct(start, goal)
             c, norm = design.correlate(theta), np.linalg.norm(theta)
             missing = free & ~zero & (c > ROUNDING * norm)
             zero |= missing

@@ -482,7 +482,7 @@ class SparseDesign(Design):
     def apply(self, block, w):
         """Return the sum of the columns of a block, weighted by ``w``."""
         matrix, means = block
-        return matrix @ w - self.sqrt_weights * (means @ w)
+        return matrix @ w - np.multiply.outer(self.sqrt_weights, means @ w)
 
 
 def design_of(X, weights, fit_intercept):

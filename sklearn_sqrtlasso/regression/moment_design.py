@@ -7,8 +7,7 @@ lost is found afterwards: the gap of a fit is bounded from the moments themselve
 """
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf, dpstrf
+from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
@@ -40,7 +39,8 @@ def _factor(G, b):
         places, upper = places - 1, np.triu(upper)
     R, h = np.zeros((rank + 1, p)), np.zeros((rank + 1, b.shape[1]))
     R[:rank, places] = upper[:rank]
-    h[:rank] = solve_triangular(upper[:rank, :rank], b[places[:rank]], trans=1)
+    if rank:  # not all columns are constant
+        h[:rank] = dtrtrs(upper[:rank, :rank], b[places[:rank]], trans=1)[0]
     h[rank] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
     return R, h
 
@@ -91,6 +91,11 @@ class MomentDesign(Columns):
     def shape(self):
         """Number of rows of the factor, and of features."""
         return self.X.shape
+
+    @property
+    def factor(self):
+        """Columns of the same products, in as many rows as their rank."""
+        return self.X[:-1]
 
     def target(self, y):
         """Return a target by its number."""

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from sklearn_sqrtlasso.algorithms.peak_counts import count_above
+
 BUCKETS = 512  # of a sketch
 SHORTER = 2  # rows for each bucket from which a sketch is cheaper than the rows
 JITTER = 1e-11  # added to the diagonal of products, relative to its largest entry
@@ -75,19 +77,38 @@ class NoiseColumns(NamedTuple):
             matrix, self.apart, self.parts * single, self.norms * factors
         )
 
-    def count(self, noise, threshold, positive):
-        """Return how many columns have products with noise above a threshold."""
-        total = np.zeros(noise.shape[1], dtype=np.intp)
+    def count(self, vectors, places, factors, threshold, positive):
+        """Return how many columns have products above a threshold.
+
+        The products are those with combinations of two vectors, of shape (length, n),
+        given by their places and factors, of shape (..., 2).
+        """
+        total, threshold = np.zeros(places.shape[:-1], np.intp), np.float32(threshold)
+        given = places.reshape(-1, 2), factors.reshape(-1, 2), threshold, positive
         for start in range(0, self.matrix.shape[1], AT_ONCE):
-            products = self.matrix[:, start : start + AT_ONCE].T @ noise
-            if not positive:
-                np.abs(products, out=products)
-            total += np.count_nonzero(products > threshold, axis=0)
+            block = self.matrix[:, start : start + AT_ONCE]
+            products = np.ascontiguousarray((block.T @ vectors).T)
+            count_above(products, *given, total.reshape(-1))
         return total
 
 
-def _dense_columns(matrix, norms, apart=None):
-    """Return dense columns, which have no part where there is no noise."""
+def columns_of_factor(matrix, norms, apart=None):
+    """Return dense columns as they are, in coordinates of noise.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (length, n_columns)
+        The columns.
+    norms : ndarray of shape (n_columns,)
+        Their norms.
+    apart : ndarray of shape (length, n_apart), default=None
+        Orthonormal directions in which there is no noise, nor parts of columns.
+
+    Returns
+    -------
+    columns : NoiseColumns
+        The columns.
+    """
     apart = np.zeros((len(matrix), 0)) if apart is None else apart
     single = matrix.astype(np.float32, copy=False), apart.astype(np.float32)
     return NoiseColumns(*single, np.zeros((apart.shape[1], len(norms))), norms)
@@ -112,11 +133,11 @@ def factored_columns(products, freedom):
     p, norms = len(products), np.sqrt(products.diagonal())
     if p <= freedom:
         raised = products + JITTER * products.diagonal().max() * np.eye(p)
-        return _dense_columns(np.linalg.cholesky(raised).T, norms)
+        return columns_of_factor(np.linalg.cholesky(raised).T, norms)
     values, vectors = np.linalg.eigh(products)
     seen = values > RANGE * values[-1]
     root = vectors[:, seen] * np.sqrt(values[seen]) @ vectors[:, seen].T
-    return _dense_columns(root, norms, vectors[:, ~seen])
+    return columns_of_factor(root, norms, vectors[:, ~seen])
 
 
 def _columns_of_rows(design, features):
@@ -132,7 +153,7 @@ def _columns_of_rows(design, features):
             matrix[:, part] = design.dense(features[part])[rows]
         norms = np.sqrt(np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64))
         apart = root[rows, None] if design.fit_intercept else None
-        return _dense_columns(matrix, norms, apart)
+        return columns_of_factor(matrix, norms, apart)
     matrix, centers = design.columns(features)
     stored = rows & (np.bincount(matrix.indices, minlength=len(rows)) > 0)
     matrix, apart = matrix[stored].astype(np.float32), root[stored]
@@ -152,7 +173,7 @@ def _sketched_columns(design, features, rng):
     sizes = np.sqrt(np.einsum("ij,ij->j", matrix, matrix))
     scale = np.divide(norms, sizes, out=np.zeros(p), where=sizes > 0)
     matrix *= scale.astype(np.float32)
-    return _dense_columns(matrix, norms)
+    return columns_of_factor(matrix, norms)
 
 
 def noise_columns(design, features, rng):

@@ -14,6 +14,10 @@ the share. Every draw counts, where of plain noise one in twenty does. With a pa
 over all draws. Shares hardly depend on t: the quantile is where P_0 times the share is
 one minus the confidence.
 
+A draw in which a column leads is a combination of that column and of plain noise. Hence
+few products serve many draws: those of columns with some vectors of noise, each of
+which is a plain draw too, and with some leading columns.
+
 .. [1] R. J. Adler, J. H. Blanchet, J. Liu, "Efficient Monte Carlo for high excursions
    of Gaussian random fields", Annals of Applied Probability 22(3), 2012.
 """
@@ -29,12 +33,13 @@ GRID = 512  # thresholds at which the law of one column is tabulated
 LEAST_LOG = -600.0  # of a probability that counts
 STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
-PLAIN = 0.25  # share of plain draws
-PILOT = 64  # draws of the first round, which finds about where the quantile is
-DRAWS = (128, 512)  # of a round: the first, and the largest for small columns
+LEADERS = 11  # columns that lead in turn, for each vector of noise
+PLAIN = 1 / (LEADERS + 1)  # share of plain draws
+DRAWS = (32, 512)  # vectors of a round: the first, and the largest for small columns
 SMALL = 2**22  # products of numbers of a round, for small columns
 ROUNDS = 8  # of the largest size, at most
 ACCURATE = 0.003  # standard error of the quantile, relative to it
+MOVED = 0.001  # error of the quantile from a share at another threshold
 CLOSE = 1e-7  # thresholds that are one, relative to them
 FORGOTTEN = 0.01  # share of the probability of columns that are left out
 
@@ -153,80 +158,83 @@ class Peaks:
         return max(fall / step, step)
 
 
-def _leading_noise(peaks, columns, t, probabilities, n, rng):
-    """Return directions of noise in which a random column exceeds ``t``.
-
-    Parts of the direction that no column sees are left out.
-    """
-    norms = columns.norms
-    chances = np.cumsum(probabilities)
-    ticks = (np.arange(n) + rng.random(n)) / n * chances[-1]
-    j = np.minimum(np.searchsorted(chances, ticks), len(norms) - 1)
-    lead, noise = columns.take(j), columns.draw(n, rng)
-    lead *= _single(1 / norms[j])
-    noise -= lead * _products(lead, noise)
-    energy = _products(noise, noise) + _unseen(peaks, columns, n, rng)
-    tails = peaks.tail.log_probability(np.log(t / norms[j])) - rng.exponential(size=n)
-    part = np.exp(peaks.tail.log_level(tails))
-    sign = 1.0 if peaks.positive else rng.choice(np.array([-1.0, 1.0]), n)
-    lead *= _single(sign * part)
-    noise *= _single(np.sqrt((1 - part**2) / energy))
-    noise += lead
-    return noise
-
-
 def _single(values):
     return values.astype(np.float32)
 
 
-def _products(left, right):
-    """Return the inner products of columns that correspond."""
-    return np.einsum("ij,ij->j", left, right)
+def _leading_factors(peaks, tails, overlap, energy, rng):
+    """Return factors of noise and of columns for directions in which columns lead.
+
+    The part of a direction along its column has the law of those above a threshold,
+    which it exceeds with the probability of logarithm ``tails``; the rest is that of
+    the noise, of given products with the columns, of norm one, and square. Noise has no
+    sign: leading columns have positive products.
+    """
+    part = np.exp(peaks.tail.log_level(tails - rng.exponential(size=tails.shape)))
+    across = np.sqrt((1 - part**2) / (energy - overlap**2))
+    return across, part - across * overlap
 
 
-def _unseen(peaks, columns, n, rng):
-    """Return the energies of the parts of noise that no column sees."""
-    freedom = peaks.freedom - columns.dimension
-    return rng.chisquare(freedom, n) if freedom > 0 else np.zeros(n)
+def _combinations(n, rng):
+    """Return places of a vector of noise and of a leading column, of shape (.., 2).
+
+    Each of n vectors is a plain draw first, and then one for each of ``LEADERS`` of the
+    n columns, which are placed after the vectors, evenly chosen.
+    """
+    places, each = np.empty((n, LEADERS + 1, 2), np.intp), np.arange(n)
+    places[:, :, 0] = each[:, None]
+    steps = np.arange(LEADERS + 1) * (n // LEADERS)
+    places[:, :, 1] = n + (rng.permutation(n)[:, None] + steps) % n
+    return places
 
 
 def _shares(peaks, columns, t, n, rng):
-    """Return, for n draws, what has the share of the union bound as its mean.
+    """Return what has the share as its mean, for n vectors of noise, in rows.
 
-    The draws are in two arrays: plain ones, and those in which a column leads.
+    Each vector is a plain draw, the first, and one for each of several columns that
+    lead.
     """
-    n_plain = int(PLAIN * n)
+    norms, freedom = columns.norms, peaks.freedom - columns.dimension
     with np.errstate(divide="ignore"):
-        probabilities = peaks.probabilities(np.log(columns.norms), t)
-    plain = columns.draw(n_plain, rng)
-    energy = _products(plain, plain) + _unseen(peaks, columns, n_plain, rng)
-    plain *= _single(1 / np.sqrt(energy))
-    leading = _leading_noise(peaks, columns, t, probabilities, n - n_plain, rng)
-    bound, shares = probabilities.sum(), []
-    for noise, least in ((plain, 0), (leading, 1)):  # at least, whatever is rounded
-        N = np.maximum(columns.count(noise, t, peaks.positive), least)
-        shares.append((N > 0) / (PLAIN * bound + (1 - PLAIN) * N))
-    return shares
+        probabilities = peaks.probabilities(np.log(norms), t)
+    chances = np.cumsum(probabilities)
+    ticks = (np.arange(n) + rng.random(n)) / n * chances[-1]
+    leaders = np.minimum(np.searchsorted(chances, ticks), len(norms) - 1)
+    noise, lead, sizes = columns.draw(n, rng), columns.take(leaders), norms[leaders]
+    lead *= _single(1 / sizes)
+    # Parts of the noise that no column sees have a square, no more.
+    energy = np.einsum("ij,ij->j", noise, noise)[:, None].astype(np.float64)
+    energy += rng.chisquare(freedom, (n, 1)) if freedom > 0 else 0.0
+    places = _combinations(n, rng)
+    chosen, factors = places[:, 1:, 1] - n, np.zeros(places.shape, np.float32)
+    overlap = np.take_along_axis(noise.T @ lead, chosen, axis=1)
+    tails = peaks.tail.log_probability(np.log(t / sizes))[chosen]
+    factors[:, 0, :1] = 1 / np.sqrt(energy)
+    pair = _leading_factors(peaks, tails, overlap, energy, rng)
+    factors[:, 1:, 0], factors[:, 1:, 1] = pair
+    vectors = np.concatenate([noise, lead], axis=1)
+    N = columns.count(vectors, places, factors, t, peaks.positive)
+    N[:, 1:] = np.maximum(N[:, 1:], 1)  # at least, whatever is rounded
+    return (N > 0) / (PLAIN * chances[-1] + (1 - PLAIN) * N)
 
 
 def _mean_and_error(peaks, shares):
     """Return the mean of all draws, and its standard error.
 
-    There are as many draws of both kinds as there ought to be: their means may differ.
     Few plain draws are above the threshold, as many as the level: maybe none is.
     """
-    plain, leading = shares
-    n = len(plain) + len(leading)
-    square = len(plain) * max(plain.var(), peaks.level) + len(leading) * leading.var()
-    return min((plain.sum() + leading.sum()) / n, 1.0), np.sqrt(square) / n
+    means = shares.mean(axis=1)
+    missed = max(peaks.level - shares[:, 0].var(), 0.0) * PLAIN**2
+    return min(means.mean(), 1.0), np.sqrt((means.var() + missed) / len(means))
 
 
 def peak_quantile(peaks, columns, rng):
     r"""Return the quantile of the largest correlation of noise with columns.
 
-    Rounds of draws are added until its standard error is .3 %: one or two are enough
-    for columns that are not much correlated, where 1000 plain draws scatter by 1 %. The
-    last is the eighth: columns that are all much alike need most.
+    Rounds of draws are added until its standard error is .3 %: one or two, of 32 and 64
+    vectors of noise, are enough for columns that are not much correlated, where 1000
+    plain draws scatter by 1 %. Those at another threshold are forgotten. The number of
+    all is bounded: columns that are all much alike need most.
 
     Parameters
     ----------
@@ -243,17 +251,17 @@ def peak_quantile(peaks, columns, rng):
         In units of the norms.
     """
     few, many = DRAWS
-    many = int(np.clip(SMALL // max(columns.matrix.size, 1), few, many))
-    t = peaks.quantile(1.0)
-    share, _ = _mean_and_error(peaks, _shares(peaks, columns, t, PILOT, rng))
-    t, n, n_draws = peaks.quantile(share), few, 0
-    shares = [np.empty(0), np.empty(0)]
+    many = int(np.clip(SMALL // max(columns.matrix.size, 1), 2 * few, many))
+    t, n, n_draws, shares = peaks.quantile(1.0), few, 0, np.empty((0, LEADERS + 1))
     while n_draws < ROUNDS * many:
-        new = _shares(peaks, columns, t, n, rng)
-        shares = [np.append(*both) for both in zip(shares, new, strict=True)]
-        n_draws, n = n_draws + n, min(n_draws + n, many)
+        n_draws += n
+        shares = np.concatenate([shares, _shares(peaks, columns, t, n, rng)])
         share, error = _mean_and_error(peaks, shares)
-        t = peaks.quantile(share)
-        if error < ACCURATE * share * peaks.slope(t):
+        before, t = t, peaks.quantile(share)
+        error /= share * peaks.slope(t)
+        if abs(np.log(t / before)) * (1 - share) > max(MOVED, error):
+            shares = shares[:0]  # they were those of another threshold
+        elif error < ACCURATE:
             break
+        n = min(2 * n, many)
     return float(t)

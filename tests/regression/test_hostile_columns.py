@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.regression.certificate import correct, value_without_penalties
+from sklearn_sqrtlasso.regression.certificate import Span, value_without_penalties
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
@@ -316,11 +316,27 @@ def test_a_corrected_vector_has_the_correlations_it_was_to_have(seed, twins):
     X[:, 4] = X[:, 0] if twins else X[:, 4]
     design = design_of(X, np.full(12, 1 / 12), False)
     goal = np.where(np.arange(5) % 4, w[:5], 0.0)
-    moved = correct(design, np.arange(5), theta, goal)
+    moved = Span(design, np.arange(5)).correct(theta, goal)
     assert_allclose(design.correlate(moved), goal, atol=1e-12)
     kept = theta - moved  # is in the span
     A = X @ np.linalg.pinv(X)
     assert_allclose(A @ kept, kept, atol=1e-12)
+
+
+@each_form
+@pytest.mark.parametrize("n", [15, 90])
+def test_directions_that_products_have_lost_are_found_in_the_columns(form, n):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 2)) @ rng.standard_normal((2, 80))
+    X += 1e-9 * rng.standard_normal(X.shape)
+    design = design_of(form(X), np.full(n, 1 / n), True)
+    theta = rng.standard_normal(n)
+    theta -= theta.mean()
+    moved = Span(design, np.arange(80)).correct(theta, np.zeros(80))
+    X -= X.mean(axis=0)
+    others = np.linalg.svd(X)[0][:, min(80, n - 1) : n]  # no column has a part there
+    others -= others.mean(axis=0)
+    assert_allclose(moved, others @ (others.T @ theta), atol=1e-5)
 
 
 @given(st.integers(0, 10**6), st.booleans())

@@ -5,7 +5,6 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.preprocessing import scale
-from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.regression import pivotal_penalty as module
 from sklearn_sqrtlasso.regression.design import design_of
@@ -26,7 +25,7 @@ def design(X, weights=None, intercept=True):
 
 
 def pivot(X, weights=None, positive=False, seed=0, intercept=True):
-    rng = check_random_state(seed)
+    rng = np.random.default_rng(seed)
     n_rows = X.shape[0] if weights is None else weights.sum()
     made = design(X, weights, intercept)
     return simulated_alpha(made, n_rows, 0.95, positive, rng)
