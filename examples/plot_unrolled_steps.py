@@ -4,8 +4,8 @@ The exact layer and unrolled proximal steps
 ===========================================
 
 The square-root-lasso layer was published as a fixed number of unrolled proximal steps.
-More steps restore better; with a learnt step length and momentum, many steps may even be
-better than the exact layer. But only the exact layer is as accurate when rows are in
+More steps restore better; with a learnt step length and momentum, many steps may even
+be better than the exact layer. But only the exact layer is as accurate when rows are in
 another unit, and it trains faster than ten steps (:doc:`/benchmarks`).
 """
 
