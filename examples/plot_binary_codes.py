@@ -67,10 +67,10 @@ spectrum = np.maximum(np.linalg.eigvalsh(np.cov(new.T)), 0)
 limit = [64 * gaussian_compression_limit(m / 64, spectrum) for m in lengths]
 print(f"limit {np.round(limit, 2)}, mean image {spectrum.sum():.2f}")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-for color, name in enumerate(ways):
-    left.plot(lengths, restored[name], f"C{color}o-", label=name)
+for color, (name, mark) in enumerate(zip(ways, "os^D", strict=True)):
+    left.plot(lengths, restored[name], f"C{color}{mark}-", label=name)
     for n_bits, shares, style in zip(lengths[1:], found[name][1:], ":-", strict=True):
-        right.plot(k, shares, f"C{color}{style}", label=f"{n_bits} bits")
+        right.plot(k, shares, f"C{color}{mark}{style}", ms=4, label=f"{n_bits} bits")
 left.plot(lengths, limit, "k--", lw=0.8, label="limit of signs, Gaussian rows")
 left.set(xlabel="bits", ylabel="squared error of a new image", ylim=(0, None))
 right.set(xlabel="rows examined, nearest in Hamming distance first")

@@ -68,9 +68,10 @@ print(
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for k, (name, risks) in enumerate(trained.items()):
-    ax.plot(rates, risks, f"C{k}o", label=f"trained: {name}")
+    ax.plot(rates, risks, f"C{k}{'os^'[k]}", label=f"trained: {name}")
     if name in limits:
-        ax.plot(fine, limits[name], f"C{k}-", lw=1, label="limit of two layers")
+        line = f"C{k}{('-', '-.')[k]}"
+        ax.plot(fine, limits[name], line, lw=1, label="limit of two layers")
 pca = fine[fine <= 1]
 ax.plot(pca, 1 - 2 / np.pi * pca, "k:", label="signs of principal components, white")
 ax.plot(fine, 4.0**-fine, "k--", lw=0.8, label="rate-distortion bound, white")

@@ -42,9 +42,10 @@ for name, given in networks.items():
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 steps = np.arange(1, n_steps + 1)
-for name in networks:
+for name, mark in zip(networks, "os^Dv", strict=True):
     for ax, values in ((left, 100 * dead[name]), (right, score[name])):
-        (line,) = ax.plot(steps, values.mean(axis=0), label=name)
+        style = {"marker": mark, "markevery": 0.12, "markersize": 5, "label": name}
+        ax.plot(steps, values.mean(axis=0), **style)
         ax.fill_between(steps, values.min(axis=0), values.max(axis=0), alpha=0.15)
 left.set(xlabel="batches", ylabel="dead units, %", xscale="log", ylim=(0, 100))
 right.set(xlabel="batches", ylabel="explained variance", xscale="log", ylim=(0, 1))

@@ -85,19 +85,23 @@ colors = {
     "nelu_adaptive, trained at 5 to 50": "tab:blue",
     "six relus, each trained at its level": "k",
 }
-fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for name, marks in runs.items():
-    style = "--" if "each" in name or "15" in name else "-"
-    line = {"color": colors[name], "ls": style, "marker": "o", "markersize": 4}
-    axes[0].plot(levels, np.mean(marks, axis=0), **line, label=name)
-    axes[0].fill_between(levels, *np.sort(marks, axis=0), color=colors[name], alpha=0.2)
-axes[0].set(xlabel="noise level", ylabel="PSNR, dB", title="two seeds each")
-axes[0].legend(frameon=False, fontsize=8)
-model = train("nelu_adaptive", (5.0, 50.0), 0)
-pair = np.hstack(
-    [noisy[3][100:300, 150:350], restored(model, noisy[3])[100:300, 150:350]]
+fig, (curves, *pair) = plt.subplots(
+    1, 3, figsize=(11, 4), layout="constrained", width_ratios=[2, 1, 1]
 )
-axes[1].imshow(np.clip(pair, 0, 255), cmap="gray")
-axes[1].set(title="noise 25, and what one network makes of it")
-axes[1].axis("off")
+for (name, marks), shape in zip(runs.items(), "vsso^", strict=True):
+    style = "--" if "each" in name or "15" in name else "-"
+    line = {"color": colors[name], "ls": style, "marker": shape, "markersize": 5}
+    curves.plot(levels, np.mean(marks, axis=0), **line, label=name)
+    curves.fill_between(levels, *np.sort(marks, axis=0), color=colors[name], alpha=0.2)
+curves.set(xlabel="noise level, grey values", ylabel="PSNR of the photograph, dB")
+curves.legend(frameon=False, fontsize=8)
+model = train("nelu_adaptive", (5.0, 50.0), 0)
+for ax, title, image in zip(
+    pair,
+    ["noise level 25", "restored by nelu_adaptive"],
+    [noisy[3], restored(model, noisy[3])],
+    strict=True,
+):
+    ax.imshow(image[100:300, 150:350], cmap="gray", vmin=0, vmax=255)
+    ax.set(title=title, xticks=[], yticks=[])
 plt.show()

@@ -77,9 +77,9 @@ for name, marks in errors.items():
 # heights; the small wave before the second is lost.
 fig, axes = plt.subplots(2, 1, figsize=(8, 6), layout="constrained")
 colors = {
-    "noisy": "k",
+    "noisy": "0.6",
     "wavelets": "tab:brown",
-    "windows compared, untrained": "tab:green",
+    "windows compared, untrained": "k",
     "relu, trained at 10": "tab:red",
     "nelu_adaptive, trained at 2 to 60": "tab:blue",
 }

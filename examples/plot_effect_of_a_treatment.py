@@ -80,10 +80,15 @@ for place, (name, pairs) in enumerate(found.items()):
     hit = np.abs(coef - effect) <= 1.96 * error
     colors = np.where(np.isnan(error), "C7", np.where(hit, "C0", "C3"))
     ax.vlines(at, coef - 1.96 * error, coef + 1.96 * error, color=colors, lw=1)
-    ax.scatter(at, coef, s=8, color=colors)
+    missed = ~hit & ~np.isnan(error)
+    ax.scatter(at[~missed], coef[~missed], s=8, color=colors[~missed])
+    ax.scatter(at[missed], coef[missed], s=40, color=colors[missed], marker="x")
     share = f", {hit.mean():.0%} cover" if not np.isnan(error).all() else ""
     print(f"{name}: mean {coef.mean():.2f}, deviation {coef.std():.2f}{share}")
 ax.axhline(effect, color="k", lw=0.8)
+ax.text(-0.45, effect - 0.01, "true effect", va="top")
+ax.scatter([], [], s=40, color="C3", marker="x", label="interval without the effect")
+ax.legend(frameon=False, loc="lower left")
 ax.set(xticks=range(len(found)), xticklabels=found, ylabel="effect")
 plt.show()
 

@@ -86,6 +86,7 @@ colors = {
     "IsolationForest": "tab:olive",
     "LocalOutlierFactor": "tab:cyan",
 }
+dashes = {"PCA, distance": "--", "IsolationForest": "-.", "LocalOutlierFactor": ":"}
 fig, axes = plt.subplots(1, 3, figsize=(11, 5.6), layout="constrained")
 marks = {}
 for ax, (task, (train, normal, odd)) in zip(axes, tasks.items(), strict=True):
@@ -94,12 +95,12 @@ for ax, (task, (train, normal, odd)) in zip(axes, tasks.items(), strict=True):
         score = methods[method](train, np.vstack([normal, odd]))
         marks[task, method] = roc_auc_score(is_odd, score)
         false, true, _ = roc_curve(is_odd, score)
-        ours = method in ("SqrtLassoTransform", "PivotalPCA")
         ax.plot(
             100 * false,
             100 * true,
             color=color,
-            linewidth=2.5 if ours else 1.2,
+            linestyle=dashes.get(method, "-"),
+            linewidth=1.5 if method in dashes else 2 + (method == "PivotalPCA"),
             label=f"{marks[task, method]:.2f} {method}",
         )
     ax.plot([0, 100], [0, 100], ":", color="0.6", linewidth=1)

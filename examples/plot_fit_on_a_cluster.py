@@ -104,7 +104,7 @@ first.set(
     ylim=(5e-18, 1e-9),
 )
 first.set_xticks(numbers, map(str, numbers))
-second.loglog(levels, left, "o-", color="tab:orange", label="restored")
+second.loglog(levels, left, "o-", color="tab:blue", label="restored")
 second.loglog(levels, levels, color="0.6", linewidth=1, label="as it comes")
 second.set(
     title="One file serves every noise level",

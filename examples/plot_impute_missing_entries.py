@@ -81,7 +81,11 @@ colors = {
     "KNNImputer": "tab:olive",
     "IterativeImputer": "tab:cyan",
 }
-marks = {"KNNImputer": "s--", "IterativeImputer": "D--"}
+marks = {
+    "SqrtLassoTransform": "^-",
+    "KNNImputer": "s--",
+    "IterativeImputer": "D--",
+}
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 for ax, table in zip(axes, tables, strict=True):
     for method, color in colors.items():

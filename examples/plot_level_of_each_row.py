@@ -58,12 +58,11 @@ left.set(xlabel="noise level, grey values of 16", ylabel="level found, grey valu
 left.legend(frameon=False)
 parts = np.array_split(np.arange(len(clean)), 12)
 colors = {"PCA": "tab:gray", "PivotalPCA": "tab:purple"}
-for title, color in colors.items():
+for (title, color), mark in zip(colors.items(), ["s--", "o-"], strict=True):
     error = (titles[title] - clean) ** 2
     curve = [np.sqrt(error[part].mean()) for part in parts]
-    right.loglog(
-        [sigma[part].mean() for part in parts], curve, color=color, label=title
-    )
+    means = [sigma[part].mean() for part in parts]
+    right.loglog(means, curve, mark, color=color, markersize=5, label=title)
 right.set(
     xlabel="noise level, grey values of 16",
     ylabel="root mean square error, grey values",

@@ -76,20 +76,26 @@ levels = [0, 0.25, 0.5, 1, 1.5, 2, 3]
 drawn = [[met_in_use(a, np.random.default_rng(s)) for a in levels] for s in range(5)]
 growing = np.linspace(0, 3, len(test))[:, None]
 stream = met_in_use(growing, np.random.default_rng(0))
-colors = ["tab:gray", "tab:brown", "tab:orange", "tab:green", "tab:purple"]
+colors = {
+    "clean rows": "k",
+    "clean rows, PCA": "tab:gray",
+    "noisy copies": "tab:olive",
+    "noisy copies, clipped": "tab:cyan",
+    "noisy copies, clipped and restored": "tab:purple",
+}
 
 first, *_, last = models
 fig, axes = plt.subplot_mosaic(
     [["errors"] * 2, [first, last]], figsize=(8, 7.5), layout="constrained"
 )
-for (title, model), color in zip(models.items(), colors, strict=True):
+for (title, model), mark in zip(models.items(), "xsv^o", strict=True):
     model.fit(X, y)
     errors = [[np.abs(model.predict(r) - truth).mean() for r in d] for d in drawn]
     mean, deviation = np.mean(errors, axis=0), np.std(errors, axis=0)
-    axes["errors"].plot(levels, mean, "o-", ms=4, color=color, label=title)
-    axes["errors"].fill_between(
-        levels, mean - deviation, mean + deviation, color=color, alpha=0.15, lw=0
-    )
+    line = f"{mark}-" if "restored" in title else f"{mark}--"
+    axes["errors"].plot(levels, mean, line, ms=6, color=colors[title], label=title)
+    band = mean - deviation, mean + deviation
+    axes["errors"].fill_between(levels, *band, color=colors[title], alpha=0.15, lw=0)
     if title in axes:
         ax, guess = axes[title], model.predict(stream)
         points = ax.scatter(truth, guess, c=growing[:, 0], s=14, cmap="plasma")
@@ -103,7 +109,7 @@ axes["errors"].set(
     ylabel="mean absolute error, litres per 100 km",
     ylim=(0, None),
 )
-axes["errors"].legend(loc="upper left", fontsize=9)
+axes["errors"].legend(frameon=False, loc="lower center", ncols=2, fontsize=9)
 _ = fig.colorbar(points, ax=[axes[first], axes[last]], label="drift and noise")
 
 # %%

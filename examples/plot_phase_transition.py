@@ -49,11 +49,11 @@ coders = {
 }
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained", sharey=True)
 for ax, (delta, rhos) in zip(axes, deltas.items(), strict=True):
-    for name, (selector, told) in coders.items():
+    for (name, (selector, told)), mark in zip(coders.items(), "os^", strict=True):
         curve = [share_found(delta, rho, selector, told) for rho in rhos]
         half = np.interp(-0.5, -np.array(curve), rhos)
         print(f"n / N = {delta}: {name:25s} half of the rows at k / n = {half:.3f}")
-        ax.plot(rhos, curve, "o-", label=name)
+        ax.plot(rhos, curve, f"{mark}-", label=name)
     ax.set(title=f"n = {delta:g} N measurements", xlabel="k / n: atoms of a row / n")
 axes[0].set_ylabel("share of rows found")
 axes[-1].legend(frameon=False, fontsize=8)

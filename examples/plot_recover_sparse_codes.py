@@ -68,13 +68,11 @@ for name, two_seeds in curves.items():
 print(f"{'oracle, true basis':30s}" + "".join(f"{value:8.4f}" for value in oracle))
 
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for (name, two_seeds), color in zip(
-    curves.items(), ["tab:red", "tab:orange"], strict=True
+for (name, two_seeds), color, mark in zip(
+    curves.items(), ["tab:red", "tab:orange"], ["s-", "o-"], strict=True
 ):
-    for k, errors in enumerate(two_seeds):
-        ax.plot(
-            levels, errors / levels, "o-", color=color, label=name if not k else None
-        )
+    for errors, label in zip(two_seeds, (name, None), strict=True):
+        ax.plot(levels, errors / levels, mark, lw=1, color=color, label=label)
 ax.plot(levels, oracle / levels, "k--", label="soft thresholds of an oracle")
 ax.axvline(0.2, color="0.8", zorder=0)
 place = {"xycoords": ("data", "axes fraction"), "va": "top", "color": "0.5"}

@@ -54,8 +54,9 @@ for column, (name, (*size, snrs)) in zip(axes.T, settings.items(), strict=True):
             range(3), mean[:, 1, i], "o-", color="tab:green", label="relaxed lasso"
         )
         column[i].set(ylabel=label, xticks=range(3), xticklabels=snrs, ylim=0)
-    column[1].axhline(size[2], color="gray", linewidth=1)
+    column[1].axhline(size[2], color="k", ls=":", label="true atoms")
     column[1].set_xlabel("signal-to-noise ratio")
     column[0].set_title("{} measurements, {} atoms, {} true".format(*size))
 axes[0, 0].legend(frameon=False)
+axes[1, 1].legend(frameon=False, loc="center right")
 plt.show()

@@ -69,12 +69,13 @@ for ax, marks, title in zip(axes, ticks, panels, strict=True):
         curve = result.cv_results_[f"mean_test_{level:g}"]
         top = int(np.argmax(curve))
         print(f"  noise {level:4g}: best {grid[top]:.3f}, explained {curve[top]:.3f}")
-        ax.semilogx(grid, curve, color=color, label=f"noise {level:g}")
+        ax.semilogx(grid, curve, color=color, label=f"{level:g}")
         ax.plot(grid[top], curve[top], "o", color=color)
-    ax.axvline(grid[result.best_index_], color="0.6", lw=1, ls="--", zorder=0)
+    best = grid[result.best_index_]
+    ax.axvline(best, color="0.4", lw=1, ls="--", zorder=0, label="best for all levels")
     ax.set(title=title, xlabel=label, ylim=(-0.1, 1.02))
     ax.set_xticks(marks, [f"{mark:g}" for mark in marks])
     ax.minorticks_off()
 axes[0].set_ylabel("explained variance of held-out rows")
-axes[1].legend(frameon=False, fontsize=8)
+axes[1].legend(frameon=False, fontsize=8, title="noise; dots: best", title_fontsize=8)
 plt.show()

@@ -5,7 +5,7 @@ Serve without Python
 
 A Pipeline of a scaler and a coder becomes one file, which ONNX Runtime serves from C,
 C++, C#, Java, JavaScript or a phone. Codes are the same as in Python over twelve
-decades of noise, and single rows take a small fraction of the time.
+decades of noise. Times are in :doc:`/user_guide/deployment`.
 """
 
 # %%
@@ -13,8 +13,6 @@ decades of noise, and single rows take a small fraction of the time.
 # --------
 # ``register`` tells skl2onnx of the estimators of this package. The coder is the last
 # step; its options add the restored rows and the noise level of each row to the codes.
-import time
-
 import matplotlib.pyplot as plt
 import numpy as np
 import onnxruntime
@@ -63,47 +61,14 @@ for dtype, (session, _) in sessions.items():
 ours = model[1].noise_scale(model[0].transform(noisy))
 
 # %%
-# Time of a row
-# -------------
-# Python validates its input at each call, which costs a single row more than the
-# graph. In large batches the compiled kernels are faster than an engine that sorts.
-# An engine computes all outputs of a file, so this one is of codes only.
-sizes = 4 ** np.arange(7)
-
-
-def time_of_row(function, rows):
-    """Return the seconds that a row takes, at best."""
-    repeats, best = max(1, 256 // len(rows)), np.inf
-    function(rows)
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(repeats):
-            function(rows)
-        best = min(best, time.perf_counter() - start)
-    return best / repeats / len(rows)
-
-
-many = np.tile(X, (3, 1)).astype(np.float32)
-engine, _ = served(np.float32)
-runners = {
-    "Python": model.transform,
-    "ONNX Runtime": lambda rows: engine.run(None, {"X": rows}),
-}
-seconds = {
-    name: [time_of_row(run, many[:size]) for size in sizes]
-    for name, run in runners.items()
-}
-
-# %%
 # Left: differences are those of rounding at all levels; lines are the relative
-# precision of the dtypes. Middle: the noise level of each image, in units of the scaled
+# precision of the dtypes. Right: the noise level of each image, in units of the scaled
 # columns; it follows the noise where that exceeds what the model does not explain.
-# Right: time on one thread.
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 colors = {np.float32: "tab:orange", np.float64: "tab:blue"}
-for dtype, color in colors.items():
+for (dtype, color), mark in zip(colors.items(), "x.", strict=True):
     name, shown = np.dtype(dtype).name, np.maximum(difference[dtype], 1e-17)
-    axes[0].loglog(level, shown, ".", color=color, markersize=4, label=name)
+    axes[0].loglog(level, shown, mark, color=color, markersize=4, label=name)
     axes[0].axhline(np.finfo(dtype).eps, color=color, linewidth=1)
 axes[0].set(
     title="Codes: engine less Python",
@@ -123,16 +88,9 @@ axes[1].set(
     ylabel="noise_scale",
 )
 axes[1].legend(frameon=False)
-for (name, times), color in zip(seconds.items(), ("0.2", "tab:orange"), strict=True):
-    axes[2].loglog(sizes, 1e6 * np.array(times), "o-", color=color, label=name)
-axes[2].set(title="Time", xlabel="rows of a call", ylabel="microseconds a row")
-axes[2].legend(frameon=False)
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-print(f"{'rows of a call':16s}" + "".join(f"{size:9d}" for size in sizes))
-for name, times in seconds.items():
-    print(f"{name:16s}" + "".join(f"{1e6 * t:9.1f}" for t in times) + "  us a row")
 for dtype, of in difference.items():
     print(f"largest relative difference in {np.dtype(dtype).name}: {of.max():.1e}")

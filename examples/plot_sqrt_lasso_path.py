@@ -32,13 +32,16 @@ for row, (name, target) in zip(axes, targets.items(), strict=True):
     row[1].semilogx(path.alphas, path.coefs.T)
     row[0].set_ylabel(f"{name}\ncoefficients")
     model = SqrtLasso().fit(X, target)
-    row[0].axvline(model.alpha_ * model.sigma_, color="0.5", ls="--", lw=1)
-    row[1].axvline(model.alpha_, color="0.5", ls="--", lw=1)
+    for ax, penalty in zip(
+        row, (model.alpha_ * model.sigma_, model.alpha_), strict=True
+    ):
+        ax.axvline(penalty, color="k", ls="--", lw=1, label="pivotal")
     print(
         f"{name}: pivotal penalty {model.alpha_:.3f}, which is {model.alpha_:.3f} x "
         f"{model.sigma_:.0f} = {model.alpha_ * model.sigma_:.1f} for the lasso; "
         f"{np.count_nonzero(model.coef_)} features"
     )
+axes[0, 0].legend(frameon=False, loc="lower right")
 axes[0, 0].set_title("lasso")
 axes[0, 1].set_title("square-root lasso")
 axes[1, 0].set_xlabel("penalty, in units of the target")

@@ -38,6 +38,7 @@ grids = {
 }
 colors = {"lasso": "tab:brown", "sqrt_lasso": "tab:blue", "omp": "tab:green"}
 marks = {"lasso": "s", "sqrt_lasso": "o", "omp": "D"}
+dashes = {"lasso": "--", "sqrt_lasso": "-", "omp": ":"}
 fig, (curves, atoms) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 for selector, (name, values) in grids.items():
     color, mark, reports = colors[selector], marks[selector], []
@@ -57,10 +58,12 @@ for selector, (name, values) in grids.items():
     curves.plot(lines[:, 0], lines[:, 2], f"{mark}-", color=color, label=selector)
     growth = middle.refit.growth_by_component
     growth = growth[np.isfinite(growth)]
-    atoms.hist(growth, bins=np.linspace(0.95, 2, 43), alpha=0.7, color=color)
+    style = {"histtype": "step", "lw": 1.8, "ls": dashes[selector], "color": color}
+    atoms.hist(growth, bins=np.linspace(0.95, 2, 22), label=selector, **style)
 curves.plot([], [], "k--", label="before refitting")
 curves.set(xlabel="active atoms per patch", ylabel="explained variance", xlim=(0, 14))
 curves.legend(frameon=False, loc="lower right")
 atoms.axvline(1, color="black", linewidth=1)
+atoms.legend(frameon=False, loc="upper right")
 atoms.set(xlabel="refitted weights / weights, atom by atom", ylabel="atoms")
 plt.show()

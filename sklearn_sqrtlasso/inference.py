@@ -103,8 +103,9 @@ def confidence_intervals(
         :class:`~sklearn_sqrtlasso.SqrtLasso`. 1 is the method of [1]_; 0 removes the
         bias of shrinkage from all regressions, and is needed for the coverage that the
         notes report.
-    features : array-like of int of shape (n_chosen,), default=None
-        Indices of the coefficients to estimate; None is all of them.
+    features : array-like of int or str of shape (n_chosen,), default=None
+        Indices of the coefficients to estimate, or names of columns where X is a data
+        frame; None is all of them.
     sample_weight : float or array-like of shape (n_samples,), default=None
         Nonnegative weights of the rows, as in :class:`~sklearn_sqrtlasso.SqrtLasso`;
         None gives all rows weight 1.
@@ -162,9 +163,10 @@ def confidence_intervals(
            [-1.16, -0.75],
            [-0.35,  0.09]])
     """
+    names = getattr(X, "columns", ())
     X, y, weights = _checked(X, y, sample_weight)
     _check_shares(level, alpha, phi)
-    chosen, n_rows = _chosen(features, X.shape[1]), counted_rows(weights)
+    chosen, n_rows = _chosen(features, X.shape[1], names), counted_rows(weights)
     design = design_of(X, weights / weights.sum(), True)
     design.load(column_sizes(design))
     if isinstance(alpha, str):
@@ -222,9 +224,18 @@ def _check_shares(level, alpha, phi):
         )
 
 
-def _chosen(features, n_features):
+def _chosen(features, n_features, names):
     """Return the indices of the coefficients to estimate."""
     chosen = np.arange(n_features) if features is None else np.asarray(features)
+    if chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "UOT":
+        places = {name: place for place, name in enumerate(names)}
+        unknown = [name for name in chosen.tolist() if name not in places]
+        if unknown:
+            raise ValueError(
+                f"features must be indices, or names of columns of X, got {unknown!r}, "
+                "which X does not have."
+            )
+        chosen = np.array([places[name] for name in chosen.tolist()])
     inside = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
     if not inside or np.any((chosen < -n_features) | (chosen >= n_features)):
         raise ValueError(

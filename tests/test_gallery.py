@@ -58,6 +58,12 @@ def test_methods_have_the_same_colour_on_all_pages():
 
 
 @each_example
+def test_no_page_shows_times_which_depend_on_the_load(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"\bimport time\b|\btime_curve_\b|%timeit", text)
+
+
+@each_example
 def test_a_page_without_its_data_fails(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     caught = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Try)]

@@ -69,6 +69,21 @@ def test_units_forms_threads_and_counts_of_rows_do_not_matter():
     assert_allclose(one.intervals, two.intervals, rtol=1e-6)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_a_frame_are_chosen_by_name(library):
+    frames = pytest.importorskip(library)
+    X, y = make(p=12)
+    frame = frames.DataFrame({f"gene {j}": X[:, j] for j in range(12)})
+    given = {"alpha": 0.3}
+    by_index = confidence_intervals(X, y, features=[7, 0], **given)
+    by_name = confidence_intervals(frame, y, features=["gene 7", "gene 0"], **given)
+    assert_allclose(by_name.intervals, by_index.intervals, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"names of columns of X, got \['gene 99'\]"):
+        confidence_intervals(frame, y, features=["gene 0", "gene 99"], **given)
+    with pytest.raises(ValueError, match=r"names of columns of X, got \['gene 0'\]"):
+        confidence_intervals(X, y, features=["gene 0"], **given)
+
+
 def test_what_others_explain_has_no_end():
     X, y = make(p=4)
     X[:, 3], X[:, 2] = X[:, 0], 7.0

@@ -345,7 +345,7 @@ class BaseEncoder(
         if n_fewer < n_few:
             rows, some = spread_over(groups, n_fewer)
             x = X[rows]
-        warn_hidden_columns(x, mean, lambda: self._reconstruct(x, some))
+        warn_hidden_columns(x, mean, lambda: self._restored_from_codes(x, some))
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""
@@ -387,6 +387,9 @@ class BaseEncoder(
         return Z if groups.order is None else Z[np.argsort(groups.order)]
 
     def _reconstruct(self, X, groups):
+        return self._restored_from_codes(X, groups)
+
+    def _restored_from_codes(self, X, groups):
         restored = np.empty(X.shape, X.dtype)
 
         def decode(block):

@@ -13,7 +13,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 
 MOSTLY = 0.5  # share of the rows whose codes of zeros are no accident
-APART = 100.0  # ratio of scales from which a large column may hide small ones
+APART = 30.0  # ratio of scales from which a large column may hide small ones
 CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
 RESTORED = 0.8  # explained variance of a column that is not hidden
 
@@ -60,7 +60,7 @@ def warn_dense_codes(used, n_features, remedy):
 def warn_hidden_columns(X, mean, restore):
     """Warn if most columns are not restored, and others are far larger.
 
-    A column hides others if its root mean square about ``mean`` is more than 100 times
+    A column hides others if its root mean square about ``mean`` is more than 30 times
     the standard deviation of the median column: it has another unit, or an offset. Of
     sparse rows, the root mean square of the nonzeros of a column is taken for both, so
     that rare entries are not small ones.
@@ -72,7 +72,7 @@ def warn_hidden_columns(X, mean, restore):
     mean : ndarray of shape (n_features,)
         What an encoder subtracts from rows.
     restore : callable
-        Function without arguments that returns the restored rows.
+        Function without arguments that returns the rows restored from codes.
     """
     sizes, spreads = _nonzero_sizes(X) if sp.issparse(X) else _sizes(X, mean)
     varies = spreads > 0
@@ -84,8 +84,9 @@ def warn_hidden_columns(X, mean, restore):
     left = _left(dense_rows(X), restore())
     lost = np.mean(left > np.sqrt(1 - RESTORED)) if len(left) else 0.0
     if lost > MOSTLY:
+        times = f"{10**apart:.0f}" if apart < 3 else f"1e{apart:.0f}"
         warn_caller(
-            f"The largest column of X is 1e{apart:.0f} times the standard deviation of "
+            f"The largest column of X is {times} times the standard deviation of "
             f"the median column, and hides others: {lost:.0%} of the columns are not "
             "restored from codes. Scale the columns first, for example by "
             "sklearn.preprocessing.StandardScaler.",

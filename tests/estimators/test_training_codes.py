@@ -98,7 +98,16 @@ def test_a_column_that_hides_the_others_is_reported_once(family, kind):
 def test_columns_apart_are_not_reported_where_all_are_restored():
     X = wine()
     X[:, 3] *= 1e3
-    assert warnings_of(PivotalPCA(), X) == []
+    assert warnings_of(PivotalPCA(13), X) == []
+
+
+def test_columns_that_only_residuals_restore_are_hidden():
+    X = wine()
+    X[:, 3] *= 100
+    with pytest.warns(UserWarning, match="hides others: 85%"):
+        coder = PivotalPCA().fit(X)
+    restored = coder.reconstruct(X)
+    assert np.all(np.var(restored - X, axis=0) < 0.2 * np.var(X, axis=0))
 
 
 def test_rare_words_are_not_hidden_by_frequent_ones():
