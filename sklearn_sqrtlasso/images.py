@@ -1,24 +1,29 @@
 """Image denoising by overlapping patches, coded, or compared with each other."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
-from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy.fft import dct
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
-from sklearn_sqrtlasso.blockwise.similar_patches import restore_blind
-from sklearn_sqrtlasso.estimators.base import BaseEncoder
-from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
-from sklearn_sqrtlasso.estimators.validation import check_group_word, check_groups
+from sklearn_sqrtlasso.blockwise.missing_pixels import (
+    FAINT,
+    fill_missing,
+    noise_std_where_known,
+)
+from sklearn_sqrtlasso.blockwise.similar_patches import (
+    LEAST,
+    estimated_noise_std,
+    restore_blind,
+)
+from sklearn_sqrtlasso.estimators.patches import check_sizes, restored_by
 
 REACH = 15  # pixels to the farthest patch that one is compared with
-CHUNK = 4096  # patches passed at a time to an estimator of another package
+MOST_CHANNELS = 4  # that are told from the images of a stack, and rotated by cosines
 
 
 def denoise_image(
@@ -26,6 +31,8 @@ def denoise_image(
     image: Any = None,
     patch_size: tuple[int, int] = (8, 8),
     *,
+    mask: ArrayLike | None = None,
+    channel_axis: int | str | None = "auto",
     step: int = 1,
     groups: ArrayLike | str | None = "auto",
     similar: int = 60,
@@ -41,12 +48,16 @@ def denoise_image(
     group whose present estimates have mean m and covariance C, with noise of variance
     v, a pass returns ``m + C (C + v I)^-1 (y - m)``, averaged over overlaps with
     weights inverse to the variance that remains. All but the last pass halve v. The
-    channels of an image are rotated by cosines first: brightness, and differences.
+    channels of an image are rotated first: to brightness and differences.
 
     With an estimator, the mean of each patch is removed before coding and added back
     afterwards. The patches of an image share a noise level, so they are coded as one
     group. With ``n_passes``, passes over similar patches follow. Work is done in bands
     of rows: memory stays within a few times that of the image in float64.
+
+    Missing pixels, NaN or marked by ``mask``, are filled in first: with those of the
+    image restored by its large cosine coefficients, at a threshold that falls from
+    half of the deviation of the pixels to the noise level, from coarse grids to fine.
 
     Parameters
     ----------
@@ -55,10 +66,18 @@ def denoise_image(
         and ``inverse_transform``, fitted on centered patches of ``patch_size``. Its
         number of features determines whether patches of a colour image contain all
         channels or a single one. None, or the image alone, needs no training.
-    image : array-like of shape (height, width) or (height, width, n_channels)
-        Grey or colour image, of any float or integer dtype.
+    image : array-like of shape (..., height, width) or (..., height, width, n_channels)
+        Image, or stack of images that are restored one by one, of any float or integer
+        dtype. NaN is a missing pixel.
     patch_size : tuple of int, default=(8, 8)
         Height and width of a patch, in pixels, at least 1.
+    mask : array-like of bool, default=None
+        True where a pixel is missing, of the shape of ``image`` with or without
+        channels. Each image, or channel, has to have pixels that are not.
+    channel_axis : int, "auto" or None, default="auto"
+        Axis of the channels; None if there are none. "auto" is None for two axes, else
+        the last, of at most 4 channels; the last of 2 and of 4 channels is transparency
+        and stays as it is.
     step : int, default=1
         Distance between adjacent patches of the estimator, in pixels, at least 1 and at
         most the patch size. Larger steps are faster and restore less well.
@@ -72,9 +91,9 @@ def denoise_image(
         Number of passes over similar patches, at least 0. None is 2 without an
         estimator and 0 with one.
     noise_std : float, default=None
-        Standard deviation of the noise in units of the image, positive, for the stages
-        without an estimator; None estimates it, for each rotated channel, from the
-        smoothest patches.
+        Standard deviation of the noise in units of the image, at least 0, for the
+        stages without an estimator; None estimates it, for each rotated channel of each
+        image, from the smoothest patches. With 0, only missing pixels are restored.
     n_jobs : int, default=None
         Number of threads of the stages without an estimator, as in joblib. The result
         does not depend on it.
@@ -89,15 +108,18 @@ def denoise_image(
     Raises
     ------
     ValueError
-        If the image is not a finite array of two or three dimensions, is smaller than a
-        patch or does not fit the estimator, or another parameter is not valid.
+        If the image does not have two axes and those of ``channel_axis`` and a stack,
+        is boolean or infinite, is smaller than a patch, has no pixel that is known, or
+        does not fit the estimator or mask; or if another parameter is not valid.
     TypeError
         If ``groups="all"`` and the estimator does not accept groups.
 
     Notes
     -----
     The passes are those of non-local Bayes [1]_, from another first estimate, with
-    another noise variance and other weights.
+    another noise variance and other weights. Up to four channels are rotated by
+    cosines; more are divided by their noise levels, and rotated to their principal
+    directions.
 
     References
     ----------
@@ -117,77 +139,160 @@ def denoise_image(
     >>> restored = denoise_image(noisy)
     >>> float(np.std(noisy - clean).round(1)), float(np.std(restored - clean).round(1))
     (9.9, 1.4)
+
+    Fill in half of its pixels, where there is no noise:
+
+    >>> clean[rng.random(clean.shape) < 0.5] = np.nan
+    >>> filled = denoise_image(clean, noise_std=0)
+    >>> float(filled[5, 5].round()), float(filled[20, 20].round())
+    (0.0, 100.0)
     """
     if image is None:
         estimator, image = None, estimator
-    image = _check_image(image)
+    image, axis, n_alpha = _check_image(image, channel_axis)
+    pictures = _with_channels_last(image, axis)
+    missing = _missing_pixels(pictures, n_alpha, image, mask, axis)
     similar, n_passes = _check_passes(similar, n_passes, estimator)
-    noise_std = _check_noise_std(noise_std)
-    unit = _unit_of(image)
-    scaled: np.ndarray = image / unit
-    estimate: Any = None
     if estimator is None:
-        _check_sizes(image, patch_size, 1)
+        check_sizes(pictures[0], patch_size, 1)
     else:
         check_is_fitted(estimator)
-        estimate = restored_by(estimator, scaled, (patch_size, step), groups, verbose)
-    if estimator is None or n_passes:
-        levels = noise_std and noise_std / unit
-        geometry = tuple(map(int, patch_size)), (REACH, REACH), similar
-        report = _printer(verbose)
+    options = _Options(
+        estimator=estimator,
+        grid=(patch_size, step),
+        groups=groups,
+        similar=similar,
+        n_passes=n_passes,
+        noise_std=_check_noise_std(noise_std),
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    restored = pictures.copy()
+    for i, (picture, lost) in enumerate(zip(pictures, missing, strict=True)):
+        colours = slice(None, picture.shape[2] - n_alpha)
+        name = f"image {i + 1} of {len(pictures)}, " if len(pictures) > 1 else ""
+        report = _printer(verbose, name)
+        restored[i, ..., colours] = _restored(
+            picture[..., colours], lost, options, report
+        )
+    if axis is None:
+        return restored.reshape(image.shape)
+    moved = np.moveaxis(image, axis, -1).shape
+    return np.ascontiguousarray(np.moveaxis(restored.reshape(moved), -1, axis))
 
-        def restore(pixels, first):
-            return restore_blind(
-                pixels, levels, geometry, n_passes, first, n_jobs, report
-            )
 
-        estimate = _in_rotated_channels(restore, scaled, estimate)
-    return _as_dtype(estimate.reshape(image.shape), unit, image.dtype)
+@dataclass(frozen=True)
+class _Options:
+    """How each image is restored; fields are parameters of ``denoise_image``."""
+
+    estimator: Any
+    grid: tuple  # patch_size and step
+    groups: Any
+    similar: int
+    n_passes: int
+    noise_std: float | None
+    n_jobs: int | None
+    verbose: int
 
 
-def restored_by(estimator, image, grid, groups="auto", verbose=0):
-    """Return an image whose patches are restored by an estimator, and averaged.
+def _restored(picture, missing, options, report):
+    """Return an image of shape (height, width, n_channels), restored."""
+    unit = _unit_of(picture)
+    dtype = np.float32 if picture.dtype == np.float32 else np.float64
+    pixels = given = (picture / unit).astype(dtype, copy=False)
+    levels = None if options.noise_std is None else options.noise_std / unit
+    if missing.any():
+        pixels, levels = _filled(given, missing, levels, options, report)
+    elif options.noise_std == 0:
+        return picture
+    estimate = None
+    if options.estimator is not None:
+        estimate = restored_by(
+            options.estimator, pixels, options.grid, options.groups, options.verbose
+        )
+    if options.estimator is None or options.n_passes:
+        estimate = _in_rotated_channels(pixels, levels, estimate, options, report)
+    if options.noise_std == 0:
+        estimate = np.where(missing, estimate, given)
+    return _as_dtype(estimate, unit, picture.dtype)
 
-    Parameters
-    ----------
-    estimator : fitted estimator
-        As for ``denoise_image``.
-    image : ndarray of shape (height, width) or (height, width, n_channels)
-        Image of ordinary size.
-    grid : tuple of (patch_size, step)
-        As for ``denoise_image``.
-    groups, verbose
-        As for ``denoise_image``.
 
-    Returns
-    -------
-    restored : ndarray of shape (height, width, n_channels)
-        Restored image.
+def _in_rotated_channels(pixels, levels, estimate, options, report):
+    """Return an image whose rotated channels are restored together."""
+    forward, inverse = _rotation(pixels, levels)
+    given = _rotated(pixels, forward)
+    first = None if estimate is None else _rotated(estimate, forward)
+    restored = restore_blind(
+        given,
+        None if levels is None else _rotated_levels(levels, forward),
+        (tuple(map(int, options.grid[0])), (REACH, REACH), options.similar),
+        options.n_passes,
+        first,
+        options.n_jobs,
+        report,
+    )
+    return pixels + np.moveaxis(restored - given, 0, 2) @ inverse.T
+
+
+def _filled(pixels, missing, levels, options, report):
+    """Return an image without missing pixels, and the noise levels of its channels.
+
+    If the same pixels are missing in all channels, these are rotated.
     """
-    groups = _check_groups(estimator, groups)
-    patches = Patches(image, *grid, _n_features(estimator))
-    canvas = np.zeros((N_PARTS, *patches.pixels.shape), patches.dtype)
-    if isinstance(estimator, BaseEncoder):
-        _restore_by_encoder(estimator, patches, groups, canvas, verbose)
+    n_channels = pixels.shape[2]
+    forward = np.eye(n_channels, dtype=pixels.dtype)
+    alike = np.array_equal(missing, np.broadcast_to(missing[..., :1], missing.shape))
+    if alike and n_channels <= MOST_CHANNELS:
+        forward = _cosines(n_channels, pixels.dtype)
+    known = _rotated(np.where(missing, 0, pixels), forward)
+    lost = np.moveaxis(missing, 2, 0)
+    if levels is None:
+        pairs = zip(known, lost, strict=True)
+        of_known = np.array([noise_std_where_known(x, mask) for x, mask in pairs])
     else:
-        _restore_by_transformer(estimator, patches, canvas[0], verbose)
-    restored = np.sum(canvas, axis=0)
-    restored /= patches.coverage
-    return restored
+        of_known = np.full(n_channels, levels)
+    geometry = tuple(map(int, options.grid[0])), options.n_jobs, report
+    filled = fill_missing(known, lost, of_known, *geometry)
+    deviations = np.std(filled, axis=(1, 2), dtype=np.float64)
+    if options.noise_std == 0:
+        of_known = FAINT * deviations
+    filled = np.where(missing, np.moveaxis(filled, 0, 2) @ forward, pixels)
+    return filled, _rotated_levels(of_known, forward.T)
 
 
-def _in_rotated_channels(restore, image, estimate):
-    """Restore channels after an orthonormal rotation: the first is brightness."""
-    dtype = np.float32 if image.dtype == np.float32 else np.float64
-    pixels = image.reshape(*image.shape[:2], -1).astype(dtype, copy=False)
-    rotation = dct(np.eye(pixels.shape[2]), norm="ortho", axis=0).astype(dtype)
+def _rotated(pixels, forward):
+    return np.ascontiguousarray(np.moveaxis(pixels @ forward.T, 2, 0))
 
-    def rotated(channels):
-        return np.ascontiguousarray(np.moveaxis(channels @ rotation.T, 2, 0))
 
-    given = rotated(pixels)
-    restored = restore(given, None if estimate is None else rotated(estimate))
-    return pixels + np.moveaxis(restored - given, 0, 2) @ rotation
+def _rotated_levels(levels, forward):
+    """Return noise levels of rotated channels, whose noise is independent."""
+    variances = np.full(forward.shape[1], np.square(levels, dtype=np.float64))
+    return np.sqrt(np.square(forward, dtype=np.float64) @ variances)
+
+
+def _rotation(pixels, levels):
+    """Return the matrix that channels are rotated by, and its inverse.
+
+    Few channels are rotated by cosines: the first becomes brightness. Most of what many
+    channels have in common goes to few principal directions, in units of their noise.
+    """
+    n_channels = pixels.shape[2]
+    if n_channels <= MOST_CHANNELS:
+        forward = _cosines(n_channels, pixels.dtype)
+        return forward, forward.T
+    channels = np.moveaxis(pixels, 2, 0).astype(np.float64)
+    if levels is None:
+        levels = [estimated_noise_std(x, (8, 8)) for x in channels]
+    levels = np.maximum(np.full(n_channels, levels), LEAST * np.max(levels))
+    levels[levels == 0] = 1
+    covariance = np.cov((channels / levels[:, None, None]).reshape(n_channels, -1))
+    directions = np.linalg.eigh(covariance)[1][:, ::-1].T
+    forward, inverse = directions / levels, levels[:, None] * directions.T
+    return forward.astype(pixels.dtype), inverse.astype(pixels.dtype)
+
+
+def _cosines(n_channels, dtype):
+    return dct(np.eye(n_channels), norm="ortho", axis=0).astype(dtype)
 
 
 def _check_passes(similar, n_passes, estimator):
@@ -204,253 +309,97 @@ def _check_passes(similar, n_passes, estimator):
 def _check_noise_std(noise_std):
     if noise_std is None:
         return None
-    if not isinstance(noise_std, Real) or not 0 < noise_std < np.inf:
+    if not isinstance(noise_std, Real) or not 0 <= noise_std < np.inf:
         raise ValueError(
-            f"noise_std must be a positive finite number or None, got {noise_std!r}."
+            "noise_std must be a finite number of at least 0, or None, got "
+            f"{noise_std!r}."
         )
     return float(noise_std)
 
 
-def _printer(verbose):
+def _printer(verbose, name):
     """Return a function that prints the share of a stage that is done."""
 
     def report(stage, share):
         if verbose:
-            print(f"[denoise_image] {stage}: {share:.0%}", flush=True)
+            print(f"[denoise_image] {name}{stage}: {share:.0%}", flush=True)
 
     return report
 
 
-class Patches:
-    """The centered patches of an image as rows, extracted on demand.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width) or (height, width, n_channels)
-        Image.
-    patch_size : tuple of int
-        Height and width of a patch, in pixels.
-    step : int
-        Distance between adjacent patches, in pixels.
-    n_features : int
-        Length of a row: ``height * width`` of a patch, or ``n_channels`` times that.
-
-    Attributes
-    ----------
-    pixels : ndarray of shape (height, width, n_channels)
-        Image in a float dtype.
-    coverage : ndarray of shape (height, width, 1)
-        Number of patches that contain each pixel.
-    shape : tuple of int
-        Number of patches and of features.
-    dtype : dtype
-        float32 or float64.
-    """
-
-    def __init__(self, image, patch_size, step, n_features):
-        height, width = _check_sizes(image, patch_size, step)
-        self.dtype = np.dtype(np.float32 if image.dtype == np.float32 else np.float64)
-        pixels = image.reshape(*image.shape[:2], -1)
-        self.pixels = pixels.astype(self.dtype, copy=False)
-        n_channels = self.pixels.shape[2]
-        together = n_features == height * width * n_channels
-        if not together and n_features != height * width:
-            all_channels = f", {height * width * n_channels} with all channels"
-            raise ValueError(
-                f"patch_size=({height}, {width}) gives {height * width} features"
-                f"{all_channels if n_channels > 1 else ''}, "
-                f"but the estimator was fitted on {n_features}."
-            )
-        self.span = n_channels if together else 1
-        self.tops = _places(self.pixels.shape[0], height, step)
-        self.lefts = _places(self.pixels.shape[1], width, step)
-        # windows: top, left, share of channels, height, width, channels of the share
-        windows = sliding_window_view(
-            self.pixels, (height, width, self.span), (0, 1, 2)
-        )
-        self.windows = windows[:, :, :: self.span]
-        self.grid = (len(self.tops), n_channels // self.span, len(self.lefts))
-        self.size = (height, width, self.span)
-        self.shape = (int(np.prod(self.grid)), n_features)
-        self.coverage = np.multiply.outer(
-            _coverage(self.tops, height, self.pixels.shape[0]),
-            _coverage(self.lefts, width, self.pixels.shape[1]),
-        )[:, :, None]
-
-    def __getitem__(self, rows):
-        """Return the centered patches of a slice."""
-        patches = self.cut(rows)
-        return patches - _means(patches)
-
-    def cut(self, rows):
-        """Return the patches of a slice, not centered.
-
-        Parameters
-        ----------
-        rows : slice
-            Indices of patches, ordered by top edge, channel and left edge.
-
-        Returns
-        -------
-        patches : ndarray of shape (n_rows, n_features)
-            One patch per row.
-        """
-        top, share, left = np.unravel_index(
-            np.arange(*rows.indices(len(self))), self.grid
-        )
-        patches = self.windows[self.tops[top], self.lefts[left], share]
-        return patches.reshape(-1, self.shape[1])
-
-    def paste(self, rows, restored, canvas):
-        """Add restored centered patches, and their original means, to an image.
-
-        Parameters
-        ----------
-        rows : slice
-            Indices of the patches.
-        restored : ndarray of shape (n_rows, n_features)
-            Restored centered patches.
-        canvas : ndarray of shape (height, width, n_channels)
-            Image that is added to, in place.
-        """
-        restored = restored + _means(self.cut(rows))
-        height, width, span = self.size
-        start, stop, _ = rows.indices(len(self))
-        n_lefts = self.grid[2]
-        for line in range(start // n_lefts, -(-stop // n_lefts)):
-            first, last = max(start, line * n_lefts), min(stop, (line + 1) * n_lefts)
-            top, share = divmod(line, self.grid[1])
-            lefts = self.lefts[first - line * n_lefts : last - line * n_lefts]
-            block = restored[first - start : last - start].reshape(-1, *self.size)
-            strip = canvas[self.tops[top] : self.tops[top] + height]
-            strip = strip[:, :, share * span : (share + 1) * span]
-            for column in range(width):
-                strip[:, lefts + column] += block[:, :, column].swapaxes(0, 1)
-
-    def __len__(self):
-        """Return the number of patches."""
-        return self.shape[0]
-
-
-def _check_groups(estimator, groups):
-    """Return the ``groups`` to use for an estimator, "all" or None."""
-    check_group_word(groups, ("auto", "all"))
-    takes_groups = isinstance(estimator, GroupedEncoder)
-    if groups == "auto":
-        return "all" if takes_groups else None
-    if groups is not None and not takes_groups:
-        raise TypeError(
-            f"groups={groups!r} needs an estimator that accepts groups, got "
-            f"{type(estimator).__name__}; pass groups=None to restore each patch "
-            "independently."
-        )
-    return groups
-
-
-def _means(patches):
-    means = patches.mean(axis=1, keepdims=True, dtype=np.float64)
-    return means.astype(patches.dtype)
-
-
-def _restore_by_encoder(estimator, patches, groups, canvas, verbose):
-    report = _counter(len(patches), verbose)
-
-    def paste(block):
-        patches.paste(block.rows, estimator._decode(block.Z), canvas[block.part])
-        report(len(block.Z))
-
-    estimator._map_encoded(paste, patches, check_groups(groups, patches))
-
-
-def _restore_by_transformer(estimator, patches, canvas, verbose):
-    report = _counter(len(patches), verbose)
-    for start in range(0, len(patches), CHUNK):
-        rows = slice(start, min(start + CHUNK, len(patches)))
-        codes = estimator.transform(patches[rows])
-        restored = np.asarray(estimator.inverse_transform(codes))
-        patches.paste(rows, restored.astype(patches.dtype, copy=False), canvas)
-        report(rows.stop - rows.start)
-
-
-def _counter(n_patches, verbose):
-    """Return a function that counts patches and prints a line after each tenth."""
-    done, lock = [0], Lock()
-
-    def report(n_more):
-        with lock:
-            tenths = 10 * done[0] // n_patches
-            done[0] += n_more
-            if verbose and 10 * done[0] // n_patches > tenths:
-                print(f"[denoise_image] {done[0]} of {n_patches} patches")
-
-    return report
-
-
-def _check_image(image):
+def _check_image(image, channel_axis):
+    """Return an image, the axis of its channels, and how many of them are alpha."""
     image = np.asarray(image)
-    if image.ndim not in (2, 3) or image.dtype.kind not in "fiu":
+    if image.dtype.kind not in "fiu":
         raise ValueError(
-            "image must have shape (height, width) or (height, width, n_channels) "
-            "and a float or integer dtype, got shape "
-            f"{image.shape} and dtype {image.dtype}."
+            "image must have a float or integer dtype, got dtype "
+            f"{image.dtype}{'; use image.astype(float)' * (image.dtype == bool)}."
         )
-    if not np.all(np.isfinite(image)):
-        raise ValueError("image must be finite, got NaN or infinity.")
-    return image
+    axis, n_alpha = channel_axis, 0
+    if channel_axis == "auto":
+        axis = None if image.ndim == 2 else -1
+        n_last = image.shape[-1] if image.ndim > 2 else 0
+        if n_last > MOST_CHANNELS:
+            raise ValueError(
+                f"channel_axis is not clear from the shape {image.shape} of image: "
+                f"pass None for a stack of grey images, or -1 for {n_last} channels."
+            )
+        n_alpha = int(n_last in (2, 4))
+    elif axis is not None and (
+        not isinstance(axis, Integral) or not -image.ndim <= axis < image.ndim
+    ):
+        raise ValueError(
+            f"channel_axis must be 'auto', None or an axis of image, of shape "
+            f"{image.shape}, got {channel_axis!r}."
+        )
+    if image.ndim < (2 if axis is None else 3) or 0 in image.shape:
+        raise ValueError(
+            "image must have shape (..., height, width) or (..., height, width, "
+            f"n_channels), got shape {image.shape} and channel_axis={channel_axis!r}."
+        )
+    return image, axis, n_alpha
+
+
+def _with_channels_last(image, axis):
+    """Return a stack of images of shape (n_images, height, width, n_channels)."""
+    moved = image[..., None] if axis is None else np.moveaxis(image, axis, -1)
+    return moved.reshape(-1, *moved.shape[-3:])
+
+
+def _missing_pixels(pictures, n_alpha, image, mask, axis):
+    """Return where pixels of the colours are missing, for each image of a stack."""
+    colours = pictures[..., : pictures.shape[3] - n_alpha]
+    if np.isinf(colours).any():
+        raise ValueError("image must not be infinite; NaN marks missing pixels.")
+    missing = np.isnan(colours)
+    if mask is not None:
+        mask, without = np.asarray(mask), image.shape
+        if axis is not None:
+            without = np.moveaxis(image, axis, -1).shape[:-1]
+        if mask.shape not in (image.shape, without) or not np.isin(mask, (0, 1)).all():
+            raise ValueError(
+                f"mask must be boolean and have shape {without} or {image.shape}, got "
+                f"shape {mask.shape} and dtype {mask.dtype}."
+            )
+        if axis is not None and mask.shape == image.shape:
+            mask = _with_channels_last(mask, axis)[..., : colours.shape[3]]
+        missing |= np.asarray(mask, dtype=bool).reshape(*pictures.shape[:3], -1)
+    if missing.all(axis=(1, 2)).any():
+        raise ValueError(
+            "image must have pixels that are not missing, in each channel."
+        )
+    return missing
 
 
 def _unit_of(image):
     """Return what pixels are divided by: sums over patches may not overflow."""
     if image.dtype.kind != "f":
         return 1
-    largest = float(np.abs(image).max(initial=0))
+    largest = float(np.max(np.abs(image), initial=0, where=~np.isnan(image)))
     narrow = np.float32 if image.dtype == np.float32 else np.float64
     if largest < np.sqrt(np.finfo(narrow).max):
         return 1
     return narrow(unit_near(largest, narrow))
-
-
-def _check_sizes(image, patch_size, step):
-    try:
-        height, width = patch_size
-    except (TypeError, ValueError):
-        height = width = None
-    whole = isinstance(height, Integral) and isinstance(width, Integral)
-    if not whole or height < 1 or width < 1:
-        raise ValueError(
-            f"patch_size must be two integers of at least 1, got {patch_size!r}."
-        )
-    if height > image.shape[0] or width > image.shape[1]:
-        raise ValueError(
-            f"patch_size must be at most the size of the image, {image.shape[:2]}, "
-            f"got {patch_size!r}."
-        )
-    if not isinstance(step, Integral) or not 1 <= step <= min(height, width):
-        raise ValueError(
-            f"step must be an integer in [1, {min(height, width)}], so that patches "
-            f"cover all pixels, got {step!r}."
-        )
-    return height, width
-
-
-def _n_features(estimator):
-    if not hasattr(estimator, "n_features_in_"):
-        raise ValueError(
-            "estimator must have the attribute n_features_in_, got "
-            f"{type(estimator).__name__} without it."
-        )
-    return estimator.n_features_in_
-
-
-def _places(length, size, step):
-    """Return the offsets of patches, the last of which ends at the image border."""
-    places = np.arange(0, length - size + 1, step)
-    last = length - size
-    return places if places[-1] == last else np.append(places, last)
-
-
-def _coverage(places, size, length):
-    return np.bincount((places[:, None] + np.arange(size)).ravel(), minlength=length)
 
 
 def _as_dtype(restored, unit, dtype):

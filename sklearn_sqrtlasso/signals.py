@@ -16,7 +16,7 @@ from sklearn_sqrtlasso.blockwise.similar_patches import (
     estimated_noise_std,
     restore_blind,
 )
-from sklearn_sqrtlasso.images import restored_by
+from sklearn_sqrtlasso.estimators.patches import restored_by
 
 PIECE = STRIDE * 2**12  # samples that are restored at a time, at most
 LEAST_WINDOW = 8  # samples, of which the fastest two cosines tell the noise level

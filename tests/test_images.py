@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_sqrtlasso import SqrtLassoTransform
-from sklearn_sqrtlasso.images import Patches, denoise_image
+from sklearn_sqrtlasso.estimators.patches import Patches
+from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.metrics import psnr
 
 
@@ -165,7 +166,7 @@ def test_memory_stays_within_a_few_images():
     [
         (np.zeros(9), {}, r"image must have shape.*\(9,\)"),
         (np.zeros((9, 9), bool), {}, "dtype bool"),
-        (np.full((9, 9), np.nan), {}, "image must be finite"),
+        (np.full((9, 9), np.inf), {}, "image must not be infinite"),
         (np.zeros((7, 9)), {}, r"patch_size must be at most.*\(7, 9\), got \(8, 8\)"),
         (np.zeros((9, 9)), {"patch_size": 8}, "patch_size must be two integers.*got 8"),
         (np.zeros((9, 9)), {"patch_size": (8.5, 8)}, "patch_size must be two integers"),

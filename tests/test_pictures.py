@@ -89,7 +89,8 @@ def test_little_noise_in_large_contrasts_is_reduced():
 
 def test_a_channel_without_noise_does_not_hide_that_of_another(restored):
     clean = picture()
-    both = denoise_image(np.stack([noisy() + clean, noisy() - clean], axis=2))
+    channels = np.stack([noisy() + clean, noisy() - clean], axis=2)
+    both = denoise_image(channels, channel_axis=2)
     assert_allclose(both.mean(axis=2), restored, atol=1e-2)
 
 
@@ -110,7 +111,7 @@ def test_progress_is_printed(capsys):
     [
         ({"similar": 1}, "similar must be an integer of at least 2, got 1"),
         ({"n_passes": -1}, "n_passes must be an integer of at least 0, got -1"),
-        ({"noise_std": 0.0}, "noise_std must be a positive finite number"),
+        ({"noise_std": -1.0}, "noise_std must be a finite number of at least 0.*-1.0"),
         ({"patch_size": (60, 8)}, "patch_size must be at most"),
     ],
 )

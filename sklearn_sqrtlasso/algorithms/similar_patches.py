@@ -281,7 +281,7 @@ def multiply(A, B, top, left, out):
 
 
 @kernel
-def threshold_cosines(image, rows, columns, bound, tops, lefts, sums):
+def threshold_cosines(image, rows, columns, least, tops, lefts, sums):
     """Restore patches by the cosine coefficients that exceed a bound, and the mean.
 
     Patches weigh by one over the number of coefficients that they keep.
@@ -292,8 +292,8 @@ def threshold_cosines(image, rows, columns, bound, tops, lefts, sums):
         Noisy image.
     rows, columns : ndarray of shape (size, size)
         Orthonormal cosines along each axis of a patch, one per row.
-    bound : float
-        Of the magnitude of coefficients, at least 0.
+    least : ndarray of shape (size, size)
+        Bounds that coefficients of a patch have to exceed in magnitude, at least 0.
     tops, lefts : ndarray of int
         Edges of patches.
     sums : ndarray of shape (2, n_rows, width)
@@ -302,6 +302,7 @@ def threshold_cosines(image, rows, columns, bound, tops, lefts, sums):
     h, w = rows.shape[0], columns.shape[0]
     assert rows.shape[1] == h
     assert columns.shape[1] == w
+    assert least.shape == (h, w)
     assert tops.shape[0] > 0
     assert sums.shape[0] == 2
     assert sums.shape[2] == image.shape[1]
@@ -317,7 +318,7 @@ def threshold_cosines(image, rows, columns, bound, tops, lefts, sums):
             n_kept = 0
             for i in range(h):
                 for j in range(w):
-                    kept = abs(u[i, j]) > bound or i + j == 0
+                    kept = abs(u[i, j]) > least[i, j] or i + j == 0
                     n_kept += kept
                     u[i, j] *= kept
             multiply(down, u, 0, 0, half)

@@ -42,7 +42,7 @@ def places_of(length, size, step):
     return places if places[-1] == last else np.append(places, last)
 
 
-def estimated_noise_std(pixels, size):
+def estimated_noise_std(pixels, size, complete=None):
     """Return the noise level of a channel, from its smoothest patches.
 
     The median magnitude of the three highest cosine coefficients, over the patches
@@ -54,6 +54,8 @@ def estimated_noise_std(pixels, size):
         Channel of an image.
     size : tuple of int
         Height and width of a patch.
+    complete : ndarray of bool, default=None
+        Whether to look at the patch at each place; None is all of them.
 
     Returns
     -------
@@ -61,11 +63,20 @@ def estimated_noise_std(pixels, size):
         Standard deviation of the noise, in units of the pixels.
     """
     windows = sliding_window_view(pixels, size)
-    every = max(1, isqrt(windows.shape[0] * windows.shape[1] // N_LEVEL))
-    patches = windows[::every, ::every].reshape(-1, size[0] * size[1])
+    if complete is None:
+        every = max(1, isqrt(windows.shape[0] * windows.shape[1] // N_LEVEL))
+        patches = windows[::every, ::every].reshape(-1, size[0] * size[1])
+    else:
+        places = np.argwhere(complete)
+        top, left = places[:: max(1, len(places) // N_LEVEL)].T
+        patches = windows[top, left].reshape(-1, size[0] * size[1])
     patches = patches - patches.mean(axis=1, keepdims=True)
-    high = [c[-2:] for c in _cosines(size, patches.dtype)]
-    u = patches @ np.kron(*high).T[:, int(len(patches.T) > 2) :]
+    high = [
+        c[max(1, len(c) - 2) :] if len(c) > 1 else c
+        for c in _cosines(size, patches.dtype)
+    ]
+    highest = np.kron(*high)
+    u = patches @ highest[int(len(highest) > 1) :].T
     others = np.sum(patches**2, axis=1) - np.sum(u**2, axis=1)
     smooth = np.argsort(others, kind="stable")[: -(-len(others) // SMOOTH)]
     return float(np.median(np.abs(u[smooth]))) / 0.6745
@@ -76,7 +87,7 @@ def _cosines(size, dtype):
     return [dct(np.eye(n), norm="ortho", axis=0).astype(dtype) for n in size]
 
 
-def first_estimate(pixels, level, size, n_jobs, report):
+def first_estimate(pixels, level, size, n_jobs, report, growth=0.0):
     """Return an image restored by the large cosine coefficients of its patches.
 
     Parameters
@@ -91,6 +102,8 @@ def first_estimate(pixels, level, size, n_jobs, report):
         Number of threads.
     report : callable, (float) -> None
         Told the share that is done, once it rises.
+    growth : float, default=0.0
+        Growth of thresholds with the sum of both frequencies.
 
     Returns
     -------
@@ -100,13 +113,14 @@ def first_estimate(pixels, level, size, n_jobs, report):
     tops = places_of(pixels.shape[0], size[0], 1)
     lefts = places_of(pixels.shape[1], size[1], 1)
     cosines = _cosines(size, pixels.dtype)
+    frequency = np.add.outer(*map(np.arange, size))
+    least = (BOUND * level * (1 + growth * frequency)).astype(pixels.dtype)
 
     def restore(rows):
         band = slice(rows[0], rows[-1] + size[0])
         n_rows = band.stop - band.start
         sums = np.zeros((1, 2, n_rows, pixels.shape[1]), pixels.dtype)
-        bound = pixels.dtype.type(BOUND * level)
-        threshold_cosines(pixels, *cosines, bound, rows, lefts, sums[0])
+        threshold_cosines(pixels, *cosines, least, rows, lefts, sums[0])
         return band, sums
 
     return _sum_of_bands(restore, tops, pixels[None], n_jobs, report)[0]

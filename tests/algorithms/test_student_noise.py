@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
 from scipy.stats import multivariate_normal
 
+from sklearn_sqrtlasso.algorithms.student_noise import first_levels, update_levels
 from sklearn_sqrtlasso.models.gaussian_posterior import Posterior
 from sklearn_sqrtlasso.models.gaussian_prior import NoiseOptions
 from sklearn_sqrtlasso.models.student_noise import find_levels
@@ -120,6 +121,23 @@ def test_codes_are_posterior_means_at_the_noise_found(X, nu):
         precision = np.eye(K) + (LOADINGS * weights) @ LOADINGS.T
         expected = np.linalg.solve(precision, LOADINGS @ (weights * np.nan_to_num(x)))
         assert_allclose(code, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_round_is_a_posterior_and_an_update():
+    X, groups, nu = ROWS["missing"], GROUPS["groups"], 4.0
+    noise, level = np.empty(X.shape), np.empty(len(groups) - 1)
+    seen = first_levels(X, groups, LOADINGS, V, nu, FLOOR, noise, level)
+    known = np.add.reduceat((~np.isnan(X)).sum(axis=1), groups[:-1])
+    assert_array_equal(seen, known)
+    assert_array_equal(noise, np.repeat(level, 4)[:, None] + np.zeros(P))
+    energy, means, rows = np.empty(X.shape), np.empty((len(X), K)), np.arange(len(X))
+    Posterior(LOADINGS, V).write_moments(X, noise, rows, means, energy)
+    active = np.arange(len(level))
+    update_levels(X, energy, groups, active[::2], V, nu, FLOOR, noise, level)
+    update_levels(X, energy, groups, active[1::2], V, nu, FLOOR, noise, level)
+    _, expected, levels, _ = search(X, nu, groups, max_iter=1)
+    assert_array_equal(np.repeat(level, 4), levels)
+    assert_array_equal(noise[~np.isnan(X)], expected[~np.isnan(X)])
 
 
 @each_nu
