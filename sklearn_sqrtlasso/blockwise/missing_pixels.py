@@ -13,7 +13,7 @@ from sklearn_sqrtlasso.blockwise.similar_patches import (
 
 N_ROUNDS = 20  # on each grid
 LARGEST = 0.5  # first threshold, in units of the deviation of the pixels that are known
-GROWTH = 0.12  # of thresholds with frequency: regular gaps leave either of two open
+GROWTH = 0.16  # of thresholds with frequency: regular gaps leave either of two open
 FAINT = 0.01  # last threshold of an image without noise, in these units
 ENOUGH = 256  # patches without missing pixels that the noise level is estimated from
 FEWEST = 16  # of the smallest size
