@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso.blockwise import similar_patches
 from sklearn_sqrtlasso.blockwise.similar_patches import estimated_noise_std
 from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.metrics import psnr
@@ -59,6 +60,12 @@ def test_scaling_by_any_factor_is_near(restored):
 
 def test_threads_do_not_change_the_result(restored):
     assert_array_equal(denoise_image(noisy(), n_jobs=3), restored)
+
+
+@pytest.mark.parametrize("n_rows", [1, 1000])
+def test_bands_leave_no_seams(restored, monkeypatch, n_rows):
+    monkeypatch.setattr(similar_patches, "BAND", n_rows)
+    assert_allclose(denoise_image(noisy()), restored, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(48, 52), (48, 52, 3)])

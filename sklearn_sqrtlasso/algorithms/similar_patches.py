@@ -13,6 +13,8 @@ import numpy as np
 
 from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
+ALIKE = 0.3  # mean squared difference of patches of one group, relative to the noise
+
 
 @step
 def bounds(place, reach, last):
@@ -100,11 +102,16 @@ def select(x, k):
 
 
 @part
-def choose(distance, moved, first, width, places):
-    """Write the places of the patches at least distance; return how many."""
-    k = min(places.shape[0], distance.shape[0])
+def choose(distance, moved, near, n_least, first, width, places):
+    """Write the places of the patches at least distance; return how many.
+
+    They are ``n_least``, or, as far as there is room, all at less distance than near.
+    """
+    n_near = 0
     for i in range(distance.shape[0]):
         moved[i] = distance[i]
+        n_near += distance[i] < near
+    k = min(max(n_least, n_near), places.shape[0], distance.shape[0])
     bound = select(moved[: distance.shape[0]], k - 1)
     n = 0
     for ties in range(2):
@@ -218,8 +225,9 @@ def restore_groups(
         Top and left edge of the patch at the center of each group.
     size, reach : ndarray of int of shape (2,)
         Height and width of patches, and how far from the center others are looked for.
-    n_similar : int
-        Number of patches in a group, fewer where a window has fewer.
+    n_similar : ndarray of int of shape (2,)
+        Least and largest number of patches in a group, fewer where a window has fewer:
+        more than the least where they differ by less than ``ALIKE`` of the noise.
     first : int
         Row of the image that the first row of the sums is.
     sums : ndarray of shape (n_channels, 2, n_rows, width)
@@ -234,18 +242,21 @@ def restore_groups(
     assert sums.shape[0] == n_channels
     assert sums.shape[1] == 2
     assert sums.shape[3] == width
-    assert n_similar >= 1
+    assert n_similar.shape[0] == 2
+    assert 1 <= n_similar[0] <= n_similar[1]
     assert first >= 0
     n = size[0] * size[1]
     distance, moved = np.empty(
         (2, (2 * reach[0] + 1) * (2 * reach[1] + 1)), noisy.dtype
     )
-    places = np.empty((n_similar, 2), np.int64)
-    A, rows = np.empty((n, n), noisy.dtype), np.empty((n_similar, n), noisy.dtype)
+    least, most = n_similar
+    near = ALIKE * n * variances[0]
+    places = np.empty((most, 2), np.int64)
+    A, rows = np.empty((n, n), noisy.dtype), np.empty((most, n), noisy.dtype)
     inverse, weights = np.empty((n, n), noisy.dtype), np.empty(n, noisy.dtype)
     clean, given = (
-        np.empty((n, n_similar), noisy.dtype),
-        np.empty((n, n_similar), noisy.dtype),
+        np.empty((n, most), noisy.dtype),
+        np.empty((n, most), noisy.dtype),
     )
     for g in range(centers.shape[0]):
         top, left = centers[g]
@@ -255,7 +266,7 @@ def restore_groups(
         assert first <= t0
         assert t1 + size[0] <= first + sums.shape[2]
         t0, l0, wide, n_near = measure(guide[0], top, left, size, reach, distance)
-        m = choose(distance[:n_near], moved, (t0, l0), wide, places)
+        m = choose(distance[:n_near], moved, near, least, (t0, l0), wide, places)
         for c in range(n_channels):
             gather(guide[c], places, m, size, clean)
             gather(noisy[c], places, m, size, given)

@@ -21,6 +21,7 @@ SMOOTH = 4  # one patch of so many, the smoothest, tells the noise level
 N_LEVEL = 2**15  # patches, about, that the noise level is estimated from
 LEAST = 1e-3  # noise level of a channel, relative to the largest
 SINGLE = 1e-2  # level, relative to the spread of pixels, that needs no more precision
+MOST = 2  # times the usual number of patches in a group, where they are alike
 BAND = 8  # rows of patches in a band
 
 
@@ -137,7 +138,8 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         Noise levels, positive.
     geometry : tuple of (size, reach, n_similar)
         Height and width of patches, how far from the center of a group they are looked
-        for along each axis, and their number.
+        for along each axis, and their number: up to ``MOST`` times as many if patches
+        have two axes (windows of recordings gained nothing from more).
     n_jobs, report
         As for ``first_estimate``.
 
@@ -158,7 +160,8 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         stop = min(height, max(int(rows[-1]) - reach[0], 0) + 2 * reach[0] + size[0])
         sums = np.zeros((len(noisy), 2, stop - start, width), noisy.dtype)
         centers = np.array([(t, left) for t in rows for left in lefts])
-        shape = np.array(size), np.array(reach), n_similar
+        counts = np.array([n_similar, n_similar * (MOST if min(size) > 1 else 1)])
+        shape = np.array(size), np.array(reach), counts
         restore_groups(noisy, estimate, variances, centers, *shape, start, sums)
         return slice(start, stop), sums
 

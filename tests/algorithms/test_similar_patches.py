@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.fft import dctn, idctn
 
 from sklearn_sqrtlasso.algorithms.similar_patches import (
+    ALIKE,
     restore_groups,
     threshold_cosines,
 )
@@ -54,16 +55,30 @@ def test_groups_are_restored_by_the_formula(dtype):
     sums = np.zeros((2, 2, *noisy.shape), dtype)
     pair = np.stack([noisy, noisy[::-1]]), np.stack([guide, guide])
     given = [np.ascontiguousarray(x, dtype) for x in pair]
-    restore_groups(*given, variances, centers, SIZE, REACH, 7, 0, sums)
+    counts = np.array([7, 7])
+    restore_groups(*given, variances, centers, SIZE, REACH, counts, 0, sums)
     for channel, variance, x in zip(sums, variances, given[0], strict=True):
         expected = restored_by_formula(x, guide, variance, centers, 7)
         assert_allclose(channel, expected, rtol=1e5 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize(("variance", "n_alike"), [(1e-3, 3), (2.0, 7), (1e3, 20)])
+def test_patches_that_are_alike_share_a_group(variance, n_alike):
+    noisy, guide, centers = image(0), image(1), np.array([[4, 5]])
+    places = similar_to(guide, centers[0], 20)
+    apart = np.mean((cut(guide, places) - cut(guide, centers)) ** 2, axis=1)
+    assert np.clip(np.sum(apart < ALIKE * variance), 3, 20) == n_alike
+    sums, options = np.zeros((1, 2, *noisy.shape)), (np.full(1, variance), centers)
+    counts = np.array([3, 20])
+    restore_groups(noisy[None], guide[None], *options, SIZE, REACH, counts, 0, sums)
+    expected = restored_by_formula(noisy, guide, variance, centers, n_alike)
+    assert_allclose(sums[0], expected)
+
+
 def test_a_band_has_the_rows_that_its_groups_reach():
     noisy, guide, centers = image(0), image(1), np.array([[6, 5]])
     sums, band = np.zeros((1, 2, 9, 11)), np.zeros((1, 2, 7, 11))
-    options = np.ones(1), centers, SIZE, REACH, 40
+    options = np.ones(1), centers, SIZE, REACH, np.array([40, 40])
     restore_groups(noisy[None], guide[None], *options, 0, sums)
     restore_groups(noisy[None], guide[None], *options, 2, band)
     assert_array_equal(band, sums[:, :, 2:])
