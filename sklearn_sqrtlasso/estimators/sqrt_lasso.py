@@ -191,8 +191,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     ratios matter: the variance of the noise of a row is inversely proportional to its
     weight, and the number of rows is that of positive weights.
 
-    "pivotal" is accurate to about .3 %, and to 1-2 % if there are more than 256
-    features, all much alike. For dense X of 1024 rows or more, and more than 256
+    "pivotal" is accurate to about .3 %; if features are all much alike, to .4-.8 % for
+    100 to 256 of them, and to 1-2 % for more. For dense X of 1024 rows or more, and more than 256
     features, noise is drawn for a random sketch of 512 rows, in which each row is added
     to another: one look at X.
 
