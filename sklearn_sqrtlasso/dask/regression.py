@@ -11,6 +11,7 @@ from sklearn_sqrtlasso.dask.chunks import Alongside
 from sklearn_sqrtlasso.estimators.compat import validate_data
 from sklearn_sqrtlasso.estimators.sqrt_lasso import check_loadings
 from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import is_partition
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import check_precompute
 from sklearn_sqrtlasso.estimators.validation import DTYPES, check_weights
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moments import gather, pooled
@@ -151,6 +152,11 @@ def fit_by_moments(estimator, rows, y, sample_weight=None):
         raise ValueError(
             "penalty_loadings='auto' needs the residuals of rows, of which chunks give "
             "only moments: set penalty_loadings to None or numbers."
+        )
+    if check_precompute(estimator.precompute, rows.shape) not in (True, "auto"):
+        raise ValueError(
+            "precompute must be 'auto' or True for chunks, which give only products, "
+            f"got {estimator.precompute!r}."
         )
     parts = [{0: slice(None)}] * len(rows.chunks)
     sums = _sums(estimator, rows, y, sample_weight, parts)

@@ -15,7 +15,10 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import (
     SparseRegressor,
     rows_that_weigh,
 )
-from sklearn_sqrtlasso.estimators.sqrt_lasso_path import sqrt_lasso_path
+from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
+    check_precompute,
+    sqrt_lasso_path,
+)
 from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import moment_design_of
@@ -116,6 +119,14 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         :math:`\ell_j^2 = \sum_i x_{ij}^2 r_i^2 / \sum_i r_i^2`, of centred features and
         the residuals r of the fit, which are computed in turns [2]_. ``alpha`` is a
         pure number then, and features need not be scaled.
+    precompute : bool, "auto" or array-like of shape (n_features, n_features), \
+            default="auto"
+        Whether to use products of all features: "auto" where that is faster. Or the
+        products themselves, for many targets or penalties one by one: ``X.T @ X`` in
+        double precision, of X that is centred for them if there is an intercept, and
+        whose rows are weighted by ``sample_weight`` times ``n_samples`` over its sum.
+        They are compared with X. Products are not used for ``alpha=0``,
+        ``penalty_loadings="auto"``, a warm start, and where they have too few digits.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.
@@ -180,8 +191,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     ratios matter: the variance of the noise of a row is inversely proportional to its
     weight, and the number of rows is that of positive weights.
 
-    "pivotal" is accurate to about .3 %, and to 1-2 % if there are more than 256
-    features, all much alike. For dense X of 1024 rows or more, and more than 256
+    "pivotal" is accurate to about .3 %; if features are all much alike, to .4-.8 % for
+    100 to 256 of them, and to 1-2 % for more. For dense X of 1024 rows or more, and more than 256
     features, noise is drawn for a random sketch of 512 rows, in which each row is added
     to another: one look at X.
 
@@ -250,6 +261,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         "positive": ["boolean"],
         "phi": [Interval(Real, 0, 1, closed="both")],
         "penalty_loadings": [StrOptions({"auto"}), "array-like", None],
+        "precompute": ["boolean", StrOptions({"auto"}), "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -264,6 +276,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         positive: bool = False,
         phi: float = 1.0,
         penalty_loadings: ArrayLike | str | None = None,
+        precompute: bool | str | ArrayLike = "auto",
         max_iter: int = 100,
         tol: float = 1e-6,
         warm_start: bool = False,
@@ -274,6 +287,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         self.positive = positive
         self.phi = phi
         self.penalty_loadings = penalty_loadings
+        self.precompute = precompute
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -284,11 +298,12 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     def _fit(self, X, y, sample_weight):
         # Products detect values that are not finite, except for those of a simulation.
         X, y = self._validate(X, y, multi_output=True, finite=False)
+        precompute = check_precompute(self.precompute, X.shape)
         X, y, weights = rows_that_weigh(X, y, check_weights(sample_weight, X))
         loadings = check_loadings(self.penalty_loadings, X.shape[1])
         targets, n_rows = np.atleast_2d(y.T), counted_rows(weights)
         starts = self._starts(len(targets), X.shape[1])
-        fit = self._fit_moments(X, targets, weights, loadings, starts)
+        fit = self._fit_moments(X, targets, weights, loadings, starts, precompute)
         if fit is None:
             fit = self._fit_rows(X, targets, weights, loadings, starts)
         results, alpha, design, targets = fit
@@ -298,27 +313,32 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             warn_hidden_columns(design, targets, np.atleast_2d(self.coef_), alpha)
         return self
 
-    def _fit_moments(self, X, targets, weights, loadings, starts):
+    def _fit_moments(self, X, targets, weights, loadings, starts, precompute):
         """Return what ``_fit_rows`` does, from moments; None where these do not do."""
-        if sp.issparse(X) or loadings is None or starts[0] is not None:
+        if self.alpha == 0 or loadings is None or starts[0] is not None:
             return None
-        if self.alpha == 0 or not self._gathers_products(*X.shape, len(targets)):
+        if precompute == "auto":
+            precompute = self._gathers_products(X, len(targets))
+        if not precompute:
             return None
-        design = moment_design_of(X, targets, weights, bool(self.fit_intercept))
+        rows, centred = X.tocsr() if sp.issparse(X) else X, bool(self.fit_intercept)
+        design = moment_design_of(rows, targets, weights, centred, precompute)
         if design is None:
             return None
         rows = None
         if self.alpha == "pivotal" and X.shape[1] > BY_PRODUCTS:  # which are sketched
-            rows = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
+            rows = design_of(X, weights / weights.sum(), centred)
         fit = self._fit_design(
             design, range(len(targets)), weights, loadings, starts, rows
         )
         solved = all(one.gap <= self.tol for one, *_ in fit[0])
         return fit if solved else None
 
-    def _gathers_products(self, n_rows, n_features, n_targets):
+    def _gathers_products(self, X, n_targets):
         """Return whether products of all columns are faster than rows."""
-        n_columns = n_features + n_targets
+        if sp.issparse(X):
+            return False
+        n_rows, n_columns = X.shape[0], X.shape[1] + n_targets
         most = max(FEW_COLUMNS, min(PER_TARGET * n_targets, MOST_COLUMNS))
         if self.alpha == "pivotal":  # which needs them anyway
             most = max(most, BY_PRODUCTS)

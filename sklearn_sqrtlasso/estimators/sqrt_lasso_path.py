@@ -18,9 +18,9 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.given_products import GivenProducts, moments_with
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import LEAST, gathers_products
-from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
     regress_moments,
@@ -28,6 +28,9 @@ from sklearn_sqrtlasso.regression.relaxation import (
 )
 from sklearn_sqrtlasso.regression.solver import SolverOptions, regression_alpha_max
 from sklearn_sqrtlasso.regression.unsolved_fits import warn_unsolved_fits
+
+SURELY = 1 + 64 * np.finfo(np.float64).eps  # times where zero is a solution by a tie
+ASYMMETRIC = 1e-9  # difference of entries of a Gram matrix, in units of the columns
 
 
 class SqrtLassoPath(NamedTuple):
@@ -72,7 +75,7 @@ def penalty_grid(alphas, eps, largest):
     if isinstance(alphas, Integral) and not isinstance(alphas, bool):
         if alphas < 1:
             raise ValueError(f"alphas must be at least 1 or an array, got {alphas}.")
-        return largest * np.geomspace(1, eps, int(alphas))
+        return largest * SURELY * np.geomspace(1, eps, int(alphas))
     if np.ndim(alphas) != 1 or len(alphas) == 0:
         raise ValueError(
             "alphas must be an integer or a one-dimensional array with at least one "
@@ -107,6 +110,43 @@ def share_grid(phi):
     return phis.astype(np.float64)
 
 
+def check_precompute(precompute, shape):
+    """Return whether products are gathered, or those that are given.
+
+    Parameters
+    ----------
+    precompute : bool, "auto" or array-like of shape (n_features, n_features)
+        Parameter of that name.
+    shape : tuple of int
+        Numbers of samples and features.
+
+    Returns
+    -------
+    precompute : bool, "auto" or GivenProducts
+        The products are symmetric.
+    """
+    if isinstance(precompute, bool | np.bool_):
+        return bool(precompute)
+    if isinstance(precompute, str) and precompute == "auto":
+        return precompute
+    square = shape[1:] * 2
+    what = f"precompute must be True, False, 'auto' or a Gram matrix of shape {square}"
+    if isinstance(precompute, str) or np.ndim(precompute) != 2:
+        raise ValueError(f"{what}, got {precompute!r}.")
+    G = check_array(precompute, dtype=np.float64, input_name="precompute")
+    if G.shape != square:
+        raise ValueError(f"{what}, got one of shape {G.shape}.")
+    sizes = np.sqrt(np.maximum(G.diagonal(), 0.0))
+    apart = np.abs(G - G.T) > ASYMMETRIC * sizes * sizes[:, None]
+    if apart.any() or G.diagonal().min() < 0:
+        i, j = np.argwhere(apart)[0] if apart.any() else [G.diagonal().argmin()] * 2
+        raise ValueError(
+            "precompute must be symmetric, with a diagonal of at least 0, got entries "
+            f"{G[i, j]!r} and {G[j, i]!r} for features {i} and {j}."
+        )
+    return GivenProducts(G, shape[0])
+
+
 def check_solver(tol, max_iter):
     """Raise an error if an option of the solver is not valid.
 
@@ -132,6 +172,7 @@ def sqrt_lasso_path(
     fit_intercept: bool = False,
     positive: bool = False,
     phi: float = 1.0,
+    precompute: bool | str | ArrayLike = "auto",
     max_iter: int = 100,
     tol: float = 1e-6,
 ) -> SqrtLassoPath:
@@ -166,6 +207,10 @@ def sqrt_lasso_path(
     phi : float or array-like of shape (n_phis,), default=1.0
         Share of the penalty that is kept on the support of each solution, in [0, 1], as
         in :class:`SqrtLasso`; several share one path, at little cost.
+    precompute : bool, "auto" or array-like of shape (n_features, n_features), \
+            default="auto"
+        Whether to use products of all features, as in :class:`SqrtLasso`; or the Gram
+        matrix ``X.T @ X`` (of centred X, with an intercept).
     max_iter : int, default=100
         Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
@@ -223,7 +268,8 @@ def sqrt_lasso_path(
     phis, targets = share_grid(phi), np.atleast_2d(y.T)
     options = SolverOptions(bool(positive), tol, max_iter)
     given = X, targets, (alphas, eps), phis, bool(fit_intercept), options
-    alphas, fits = _fits_to_moments(*given) or _fits_to_rows(*given)
+    precompute = check_precompute(precompute, X.shape)
+    alphas, fits = _fits_to_moments(*given, precompute) or _fits_to_rows(*given)
     warn_unsolved_fits(
         [fit.gap for of_target in fits for fit in of_target[0]], tol, max_iter
     )
@@ -250,13 +296,13 @@ def _fits_to_rows(X, targets, grid, phis, fit_intercept, options):
     return alphas, fits
 
 
-def _fits_to_moments(X, targets, grid, phis, fit_intercept, options):
+def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute):
     """Return what ``_fits_to_rows`` does, by moments; None where they lose digits."""
-    if not gathers_products(X):
+    if not precompute or (precompute == "auto" and not gathers_products(X)):
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
-    rows = X.tocsr() if sp.issparse(X) else X
-    moments = gather(rows, targets.T / unit, np.ones(X.shape[0]))
+    rows, y = X.tocsr() if sp.issparse(X) else X, targets.T / unit
+    moments = moments_with(rows, y, np.ones(len(y)), precompute, fit_intercept)
     if not moments.keep_digits(n_targets):
         return None
     design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)

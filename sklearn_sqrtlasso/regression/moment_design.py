@@ -11,7 +11,8 @@ from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
-from sklearn_sqrtlasso.regression.moments import gaps_of_moments, gather
+from sklearn_sqrtlasso.regression.given_products import moments_with
+from sklearn_sqrtlasso.regression.moments import gaps_of_moments
 
 
 def _factor(G, b):
@@ -138,7 +139,7 @@ class MomentDesign(Columns):
         return block @ w
 
 
-def moment_design_of(X, targets, weights, fit_intercept):
+def moment_design_of(X, targets, weights, fit_intercept, given=None):
     """Return the design of rows by their moments, which are gathered in one pass.
 
     Parameters
@@ -151,6 +152,8 @@ def moment_design_of(X, targets, weights, fit_intercept):
         Weights, positive.
     fit_intercept : bool
         Whether columns are centred.
+    given : GivenProducts, default=None
+        Products of the features, if they are known.
 
     Returns
     -------
@@ -158,7 +161,8 @@ def moment_design_of(X, targets, weights, fit_intercept):
         None where products of the numbers have too few digits.
     """
     unit = np.frexp(np.abs(targets).max(axis=1))[1]
-    moments = gather(X, np.ldexp(targets.T, -unit), weights)
+    y = np.ldexp(targets.T, -unit)
+    moments = moments_with(X, y, weights, given, fit_intercept)
     if not moments.keep_digits(len(targets)):
         return None
     return MomentDesign(moments, len(targets), fit_intercept, X.dtype, unit)

@@ -88,8 +88,8 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     with independent noise: up to rounding for few columns, which are drawn by their
     products; else up to the accuracy of the simulation.
 
-    The standard error of the simulation is at most .3 %, and 1-2 % for hundreds of
-    columns that are much alike. Where 1024 rows or more are drawn from a sketch, it is
+    The standard error of the simulation is at most .3 %; for columns that are all much
+    alike, .4-.8 % for 100 to 256 of them, and 1-2 % for more. Where 1024 rows or more are drawn from a sketch, it is
     about .3 % more.
 
     Parameters

@@ -223,6 +223,7 @@ REFUSED = {
     "batches": (ANAMOAutoencoder(), {"X": X}, "batch_size=None"),
     "bits": (ANAMOAutoencoder(binary="relaxed", batch_size=None), {"X": X}, "binary"),
     "early": (NeLUAutoencoder(early_stopping=True), {"X": X}, "early_stopping"),
+    "products": (SqrtLasso(precompute=False), {"X": X, "y": Y}, "precompute"),
     "loadings": (SqrtLasso(penalty_loadings="auto"), {"X": X, "y": Y}, "residuals"),
     "offset": (SqrtLasso(), {"X": X + 1e6, "y": Y}, "centre"),
     "target": (SqrtLasso(), {"X": X}, "y must"),

@@ -63,6 +63,7 @@ def _special(rng, cls, name, p):
         "outlier_alpha": [None],
         "phi": [0.0, 0.3, 1.0, 1.0],
         "penalty_loadings": [None, None, None, "auto"],
+        "precompute": ["auto", True, False],
         "noise_std": ["auto", 0.0, 0.3, (0.1, 1.0), [1e-3, 1e3]],
         "batch_size": [1, 3, 256] if "NeLU" in cls.__name__ else [None, None, 1, 4],
         "n_nonzero_coefs": [None, 1, 2, p + 5],
