@@ -35,6 +35,8 @@ TRIALS = 8  # of lengths of a step
 SHORTER = 0.35  # ratio of their lengths
 FARTHEST = 20.0  # ratio of residual norms, within which a step is trusted
 SOLVED = 1e-9  # relative duality gap at which a row is left as it is
+NEAR, PATIENCE = 1e-6, 4  # gap at which it is left after steps that do not halve it
+LEAST_CERTIFIED = 1e-7  # gaps are those of smaller penalties raised to it, if less
 EXACT = 1e-8  # relative to the rows, of a residual that is rounding error
 DEPENDENT = 1e-11  # share of the energy of a unit that is added to it in systems
 ROUNDING = 1e-14  # relative increase of an objective that is none
@@ -132,14 +134,17 @@ def code_by_newton(units, x, observed, Z):
         np.zeros_like(Z), np.zeros_like(x), np.zeros(n_rows), np.full(n_rows, np.inf)
     )
     rows, place = np.arange(n_rows), _place(units, x, observed, Z)
+    waited = np.zeros(n_rows, int)
     for _ in range(STEPS):
         C = place.r @ units.A.T
         gap = _gaps(units, place, C)
         better = ~(gap >= found.gap[rows])
+        waited[rows] = np.where(gap < found.gap[rows] / 2, 0, waited[rows] + 1)
         values = place.Z, place.outliers, place.t, gap
         for mine, theirs in zip(found, values, strict=True):
             mine[rows[better]] = theirs[better]
-        left = gap > SOLVED
+        stalled = (found.gap[rows] < NEAR) & (waited[rows] >= PATIENCE)
+        left = (gap > SOLVED) & ~stalled
         rows, place, C = rows[left], place.at(left), C[left]
         if not len(rows):
             break
@@ -206,16 +211,26 @@ def _gaps(units, place, C):
         y, C = y.copy(), C.copy()
         y[exact] = _limits_of_residuals(units, place.at(exact))
         C[exact] = y[exact] @ units.A.T
+    gaps = [
+        _gap_at(units, place, y, C, np.maximum(units.alpha, least))
+        for least in (0, LEAST_CERTIFIED)
+    ]
+    gap = np.minimum(*gaps)
+    return np.divide(gap, whole, out=np.zeros_like(gap), where=whole > 0)
+
+
+def _gap_at(units, place, y, C, alpha):
+    """Return the duality gap of each row at some penalties, by a dual direction."""
     length = row_norms(y)
     reach = C if units.positive else np.abs(C)
     doubt = CORRELATION_ROUNDING * np.sqrt(units.G.diagonal())
-    reach = ((reach - length[:, None] * doubt) / units.alpha).max(axis=1, initial=0)
+    reach = ((reach - length[:, None] * doubt) / alpha).max(axis=1, initial=0)
     if units.beta is not None:
         reach = np.maximum(reach, (np.abs(y) / units.beta).max(axis=1, initial=0))
     limit, value = np.maximum(length, reach), np.einsum("ij,ij->i", place.x, y)
     dual = np.divide(value, limit, out=np.zeros_like(value), where=limit > 0)
-    gap = place.value - np.maximum(dual, 0)
-    return np.divide(gap, whole, out=np.zeros_like(gap), where=whole > 0)
+    primal = place.value + np.abs(place.Z) @ (alpha - units.alpha)
+    return primal - np.maximum(dual, 0)
 
 
 def _limits_of_residuals(units, place):
