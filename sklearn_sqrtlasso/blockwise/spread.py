@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.chunks import over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
@@ -16,6 +17,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 from sklearn_sqrtlasso.blockwise.sparse_rows import distances
 
 FARTHEST = 1e100  # entries, in units in which deviations are near one
+PRODUCT_ENTRIES = 2**20  # of sparse rows of which products are taken at a time
 OFFSET = 1e3  # of a sparse column, relative to its spread, from which digits are lost
 
 
@@ -108,7 +110,7 @@ def second_moment(X, mean, unit):
         In double precision.
     """
     if sp.issparse(X):
-        moment = _sparse_moment(X.astype(np.float64) / unit, mean / unit)
+        moment = _sparse_moment(X, mean / unit, unit)
         if moment is not None:
             return moment
     moment = np.zeros((X.shape[1],) * 2)
@@ -118,13 +120,18 @@ def second_moment(X, mean, unit):
     return moment
 
 
-def _sparse_moment(X, mean):
+def _sparse_moment(X, mean, unit):
     """Return the second moment about the column means, None if digits are lost."""
-    moment, n_rows = dense_rows(X.T @ X), X.shape[0]
+    n_rows, n_features = X.shape
+    moment, sums = np.zeros((n_features, n_features)), np.zeros(n_features)
+    for rows in gen_batches(n_rows, max(1, PRODUCT_ENTRIES // entries_per_row(X))):
+        x = X[rows].astype(np.float64) / unit
+        moment += dense_rows(x.T @ x)
+        sums += np.ravel(x.sum(axis=0))
     squares = n_rows * mean**2
     if _few_digits(moment.diagonal() - squares, squares):
         return None
-    shift = np.outer(mean, np.ravel(X.sum(axis=0)) - n_rows * mean / 2)
+    shift = np.outer(mean, sums - n_rows * mean / 2)
     moment -= shift + shift.T
     return moment
 

@@ -49,7 +49,12 @@ class ScaledRows:
 
 
 def _over_unit(X, unit):
-    return X.astype(ScaledRows.dtype) / unit
+    """Return rows over a unit, of which sparse ones share their columns."""
+    if not sp.issparse(X):
+        return X.astype(ScaledRows.dtype) / unit
+    data = X.data.astype(ScaledRows.dtype)
+    data /= unit
+    return type(X)((data, X.indices, X.indptr), shape=X.shape)
 
 
 def scaled_rows(X, unit):

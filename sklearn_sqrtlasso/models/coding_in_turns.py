@@ -15,7 +15,6 @@ import numpy as np
 from sklearn_sqrtlasso.blockwise.linalg import row_norms
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
-ROUNDS = 100  # at most, of a group
 SOLVED = 1e-9  # relative duality gap at which a group is left as it is
 LEAST_CERTIFIED = 1e-7  # smaller penalties of units are raised to it in gaps
 LEAST_RESIDUAL = 1e-8  # relative to the rows, of a residual that is a dual point
@@ -42,8 +41,8 @@ class CodesInTurns(NamedTuple):
     gap: np.ndarray
 
 
-def code_in_turns(frame, x, observed, groups):
-    """Code rows with missing entries and outliers, in at most ``ROUNDS`` rounds.
+def code_in_turns(frame, x, observed, groups, n_rounds):
+    """Code rows with missing entries and outliers, a number of rounds at most.
 
     Parameters
     ----------
@@ -55,11 +54,13 @@ def code_in_turns(frame, x, observed, groups):
         Whether an entry is observed.
     groups : ndarray of shape (n_groups + 1,)
         Bounds of the groups of rows that share a residual scale.
+    n_rounds : int
+        Largest number of rounds of a group.
 
     Returns
     -------
     codes : CodesInTurns
-        Of a group with outliers too many for ``ROUNDS``, with the gap that is left.
+        Of a group with outliers too many for these, with the gap that is left.
     """
     n_rows, n_features = x.shape
     found = CodesInTurns(
@@ -69,7 +70,7 @@ def code_in_turns(frame, x, observed, groups):
     )
     rows, sizes = np.arange(n_rows), np.diff(groups)
     Z, r, pull = found.Z, x, found.Z
-    for _ in range(ROUNDS):
+    for _ in range(n_rounds if n_rows else 0):
         bounds = np.concatenate([[0], np.cumsum(sizes)])
         Z = _codes(frame, Z, r, bounds)
         r, outliers, scale = _residuals(frame, Z, x[rows], observed[rows], bounds)

@@ -23,7 +23,9 @@ penalty t. With ``A_b`` the atoms of row b over their penalties, the dual proble
 and the residuals, scaled into that set, are the dual point.
 
 Paths take time and memory by the square of the number of atoms and spikes. Of many, the
-code is first sought in turns with the outliers, see ``models.coding_in_turns``.
+code is first sought in turns with the outliers, see ``models.coding_in_turns``, and if
+that takes many rounds for a single row, by Newton's method, see
+``sparse_coding.newton``.
 """
 
 import math
@@ -39,6 +41,7 @@ from sklearn_sqrtlasso.models.coding_in_turns import code_in_turns
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, Dictionary
 from sklearn_sqrtlasso.sparse_coding.lasso import solve_lassos
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import rows_alike
+from sklearn_sqrtlasso.sparse_coding.newton import Units, code_by_newton
 from sklearn_sqrtlasso.sparse_coding.outliers import (
     LEAST_PENALTY,
     dictionary_with_spikes,
@@ -52,8 +55,11 @@ NEWTON_STEPS = 15  # after which the scale of a group is bisected
 MAX_STEPS = 60
 KEPT_BYTES = 2**27  # of the lassos of a group that are kept between steps
 DEPENDENT = 1e-10  # share of the energy of an atom that is added to it in slopes
+ROUNDS = 100  # at most, of a group that is coded in turns
+FEW_ROUNDS = 15  # of a single row, before Newton's method
+SOLVED = 1e-8  # relative duality gap of a single row that is not coded further
 GAP = 1e-6  # relative duality gap of a solved group
-MANY = 256  # units and features, of which codes are first sought in turns
+MANY = 256  # units and features, of which codes are first sought without paths
 TOO_MANY = 1024  # atoms and spikes, of which paths would crawl
 LEAST_RESIDUAL = 1e-9  # of a residual that is a dual point, and not rounding error
 
@@ -102,7 +108,7 @@ def code_incomplete(frame, x, groups):
     largest = np.maximum.reduceat(np.abs(x).max(axis=1, initial=0), groups[:-1])
     unit = np.repeat(unit_near(largest), sizes)
     rows = _Rows(frame, x / unit[:, None], observed)
-    by_paths = rows.solve_in_turns(groups)
+    by_paths = rows.solve_wide(groups)
     rows.solve_alone(groups[:-1][by_paths & (sizes == 1)])
     for g in np.flatnonzero(by_paths & (sizes > 1)):
         rows.solve_together(np.arange(groups[g], groups[g + 1]))
@@ -171,7 +177,7 @@ class _Rows:
         self.Z, self.outliers = np.zeros((len(x), len(W))), np.zeros_like(x)
         self.scale, self.gap = np.zeros((2, len(x)))
 
-    def solve_in_turns(self, groups):
+    def solve_wide(self, groups):
         """Find the codes of groups for which paths would take many atoms and spikes.
 
         Parameters
@@ -188,9 +194,35 @@ class _Rows:
         n_spikes = 0 if self.bounds is None else n_features * (1 + self.positive)
         if n_atoms + n_features <= MANY or n_atoms > n_features:
             return np.ones(len(groups) - 1, bool)
-        found = code_in_turns(self.frame, self.x, self.observed, groups)
-        self.Z, self.outliers, self.scale, self.gap = found
-        return (found.gap[groups[:-1]] > GAP) & (n_atoms + n_spikes <= TOO_MANY)
+        sizes, firsts = np.diff(groups), groups[:-1]
+        self.gap[:] = np.inf
+        alone, together = sizes == 1, np.repeat(sizes > 1, sizes)
+        self._put(together, self._in_turns(together, sizes[~alone], ROUNDS))
+        rows = firsts[alone]
+        self._put(rows, self._in_turns(rows, sizes[alone], FEW_ROUNDS))
+        rows = rows[self.gap[rows] > SOLVED]
+        self._put(rows, self._by_newton(rows))
+        return (self.gap[firsts] > GAP) & (n_atoms + n_spikes <= TOO_MANY)
+
+    def _in_turns(self, rows, sizes, n_rounds):
+        """Return the codes of rows in groups of some sizes."""
+        groups = np.concatenate([[0], np.cumsum(sizes)])
+        x, observed = self.x[rows], self.observed[rows]
+        return code_in_turns(self.frame, x, observed, groups, n_rounds)
+
+    def _by_newton(self, rows):
+        """Return the codes of rows that are groups of their own, from those so far."""
+        W = self.frame.components
+        units = Units(W, np.eye(len(W)), self.alpha, self.bounds, self.positive)
+        return code_by_newton(units, self.x[rows], self.observed[rows], self.Z[rows])
+
+    def _put(self, rows, found):
+        """Keep the codes that were found for rows, where they are better."""
+        better = found.gap < self.gap[rows]
+        rows = np.arange(len(self.gap))[rows][better]
+        mine = self.Z, self.outliers, self.scale, self.gap
+        for of, theirs in zip(mine, found, strict=True):
+            of[rows] = theirs[better]
 
     def solve_alone(self, rows):
         """Find the codes of rows that are groups of their own.

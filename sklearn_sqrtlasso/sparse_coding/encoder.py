@@ -29,6 +29,11 @@ from sklearn_sqrtlasso.sparse_coding.outliers import (
 )
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
+from sklearn_sqrtlasso.sparse_coding.wide_rows import (
+    code_wide_rows,
+    has_short_paths,
+    has_wide_rows,
+)
 
 CORRELATION_BYTES = 2**18  # of a row block, which fit the cache with the atoms
 FEWEST_ROWS, MOST_ROWS = 64, 512  # of a row block
@@ -59,6 +64,28 @@ def code_rows(X, dictionary: Dictionary, options: CodingOptions, span=None, prio
     """
     if options.outlier_alpha is not None:
         prior = None  # an outlier would count for what others are expected to be
+        if has_wide_rows(dictionary, options):
+            return _code_wide_rows(X, dictionary, options)
+    return _code_by_patterns(X, dictionary, options, span, prior)
+
+
+def _code_wide_rows(X, dictionary, options):
+    """Code rows with outliers by Newton's method, and what it leaves by paths."""
+    solution, unsolved = code_wide_rows(X, dictionary, options)
+    if len(unsolved) and has_short_paths(dictionary, options):
+        found = _code_by_patterns(dense_rows(X)[unsolved], dictionary, options)
+        better = found.gap < solution.gap[unsolved]
+        rows = unsolved[better]
+        for mine, theirs in (
+            (solution.Z, found.Z), (solution.gap, found.gap),
+            (solution.mu, found.mu), (solution.outliers, found.outliers),
+        ):  # fmt: skip
+            mine[rows] = theirs[better]
+    return solution
+
+
+def _code_by_patterns(X, dictionary, options, span=None, prior=None):
+    """Code rows, those that lack the same entries together."""
     if span is None:
         parts = parts_of(dense_rows(X), dictionary, prior)
     else:

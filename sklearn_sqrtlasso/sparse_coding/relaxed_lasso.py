@@ -44,13 +44,34 @@ def relax(rows, dictionary, solution, options):
     if turned.any() and (positive or (mu is not None and phi > 0)):
         for i in np.flatnonzero(turned):
             penalty = 0.0 if mu is None else phi * mu[i]
-            fit = _lasso_on_support(rows, dictionary, i, Z[i], penalty, options)
+            fit = lasso_on_support(rows, dictionary, i, Z[i], penalty, options)
             out[i] = fit if mu is not None else phi * Z[i] + (1 - phi) * fit
     return out
 
 
-def _lasso_on_support(rows, dictionary, i, z, penalty, options):
-    """Return the lasso code of a row on a support, or the given code if as good."""
+def lasso_on_support(rows, dictionary, i, z, penalty, options):
+    """Return the lasso code of a row on a support, or the given code if as good.
+
+    Parameters
+    ----------
+    rows : CorrelatedRows
+        Rows.
+    dictionary : Dictionary
+        Atoms.
+    i : int
+        Index of the row.
+    z : ndarray of shape (n_components,)
+        Code with the support.
+    penalty : float
+        Penalty of the lasso.
+    options : CodingOptions
+        Set ``positive``.
+
+    Returns
+    -------
+    fit : ndarray of shape (n_components,)
+        Code.
+    """
     support, x = np.flatnonzero(z), rows.X[i]
     part = Dictionary(dictionary.D[support], dictionary.G[np.ix_(support, support)])
     C, penalty = rows.C[i][support][None], np.array([penalty])

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.models import coding_in_turns, incomplete_rows
+from sklearn_sqrtlasso.models import incomplete_rows
 from sklearn_sqrtlasso.models.incomplete_rows import code_incomplete
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
+from sklearn_sqrtlasso.sparse_coding import newton
 
 N_FEATURES = 6
 GROUPS = np.array([0, 1, 2, 3, 6])
@@ -201,7 +202,7 @@ def test_a_group_of_rows_that_are_coded_exactly_has_the_least_scale():
 @pytest.mark.parametrize("alpha", [0.0, 1e-6, 0.05, 0.3])
 @each_outliers
 @each_sign
-def test_turns_find_what_paths_find(alpha, outliers, positive, monkeypatch):
+def test_wide_rows_have_the_codes_of_paths(alpha, outliers, positive, monkeypatch):
     rng = np.random.default_rng(0)
     W = nearest_tight_frame(rng.standard_normal((8, 40)))
     X = rng.standard_normal((6, 8)) @ W + 0.1 * rng.standard_normal((6, 40))
@@ -226,9 +227,29 @@ def test_turns_of_few_outliers_take_few_rounds(monkeypatch):
     X = rng.standard_normal((4, 5)) @ W + 0.1 * rng.standard_normal((4, 400))
     X[:, :8] += 30
     X[:, 8:16] = np.nan
-    monkeypatch.setattr(coding_in_turns, "ROUNDS", 25)
+    monkeypatch.setattr(incomplete_rows, "ROUNDS", 25)
     monkeypatch.setattr(incomplete_rows, "TOO_MANY", 0)
     for alpha in (0.0, 1e-6, 0.2):
         bounds = np.full(400, 2.2 / 20)
         frame = TightFrame(W, np.full(5, alpha), False, None, bounds)
-        assert code_incomplete(frame, X, np.arange(5)).gap.max() <= 1e-6
+        assert code_incomplete(frame, X, np.array([0, 2, 4])).gap.max() <= 1e-6
+
+
+@each_outliers
+@each_sign
+def test_newton_finds_what_turns_find(outliers, positive, monkeypatch):
+    rng = np.random.default_rng(0)
+    W = nearest_tight_frame(rng.standard_normal((5, 300)))
+    X = rng.standard_normal((3, 5)) @ W + 0.1 * rng.standard_normal((3, 300))
+    X[:, :8], X[:, 8:16] = 30, np.nan
+    bounds = np.full(300, 2.2 / np.sqrt(300)) if outliers else None
+    frame = TightFrame(W, np.full(5, 0.1), positive, None, bounds)
+    monkeypatch.setattr(incomplete_rows, "TOO_MANY", 0)
+    found = []
+    for n_rounds, n_steps in ((1, 40), (100, 1)):
+        monkeypatch.setattr(incomplete_rows, "FEW_ROUNDS", n_rounds)
+        monkeypatch.setattr(newton, "STEPS", n_steps)
+        found.append(code_incomplete(frame, X, np.arange(4)))
+        assert found[-1].gap.max() <= 1e-6
+    assert_allclose(found[0].Z, found[1].Z, atol=1e-5)
+    assert_allclose(found[0].clean, found[1].clean, atol=1e-5)
