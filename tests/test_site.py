@@ -27,6 +27,20 @@ PAGES = {  # whether they have formulas
     "api/generated/sklearn_sqrtlasso.SqrtLasso.html": True,
     "gallery/plot_pivotal_regression.html": False,
 }
+SEARCHED = {
+    "anomaly": "user_guide/troubleshooting",
+    "categorical": "user_guide/troubleshooting",
+    "confidence interval": "user_guide/sqrt_lasso",
+    "convergence warning": "user_guide/troubleshooting",
+    "electrocardiogram": "user_guide/signals",
+    "joblib": "user_guide/deployment",
+    "missing values": "user_guide/troubleshooting",
+    "pickle": "user_guide/troubleshooting",
+    "png": "start",
+    "prediction interval": "user_guide/sqrt_lasso",
+    "reproducible": "user_guide/troubleshooting",
+    "save model": "user_guide/troubleshooting",
+}
 WIDTHS = {"desktop": 1280, "phone": 390}
 CONTRAST = 4.5  # of text, as WCAG 2 has it
 
@@ -88,6 +102,27 @@ def test_diagrams_and_the_list_for_machines_name_pages_of_the_site():
     for address in [link, *re.findall(r"\]\((.*?)\)", text)]:
         assert address.startswith(DOCUMENTATION)
         assert (SITE / address.removeprefix(DOCUMENTATION)).exists(), address
+
+
+def pages_of(index, words):
+    """Return the pages that the search of the site finds for words."""
+    stemmer = pytest.importorskip("snowballstemmer").stemmer("english")  # of Sphinx
+    stem, found = stemmer.stemWord, set(range(len(index["docnames"])))
+    for word in words.lower().split():
+        listed = [index[part].get(stem(word), []) for part in ("terms", "titleterms")]
+        found &= {n for of in listed for n in (of if isinstance(of, list) else [of])}
+    return {index["docnames"][number] for number in found}
+
+
+def test_words_that_people_search_for_find_their_page():
+    text = (SITE / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text[text.index("(") + 1 : text.rindex(")")])
+    lost = {
+        words: page
+        for words, page in SEARCHED.items()
+        if page not in pages_of(index, words)
+    }
+    assert not lost
 
 
 def test_no_page_needs_a_network():
