@@ -192,9 +192,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     weight, and the number of rows is that of positive weights.
 
     "pivotal" is accurate to about .3 %; if features are all much alike, to .4-.8 % for
-    100 to 256 of them, and to 1-2 % for more. For dense X of 1024 rows or more, and more than 256
-    features, noise is drawn for a random sketch of 512 rows, in which each row is added
-    to another: one look at X.
+    100 to 256 of them, and to 1-2 % for more. For dense X of 1024 rows or more, and
+    more than 256 features, noise is drawn for a random sketch of 512 rows, in which
+    each row is added to another: one look at X.
 
     With ``penalty_loadings``, "pivotal" and "asymptotic" are computed for columns
     divided by them; with "auto", for columns divided by their root mean squares, which

@@ -89,8 +89,8 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     products; else up to the accuracy of the simulation.
 
     The standard error of the simulation is at most .3 %; for columns that are all much
-    alike, .4-.8 % for 100 to 256 of them, and 1-2 % for more. Where 1024 rows or more are drawn from a sketch, it is
-    about .3 % more.
+    alike, .4-.8 % for 100 to 256 of them, and 1-2 % for more. Where 1024 rows or more
+    are drawn from a sketch, it is about .3 % more.
 
     Parameters
     ----------
