@@ -1,11 +1,13 @@
 """Norms and second moments about a mean, dense or sparse, near or far from zero."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.blockwise import linalg
+from sklearn_sqrtlasso.blockwise import linalg, spread
 from sklearn_sqrtlasso.blockwise.linalg import column_means, unit_near
 from sklearn_sqrtlasso.blockwise.spread import (
     mean_norm,
@@ -63,3 +65,18 @@ def test_products_of_sparse_rows_are_those_about_the_mean(scale):
 def test_products_that_would_lose_digits_are_not_returned():
     X, _, offset = far_rows(20)
     assert sparse_gram(sp.csr_array(X), offset) is None
+
+
+def test_the_second_moment_of_sparse_rows_copies_few_of_them(monkeypatch):
+    X = sp.random_array((20_000, 16), density=0.5, format="csr", rng=0)
+    expected = X.toarray().T @ X.toarray()
+    monkeypatch.setattr(spread, "PRODUCT_ENTRIES", 2**12)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        moment = second_moment(X, np.zeros(16), 1.0)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert_allclose(moment, expected, rtol=1e-10)
+    assert peak <= X.data.nbytes / 4
