@@ -306,11 +306,10 @@ def kernel(function=None, **options):
     return compiled
 
 
-# Steps are inlined before their types are inferred, which allows them to make arrays:
-# to pass an array to a compiled function costs two atomic reference counts, more than
-# shrinking a short row.
+# Steps are inlined before compilation: to pass an array to a compiled function costs
+# two atomic reference counts, more than shrinking a short row.
 step = kernel(inline="always")
 
-# Parts take half of the time of steps to compile, and run as fast: their references are
-# not counted, and LLVM inlines what is short. They make no array and return none.
+# Steps that are seldom called are compiled apart, in less time than inlined. They make
+# no array and return none.
 part = kernel(_nrt=False)
