@@ -1,9 +1,10 @@
 """Numba options shared by all kernels of the package, and their cache on disk."""
 
+import gc
 import logging
 import pickle
 from contextlib import suppress
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from hashlib import sha256
 from pathlib import Path
 from threading import Timer
@@ -17,7 +18,11 @@ from numba.core.caching import (
     FunctionCache,
     IndexDataCacheFile,
 )
+from numba.core.codegen import CPUCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import LoweringPass, register_pass
 from numba.core.event import Listener, register
+from numba.core.typed_passes import IRLegalization, NativeLowering
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
@@ -148,18 +153,121 @@ class _Notice(Listener):
 register("numba:compile", _Notice())
 
 
-def _widened(compiled):
-    """Compile for the type of a number, not again for the literals it is called with.
+class _Pause(Listener):
+    """Keep the garbage collector from searching the many objects of a compilation.
 
-    A counter that starts at 0 would otherwise have the type of that literal at first.
+    They are in use until its end: to search them again and again takes a tenth of it.
     """
-    template = compiled.get_call_template
+
+    def __init__(self):
+        self._depth, self._paused = 0, False
+
+    def on_start(self, start):
+        """Pause the collector at the start of the outermost compilation."""
+        if start.data["dispatcher"] in _kernels:
+            self._depth += 1
+            if self._depth == 1 and gc.isenabled():
+                gc.disable()
+                self._paused = True
+
+    def on_end(self, end):
+        """Let it run again at the end, if it ran before."""
+        if end.data["dispatcher"] in _kernels:
+            self._depth -= 1
+            if self._depth == 0 and self._paused:
+                self._paused = False
+                gc.enable()
+
+
+register("numba:compile", _Pause())
+
+
+class _Intermediate(CPUCodeLibrary):
+    """Code that is optimised and made machine code of in the kernels that call it."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def finalize(self):
+        """Link what is called, and nothing else."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            module = library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _Before(LoweringPass):
+    """Lower a kernel into intermediate code."""
+
+    _name = "sklearn_sqrtlasso_before_lowering"
+
+    def __init__(self):
+        super().__init__()
+
+    def run_pass(self, state):
+        """Choose the library."""
+        codegen = state.targetctx.codegen()
+        state.library = _Intermediate(codegen, state.func_id.func_qualname)
+        state.flags.no_compile = True
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _After(LoweringPass):
+    """Let kernels find the intermediate code of one that they call."""
+
+    _name = "sklearn_sqrtlasso_after_lowering"
+
+    def __init__(self):
+        super().__init__()
+
+    def run_pass(self, state):
+        """Register it by a key of its own."""
+        result = state["cr"]
+        key = object()  # where numba has the compiled function
+        state.targetctx.insert_user_function(key, result.fndesc, [state.library])
+        state["cr"] = result._replace(cfunc=key)
+        return True
+
+
+class _Linking(Compiler):
+    """Compile up to intermediate code."""
+
+    def define_pipelines(self):
+        """Return numba's passes, and those around its lowering."""
+        (passes,) = super().define_pipelines()
+        passes.add_pass_after(_Before, IRLegalization)
+        passes.add_pass_after(_After, NativeLowering)
+        passes.finalize()
+        return [passes]
+
+
+def _link(compiled, options):
+    """Let kernels that call a kernel compile its intermediate code with theirs.
+
+    By itself numba optimises each function, makes machine code of it, and wraps it for
+    calls from Python, to do the former again in each of its callers.
+
+    It is compiled for the type of a number, not again for the literals it is called
+    with: a counter that starts at 0 would have the type of that literal at first.
+    """
+
+    @cache
+    def linked():
+        options["no_cpython_wrapper"] = options["no_cfunc_wrapper"] = True
+        code = numba.njit(compiled.py_func, pipeline_class=_Linking, **options)
+        code.add_overload = lambda r: code.overloads.update({r.signature.args: r})
+        return code
 
     def get_call_template(args, kws):
         args = tuple(types.unliteral(a) for a in args)
-        return template(args, {name: types.unliteral(a) for name, a in kws.items()})
+        kws = {name: types.unliteral(a) for name, a in kws.items()}
+        return linked().get_call_template(args, kws)
 
     compiled.get_call_template = get_call_template
+    compiled.get_overload = lambda sig: linked().get_overload(sig)
 
 
 def _quiet(function):
@@ -192,7 +300,7 @@ def kernel(function=None, **options):
     if compiled is function:  # NUMBA_DISABLE_JIT is set
         return _quiet(function)
     _kernels.add(compiled)
-    _widened(compiled)
+    _link(compiled, dict(options))
     with suppress(RuntimeError, OSError):  # no place to write at all
         compiled._cache = _Cache(function, options)
     return compiled

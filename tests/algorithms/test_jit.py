@@ -1,5 +1,6 @@
 """What kernels promise of numbers and threads, however they are compiled."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from numba.core.event import install_recorder
 
 from sklearn_sqrtlasso.algorithms.jit import FASTMATH, kernel, step
 from tests import JIT
@@ -93,9 +95,45 @@ def _one_more(number, x, i):
 
 @compiled_only
 def test_a_kernel_is_not_compiled_again_for_a_literal():
-    _counted.recompile()  # what is read from disk has compiled what it calls already
-    assert _counted(np.arange(5.0)) == 4
-    assert [s[0] for s in _one_more.signatures] == [numba.int64]
+    with install_recorder("numba:compile") as recorder:
+        _counted.recompile()  # what is on disk would not be compiled
+        assert _counted(np.arange(5.0)) == 4
+    compiled = [event.data for _, event in recorder.buffer if event.is_start]
+    called = [d for d in compiled if d["dispatcher"].py_func is _one_more.py_func]
+    assert [d["args"][0] for d in called] == [numba.int64]
+
+
+@compiled_only
+def test_a_kernel_makes_machine_code_for_calls_from_python_only():
+    before = len(_one_more.signatures)
+    _counted(np.ones(3, np.float32))
+    assert len(_one_more.signatures) == before
+    assert _one_more(0, np.ones(3, np.float32), 2) == 1
+    assert len(_one_more.signatures) == before + 1
+
+
+@compiled_only
+def test_garbage_is_collected_after_a_compilation_if_it_was_before():
+    _sum_of_halves(np.ones(3))
+    for before in (True, False):
+        (gc.enable if before else gc.disable)()
+        try:
+            _sum_of_halves.recompile()
+            assert gc.isenabled() == before
+        finally:
+            gc.enable()
+
+
+@compiled_only
+def test_garbage_waits_for_the_end_of_a_compilation(monkeypatch):
+    _sum_of_halves(np.ones(3))
+    seen = []
+    cache = type(_sum_of_halves._cache)
+    monkeypatch.setattr(gc, "disable", lambda: seen.append("paused"))
+    monkeypatch.setattr(gc, "enable", lambda: seen.append("runs"))
+    monkeypatch.setattr(cache, "save_overload", lambda *_: seen.append("saved"))
+    _sum_of_halves.recompile()
+    assert seen == ["paused", "runs", "saved"]
 
 
 @compiled_only
