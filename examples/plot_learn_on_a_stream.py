@@ -88,5 +88,5 @@ for name, curve in curves.items():
 before = psnr(clean, noisy, data_range=255)
 ax.axhline(before, color="k", linestyle=":", label="as it comes")
 ax.set(xlabel="patches seen", ylabel="restored photograph, PSNR in dB")
-ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.24))
+ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.54))
 plt.show()
