@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part
 
 COARSE = 1e-15  # error of correlations by the Gram matrix, relative to their terms
 FINE = 1e-15  # rounding error of a correlation, relative to the norms of its factors
@@ -18,7 +18,7 @@ ENOUGH = 1e-10  # gap below which no more accurate dual point is tried
 LEAST = 1e-10  # least certified penalty, relative to that of a zero code
 
 
-@step
+@part
 def gather(z, active):
     """Write the indices of the nonzero entries of ``z``; return their number."""
     k = 0
@@ -28,7 +28,7 @@ def gather(z, active):
     return k
 
 
-@step
+@part
 def subtract(r, A, active, z, k):
     """Subtract ``sum_i z_i A_i`` over the active rows of ``A`` from ``r``."""
     i = 0
@@ -46,7 +46,7 @@ def subtract(r, A, active, z, k):
         i += 1
 
 
-@step
+@part
 def largest(c, both):
     """Return the largest entry of ``c``, of ``|c|`` if ``both`` is 1, or 0.
 
@@ -60,7 +60,7 @@ def largest(c, both):
     return np.int64(best).view(np.float64)
 
 
-@step
+@part
 def relative_gap(alpha, root, size, energy, length, reach, overlap, whole):
     """Return the gap of a code, relative to the objective of a zero code.
 
@@ -78,7 +78,7 @@ def relative_gap(alpha, root, size, energy, length, reach, overlap, whole):
     return (0.5 * energy + alpha * size - dual) / (0.5 * whole)
 
 
-@step
+@part
 def multiply(D, r, c):
     """Write ``D r`` into ``c``."""
     for j in range(c.shape[0]):
@@ -88,14 +88,14 @@ def multiply(D, r, c):
         c[j] = total
 
 
-@step
+@part
 def copy(a, b):
     """Write ``a`` into ``b``; a loop compiles faster than a slice."""
     for j in range(a.shape[0]):
         b[j] = a[j]
 
 
-@step
+@part
 def inner(a, b):
     """Return the inner product of two rows."""
     total = 0.0

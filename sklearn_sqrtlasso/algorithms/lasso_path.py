@@ -35,7 +35,7 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 DEPENDENT = 1e-11  # largest energy share outside the active span of a dependent atom
 TINY_ENERGY = 1e-6  # energy share of the residual below which it is computed directly
@@ -45,7 +45,7 @@ STAGE = 0.5  # factor of the penalty during one stage of near atoms
 NEAR = 0.4  # least correlation of a near atom, relative to the penalty
 
 
-@step
+@part
 def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     """Move the first n lines along ``v``; return a key of the next atom to enter.
 
@@ -67,7 +67,7 @@ def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
     return best
 
 
-@kernel(_nrt=False)
+@part
 def combine(base, A, rows, w, factor, k, v):
     """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v."""
     assert A.shape[1] <= base.shape[0]
@@ -93,7 +93,7 @@ def combine(base, A, rows, w, factor, k, v):
         i += 1
 
 
-@step
+@part
 def largest(c, both):
     """Return the smallest penalty at which a code is zero."""
     best = 0.0
@@ -103,7 +103,7 @@ def largest(c, both):
     return best
 
 
-@step
+@part
 def choose_near_atoms(v, active, k, mu, least, both, near, place):
     """List active atoms and those correlated above ``least``; return their number."""
     for i in range(k):
@@ -115,7 +115,7 @@ def choose_near_atoms(v, active, k, mu, least, both, near, place):
     return n
 
 
-@step
+@part
 def first_to_leave(ls, d, signs, k, mu):
     """Return the largest penalty, at most mu, where an entry is zero, and its index."""
     leaves, place = -1.0, -1
@@ -128,7 +128,7 @@ def first_to_leave(ls, d, signs, k, mu):
     return leaves, place
 
 
-@step
+@part
 def weights_of_entry(S, M, at, w, g, k, place):
     """Write ``(-M g, 1)`` for the last row g of S into w; return the energy outside."""
     for q in range(k):
@@ -144,7 +144,7 @@ def weights_of_entry(S, M, at, w, g, k, place):
     return left
 
 
-@step
+@part
 def update_inverse(M, ls, d, w, h, fe, fa, k):
     """Update the inverse and the lines of the active entries at a breakpoint."""
     for i in range(k):
@@ -155,7 +155,7 @@ def update_inverse(M, ls, d, w, h, fe, fa, k):
             M[i, q] += hw * w[q]
 
 
-@step
+@part
 def remove_atom(M, S, n, code, places, free, place, last):
     """Move the last active atom to the place of the one that leaves."""
     free[places[1, place]] = 1.0
@@ -171,7 +171,7 @@ def remove_atom(M, S, n, code, places, free, place, last):
         M[q, place] = M[q, last]
 
 
-@kernel(_nrt=False)
+@part
 def energy_left(x, D, active, z, k, r):
     """Write ``x - z D`` into ``r``; return its energy."""
     assert x.shape[0] == D.shape[1]
@@ -182,7 +182,7 @@ def energy_left(x, D, active, z, k, r):
     return energy
 
 
-@step
+@part
 def root_penalty(alpha, energy, steep, mu):
     """Return the ``nu <= mu`` with ``nu^2 = alpha^2 (energy + nu^2 steep)``."""
     slack = 1 - alpha * alpha * steep
@@ -191,7 +191,7 @@ def root_penalty(alpha, energy, steep, mu):
     return min(mu, alpha * math.sqrt(max(energy, 0.0) / slack))
 
 
-@step
+@part
 def correct(D, M, active, signs, mu, r, w, k, z):
     """Add ``M (D_A r - mu signs)`` to z: one correction of least squares.
 
@@ -209,7 +209,7 @@ def correct(D, M, active, signs, mu, r, w, k, z):
         z[i] += total
 
 
-@step
+@part
 def refine(x, D, M, active, signs, z, w, r, k, mu):
     """Correct the code once, to correlations ``mu signs``; return residual energy."""
     energy_left(x, D, active, z, k, r)
@@ -217,7 +217,7 @@ def refine(x, D, M, active, signs, z, w, r, k, mu):
     return energy_left(x, D, active, z, k, r)
 
 
-@step
+@part
 def entry(e, a, free, j, both, mu):
     """Return the penalty, at most mu, at which atom j enters, and its sign."""
     sign = 1.0 if e[j] > 0 else -1.0
@@ -225,7 +225,7 @@ def entry(e, a, free, j, both, mu):
     return min(size / max(1 - sign * a[j], size / mu + 1e-300), mu), sign
 
 
-@step
+@part
 def gather(G, atom, near, n, S, i):
     """Write the inner products of the near atoms with one atom into row i of S."""
     q = 0
@@ -240,7 +240,7 @@ def gather(G, atom, near, n, S, i):
         q += 1
 
 
-@step
+@part
 def append_atom(M, k, active, at, signs, ls, d, j, place, sign):
     """Append atom j, with entry zero, to the k active ones."""
     for i in range(k + 1):
@@ -248,7 +248,7 @@ def append_atom(M, k, active, at, signs, ls, d, j, place, sign):
     active[k], at[k], signs[k], ls[k], d[k] = j, place, sign, 0.0, 0.0
 
 
-@step
+@part
 def leave_direction(M, ls, d, w, k, place):
     """Write the direction of a leaving atom into ``w``; return ``fe, fa, h``."""
     for i in range(k):
@@ -257,7 +257,7 @@ def leave_direction(M, ls, d, w, k, place):
     return -ls[place] * h, d[place] * h, h
 
 
-@step
+@part
 def code_at_penalty(x, zero, D, M, active, code, k, nu, lost, z, y):
     """Write the code at the penalty nu into z, the direction of its residual into y.
 
@@ -318,7 +318,7 @@ def allocate(p, n):
     return lines, code, zero, places, M, room
 
 
-@step
+@part
 def sizes(X, D, G, C, alpha, out, dual):
     """Assert the shapes of arrays; return the numbers of atoms and of active ones."""
     (n, width), p = X.shape, D.shape[0]

@@ -14,12 +14,12 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 DEPENDENT = 1e-11  # largest energy share of a dependent atom outside the earlier span
 
 
-@step
+@part
 def gather(z, active):
     """Write the indices of the nonzero entries of ``z``; return their number."""
     k = 0
@@ -29,7 +29,7 @@ def gather(z, active):
     return k
 
 
-@step
+@part
 def factorize(G, active, k, L):
     """Write the Cholesky factor of ``G_AA``, with its diagonal inverted.
 
@@ -47,7 +47,7 @@ def factorize(G, active, k, L):
                 L[i, i] = 1 / math.sqrt(total) if keep else 0.0
 
 
-@step
+@part
 def solve(L, y, k):
     """Overwrite y with the solution z of ``L L' z = y``."""
     for i in range(k):
@@ -62,7 +62,7 @@ def solve(L, y, k):
         y[i] = total * L[i, i]
 
 
-@step
+@part
 def residual(x, D, active, values, k, r):
     """Write ``x - values D`` over the active atoms into r; return its energy."""
     energy = 0.0
@@ -76,7 +76,7 @@ def residual(x, D, active, values, k, r):
     return energy
 
 
-@step
+@part
 def correct(x, D, L, active, k, r, y, values):
     """Add the least squares of the residual to ``values`` if its energy decreases.
 
@@ -198,7 +198,7 @@ def choose(z, c, length, sizes, k, factor, positive, active):
     return n
 
 
-@step
+@part
 def same(a, n_a, b, n_b):
     """Return whether two sorted supports are equal."""
     equal = n_a == n_b
@@ -207,7 +207,7 @@ def same(a, n_a, b, n_b):
     return equal
 
 
-@step
+@part
 def correlations_left(C, i, G, z, active, n, c):
     """Write the correlations of the residual of row i into c."""
     for j in range(c.shape[0]):
@@ -218,7 +218,7 @@ def correlations_left(C, i, G, z, active, n, c):
             c[j] -= value * G[atom, j]
 
 
-@step
+@part
 def invert(C, i, G, active, n, L, y):
     """Write the least squares on a support into y; return the explained energy."""
     factorize(G, active, n, L)
@@ -231,14 +231,14 @@ def invert(C, i, G, active, n, L, y):
     return gain
 
 
-@step
+@part
 def keep(a, n, b):
     """Copy the first n entries of ``a`` to ``b``."""
     for m in range(n):
         b[m] = a[m]
 
 
-@step
+@part
 def put(z, active, n, y):
     """Write the entries y on a support of z, and zero elsewhere."""
     for j in range(z.shape[0]):
