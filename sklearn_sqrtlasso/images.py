@@ -23,6 +23,10 @@ from sklearn_sqrtlasso.blockwise.similar_patches import (
 from sklearn_sqrtlasso.estimators.patches import check_sizes, restored_by
 
 REACH = 15  # pixels to the farthest patch that one is compared with
+REMEDIES = {  # by kind of dtype
+    "b": "; use image.astype(float)",
+    "U": "; read a file first, for example by matplotlib.pyplot.imread",
+}
 MOST_CHANNELS = 4  # that are told from the images of a stack, and rotated by cosines
 
 
@@ -86,7 +90,8 @@ def denoise_image(
         groups) or each patch as its own (None). "auto" is "all" if the estimator
         accepts groups, else None.
     similar : int, default=60
-        Number of patches that are restored together, at least 2.
+        Number of patches that are restored together, at least 2; up to twice as many
+        where they hardly differ.
     n_passes : int, default=None
         Number of passes over similar patches, at least 0. None is 2 without an
         estimator and 0 with one.
@@ -333,7 +338,7 @@ def _check_image(image, channel_axis):
     if image.dtype.kind not in "fiu":
         raise ValueError(
             "image must have a float or integer dtype, got dtype "
-            f"{image.dtype}{'; use image.astype(float)' * (image.dtype == bool)}."
+            f"{image.dtype}{REMEDIES.get(image.dtype.kind, '')}."
         )
     axis, n_alpha = channel_axis, 0
     if channel_axis == "auto":

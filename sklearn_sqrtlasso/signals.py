@@ -332,11 +332,16 @@ def _columns_of(x, window):
             f"integer dtype, got shape {x.shape} and dtype {x.dtype}."
         )
     if len(x) < window:
+        transposed = "; use x.T" if x.ndim == 2 and x.shape[1] >= window else ""
         raise ValueError(
-            f"x must be at least as long as a window, {window}, got {len(x)} samples."
+            f"x must be at least as long as a window, {window}, got {len(x)} samples, "
+            f"the first axis of {x.shape}{transposed}."
         )
     if not np.all(np.isfinite(x)):
-        raise ValueError("x must be finite, got NaN or infinity.")
+        raise ValueError(
+            "x must be finite, got NaN or infinity; missing samples can be filled in, "
+            "for example by numpy.interp."
+        )
     dtype = np.float32 if x.dtype == np.float32 else np.float64
     return x.reshape(len(x), -1).astype(dtype, copy=False)
 

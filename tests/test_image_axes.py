@@ -108,3 +108,8 @@ def test_wrong_axes_are_named(shape, axis, message):
 def test_a_boolean_image_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match=r"dtype bool; use image\.astype"):
         denoise_image(np.zeros(SHAPE, bool))
+
+
+def test_the_name_of_a_file_is_refused_with_a_remedy():
+    with pytest.raises(ValueError, match=r"read a file first.*imread"):
+        denoise_image("picture.png")
