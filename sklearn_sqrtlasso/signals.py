@@ -11,6 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.blockwise.missing_pixels import (
+    fill_missing,
+    noise_std_where_known,
+)
 from sklearn_sqrtlasso.blockwise.similar_patches import (
     STRIDE,
     estimated_noise_std,
@@ -45,7 +49,8 @@ def denoise_signal(
     Parameters
     ----------
     x : array-like of shape (n_samples,) or (n_samples, n_channels)
-        Recording at equal intervals, of any float or integer dtype.
+        Recording at equal intervals, of any float or integer dtype. Samples that are
+        NaN are missing: they are filled in first, as pixels of an image are.
     window : int, default=32
         Number of samples of a window, at least 8: about the length of what happens in
         the signal. The recording has to be as long.
@@ -80,8 +85,8 @@ def denoise_signal(
     Raises
     ------
     ValueError
-        If x is not finite, has more than two dimensions or is shorter than a window, or
-        a parameter is not valid.
+        If x is infinite, has more than two dimensions, is shorter than a window, or has
+        a channel without samples, or a parameter is not valid.
 
     See Also
     --------
@@ -100,11 +105,11 @@ def denoise_signal(
     """
     recording = _Recording(window, estimator, similar, reach, n_passes)
     noise_std, stretch = _check_level(noise_std, stretch, window)
-    columns = _columns_of(x, window)
+    columns = _columns_of(x, window, may_miss=True)
     restored = np.empty(columns.shape, columns.dtype)
     report = _printer(verbose, columns.size)
     for channel, out in zip(columns.T, restored.T, strict=True):
-        channel, level = np.ascontiguousarray(channel), noise_std
+        channel, level = _filled(channel, noise_std, window)
         if level is None and stretch is None:
             level = recording.level(channel)
         pieces = list(_pieces(len(channel), stretch))
@@ -323,7 +328,18 @@ def _pieces(n_samples, stretch):
     yield from zip(starts.tolist(), [*starts[1:].tolist(), n_samples], strict=True)
 
 
-def _columns_of(x, window):
+def _filled(channel, level, window):
+    """Return a channel whose missing samples are filled in, and its noise level."""
+    pixels, missing = np.ascontiguousarray(channel)[None], np.isnan(channel)[None]
+    if not missing.any():
+        return pixels[0], level
+    pixels = np.where(missing, 0, pixels)
+    known = noise_std_where_known(pixels, missing) if level is None else level
+    size = (1, window)
+    return fill_missing(pixels[None], missing[None], [known], size)[0, 0], level
+
+
+def _columns_of(x, window, may_miss=False):
     """Return the channels of a recording as columns, in a float dtype."""
     x = np.asarray(x)
     if x.ndim not in (1, 2) or x.dtype.kind not in "fiu":
@@ -337,11 +353,16 @@ def _columns_of(x, window):
             f"x must be at least as long as a window, {window}, got {len(x)} samples, "
             f"the first axis of {x.shape}{transposed}."
         )
-    if not np.all(np.isfinite(x)):
+    known = ~np.isnan(x)
+    if not may_miss and not known.all():
         raise ValueError(
-            "x must be finite, got NaN or infinity; missing samples can be filled in, "
-            "for example by numpy.interp."
+            "chunks must not have missing samples, got NaN; denoise_signal fills them "
+            "in, or numpy.interp."
         )
+    if np.isinf(x).any():
+        raise ValueError("x must not be infinite; NaN marks missing samples.")
+    if len(x) and not known.any(axis=0).all():
+        raise ValueError("x must have samples that are not missing, in each channel.")
     dtype = np.float32 if x.dtype == np.float32 else np.float64
     return x.reshape(len(x), -1).astype(dtype, copy=False)
 

@@ -126,6 +126,26 @@ def test_an_estimator_makes_the_first_estimate():
     assert np.std(denoise_signal(noisy, estimator=coder, **QUICK) - clean) < 0.9
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_missing_samples_are_filled_in(channels):
+    clean, noisy = pulses()
+    damaged = np.repeat(noisy[:, None], channels, axis=1)
+    damaged[np.random.default_rng(5).random(damaged.shape) < 0.1] = np.nan
+    damaged[200:212, 0] = np.nan
+    lost = np.isnan(damaged)
+    restored = denoise_signal(damaged, **QUICK)
+    truth = np.repeat(clean[:, None], channels, axis=1)
+    whole = denoise_signal(noisy, **QUICK)
+    assert np.std((restored - truth)[lost]) < np.std(noisy - clean)
+    assert np.std((restored - truth)[~lost]) < 1.3 * np.std(whole - clean)
+    assert_array_equal(denoise_signal(damaged[:, 0], **QUICK), restored[:, 0])
+
+
+def test_chunks_with_missing_samples_are_refused():
+    with pytest.raises(ValueError, match="chunks must not have missing samples"):
+        list(denoise_chunks([np.full(50, np.nan)], noise_std=1.0))
+
+
 def test_progress_is_told(capsys):
     denoise_signal(pulses()[1], **QUICK, verbose=1)
     assert f"{N} of {N} samples" in capsys.readouterr().out
@@ -135,7 +155,9 @@ def test_progress_is_told(capsys):
     ("x", "given", "message"),
     [
         (np.zeros(20), {}, "at least as long as a window, 32, got 20"),
-        (np.full(50, np.nan), {}, "must be finite"),
+        (np.full(50, np.nan), {}, "samples that are not missing"),
+        (np.full(50, np.inf), {}, "must not be infinite"),
+        (np.zeros((2, 50)), {}, r"of \(2, 50\); use x\.T"),
         (np.zeros((9, 9, 9)), {}, r"got shape \(9, 9, 9\)"),
         (np.zeros(50, bool), {}, "float or integer dtype, got shape"),
         (np.zeros(50), {"window": 4}, "window must be an integer of at least 8"),
