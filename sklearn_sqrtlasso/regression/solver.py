@@ -215,11 +215,24 @@ class Regression:
         alpha = np.maximum(given, usual)
         gap, n_iter = self._solve(alpha, tol, max_iter)
         if np.any((given < usual) & (self.design.norms > 0)):
+            if EXACT < gap <= tol and n_iter < max_iter:
+                n_iter += self._tell_penalties(gap, alpha, max_iter - n_iter)
             gap = self._given_gap(given, alpha)
             if gap > tol and n_iter < max_iter:
                 gap, more = self._try_lower(gap, given, tol, max_iter - n_iter)
                 n_iter += more
         return gap, n_iter
+
+    def _tell_penalties(self, gap, alpha, max_iter):
+        """Solve again, to a gap that is small beside penalties which are next to none.
+
+        Of solutions without a residual it is the one with the least penalty.
+        """
+        before = self._coefficients()
+        new, n_iter = self._solve(alpha, EXACT, min(max_iter, 2 * RETRY))
+        if new > gap:
+            self._return_to(gap, before)
+        return n_iter
 
     def _try_lower(self, gap, given, tol, max_iter):
         """Solve with a lower floor of penalties; keep the better of both solutions."""
