@@ -119,13 +119,12 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         :math:`\ell_j^2 = \sum_i x_{ij}^2 r_i^2 / \sum_i r_i^2`, of centred features and
         the residuals r of the fit, which are computed in turns [2]_. ``alpha`` is a
         pure number then, and features need not be scaled.
-    precompute : bool, "auto" or array-like of shape (n_features, n_features), \
-            default="auto"
+    precompute : bool, "auto" or array-like, default="auto"
         Whether to use products of all features: "auto" where that is faster. Or the
-        products themselves, for many targets or penalties one by one: ``X.T @ X`` in
-        double precision, of X that is centred for them if there is an intercept, and
-        whose rows are weighted by ``sample_weight`` times ``n_samples`` over its sum.
-        They are compared with X. Products are not used for ``alpha=0``,
+        products themselves, for many targets or penalties one by one: ``X.T @ X``, of
+        shape (n_features, n_features), in double precision, of X that is centred for
+        them if there is an intercept, and whose rows are weighted by ``sample_weight``
+        times ``n_samples`` over its sum. They are compared with X. Products are not used for ``alpha=0``,
         ``penalty_loadings="auto"``, a warm start, and where they have too few digits.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the

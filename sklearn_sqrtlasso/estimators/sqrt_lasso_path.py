@@ -207,10 +207,10 @@ def sqrt_lasso_path(
     phi : float or array-like of shape (n_phis,), default=1.0
         Share of the penalty that is kept on the support of each solution, in [0, 1], as
         in :class:`SqrtLasso`; several share one path, at little cost.
-    precompute : bool, "auto" or array-like of shape (n_features, n_features), \
-            default="auto"
+    precompute : bool, "auto" or array-like, default="auto"
         Whether to use products of all features, as in :class:`SqrtLasso`; or the Gram
-        matrix ``X.T @ X`` (of centred X, with an intercept).
+        matrix ``X.T @ X``, of shape (n_features, n_features), of centred X if there is
+        an intercept.
     max_iter : int, default=100
         Largest number of outer iterations for each penalty, at least 1.
     tol : float, default=1e-6
