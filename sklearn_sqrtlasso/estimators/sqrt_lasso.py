@@ -124,8 +124,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         products themselves, for many targets or penalties one by one: ``X.T @ X``, of
         shape (n_features, n_features), in double precision, of X that is centred for
         them if there is an intercept, and whose rows are weighted by ``sample_weight``
-        times ``n_samples`` over its sum. They are compared with X. Products are not used for ``alpha=0``,
-        ``penalty_loadings="auto"``, a warm start, and where they have too few digits.
+        times ``n_samples`` over its sum. They are compared with X. Products are not
+        used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, and where they
+        have too few digits.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.
