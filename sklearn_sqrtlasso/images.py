@@ -77,7 +77,8 @@ def denoise_image(
         Height and width of a patch, in pixels, at least 1.
     mask : array-like of bool, default=None
         True where a pixel is missing, of the shape of ``image`` with or without
-        channels. Each image, or channel, has to have pixels that are not.
+        channels. None is the mask of ``image``, if that is a masked array. Each image,
+        or channel, has to have pixels that are not.
     channel_axis : int, "auto" or None, default="auto"
         Axis of the channels; None if there are none. "auto" is None for two axes, else
         the last, of at most 4 channels; the last of 2 and of 4 channels is transparency
@@ -154,6 +155,8 @@ def denoise_image(
     """
     if image is None:
         estimator, image = None, estimator
+    if np.ma.isMaskedArray(image) and mask is None:
+        mask = np.ma.getmaskarray(image)
     image, axis, n_alpha = _check_image(image, channel_axis)
     pictures = _with_channels_last(image, axis)
     missing = _missing_pixels(pictures, n_alpha, image, mask, axis)
@@ -202,6 +205,8 @@ class _Options:
 
 def _restored(picture, missing, options, report):
     """Return an image of shape (height, width, n_channels), restored."""
+    if missing.any():
+        picture = np.where(missing, picture.dtype.type(0), picture)
     unit = _unit_of(picture)
     dtype = np.float32 if picture.dtype == np.float32 else np.float64
     pixels = given = (picture / unit).astype(dtype, copy=False)
@@ -249,7 +254,7 @@ def _filled(pixels, missing, levels, options, report):
     alike = np.array_equal(missing, np.broadcast_to(missing[..., :1], missing.shape))
     if alike and n_channels <= MOST_CHANNELS:
         forward = _cosines(n_channels, pixels.dtype)
-    known = _rotated(np.where(missing, 0, pixels), forward)
+    known = _rotated(pixels, forward)
     lost = np.moveaxis(missing, 2, 0)
     if levels is None:
         pairs = zip(known, lost, strict=True)
@@ -374,8 +379,6 @@ def _with_channels_last(image, axis):
 def _missing_pixels(pictures, n_alpha, image, mask, axis):
     """Return where pixels of the colours are missing, for each image of a stack."""
     colours = pictures[..., : pictures.shape[3] - n_alpha]
-    if np.isinf(colours).any():
-        raise ValueError("image must not be infinite; NaN marks missing pixels.")
     missing = np.isnan(colours)
     if mask is not None:
         mask, without = np.asarray(mask), image.shape
@@ -389,6 +392,8 @@ def _missing_pixels(pictures, n_alpha, image, mask, axis):
         if axis is not None and mask.shape == image.shape:
             mask = _with_channels_last(mask, axis)[..., : colours.shape[3]]
         missing |= np.asarray(mask, dtype=bool).reshape(*pictures.shape[:3], -1)
+    if np.any(np.isinf(colours) & ~missing):
+        raise ValueError("image must not be infinite; NaN marks missing pixels.")
     if missing.all(axis=(1, 2)).any():
         raise ValueError(
             "image must have pixels that are not missing, in each channel."
@@ -400,7 +405,7 @@ def _unit_of(image):
     """Return what pixels are divided by: sums over patches may not overflow."""
     if image.dtype.kind != "f":
         return 1
-    largest = float(np.max(np.abs(image), initial=0, where=~np.isnan(image)))
+    largest = float(np.abs(image).max(initial=0))
     narrow = np.float32 if image.dtype == np.float32 else np.float64
     if largest < np.sqrt(np.finfo(narrow).max):
         return 1

@@ -65,9 +65,12 @@ def test_noise_is_removed_from_known_pixels(name):
 
 def test_what_is_behind_a_mask_has_no_influence():
     mask = MASKS["few"]
-    hidden = np.where(mask, 1e6, noisy())
+    given = np.where(mask, 1e6, noisy())
     expected = denoise_image(without(noisy(), mask))
-    assert_array_equal(denoise_image(hidden, mask=mask), expected)
+    assert_array_equal(denoise_image(given, mask=mask), expected)
+    given[mask] = np.inf
+    masked = np.ma.masked_array(given, mask=mask)
+    assert_array_equal(denoise_image(masked), expected)
     whole = np.rint(noisy() + 40).astype(np.uint8)
     hidden = np.where(mask, 255, whole).astype(np.uint8)
     restored = denoise_image(hidden, mask=mask)
