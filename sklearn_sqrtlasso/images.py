@@ -1,5 +1,6 @@
 """Image denoising by overlapping patches, coded, or compared with each other."""
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn_sqrtlasso.blockwise.missing_pixels import (
 from sklearn_sqrtlasso.blockwise.similar_patches import (
     LEAST,
     estimated_noise_std,
+    removed_std,
     restore_blind,
 )
 from sklearn_sqrtlasso.estimators.patches import check_sizes, restored_by
@@ -27,6 +29,7 @@ REMEDIES = {  # by kind of dtype
     "b": "; use image.astype(float)",
     "U": "; read a file first, for example by matplotlib.pyplot.imread",
 }
+CORRELATED = 2  # times the level: noise that an estimator removes beyond white noise
 MOST_CHANNELS = 4  # that are told from the images of a stack, and rotated by cosines
 
 
@@ -40,7 +43,7 @@ def denoise_image(
     step: int = 1,
     groups: ArrayLike | str | None = "auto",
     similar: int = 60,
-    n_passes: int | None = None,
+    n_passes: int = 2,
     noise_std: float | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -55,9 +58,9 @@ def denoise_image(
     channels of an image are rotated first: to brightness and differences.
 
     With an estimator, the mean of each patch is removed before coding and added back
-    afterwards. The patches of an image share a noise level, so they are coded as one
-    group. With ``n_passes``, passes over similar patches follow. Work is done in bands
-    of rows: memory stays within a few times that of the image in float64.
+    afterwards; the passes over similar patches follow. The patches of an image share a
+    noise level, so they are coded as one group. Work is done in bands of rows: memory
+    stays within a few times that of the image in float64.
 
     Missing pixels, NaN or marked by ``mask``, are filled in first: with those of the
     image restored by its large cosine coefficients, at a threshold that falls from
@@ -93,9 +96,10 @@ def denoise_image(
     similar : int, default=60
         Number of patches that are restored together, at least 2; up to twice as many
         where they hardly differ.
-    n_passes : int, default=None
-        Number of passes over similar patches, at least 0. None is 2 without an
-        estimator and 0 with one.
+    n_passes : int, default=2
+        Number of passes over similar patches, at least 0. With 0, the image is that of
+        the estimator alone, or of the cosines. They warn and are left out where an
+        estimator removes more than noise of independent pixels, at twice the level.
     noise_std : float, default=None
         Standard deviation of the noise in units of the image, at least 0, for the
         stages without an estimator; None estimates it, for each rotated channel of each
@@ -160,7 +164,7 @@ def denoise_image(
     image, axis, n_alpha = _check_image(image, channel_axis)
     pictures = _with_channels_last(image, axis)
     missing = _missing_pixels(pictures, n_alpha, image, mask, axis)
-    similar, n_passes = _check_passes(similar, n_passes, estimator)
+    similar, n_passes = _check_passes(similar, n_passes)
     if estimator is None:
         check_sizes(pictures[0], patch_size, 1)
     else:
@@ -232,6 +236,8 @@ def _in_rotated_channels(pixels, levels, estimate, options, report):
     forward, inverse = _rotation(pixels, levels)
     given = _rotated(pixels, forward)
     first = None if estimate is None else _rotated(estimate, forward)
+    if first is not None and levels is None and _is_correlated(given, first, options):
+        return estimate
     restored = restore_blind(
         given,
         None if levels is None else _rotated_levels(levels, forward),
@@ -242,6 +248,25 @@ def _in_rotated_channels(pixels, levels, estimate, options, report):
         report,
     )
     return pixels + np.moveaxis(restored - given, 0, 2) @ inverse.T
+
+
+def _is_correlated(given, estimate, options):
+    """Warn if an estimator removes noise that the fastest changes do not tell."""
+    size = tuple(map(int, options.grid[0]))
+    level = estimated_noise_std(given[0], size)
+    removed = removed_std(given[0], estimate[0], size)
+    faint = np.finfo(np.float32).eps * np.abs(given).max()
+    if level <= faint or removed <= CORRELATED * level:
+        return False
+    warnings.warn(
+        f"The estimator removes {removed:.3g} from the smoothest patches (root mean "
+        f"square), while the fastest changes tell a noise level of {level:.3g}: noise "
+        "is correlated between pixels, or the estimator removes more than noise. "
+        "Passes over similar patches would undo it and were left out; pass noise_std "
+        "to make them, or n_passes=0.",
+        stacklevel=5,
+    )
+    return True
 
 
 def _filled(pixels, missing, levels, options, report):
@@ -305,9 +330,7 @@ def _cosines(n_channels, dtype):
     return dct(np.eye(n_channels), norm="ortho", axis=0).astype(dtype)
 
 
-def _check_passes(similar, n_passes, estimator):
-    if n_passes is None:
-        n_passes = 2 if estimator is None else 0
+def _check_passes(similar, n_passes):
     for name, value, least in (("similar", similar, 2), ("n_passes", n_passes, 0)):
         if not isinstance(value, Integral) or value < least:
             raise ValueError(

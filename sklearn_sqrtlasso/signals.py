@@ -16,13 +16,14 @@ from sklearn_sqrtlasso.blockwise.missing_pixels import (
     noise_std_where_known,
 )
 from sklearn_sqrtlasso.blockwise.similar_patches import (
-    STRIDE,
+    OF_SIGNALS,
     estimated_noise_std,
     restore_blind,
 )
 from sklearn_sqrtlasso.estimators.patches import restored_by
 
-PIECE = STRIDE * 2**12  # samples that are restored at a time, at most
+STRIDE = OF_SIGNALS.stride
+PIECE = STRIDE * 3 * 2**10  # samples that are restored at a time, at most
 LEAST_WINDOW = 8  # samples, of which the fastest two cosines tell the noise level
 
 
@@ -32,7 +33,7 @@ def denoise_signal(
     *,
     estimator: Any = None,
     similar: int = 60,
-    reach: int = 512,
+    reach: int = 1024,
     n_passes: int = 2,
     noise_std: float | None = None,
     stretch: int | None = None,
@@ -60,7 +61,7 @@ def denoise_signal(
         place of cosines; the windows of a piece share a noise level.
     similar : int, default=60
         Number of windows that are restored together, at least 2.
-    reach : int, default=512
+    reach : int, default=1024
         Number of samples, before and after a window, that others like it are looked for
         in, at least 0. Let it span several periods.
     n_passes : int, default=2
@@ -128,7 +129,7 @@ def denoise_chunks(
     *,
     estimator: Any = None,
     similar: int = 60,
-    reach: int = 512,
+    reach: int = 1024,
     n_passes: int = 2,
     noise_std: float | None = None,
     stretch: int | None = None,
