@@ -24,7 +24,7 @@ BAND = 8  # rows of patches in a band
 
 
 @dataclass(frozen=True)
-class Rule:
+class Constants:
     """How strongly patches are restored.
 
     Parameters
@@ -45,12 +45,12 @@ class Rule:
     most: int
 
 
-OF_IMAGES = Rule(bound=2.2, share=0.5, stride=6, most=2)  # chosen on photographs
-OF_SIGNALS = Rule(bound=2.35, share=0.7, stride=8, most=1)  # and on made signals
+OF_IMAGES = Constants(bound=2.2, share=0.5, stride=6, most=2)  # chosen on photographs
+OF_SIGNALS = Constants(bound=2.35, share=0.7, stride=8, most=1)  # and on made signals
 
 
-def rule_of(size):
-    """Return the rule for patches, or for windows of a recording.
+def constants_of(size):
+    """Return the constants for patches, or for windows of a recording.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def rule_of(size):
 
     Returns
     -------
-    rule : Rule
+    constants : Constants
         That of signals if one of the two is 1.
     """
     return OF_IMAGES if min(size) > 1 else OF_SIGNALS
@@ -196,7 +196,7 @@ def first_estimate(pixels, level, size, n_jobs, report, growth=0.0):
     lefts = places_of(pixels.shape[1], size[1], 1)
     cosines = _cosines(size, pixels.dtype)
     frequency = np.add.outer(*map(np.arange, size))
-    bound = rule_of(size).bound * level
+    bound = constants_of(size).bound * level
     least = (bound * (1 + growth * frequency)).astype(pixels.dtype)
 
     def restore(rows):
@@ -230,10 +230,10 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         Better estimate.
     """
     size, reach, n_similar = geometry
-    rule = rule_of(size)
+    constants = constants_of(size)
     height, width = noisy.shape[1:]
-    tops = places_of(height, size[0], min(rule.stride, size[0]))
-    lefts = places_of(width, size[1], min(rule.stride, size[1]))
+    tops = places_of(height, size[0], min(constants.stride, size[0]))
+    lefts = places_of(width, size[1], min(constants.stride, size[1]))
     variances = (levels**2).astype(noisy.dtype)
 
     def restore(rows):
@@ -242,7 +242,7 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         stop = min(height, max(int(rows[-1]) - reach[0], 0) + 2 * reach[0] + size[0])
         sums = np.zeros((len(noisy), 2, stop - start, width), noisy.dtype)
         centers = np.array([(t, left) for t in rows for left in lefts])
-        counts = np.array([n_similar, n_similar * rule.most])
+        counts = np.array([n_similar, n_similar * constants.most])
         shape = np.array(size), np.array(reach), counts
         restore_groups(noisy, estimate, variances, centers, *shape, start, sums)
         return slice(start, stop), sums
@@ -293,7 +293,7 @@ def restore_blind(
         In single precision unless the noise is small; as given if it is lost in that.
     """
     size, report = geometry[0], report or (lambda name, share: None)
-    share = rule_of(size).share
+    share = constants_of(size).share
     if levels is None:
         levels = [estimated_noise_std(channel, size) for channel in pixels]
     levels = np.broadcast_to(np.asarray(levels, dtype=np.float64), len(pixels))
