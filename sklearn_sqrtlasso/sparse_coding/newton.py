@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import row_norms
+from sklearn_sqrtlasso.sparse_coding.outliers import RowCodes
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 STEPS = 40  # at most, of a row
@@ -68,27 +69,6 @@ class Units(NamedTuple):
     alpha: np.ndarray
     beta: np.ndarray | None
     positive: bool
-
-
-class RowCodes(NamedTuple):
-    """Codes of rows, and how far they are from a minimum.
-
-    Attributes
-    ----------
-    Z : ndarray of shape (n_rows, n_components)
-        Codes.
-    outliers : ndarray of shape (n_rows, n_features)
-        Outliers of observed entries.
-    scale : ndarray of shape (n_rows,)
-        Norm of each residual.
-    gap : ndarray of shape (n_rows,)
-        Duality gap of each row, relative to the objective of zeros.
-    """
-
-    Z: np.ndarray
-    outliers: np.ndarray
-    scale: np.ndarray
-    gap: np.ndarray
 
 
 class _Place(NamedTuple):
