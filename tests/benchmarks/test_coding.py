@@ -130,6 +130,7 @@ def test_sqrt_lasso(race, note, shape):
     note(f"{n_active:.1f} active, spams {n_theirs:.1f}")
 
 
+@pytest.mark.goals
 @pytest.mark.parametrize("n_threads", [1, 2])
 @each_shape
 def test_pursuit(race, note, shape, n_threads):
@@ -147,7 +148,8 @@ def test_pursuit(race, note, shape, n_threads):
         race(
             lambda: ours.transform(X),
             rounds=5,
-            target={"64_to_256": "0.8 x spams", "256_to_1024": "0.6 x spams"}[shape],
+            goals={"spams": {"64_to_256": 0.8, "256_to_1024": 0.6}[shape]},
+            n_threads=n_threads,
             spams=lambda: spams.omp(**theirs),
             ours_plain=lambda: plain.transform(X),
             products=lambda: X @ D.T,
