@@ -129,11 +129,10 @@ def pytest_terminal_summary(terminalreporter, config):
     if config.getoption("--ratios-write") and RATIOS:  # once the others are read
         kept = ratios.steady_medians(RATIOS)
         ratios.write(config.getoption("--ratios-write"), ratios.machine(), kept)
-    if any(r.goal is not None for r in RATIOS.values()):
+    if RATIOS:
         terminalreporter.section("ratios: median of rounds, quartiles and goal")
         terminalreporter.write_line(ratios.machine())
-        with_goals = {n: r for n, r in RATIOS.items() if r.goal is not None}
-        for line in ratios.table(with_goals):
+        for line in ratios.table(RATIOS):
             terminalreporter.write_line(line)
     if LINES:
         terminalreporter.section("races: ours as multiples of the others")
