@@ -462,7 +462,8 @@ class SqrtLassoTransform(GroupedEncoder):
     def _penalties(self, X, W, groups, *, kept):
         # For a fixed frame the pivotal penalty is simulated, else a bound is used.
         if self.alpha == "auto":
-            return restoring_penalties(X, self._frame(W, 1.0, X.dtype), groups)
+            frame = self._frame(W, 1.0, X.dtype)
+            return restoring_penalties(X, frame, groups, n_jobs=self.n_jobs)
         if self.alpha == "pivotal":
             return pivotal_alpha(*W.shape, components=W if kept else None)
         return float(self.alpha)

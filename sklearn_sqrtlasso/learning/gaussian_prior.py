@@ -177,8 +177,9 @@ class PriorLearner:
         moment = np.zeros((n_features, n_features))
         for rows in gen_batches(n_rows, BLOCK_ROWS):
             x = self._deviations(rows)
-            self.missing |= bool(np.isnan(x).any())
-            moment += np.nan_to_num(x).T @ np.nan_to_num(x)
+            if np.isnan(x).any():
+                self.missing, x = True, np.nan_to_num(x)
+            moment += x.T @ x
         return _eigen(moment / n_rows)
 
     def _seen_alone(self):
@@ -224,38 +225,55 @@ class PriorLearner:
         """Return what is known of a batch of rows.
 
         It is the sum of their negative log-likelihoods, the rows with the mean and
-        loadings they were compared with, and for each row the posterior mean of a
-        standard Gaussian code, and the Cholesky factor of its precision.
+        loadings they were compared with, for each row the posterior mean of a standard
+        Gaussian code, and the Cholesky factors of its precision: one for each pattern
+        of missing entries, and which of them is that of a row.
         """
         prior, x = self.prior.leading, self._deviations(rows) - self.mean
         loadings, v = prior.loadings, max(prior.residual_variance, prior.floor)
         seen = ~np.isnan(x)
         products = np.einsum("aj,bj->jab", loadings, loadings)
-        precision = np.eye(len(loadings)) + np.tensordot(seen, products, 1) / v
-        root = np.linalg.cholesky(precision)  # whose eigenvalues are at least 1
+        patterns, which = _patterns(seen)
+        precision = np.eye(len(loadings)) + np.tensordot(patterns, products, 1) / v
+        roots = np.linalg.cholesky(precision)  # whose eigenvalues are at least 1
         filled = np.where(seen, x, 0)
-        half = np.linalg.solve(root, (filled @ loadings.T / v)[:, :, None])
-        code = np.linalg.solve(root.swapaxes(1, 2), half)[:, :, 0]
+        half = _solve_each(roots, which, filled @ loadings.T / v)
+        code = _solve_each(roots.swapaxes(1, 2), which, half)
         square = np.sum(filled**2) / v - np.sum(half**2)
-        logs = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum()
+        logs = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)[which].sum()
         logs += seen.sum() * np.log(2 * np.pi * v)
-        return 0.5 * (logs + square), x, loadings, v, code, root
+        return 0.5 * (logs + square), x, loadings, v, code, (roots, which)
 
     def _moments(self):
         """Return the expected means of the rows and of their products."""
         n_rows, n_features = self.X.shape
         first, second = np.zeros(n_features), np.zeros((n_features, n_features))
         for rows in gen_batches(n_rows, BATCH):
-            _, x, loadings, v, code, root = self._posterior(rows)
+            _, x, loadings, v, code, (roots, which) = self._posterior(rows)
             missing = np.isnan(x)
             x = np.where(missing, code @ loadings, x) + self.mean
             first += x.sum(axis=0)
             second += x.T @ x
             second[np.diag_indices(n_features)] += v * missing.sum(axis=0)
-            half = np.linalg.solve(root, loadings) * missing[:, None]
+            half = np.linalg.solve(roots, loadings)[which] * missing[:, None]
             half = half.reshape(-1, n_features)
             second += half.T @ half
         return first / n_rows, second / n_rows
+
+
+def _patterns(seen):
+    """Return the different rows of a mask, and for each row which of them it is."""
+    if seen.all():
+        return seen[:1], np.zeros(len(seen), np.intp)
+    patterns, which = np.unique(seen, axis=0, return_inverse=True)
+    return patterns, which.ravel()
+
+
+def _solve_each(factors, which, b):
+    """Return the solution for each row, whose factor is one of several."""
+    if len(factors) == 1:
+        return np.linalg.solve(factors[0], b.T).T
+    return np.linalg.solve(factors[which], b[:, :, None])[:, :, 0]
 
 
 def center_and_unit(X):

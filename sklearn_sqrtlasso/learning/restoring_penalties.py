@@ -17,10 +17,12 @@ References
    denoising and compression", IEEE Trans. Image Processing 9(9), 2000.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.groups import RowGroups, spread_over
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.models.tight_frame import TightFrame
@@ -54,7 +56,7 @@ class NoisyCoefficients(NamedTuple):
     outside: np.ndarray
 
 
-def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
+def restoring_penalties(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
     """Return penalties per unit at which noisy rows are restored best.
 
     Parameters
@@ -65,6 +67,8 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
         Frame, whose penalties are not used.
     groups : RowGroups
         Rows that share a residual scale.
+    n_jobs : int, default=None
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -85,18 +89,23 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups):
     noisy = _with_noise(clean, W)
     weights = _weights_of_directions(clean.U, relative, n_features)
 
-    def error(alpha):
+    def restored(pmap, alpha):
         options = alpha, frame.positive, groups.starts, W
-        errors, lost = zip(
-            *(_restoration(clean, rows, *options) for rows in noisy), strict=True
-        )
+        each_level = pmap(lambda rows: _restoration(clean, rows, *options), noisy)
+        errors, lost = zip(*each_level, strict=True)
         return CLEAN_WEIGHT * errors[0] + sum(errors[1:]) + weights @ lost[0]
 
+    with thread_map(n_jobs) as pmap:
+        return _best_penalties(partial(restored, pmap), _shapes(relative)).astype(dtype)
+
+
+def _best_penalties(error, shapes):
+    """Return the penalties of least error, of multiples of several."""
     found, place = [], None
-    for shape in _shapes(relative):
+    for shape in shapes:
         place = _coarse_place(error, shape, place)
         found.append(_best_factor(error, shape, place))
-    return found[int(np.argmin([loss for loss, _ in found]))][1].astype(dtype)
+    return found[int(np.argmin([loss for loss, _ in found]))][1]
 
 
 def _weights_of_directions(U, relative, n_features):
@@ -176,8 +185,9 @@ def _restoration(clean, noisy, alpha, positive, starts, W):
     """
     outside = noisy.outside
     Z, _ = threshold_rows(noisy.U, alpha, positive, starts, outside=outside)
-    lost = Z - clean.U
-    squares = np.sum(lost**2, axis=0)
+    lost = np.subtract(Z, clean.U, out=Z)
+    squares = np.einsum("ij,ij->j", lost, lost)
     if len(W) > W.shape[1]:
-        return float(np.sum((lost @ W) ** 2)), squares
+        left = lost @ W
+        return float(np.vdot(left, left)), squares
     return float(squares.sum()), squares

@@ -1,14 +1,50 @@
-"""Ratios of races, compared with those of an earlier run that are kept in a file.
+"""Ratios of races: their goals, and their comparison with those of an earlier run.
 
 A file holds the description of the machine, and by name of a race the ratio of our
-median to that of each rival in the same run.
+time to that of each rival in the same run. Ratios that spread too much within one run
+are printed, and neither kept nor compared: they could not show a regression.
 """
 
 import json
+import os
 import platform
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 REGRESSION = 1.15  # times the earlier ratio
+
+
+class Ratio(NamedTuple):
+    """Our time as a multiple of a rival's, over the rounds of a race.
+
+    Attributes
+    ----------
+    median : float
+        Median of the ratios of all rounds.
+    low, high : float
+        Their quartiles.
+    goal : float or None
+        What the median is to be at most.
+    """
+
+    median: float
+    low: float
+    high: float
+    goal: float | None = None
+
+    @property
+    def steady(self):
+        """Whether quartiles are closer than a change that is to be seen."""
+        return self.high <= REGRESSION * self.low
+
+
+def ratio_of(ours, theirs, goal=None):
+    """Return the ratio of the seconds of two runners, which took turns."""
+    of_rounds = np.asarray(ours) / np.asarray(theirs)
+    low, median, high = np.quantile(of_rounds, [0.25, 0.5, 0.75])
+    return Ratio(*(float(f"{r:.4g}") for r in (median, low, high)), goal)
 
 
 def machine():
@@ -24,8 +60,37 @@ def machine():
     return (
         f"{lines['model name'][0]}, {len(lines['processor'])} cores, "
         f"{lines['cache size'][0]} cache, {' '.join(vectors)}, "
-        f"Python {platform.python_version()}, load {load}"
+        f"Python {platform.python_version()}, numpy {np.__version__}, "
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', '')}, load {load}"
     )
+
+
+def table(found):
+    """Return the lines of a table of ratios, with quartiles and goals.
+
+    Parameters
+    ----------
+    found : dict of str to Ratio
+        Ratios by the name of their race and rival.
+
+    Returns
+    -------
+    lines : list of str
+        With a header; "missed" follows where a median is above its goal.
+    """
+    lines = [f"{'ratio':>7} {'quartiles':>13} {'goal':>5}  race / rival"]
+    for name, r in found.items():
+        goal = "" if r.goal is None else f"{r.goal:.2g}"
+        marks = " missed" if r.goal is not None and r.median > r.goal else ""
+        marks += "" if r.steady else " unsteady"
+        quartiles = f"{r.low:.3g}-{r.high:.3g}"
+        lines.append(f"{r.median:7.3g} {quartiles:>13} {goal:>5}  {name}{marks}")
+    return lines
+
+
+def steady_medians(found):
+    """Return the medians that can be compared with those of another run."""
+    return {name: r.median for name, r in found.items() if r.steady}
 
 
 def compare(before, after):

@@ -14,7 +14,11 @@ from threadpoolctl import threadpool_limits
 from sklearn_sqrtlasso import RelaxedSparseCoder
 from sklearn_sqrtlasso.algorithms.lasso_gap import lasso_gaps
 
-SIDES = {"64_to_256": (8, 16, 20_000), "256_to_1024": (16, 32, 4_000)}
+SIDES = {
+    "64_to_256": (8, 16, 20_000),
+    "256_to_1024": (16, 32, 4_000),
+    "256_to_4096": (16, 64, 1_000),
+}
 LASSOS = {  # penalties with about 15, 13, 9 and 35 active atoms
     ("64_to_256", False): 0.035,
     ("256_to_1024", False): 0.19,
@@ -23,9 +27,10 @@ LASSOS = {  # penalties with about 15, 13, 9 and 35 active atoms
 }
 ALPHAS = {"64_to_256": 0.25, "256_to_1024": 0.2}  # with 14 and 12 active atoms
 AIMS = {"64_to_256": 0.6, "256_to_1024": 0.5}
-N_ATOMS = {"64_to_256": 5, "256_to_1024": 21}
+N_ATOMS = {"64_to_256": 5, "256_to_1024": 21, "256_to_4096": 21}
+PURSUITS = {"64_to_256": 0.8, "256_to_1024": 0.6, "256_to_4096": 0.6}
 
-each_shape = pytest.mark.parametrize("shape", SIDES)
+each_shape = pytest.mark.parametrize("shape", ALPHAS)
 each_sign = pytest.mark.parametrize("positive", [False, True])
 
 
@@ -130,8 +135,9 @@ def test_sqrt_lasso(race, note, shape):
     note(f"{n_active:.1f} active, spams {n_theirs:.1f}")
 
 
+@pytest.mark.goals
 @pytest.mark.parametrize("n_threads", [1, 2])
-@each_shape
+@pytest.mark.parametrize("shape", PURSUITS)
 def test_pursuit(race, note, shape, n_threads):
     spams = pytest.importorskip("spams")
     D, X = atoms_and_patches(shape)
@@ -147,7 +153,8 @@ def test_pursuit(race, note, shape, n_threads):
         race(
             lambda: ours.transform(X),
             rounds=5,
-            target={"64_to_256": "0.8 x spams", "256_to_1024": "0.6 x spams"}[shape],
+            goals={"spams": PURSUITS[shape]},
+            n_threads=n_threads,
             spams=lambda: spams.omp(**theirs),
             ours_plain=lambda: plain.transform(X),
             products=lambda: X @ D.T,
@@ -186,6 +193,43 @@ def made_rows(seed, n_rows=1500, snr=20):
     X, noise = Z @ D, rng.standard_normal((n_rows, 20))
     noise *= np.linalg.norm(X) / np.linalg.norm(noise) / 10 ** (snr / 20)
     return X + noise, D
+
+
+@pytest.mark.goals
+@pytest.mark.parametrize("learner", ["ksvd", "aksvd"])
+def test_ksvd(race, note, learner):
+    """80 sweeps, three atoms a row, beside dictlearn, and 80 passes of SPAMS online."""
+    dictlearn = pytest.importorskip("dictlearn")
+    spams = pytest.importorskip("spams")
+    X, true = made_rows(0)
+    ours = RelaxedSparseCoder(
+        50, selector="omp", n_nonzero_coefs=3, learner=learner, max_iter=80, tol=0,
+        random_state=0,
+    )  # fmt: skip
+    theirs = dictlearn.DictionaryLearning(
+        50, fit_algorithm=learner, n_nonzero_coefs=3, max_iter=80, random_state=0
+    )
+    told = {
+        "K": 50, "mode": 3, "lambda1": 3, "iter": 80 * len(X) // 512,
+        "batchsize": 512, "numThreads": 1, "verbose": False,
+    }  # fmt: skip
+    columns = np.asfortranarray(X.T)
+    with threadpool_limits(1):
+        race(
+            lambda: ours.fit(X),
+            rounds=5,
+            goals={"dictlearn": 1.0},
+            n_threads=1,
+            dictlearn=lambda: theirs.fit(X),
+            spams_online=lambda: spams.trainDL(columns, **told),
+        )
+        learnt = [
+            ours.components_,
+            theirs.components_,
+            spams.trainDL(columns, **told).T,
+        ]
+    found = [np.sum(np.abs(true @ D.T).max(axis=1) > 0.99) for D in learnt]
+    note("atoms of 50 found: ours {}, dictlearn {}, spams {}".format(*found))
 
 
 @pytest.mark.parametrize("snr", [10, 20, 30, np.inf])

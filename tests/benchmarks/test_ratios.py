@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.benchmarks import conftest, ratios
+from tests.benchmarks.ratios import Ratio
 
 
 def test_growth_beyond_the_limit_is_slower():
@@ -24,14 +25,34 @@ def test_a_file_holds_one_run(tmp_path):
     assert ratios.read(path) == ("other", {"b": 3.0})
 
 
-@pytest.mark.parametrize(("ratio", "status"), [(1.1, 0), (1.2, 1)])
-def test_a_slower_race_fails_the_run(tmp_path, monkeypatch, ratio, status):
+@pytest.mark.parametrize(
+    ("ratio", "quartiles", "status"),
+    [(1.1, (1.0, 1.1), 0), (1.2, (1.2, 1.3), 1), (1.2, (1.0, 1.3), 0)],
+)
+def test_a_slower_race_fails_the_run(tmp_path, monkeypatch, ratio, quartiles, status):
     path = tmp_path / "ratios.json"
     ratios.write(path, "one", {"a / copy": 1.0})
-    monkeypatch.setattr(conftest, "RATIOS", {"a / copy": ratio})
+    monkeypatch.setattr(conftest, "RATIOS", {"a / copy": Ratio(ratio, *quartiles)})
     options = {"--ratios": str(path)}
     session = SimpleNamespace(
         config=SimpleNamespace(getoption=options.get), exitstatus=0
     )
     conftest.pytest_sessionfinish(session)
     assert session.exitstatus == status
+
+
+def test_a_ratio_is_that_of_rounds():
+    ratio = ratios.ratio_of([2.0, 20.0, 200.0, 3.0], [1.0, 10.0, 100.0, 1.0], goal=1.5)
+    assert ratio == Ratio(2.0, 2.0, 2.25, 1.5)
+    assert ratio.steady
+    assert not ratios.ratio_of([1.0, 2.0, 4.0], [1.0, 1.0, 1.0]).steady
+
+
+def test_the_table_tells_goals_that_are_missed():
+    found = {"a / copy": Ratio(1.3, 1.2, 1.35, 1.25), "b / copy": Ratio(0.9, 0.5, 1, 1)}
+    found["c / copy"] = Ratio(2.0, 2.0, 2.0)
+    _, missed, met, without = ratios.table(found)
+    assert missed.endswith("a / copy missed")
+    assert met.endswith("b / copy unsteady")
+    assert without.endswith("c / copy")
+    assert ratios.steady_medians(found) == {"a / copy": 1.3, "c / copy": 2.0}
