@@ -1,6 +1,5 @@
 """Image denoising by overlapping patches, coded, or compared with each other."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -19,17 +18,19 @@ from sklearn_sqrtlasso.blockwise.missing_pixels import (
 from sklearn_sqrtlasso.blockwise.similar_patches import (
     LEAST,
     estimated_noise_std,
-    removed_std,
     restore_blind,
 )
-from sklearn_sqrtlasso.estimators.patches import check_sizes, restored_by
+from sklearn_sqrtlasso.estimators.patches import (
+    check_sizes,
+    removes_more,
+    restored_by,
+)
 
 REACH = 15  # pixels to the farthest patch that one is compared with
 REMEDIES = {  # by kind of dtype
     "b": "; use image.astype(float)",
     "U": "; read a file first, for example by matplotlib.pyplot.imread",
 }
-CORRELATED = 2  # times the level: noise that an estimator removes beyond white noise
 MOST_CHANNELS = 4  # that are told from the images of a stack, and rotated by cosines
 
 
@@ -236,37 +237,20 @@ def _in_rotated_channels(pixels, levels, estimate, options, report):
     forward, inverse = _rotation(pixels, levels)
     given = _rotated(pixels, forward)
     first = None if estimate is None else _rotated(estimate, forward)
-    if first is not None and levels is None and _is_correlated(given, first, options):
+    size = tuple(map(int, options.grid[0]))
+    blind = first is not None and options.noise_std is None
+    if blind and removes_more(given[0], first[0], size):
         return estimate
     restored = restore_blind(
         given,
         None if levels is None else _rotated_levels(levels, forward),
-        (tuple(map(int, options.grid[0])), (REACH, REACH), options.similar),
+        (size, (REACH, REACH), options.similar),
         options.n_passes,
         first,
         options.n_jobs,
         report,
     )
     return pixels + np.moveaxis(restored - given, 0, 2) @ inverse.T
-
-
-def _is_correlated(given, estimate, options):
-    """Warn if an estimator removes noise that the fastest changes do not tell."""
-    size = tuple(map(int, options.grid[0]))
-    level = estimated_noise_std(given[0], size)
-    removed = removed_std(given[0], estimate[0], size)
-    faint = np.finfo(np.float32).eps * np.abs(given).max()
-    if level <= faint or removed <= CORRELATED * level:
-        return False
-    warnings.warn(
-        f"The estimator removes {removed:.3g} from the smoothest patches (root mean "
-        f"square), while the fastest changes tell a noise level of {level:.3g}: noise "
-        "is correlated between pixels, or the estimator removes more than noise. "
-        "Passes over similar patches would undo it and were left out; pass noise_std "
-        "to make them, or n_passes=0.",
-        stacklevel=5,
-    )
-    return True
 
 
 def _filled(pixels, missing, levels, options, report):
