@@ -106,8 +106,8 @@ def denoise_signal(
     >>> float(np.std(noisy - clean).round(1)), float(np.std(restored - clean).round(1))
     (1.0, 0.2)
     """
-    told = noise_std is not None
-    recording = _Recording(window, estimator, similar, reach, n_passes, told)
+    known = noise_std is not None
+    recording = _Recording(window, estimator, similar, reach, n_passes, known)
     noise_std, stretch = _check_level(noise_std, stretch, window)
     columns = _columns_of(x, window, may_miss=True)
     restored = np.empty(columns.shape, columns.dtype)
@@ -172,8 +172,8 @@ def denoise_chunks(
     >>> bool(np.all(np.concatenate(list(parts)) == denoise_signal(noisy, stretch=1000)))
     True
     """
-    told = noise_std is not None
-    recording = _Recording(window, estimator, similar, reach, n_passes, told)
+    known = noise_std is not None
+    recording = _Recording(window, estimator, similar, reach, n_passes, known)
     noise_std, stretch = _check_level(noise_std, stretch, window)
     if noise_std is None and stretch is None:
         raise ValueError(
@@ -226,11 +226,11 @@ class _Recording:
     ----------
     window, estimator, similar, reach, n_passes
         As for ``denoise_signal``.
-    told : bool
+    known : bool
         Whether the noise level is told.
     """
 
-    def __init__(self, window, estimator, similar, reach, n_passes, told):
+    def __init__(self, window, estimator, similar, reach, n_passes, known):
         given = {"window": window, "similar": similar, "reach": reach}
         least = {"window": LEAST_WINDOW, "similar": 2, "reach": 0, "n_passes": 0}
         for name, value in (given | {"n_passes": n_passes}).items():
@@ -247,7 +247,7 @@ class _Recording:
                     f"{estimator.n_features_in_}, got {window!r}."
                 )
         self.window, self.estimator, self.n_passes = int(window), estimator, n_passes
-        self.told = told
+        self.known = known
         self.geometry = (1, int(window)), (0, int(reach)), int(similar)
         needed = (n_passes + 1) * 2 * (int(reach) + int(window))
         self.halo = -(-needed // STRIDE) * STRIDE
@@ -316,7 +316,7 @@ class _Recording:
             estimate = restored_by(self.estimator, pixels * unit, grid)
             estimate = np.moveaxis(estimate / unit, 2, 0)
         n_passes, level = self.n_passes, level / float(unit)
-        blind = estimate is not None and n_passes > 0 and not self.told
+        blind = estimate is not None and n_passes > 0 and not self.known
         if blind and removes_more(pixels, estimate[0], self.geometry[0], level):
             n_passes = 0
         restored = restore_blind(
