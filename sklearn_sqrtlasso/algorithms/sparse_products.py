@@ -113,6 +113,27 @@ def add_sparse_products(data, indices, indptr, Z, out):
 
 
 @kernel
+def add_sparse_gram(data, indices, indptr, out):
+    """Add ``X' X`` for sparse rows X.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    out : ndarray of shape (n_features, n_features)
+        The product is added to it.
+    """
+    assert data.shape == indices.shape
+    assert indptr[indptr.shape[0] - 1] == data.shape[0]
+    assert n_columns(indices) <= out.shape[0] == out.shape[1]
+    for i in range(indptr.shape[0] - 1):
+        for at in range(indptr[i], indptr[i + 1]):
+            j, value = indices[at], data[at]
+            for other in range(indptr[i], indptr[i + 1]):
+                out[j, indices[other]] += value * data[other]
+
+
+@kernel
 def multiply_at_entries(indices, indptr, A, B, out):
     """Write the entries of ``A B'`` where sparse rows have entries.
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_sparse_gram,
     add_sparse_products,
     add_to_columns,
     count_nonzeros,
@@ -72,6 +73,15 @@ def test_products_with_codes_are_added(shape, seed):
     assert_allclose(out, 1 + X.toarray().T @ Z, rtol=0, atol=1e-13)
     add_sparse_products(*arrays, Z, out)
     assert_allclose(out, 1 + 2 * (X.T @ Z), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_products_with_themselves_are_added(shape, seed):
+    X, arrays = stored(seed, shape)
+    out = np.ones((shape[1], shape[1]))
+    add_sparse_gram(*arrays, out)
+    assert_allclose(out, 1 + (X.T @ X).toarray(), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("columns", [[], [2], [0, 3, 6]])
