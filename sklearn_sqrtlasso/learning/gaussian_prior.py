@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_batches, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 
@@ -175,7 +175,7 @@ class PriorLearner:
             _, sizes, directions = np.linalg.svd(np.nan_to_num(x), full_matrices=False)
             return sizes**2 / n_rows, directions
         moment = np.zeros((n_features, n_features))
-        for rows in gen_batches(n_rows, BLOCK_ROWS):
+        for rows in row_batches(n_rows, n_features):
             x = self._deviations(rows)
             if np.isnan(x).any():
                 self.missing, x = True, np.nan_to_num(x)
@@ -186,7 +186,7 @@ class PriorLearner:
         """Return the weight of unrelated columns, and the variances of what is seen."""
         n_rows, n_features = self.X.shape
         squares, count = np.zeros(n_features), np.zeros(n_features)
-        for rows in gen_batches(n_rows, BLOCK_ROWS):
+        for rows in row_batches(n_rows, n_features):
             x = self._deviations(rows)
             squares += np.nansum(x**2, axis=0)
             count += np.sum(x == x, axis=0)
@@ -297,7 +297,7 @@ def center_and_unit(X):
     total, count = 0.0, 0
     largest = _largest_deviation(X, 0.0)
     unit = unit_near(largest)
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(*X.shape):
         x = dense_rows(X[rows], np.float64) / unit
         total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
     with np.errstate(invalid="ignore"):  # columns of which nothing is seen
@@ -311,7 +311,7 @@ def center_and_unit(X):
 def _largest_deviation(X, mean):
     """Return the largest absolute deviation from the mean that is seen."""
     largest = 0.0
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(*X.shape):
         x = np.abs(dense_rows(X[rows], np.float64) - mean)
         largest = max(largest, float(np.max(x, initial=0.0, where=x == x)))
     return largest

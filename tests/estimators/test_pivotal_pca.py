@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
@@ -271,3 +272,9 @@ def test_codes_serve_a_classifier_as_well_as_the_columns(load):
         return cross_val_score(pipe, X, y, cv=5).mean()
 
     assert accuracy(PivotalPCA()) >= accuracy() - 0.01
+
+
+def test_sparse_rows_that_cannot_be_made_dense_are_refused():
+    X = sp.csr_array((20_000, 10**6))
+    with pytest.raises(ValueError, match="entries, got sparse rows of shape"):
+        PivotalPCA(3).fit(X)
