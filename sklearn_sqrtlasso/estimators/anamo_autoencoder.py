@@ -43,6 +43,7 @@ from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
+IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -130,8 +131,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         are learnt freely; else 500.
     max_iter : int or "auto", default="auto"
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
-        100, or as many as make 500 batches. Of more rows than these take in, some are
-        drawn at random.
+        100, or 25 if columns are at least twice as many as rows, which are learnt from
+        in their span; or as many as make 500 batches. Of more rows than these take in,
+        some are drawn at random.
     tol : float, default=1e-4
         Learning stops if the loss has not decreased by this share within five outer
         iterations, in [0, 1); 0 runs all.
@@ -430,7 +432,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             return self.max_iter
         batch_size = self._rows_of_batch(data)
         if batch_size is None:
-            return self._usual.most_epochs
+            return IN_SPAN if data.given is not None else self._usual.most_epochs
         return self._usual.epochs(data, batch_size)
 
     def _with_width(self, activation):

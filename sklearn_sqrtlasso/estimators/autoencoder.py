@@ -63,9 +63,9 @@ class AutoencoderMixin:
             names = OF_COLUMNS & learnt.keys()
             return {**learnt, **{name: span.unfold(learnt[name]) for name in names}}
 
-        progress = Progress(self, data.X, self._n_epochs(data), unfold)
         if span.basis is not None:
             data = data._replace(X=span.coordinates, given=data.X)
+        progress = Progress(self, data.rows, self._n_epochs(data), unfold)
         try:
             self._learn_from(data, resumed, progress)
         finally:  # parameters are kept, too, if learning has diverged

@@ -235,8 +235,7 @@ class PivotalPCA(GroupedEncoder):
         self.explained_variance_ratio_ = kept / (variances.sum() or 1.0)
         self.objective_curve_ = np.array(history.losses)
         self.n_iter_ = len(history.losses)
-        sigma = self._noise_scale(X, groups)
-        self.noise_scale_ = float(np.median(sigma[~np.isnan(sigma)]))
+        self.noise_scale_ = self._median_noise(X, groups)
         if not history.converged and self.tol and self.n_iter_ == self.max_iter:
             warnings.warn(
                 f"The components of rows with missing entries still changed after "

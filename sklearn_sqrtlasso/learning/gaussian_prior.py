@@ -120,13 +120,26 @@ class PriorLearner:
             covariance += np.diag(self.unrelated * self.diagonal)
             self.variances, directions = _eigen(covariance / (1 + self.unrelated))
             self.prior = self._prior(directions)
-        n_rows = self.X.shape[0]
-        losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
-        before, self.objective = self.objective, sum(losses) / n_rows
-        if self.missing:
-            self.objective += self.unrelated * self._loss_of_unrelated_columns()
+        before, self.objective = self.objective, self._loss()
         self.fall = before - self.objective
         return self.objective
+
+    def _loss(self):
+        """Return the mean negative log-likelihood of rows, and of the prior."""
+        if not self.missing:
+            return self._loss_of_complete_rows()
+        n_rows = self.X.shape[0]
+        losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
+        return sum(losses) / n_rows + self.unrelated * self._loss_of_unrelated_columns()
+
+    def _loss_of_complete_rows(self):
+        """Return the mean negative log-likelihood by the variances of directions."""
+        prior, n_features = self.prior.leading, self.X.shape[1]
+        k, v = prior.n_leading, max(prior.residual_variance, prior.floor)
+        modelled = v + (prior.code_scale / prior.unit) ** 2
+        square = np.sum(self.variances[:k] / modelled) + self.variances[k:].sum() / v
+        logs = np.log(modelled).sum() + (n_features - k) * np.log(v)
+        return 0.5 * float(square + logs + n_features * np.log(2 * np.pi))
 
     def run(self, max_iter, tol, report):
         """Take steps until the likelihood settles; return the objective after each.

@@ -33,6 +33,13 @@ def test_alternations_take_about_five_hundred_batches(n, epochs):
     assert coder.fit(make_rows(n)).n_iter_ == epochs
 
 
+def test_alternations_on_few_rows_in_their_span_end_early():
+    coder = ANAMOAutoencoder(2, tol=0.0, random_state=0)
+    coder.set_params(n_encoder_steps=1, n_decoder_steps=1)
+    n_iter = [coder.fit(make_rows(10, p)).n_iter_ for p in (19, 20)]
+    assert n_iter == [100, 25]
+
+
 def test_alternations_take_no_more_rows_than_five_hundred_batches(monkeypatch):
     taken, iterate = [], Alternation.iterate
 
