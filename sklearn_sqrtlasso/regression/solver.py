@@ -465,7 +465,7 @@ def regress(design, y, alphas, options, coef=None):
         The columns.
     y : ndarray of shape (n_samples,) or int
         Target, neither centred nor weighted; its number for a design by moments.
-    alphas : iterable of float
+    alphas : sequence of float
         Penalties in units of X, in decreasing order: each fit is warm-started at the
         previous one.
     options : SolverOptions
@@ -488,6 +488,10 @@ def regress(design, y, alphas, options, coef=None):
         If a coefficient is too large for the dtype of X, or so small that its rounding
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
+    if not design.has_rows and coef is None and np.min(alphas) > 0:
+        solved = design.solve(y, np.asarray(alphas, dtype=np.float64), options)
+        if solved is not None:
+            return solved
     target = design.target(y)
     y, exponent, mean, _ = target
     regression = Regression(design, y, options.positive)
