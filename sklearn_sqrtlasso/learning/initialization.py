@@ -7,6 +7,7 @@ from sklearn.utils import gen_batches
 from sklearn_sqrtlasso.blockwise.chunks import over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 from sklearn_sqrtlasso.learning.batches import TrainingData
+from sklearn_sqrtlasso.learning.tight_frame import few_directions
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
 from sklearn_sqrtlasso.models.decoders import least_squares_atoms
@@ -16,6 +17,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
+FEWER = 4  # times as many rows and columns as units, from which these are few
 MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
 WEIGHT_SCALE = 1.0  # of the output of initial weights for rows with entries near 1
@@ -123,6 +125,35 @@ def first_weights(shape, span, rng, dtype):
     return W.astype(dtype)
 
 
+def _rotated_directions(shape, X, rng):
+    """Return a random rotation of the first principal directions of wide rows.
+
+    Few random directions of many columns see next to nothing of rows, and would take
+    most of the steps of a fit to find what they vary in.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    W : ndarray of the given shape, or None
+        Orthonormal rows; None for other shapes.
+    """
+    n_components, n_features = shape
+    few = FEWER * n_components < min(X.shape)
+    if n_features <= MOST_FEATURES or not few or largest_entry(X) == 0:
+        return None
+    directions = few_directions(X, np.zeros(n_features), n_components, rng)
+    rotation = nearest_tight_frame(rng.standard_normal((n_components,) * 2))
+    return (rotation @ directions).astype(X.dtype)
+
+
 def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=False):
     """Return random layers, or the least-squares map to target codes.
 
@@ -149,8 +180,10 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=Fal
         units = data.unit, data.target_unit
         W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        span = None if whole else span_of(X)
-        W = first_weights(model.shape, span, rng, X.dtype)
+        W = _rotated_directions(model.shape, X, rng) if not whole else None
+        if W is None:
+            span = None if whole else span_of(X)
+            W = first_weights(model.shape, span, rng, X.dtype)
     first, p = alpha(W), {}
     for name in model.activation.parameters:
         parameter = model.activation.parameter(name)

@@ -22,6 +22,7 @@ from sklearn_sqrtlasso.blockwise.chunks import (
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    largest_entry,
     largest_spread,
     unit_near,
 )
@@ -354,7 +355,7 @@ def pca_frame(X, n_components, rng, mean=None):
     mean = np.zeros(n_features) if mean is None else mean
     wide = WIDE_SPARSE if sp.issparse(X) else WIDE
     if n_features > wide and 4 * n_components < min(X.shape):
-        return _few_directions(X, mean, n_components, rng)
+        return few_directions(X, mean, n_components, rng)
     unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
         n_directions = min(n_components, n_features)
@@ -368,28 +369,46 @@ def pca_frame(X, n_components, rng, mean=None):
     return np.vstack([directions, *map(nearest_tight_frame, bases)])[:n_components]
 
 
-def _few_directions(X, mean, n_components, rng):
+def few_directions(X, mean, n_components, rng):
     """Return the first principal directions by products with the rows, as they are.
 
     Lanczos' method finds eigenvectors of the moment of columns or of rows, whichever is
     smaller.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+    mean : ndarray of shape (n_features,)
+        Subtracted from rows.
+    n_components : int
+        Number of directions, fewer than rows and columns.
+    rng : numpy.random.Generator
+        Source of the first vector.
+
+    Returns
+    -------
+    directions : ndarray of shape (n_components, n_features)
+        Orthonormal, those of largest moment first.
     """
     X = _in_double(X)
+    unit = unit_near(largest_entry(X))  # squares of entries may be out of range
 
     def moment(v):
         v = np.ravel(v)
-        return _moment_of_columns(X, mean, v) if by_columns else of_rows(v)
+        return _moment_of_columns(X, mean, v, unit) if by_columns else of_rows(v)
 
     def of_rows(u):
-        v = X.T @ u - mean * u.sum()
-        return X @ v - mean @ v
+        v = (X.T @ u - mean * u.sum()) / unit
+        return (X @ v - mean @ v) / unit
 
     by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     operator = LinearOperator((size, size), moment, dtype=np.float64)
     first = rng.standard_normal(size)
     directions = eigsh(operator, n_components, v0=first)[1][:, ::-1]
     if not by_columns:
-        principal = X.T @ directions - np.outer(mean, directions.sum(axis=0))
+        principal = X.T @ (directions / unit)
+        principal -= np.outer(mean / unit, directions.sum(axis=0))
         directions = qr(principal, mode="economic", overwrite_a=True)[0]
     return directions.T
 
@@ -400,10 +419,10 @@ def _in_double(X):
 
 
 @over_chunks(np.add)
-def _moment_of_columns(X, mean, v):
-    """Return ``(X - mean)'(X - mean) v``."""
-    u = X @ v - mean @ v
-    return X.T @ u - mean * u.sum()
+def _moment_of_columns(X, mean, v, unit):
+    """Return ``(X - mean)'(X - mean) v`` over a squared unit."""
+    u = (X @ v - mean @ v) / unit
+    return (X.T @ u - mean * u.sum()) / unit
 
 
 def _directions_of_few_rows(X, mean, n_directions):

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder
 from tests import sized
@@ -113,6 +114,19 @@ def test_noise_of_many_columns_is_that_of_dense_rows(dtype):
     atol = 1e-4 if dtype == "f4" else 1e-9
     assert_allclose(ours.components_, expected.components_, rtol=0, atol=atol)
     assert_allclose(ours.loss_curve_, expected.loss_curve_, rtol=atol)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e120])
+def test_learning_of_wide_rows_starts_in_their_principal_directions(scale):
+    X = sp.csr_array(make_rows((700, 1100)))
+    network = NeLUAutoencoder(3, max_iter=1, batch_size=150, random_state=0)
+    directions = TruncatedSVD(3, random_state=0).fit(X).components_
+    W = network.fit(X * scale).components_
+    inside = np.linalg.norm(W @ directions.T, axis=1) / np.linalg.norm(W, axis=1)
+    assert inside.min() > 0.9
+    assert np.isfinite(clone(network).fit(0 * X).components_).all()
+    few = clone(network).partial_fit(X).components_  # rows that others follow
+    assert np.linalg.norm(few @ directions.T) < 0.5 * np.linalg.norm(few)
 
 
 @each_network
