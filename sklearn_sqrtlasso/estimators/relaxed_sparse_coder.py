@@ -160,8 +160,9 @@ class RelaxedSparseCoder(BaseEncoder):
     subsample : int, None or "auto", default="auto"
         Number of rows, drawn at random, that atoms are learnt from, at least 1; None
         uses all. "auto" is 64 rows an atom; but for "online" 100 batches of 512, or, of
-        more rows, the geometric mean of both numbers. "ksvd" and "aksvd" hold these
-        rows, with their residuals, in memory; others read them in blocks.
+        more rows, the geometric mean of both numbers, with up to 8 million entries.
+        "ksvd" and "aksvd" hold these rows, with their residuals, in memory; others read
+        them in blocks.
     max_iter : int or "auto", default="auto"
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
         as make 100 batches for "online", and at least one.

@@ -44,6 +44,7 @@ ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 BATCH = 512  # rows of a batch of the online learner
+COPIED = 2**23  # entries of the rows that it draws, unless it needs more
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
 
@@ -396,8 +397,8 @@ class Learner(NamedTuple):
             return ENOUGH_ROWS * n_atoms
         if isinstance(X, ChunkedRows):  # which need not fit in memory
             return None
-        few = STEPS * rows_of_batch(X)
-        return max(few, math.isqrt(few * X.shape[0]))
+        few, most = STEPS * rows_of_batch(X), COPIED // stored_entries(X)
+        return max(few, min(math.isqrt(few * X.shape[0]), most))
 
     def usual_sweeps(self, X):
         """Return how many sweeps over rows are enough."""

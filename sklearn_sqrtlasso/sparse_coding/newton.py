@@ -190,18 +190,22 @@ def _products_of_spikes(units, spikes):
 
 def _gaps(units, place, C):
     """Return the duality gap of each row, relative to the objective of zeros."""
-    whole, y = row_norms(place.x), place.r
+    whole, gap = row_norms(place.x), _gaps_by(units, place, place.r, C)
     exact = (place.t <= EXACT * whole).nonzero()[0]
-    if len(exact):
-        y, C = y.copy(), C.copy()
-        y[exact] = _limits_of_residuals(units, place.at(exact))
-        C[exact] = y[exact] @ units.A.T
+    if len(exact):  # small residuals are rounding errors, or rows near the span
+        some = place.at(exact)
+        y = _limits_of_residuals(units, some)
+        gap[exact] = np.minimum(gap[exact], _gaps_by(units, some, y, y @ units.A.T))
+    return np.divide(gap, whole, out=np.zeros_like(gap), where=whole > 0)
+
+
+def _gaps_by(units, place, y, C):
+    """Return the duality gap of each row by a dual direction and its products."""
     gaps = [
         _gap_at(units, place, y, C, np.maximum(units.alpha, least))
         for least in (0, LEAST_CERTIFIED)
     ]
-    gap = np.minimum(*gaps)
-    return np.divide(gap, whole, out=np.zeros_like(gap), where=whole > 0)
+    return np.minimum(*gaps)
 
 
 def _gap_at(units, place, y, C, alpha):

@@ -123,3 +123,5 @@ def test_the_online_learner_uses_up_to_51200_rows_and_about_100_batches(rows_of_
     learner = LEARNERS["online"]
     assert [learner.usual_sweeps(X) for X in rows] == [30, 10, 1]
     assert [learner.usual_rows(X, 2) for X in rows] == [51200, 51200, 226274]
+    wide = [np.broadcast_to(0.0, (10**6, p)) for p in (64, 1000)]
+    assert [learner.usual_rows(X, 2) for X in wide] == [2**17, 51200]

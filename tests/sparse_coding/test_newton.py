@@ -123,3 +123,19 @@ def test_any_start_comes_to_the_minimum(first):
         found = newton.code_by_newton(units, x, observed, Z)
         assert found.gap.max() <= 1e-8
         assert np.all((found.outliers == 0) | (observed & (beta is not None)))
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-9])
+def test_small_residuals_are_certified_by_themselves(share, monkeypatch):
+    """Rows near what is decoded have residuals that are no rounding errors."""
+    monkeypatch.setattr(newton, "STEPS", 1)
+    X, dictionary = spiked_rows()
+    x, given = X[[0, 3]], options(phi=1.0)
+    usual = code_rows(x, dictionary, given)
+    decoded = usual.Z @ dictionary.D + usual.outliers
+    near = decoded + share * (x - decoded)
+    beta = np.full(N_FEATURES, given.outlier_alpha)
+    units = newton.Units(*dictionary, np.full(N_ATOMS, given.alpha), beta, False)
+    found = newton.code_by_newton(units, near, ~np.isnan(near), usual.Z)
+    assert found.gap.max() <= 1e-6
+    np.testing.assert_allclose(found.scale, share * usual.mu, rtol=1e-3)
