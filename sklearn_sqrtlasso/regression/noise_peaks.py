@@ -31,6 +31,7 @@ from scipy.special import betainc, betaincinv
 
 GRID = 512  # thresholds at which the law of one column is tabulated
 LEAST_LOG = -600.0  # of a probability that counts
+ROUNDING = 1e-6  # share of a square in single precision that counts as zero
 STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
 LEADERS = 11  # columns that lead in turn, for each vector of noise
@@ -171,7 +172,10 @@ def _leading_factors(peaks, tails, overlap, energy, rng):
     sign: leading columns have positive products.
     """
     part = np.exp(peaks.tail.log_level(tails - rng.exponential(size=tails.shape)))
-    across = np.sqrt((1 - part**2) / (energy - overlap**2))
+    left = energy - overlap**2  # rounding where rows leave no other direction
+    across = np.zeros_like(part)
+    np.divide(1 - part**2, left, out=across, where=left > ROUNDING * energy)
+    across = np.sqrt(np.maximum(across, 0.0))
     return across, part - across * overlap
 
 
