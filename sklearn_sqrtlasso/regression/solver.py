@@ -268,7 +268,7 @@ class Regression:
         best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
         floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
-        while gap > tol and n_iter < max_iter and idle < STUCK:
+        while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
             n_iter += 1
             share = AHEAD if norm < max(FLOORS[0], floor) else 1.0
             new, worst = self._add_missing(alpha, max(norm, floor), share)
@@ -287,7 +287,8 @@ class Regression:
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
             still = n_breakpoints == 0 and converged and floor <= untried
-            if norm < floor and (gap <= tol or still):
+            factored = self.set.n_factored >= 0  # not after sweeps
+            if norm < floor and factored and (gap <= tol or still):
                 gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
             pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else PACE

@@ -141,3 +141,15 @@ def test_a_small_residual_is_a_start_for_the_next_penalty():
     assert max(fit.gap for fit in fits) <= TOL
     assert fits[-1].sigma <= 1e-6 * np.std(y)
     assert max(fit.n_iter for fit in fits[1:]) <= 2
+
+
+def test_sweeps_that_reach_the_tolerance_are_followed_by_a_path():
+    rng, n = np.random.default_rng(123), sized(200, 40)
+    X = rng.standard_normal((n, n))
+    X[:, rng.random(n) < 0.5] = 1
+    y = X[:, :3].sum(axis=1) + 1e-6 * rng.standard_normal(n)
+    regression = regression_of(X.astype(np.float32), y)
+    for fraction in np.sort(10.0 ** rng.uniform(-3, 1, 6))[::-1] / 3:
+        fit = regression.solve(fraction * regression.alpha_max, TOL, 100)
+        assert fit.gap <= TOL
+        assert not regression.is_swept
