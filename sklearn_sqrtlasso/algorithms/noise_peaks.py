@@ -10,6 +10,7 @@ import math
 from sklearn_sqrtlasso.algorithms.jit import kernel, part
 
 CLOSE = 1e-7  # thresholds that are one, relative to them
+ROUNDING = 1e-6  # share of a square in single precision that counts as zero
 STEP = 1e-3  # of the logarithm of a threshold, for the slope
 
 
@@ -159,7 +160,10 @@ def combine_with_leaders(
             least = log_t - log_norms[j]
             tail = log_probability(logs, start, least) - rates[i, a]
             along = math.exp(log_level(logs, start, tail, least))
-            across = math.sqrt((1.0 - along * along) / (energy - common * common))
+            left = energy - common * common
+            across = 0.0  # rows leave no direction but that of the column
+            if left > ROUNDING * energy:
+                across = math.sqrt(max(1.0 - along * along, 0.0) / left)
             places[i, a + 1, 0], places[i, a + 1, 1] = i, n + j
             factors[i, a + 1, 0] = across
             factors[i, a + 1, 1] = along - across * common

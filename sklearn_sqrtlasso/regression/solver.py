@@ -47,6 +47,8 @@ FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and
 COLD = 0.05  # first floor, over that at which zero is the solution
 PACE = 0.7  # factor of the floor from one outer iteration to the next
 AHEAD = 0.95  # share of the threshold for adding columns while the residual is small
+RARE = 0.25  # factor of the floor from one attempt to remove it to the next
+VANISHED = 1e-10  # residual norm, relative to the target, that is no start
 MILD = 2.0  # largest correlation, over the threshold, for which the floor decreases
 STUCK = 8  # outer iterations without progress after which rounding is in the way
 FAR_BELOW = 2.0  # ratio of penalties, of a lasso, from which a start is left
@@ -253,7 +255,9 @@ class Regression:
             gap = self._gap(alpha, [self.direction])
             if gap <= tol:
                 return gap, 1
-            self._restart()
+            if np.linalg.norm(self.r) <= VANISHED:
+                self._restart()
+            self.direction = None
         if self.set.w.any():
             self.budget = SPENT * (self.design.rank + FIRST)
             if self._is_far_below(alpha):
@@ -263,8 +267,8 @@ class Regression:
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
         best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
-        floor, anchor, pace, n_iter, idle = top, top, PACE, 0, 0
-        while gap > tol and n_iter < max_iter and idle < STUCK:
+        floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
+        while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
             n_iter += 1
             share = AHEAD if norm < max(FLOORS[0], floor) else 1.0
             new, worst = self._add_missing(alpha, max(norm, floor), share)
@@ -282,8 +286,10 @@ class Regression:
                 continue
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
-            if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
-                gap = self._remove_floor(alpha, floor, gap)
+            still = n_breakpoints == 0 and converged and floor <= untried
+            factored = self.set.n_factored >= 0  # not after sweeps
+            if norm < floor and factored and (gap <= tol or still):
+                gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
             pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else PACE
             moved = new or floor < anchor or gap < best[0] / 2

@@ -164,3 +164,12 @@ def test_weights_that_are_no_counts_are_ratios(factor):
     assert counted_rows(factor * v) == counted_rows(v) == 30
     assert counted_rows(np.array([2.0, 0.0, 1.0])) == 3
     assert counted_rows(np.array([0.5, 0.0, 1.0])) == 2
+
+
+@pytest.mark.parametrize(("n_rows", "intercept"), [(2, False), (3, True)])
+def test_rows_that_leave_few_directions_warn_of_nothing(n_rows, intercept):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((n_rows, 6))[:, rng.integers(0, 6, 20)]
+        with np.errstate(divide="raise", invalid="raise"):
+            assert np.isfinite(pivot(X, intercept=intercept))
