@@ -91,7 +91,7 @@ def confidence_intervals(
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Features, of any scales: they are divided by their standard deviations.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, 1)
         Target.
     level : float, default=0.95
         Probability with which an interval contains its coefficient, in (0, 1).
@@ -206,8 +206,11 @@ def _checked(X, y, sample_weight):
     )
     check_finite(X)
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    if y.ndim != 1:
-        raise ValueError(f"y must have shape (n_samples,), got {y.shape}.")
+    if y.ndim != 1 and y.shape[1:] != (1,):
+        raise ValueError(
+            f"y must have shape (n_samples,) or (n_samples, 1), got {y.shape}."
+        )
+    y = y.ravel()
     check_consistent_length(X, y)
     return rows_that_weigh(X, y, check_weights(sample_weight, X))
 

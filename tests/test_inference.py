@@ -55,6 +55,8 @@ def test_units_forms_threads_and_counts_of_rows_do_not_matter():
     assert_allclose(scaled.intervals * ratio, plain.intervals, rtol=1e-8)
     sparse = confidence_intervals(sp.csr_array(X), y, features=[0, 5, 79])
     assert_allclose(sparse.intervals, plain.intervals, rtol=1e-8)
+    in_a_column = confidence_intervals(X, y[:, None], features=[0, 5, 79])
+    assert_array_equal(in_a_column.intervals, plain.intervals)
     counts = np.arange(60) % 3
     rows = np.repeat(np.arange(60), counts)
     given = {"features": [0, 5], "alpha": 0.3}

@@ -111,7 +111,7 @@ def peak_level(logs, start, log_norms, counts, log_goal):
 
 @kernel(_nrt=False)
 def combine_with_leaders(
-    logs, start, log_t, vectors, unseen, log_norms, order, rates, places, factors
+    logs, start, log_t, overlap, energy, log_norms, order, rates, places, factors
 ):
     """Write how noise, and columns that lead, are combined into draws.
 
@@ -126,10 +126,10 @@ def combine_with_leaders(
         The law of one column.
     log_t : float
         Logarithm of the threshold.
-    vectors : ndarray of shape (2 * n, length)
-        Noise, then columns, divided by their norms, in rows.
-    unseen : ndarray of shape (n,)
-        Squares of more noise, which no column sees.
+    overlap : ndarray of shape (n, n)
+        Products of the vectors with the columns, divided by their norms.
+    energy : ndarray of shape (n,)
+        Squares of the vectors.
     log_norms : ndarray of shape (n,)
         Logarithms of the norms of the columns.
     order : ndarray of shape (n,)
@@ -137,32 +137,28 @@ def combine_with_leaders(
     rates : ndarray of shape (n, n_leaders)
         Draws of the exponential law.
     places, factors : ndarray of shape (n, n_leaders + 1, 2)
-        Overwritten with the places of both vectors of each draw, and their factors.
+        Overwritten with the places of both vectors of each draw, columns after all
+        noise, and with their factors.
     """
     n, n_leaders = rates.shape
-    assert 2 * n == vectors.shape[0]
-    assert n == unseen.shape[0] == log_norms.shape[0] == order.shape[0]
+    assert n == overlap.shape[0] == overlap.shape[1] == energy.shape[0]
+    assert n == log_norms.shape[0] == order.shape[0]
     assert n == places.shape[0] == factors.shape[0]
     assert n_leaders + 1 == places.shape[1] == factors.shape[1]
     assert places.shape[2] == factors.shape[2] == 2
     for i in range(n):
-        noise, energy = vectors[i], unseen[i]
-        for m in range(vectors.shape[1]):
-            energy += noise[m] * noise[m]
         places[i, 0, 0] = places[i, 0, 1] = i
-        factors[i, 0, 0], factors[i, 0, 1] = 1.0 / math.sqrt(energy), 0.0
+        factors[i, 0, 0], factors[i, 0, 1] = 1.0 / math.sqrt(energy[i]), 0.0
         for a in range(n_leaders):
             j = (order[i] + (a + 1) * (n // n_leaders)) % n
             assert 0 <= j < n
-            column, common = vectors[n + j], 0.0
-            for m in range(vectors.shape[1]):
-                common += noise[m] * column[m]
+            common = overlap[i, j]
             least = log_t - log_norms[j]
             tail = log_probability(logs, start, least) - rates[i, a]
             along = math.exp(log_level(logs, start, tail, least))
-            left = energy - common * common
+            left = energy[i] - common * common
             across = 0.0  # rows leave no direction but that of the column
-            if left > ROUNDING * energy:
+            if left > ROUNDING * energy[i]:
                 across = math.sqrt(max(1.0 - along * along, 0.0) / left)
             places[i, a + 1, 0], places[i, a + 1, 1] = i, n + j
             factors[i, a + 1, 0] = across

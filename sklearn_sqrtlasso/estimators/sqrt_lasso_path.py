@@ -136,15 +136,33 @@ def check_precompute(precompute, shape):
     G = check_array(precompute, dtype=np.float64, input_name="precompute")
     if G.shape != square:
         raise ValueError(f"{what}, got one of shape {G.shape}.")
-    sizes = np.sqrt(np.maximum(G.diagonal(), 0.0))
-    apart = np.abs(G - G.T) > ASYMMETRIC * sizes * sizes[:, None]
-    if apart.any() or G.diagonal().min() < 0:
-        i, j = np.argwhere(apart)[0] if apart.any() else [G.diagonal().argmin()] * 2
+    at = _place_of_asymmetry(G)
+    if at is not None:
+        i, j = at
         raise ValueError(
             "precompute must be symmetric, with a diagonal of at least 0, got entries "
             f"{G[i, j]!r} and {G[j, i]!r} for features {i} and {j}."
         )
     return GivenProducts(G, shape[0])
+
+
+def _place_of_asymmetry(G):
+    """Return where a Gram matrix is not symmetric, or negative on its diagonal.
+
+    Products with a vector of random signs, in units of the columns, tell whether it is
+    worth while to look at all entries.
+    """
+    if G.diagonal().min() < 0:
+        return [int(G.diagonal().argmin())] * 2
+    sizes = np.sqrt(G.diagonal())
+    z = np.random.default_rng(0).choice([-1.0, 1.0], len(G))
+    np.divide(z, sizes, out=z, where=sizes > 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = np.abs(G @ z - z @ G)
+    if np.all(apart <= ASYMMETRIC * sizes):
+        return None
+    apart = np.abs(G - G.T) > ASYMMETRIC * sizes * sizes[:, None]
+    return np.argwhere(apart)[0] if apart.any() else None
 
 
 def check_solver(tol, max_iter):

@@ -37,7 +37,7 @@ def _parts(X, *others):
     """Yield some rows of X at a time, in double precision, and those of others."""
     whole = sp.issparse(X)
     for rows in [slice(None)] if whole else row_batches(*X.shape):
-        yield X[rows].astype(np.float64), *(other[rows] for other in others)
+        yield X[rows].astype(np.float64, copy=False), *(other[rows] for other in others)
 
 
 def moments_with(X, y, weights, precompute, fit_intercept):
@@ -87,7 +87,9 @@ def moments_of_given(X, y, weights, given, fit_intercept):
         If the products are not those of X, as far as these keep their digits.
     """
     total, p = float(weights.sum()), X.shape[1]
-    Y, G = y - weights @ y / total, given.matrix * (total / given.n_samples)
+    Y, G = y - weights @ y / total, given.matrix
+    if total != given.n_samples:
+        G = G * (total / given.n_samples)
     sizes = np.sqrt(np.maximum(G.diagonal(), 0.0))
     inverse = np.divide(1.0, sizes, out=np.zeros(p), where=sizes > 0)
     z = np.random.default_rng(0).choice([-1.0, 1.0], p) * inverse
@@ -100,8 +102,9 @@ def moments_of_given(X, y, weights, given, fit_intercept):
             u = v * (part @ z - centre @ z)
             image = image + part.T @ u - centre * u.sum()
             cross = cross + part.T @ (v[:, None] * targets)
-        about_mean = 0.0 if fit_intercept else total * np.outer(mean, mean)
-        products[:p, :p], products[:p, p:] = G - about_mean, cross
+        products[:p, :p], products[:p, p:] = G, cross
+        if not fit_intercept:
+            products[:p, :p] -= total * np.outer(mean, mean)
         products[p:, :p], products[p:, p:] = cross.T, Y.T @ (weights[:, None] * Y)
         apart = np.abs(G @ z - image) * inverse
     mean = np.append(mean, weights @ y / total)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import sger
 
 from sklearn_sqrtlasso.algorithms.peak_counts import count_above
 
@@ -48,24 +49,25 @@ class NoiseColumns(NamedTuple):
         """Number of dimensions of the noise."""
         return self.matrix.shape[0] - self.apart.shape[1]
 
-    def vectors(self, places, rng):
-        """Return noise, and some columns divided by their norms, in rows.
+    def draw(self, n, rng):
+        """Return Gaussian noise, n vectors, of shape (length, n)."""
+        noise = rng.standard_normal((self.matrix.shape[0], n), dtype=np.float32)
+        if sp.issparse(self.matrix):  # of many rows, of which there is no copy
+            for a in self.apart.T:
+                sger(-1.0, noise.T @ a, a, a=noise.T, overwrite_a=True)
+        elif self.apart.shape[1]:
+            noise -= self.apart @ (self.apart.T @ noise)
+        return noise
 
-        There are as many vectors of noise, the first, as columns.
+    def take(self, places):
+        """Return some columns, divided by their norms, of shape (length, n_places).
+
+        They are sparse, and with all their parts, if the matrix is.
         """
-        n, length = len(places), self.matrix.shape[0]
-        vectors = np.empty((2 * n, length), dtype=np.float32)
-        noise = rng.standard_normal(dtype=np.float32, out=vectors[:n])
-        if self.apart.shape[1]:
-            noise -= (noise @ self.apart) @ self.apart.T
-        part = self.matrix[:, places]
-        if sp.issparse(part):
-            part = part.toarray()
-            part -= self.apart @ self.parts[:, places]
-        np.multiply(
-            part.T, (1 / self.norms[places, None]).astype(np.float32), out=vectors[n:]
-        )
-        return vectors
+        sizes = (1 / self.norms[places]).astype(np.float32)
+        if sp.issparse(self.matrix):
+            return self.matrix[:, places] @ sp.diags_array(sizes, dtype=np.float32)
+        return self.matrix[:, places] * sizes
 
     def scaled(self, factors):
         """Return the columns times factors, of shape (n_columns,)."""
@@ -81,17 +83,28 @@ class NoiseColumns(NamedTuple):
             matrix, self.apart, self.parts * single, self.norms * factors
         )
 
-    def count(self, vectors, places, factors, threshold, positive):
+    def count(self, noise, lead, places, factors, threshold, positive):
         """Return how many columns have products above a threshold.
 
-        The products are those with combinations of two vectors, of shape (n, length),
-        given by their places and factors, of shape (..., 2).
+        The products are those with combinations of two vectors of noise and of columns
+        that lead, in this order, given by their places and factors, of shape (..., 2).
         """
         total, threshold = np.zeros(places.shape[:-1], np.intp), np.float32(threshold)
         given = places.reshape(-1, 2), factors.reshape(-1, 2), threshold, positive
+        n, lead_parts = noise.shape[1], None
+        if sp.issparse(lead):
+            lead_parts = self.apart.T @ lead
         for start in range(0, self.matrix.shape[1], AT_ONCE):
-            block = self.matrix[:, start : start + AT_ONCE]
-            products = np.ascontiguousarray(vectors @ block)
+            part = slice(start, start + AT_ONCE)
+            block = self.matrix[:, part]
+            products = np.empty((2 * n, block.shape[1]), dtype=np.float32)
+            if lead_parts is None:
+                np.matmul(noise.T, block, out=products[:n])
+                np.matmul(lead.T, block, out=products[n:])
+            else:
+                products[:n] = (block.T @ noise).T
+                products[n:] = (lead.T @ block).toarray()
+                products[n:] -= lead_parts.T @ self.parts[:, part]
             count_above(products, *given, total.reshape(-1))
         return total
 

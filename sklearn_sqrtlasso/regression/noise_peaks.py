@@ -147,19 +147,18 @@ def _shares(peaks, columns, logs, log_t, n, rng):
     chances = np.cumsum(peaks.tail.probabilities(log_t - logs))
     ticks, total = (np.arange(n) + rng.random(n)) / n, chances[-1]
     leaders = np.minimum(np.searchsorted(chances, ticks * total), len(logs) - 1)
-    vectors = columns.vectors(leaders, rng)
+    noise, lead = columns.draw(n, rng), columns.take(leaders)
     freedom = peaks.freedom - columns.dimension
     # Parts of the noise that no column sees have a square, no more.
-    unseen = rng.chisquare(freedom, n) if freedom > 0 else np.zeros(n)
-    given = unseen, logs[leaders], rng.permutation(n)
+    energy = np.einsum("ij,ij->j", noise, noise).astype(np.float64)
+    energy += rng.chisquare(freedom, n) if freedom > 0 else 0.0
+    given = noise.T @ lead, energy, logs[leaders], rng.permutation(n)
     rates = rng.exponential(size=(n, LEADERS))
     places = np.empty((n, LEADERS + 1, 2), np.intp)
     factors = np.empty(places.shape, np.float32)
-    combine_with_leaders(
-        *peaks.tail.law, log_t, vectors, *given, rates, places, factors
-    )
+    combine_with_leaders(*peaks.tail.law, log_t, *given, rates, places, factors)
     t = float(np.exp(log_t))
-    N = columns.count(vectors, places, factors, t, peaks.positive)
+    N = columns.count(noise, lead, places, factors, t, peaks.positive)
     N[:, 1:] = np.maximum(N[:, 1:], 1)  # at least, whatever is rounded
     return (N > 0) / (PLAIN * total + (1 - PLAIN) * N)
 

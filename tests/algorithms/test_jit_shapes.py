@@ -47,7 +47,6 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("l1_norm", "Z", 0),
     ("l1_norm", "Z", 1),
     ("count_above", "products", 1),
-    ("combine_with_leaders", "vectors", 1),
     ("factorize", "w", 0),
     ("ksvd_sweep", "order", 0),
     ("subtract_active", "dc", 0),

@@ -43,8 +43,9 @@ def test_draws_have_a_leader_above_the_threshold():
     log_norms, order = rng.uniform(0, 0.1, n), rng.permutation(n)
     rates, log_t = rng.exponential(size=(n, 3)), TAIL.log_levels[0] + 0.3
     places, factors = np.empty((n, 4, 2), np.intp), np.empty((n, 4, 2), np.float32)
-    given = unseen, log_norms, order, rates
-    combine_with_leaders(*TAIL.law, log_t, vectors, *given, places, factors)
+    energy = (noise.astype(float) ** 2).sum(axis=1) + unseen
+    given = noise @ columns.T, energy, log_norms, order, rates
+    combine_with_leaders(*TAIL.law, log_t, *given, places, factors)
     draws = np.einsum("iak,iakj->iaj", factors.astype(float), vectors[places])
     energies = (draws**2).sum(axis=2) + unseen[:, None] * factors[..., 0] ** 2
     assert_allclose(energies, 1, rtol=1e-5)

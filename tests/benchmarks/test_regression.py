@@ -4,6 +4,7 @@ All run on one thread of BLAS, and all solutions are certified here, from the de
 of the gap. Peers come with the extra ``bench``; without them, ours run alone.
 """
 
+import pkgutil
 import time
 import warnings
 from functools import partial
@@ -11,7 +12,13 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 from sklearn.linear_model import Lasso, LassoCV, lars_path
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, scale
 from threadpoolctl import threadpool_limits
@@ -295,6 +302,54 @@ def test_pivotal_fit_of_a_table(race, rows):
         penalty_given=lambda: given.fit(X, y),
         target="2 x lasso",
     )
+
+
+def over_lasso(X, y, rounds):
+    """Return the time of a default fit over a lasso's, in turn and without a pause."""
+    model = SqrtLasso().fit(X, y)
+    pair = model, Lasso(model.alpha_ * model.sigma_)
+    times = np.empty((rounds, 2))
+    for k, m in np.ndindex(times.shape):
+        start = time.perf_counter()
+        pair[m].fit(X, y)
+        times[k, m] = time.perf_counter() - start
+    ours, lasso = np.quantile(times, 0.1, axis=0)
+    return ours / lasso
+
+
+def shipped_tables():
+    """Yield tables of installed packages: scaled numbers, and a target."""
+    for load in (load_diabetes, load_breast_cancer, load_wine, load_iris, load_digits):
+        X = load(return_X_y=True)[0]
+        yield load.__name__, X[:, 1:], X[:, 0] if X[:, 0].any() else X[:, 27]
+    package = pytest.importorskip("statsmodels.datasets")
+    for found in pkgutil.iter_modules(package.__path__):
+        load = getattr(getattr(package, found.name, None), "load_pandas", None)
+        data = load().data.select_dtypes("number") if load else np.empty((0, 0))
+        if min(data.shape) >= 3:
+            data = data.dropna(axis=1, thresh=int(0.8 * len(data))).dropna()
+            yield found.name, data.to_numpy(float)[:, 1:], data.to_numpy(float)[:, 0]
+
+
+@pytest.mark.parametrize("rows", ["2000x20", "diabetes", "house_prices"])
+def test_pivotal_fit_in_turn_with_lasso(benchmark, note, rows):
+    X, y = ROWS[rows]()
+    ratio = over_lasso(X, y, 240)
+    benchmark.pedantic(lambda: SqrtLasso().fit(X, y), rounds=3)
+    note(f"{rows}: {ratio:.2f} x lasso   [aim: 2 x lasso]")
+
+
+def test_pivotal_fit_of_shipped_tables(benchmark, note):
+    ratios = {}
+    for name, X, y in shipped_tables():
+        if X.shape[0] >= 15 and X.shape[1] >= 2 and y.std() > 0:
+            X = scale(X[:, X.std(axis=0) > 0])
+            ratios[f"{name} {X.shape}"] = over_lasso(X, y, 60)
+    benchmark.pedantic(lambda: SqrtLasso().fit(X, y), rounds=3)
+    sizes = np.array(sorted(ratios.values()))
+    note(f"{len(sizes)} tables, over lasso: median {np.median(sizes):.2f}   [aim: 2]")
+    for name in sorted(ratios, key=ratios.get):
+        note(f"{name}: {ratios[name]:.2f}")
 
 
 FIRST_FIT = """
