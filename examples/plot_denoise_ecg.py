@@ -72,7 +72,7 @@ for name, marks in errors.items():
 # %%
 # Above, both networks are alike up to level 20; beyond, the one trained at a single
 # level lets more and more noise pass. Without training, noise is removed at every
-# level, with up to half as much error again where the networks know the heartbeat.
+# level, with up to a third more error where the networks know the heartbeat.
 # Below, level 40: the spikes of the heartbeats keep their places and most of their
 # heights; the small wave before the second is lost.
 fig, axes = plt.subplots(2, 1, figsize=(8, 6), layout="constrained")

@@ -36,6 +36,7 @@ china, flower = (
 patches = extract_patches_2d(china, (8, 8), max_patches=10_000, random_state=0)
 patches = patches.reshape(len(patches), -1)
 patches -= patches.mean(axis=1, keepdims=True)
+by_patches = partial(denoise_image, n_passes=0)  # one by one, by an estimator
 
 
 def mean_psnr(restore, clean, levels, seed=0):
@@ -48,7 +49,7 @@ def best(candidates, levels, **options):
     print("tuning", end="", flush=True)
     marks = []
     for candidate in candidates:
-        restore = partial(denoise_image, candidate, step=4, **options)
+        restore = partial(by_patches, candidate, step=4, **options)
         marks.append(mean_psnr(restore, china, levels))
         print(".", end="", flush=True)
     return candidates[int(np.argmax(marks))]
@@ -87,9 +88,9 @@ def by_means(noisy):
 
 methods = {
     "similar patches, untrained": partial(denoise_image, n_jobs=2),
-    "pivotal, image as a group": partial(denoise_image, model),
-    "pivotal, patch by patch": partial(denoise_image, model, groups=None),
-    "fixed threshold": partial(denoise_image, fixed, groups=None),
+    "pivotal, image as a group": partial(by_patches, model),
+    "pivotal, patch by patch": partial(by_patches, model, groups=None),
+    "fixed threshold": partial(by_patches, fixed, groups=None),
     "wavelets": partial(restoration.denoise_wavelet, rescale_sigma=True),
     "non-local means": by_means,
 }

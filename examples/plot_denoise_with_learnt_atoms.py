@@ -46,7 +46,7 @@ for column, level in zip(axes.T, levels, strict=True):
     for name, parameters in coders.items():
         coder = RelaxedSparseCoder(dictionary=learnt.components_, n_jobs=2)
         coder.set_params(**{"alpha": 1.1 * level * 8, **parameters}).fit(patches)
-        restored = denoise_image(coder, noisy, groups=None)
+        restored = denoise_image(coder, noisy, groups=None, n_passes=0)
         scores[name].append(psnr(clean, restored, data_range=255))
         images.append((name, restored))
     for ax, (name, image) in zip(column, images, strict=True):

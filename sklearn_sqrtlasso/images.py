@@ -20,7 +20,11 @@ from sklearn_sqrtlasso.blockwise.similar_patches import (
     estimated_noise_std,
     restore_blind,
 )
-from sklearn_sqrtlasso.estimators.patches import check_sizes, restored_by
+from sklearn_sqrtlasso.estimators.patches import (
+    check_sizes,
+    removes_more,
+    restored_by,
+)
 
 REACH = 15  # pixels to the farthest patch that one is compared with
 REMEDIES = {  # by kind of dtype
@@ -40,7 +44,7 @@ def denoise_image(
     step: int = 1,
     groups: ArrayLike | str | None = "auto",
     similar: int = 60,
-    n_passes: int | None = None,
+    n_passes: int = 2,
     noise_std: float | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -55,9 +59,9 @@ def denoise_image(
     channels of an image are rotated first: to brightness and differences.
 
     With an estimator, the mean of each patch is removed before coding and added back
-    afterwards. The patches of an image share a noise level, so they are coded as one
-    group. With ``n_passes``, passes over similar patches follow. Work is done in bands
-    of rows: memory stays within a few times that of the image in float64.
+    afterwards; the passes over similar patches follow. The patches of an image share a
+    noise level, so they are coded as one group. Work is done in bands of rows: memory
+    stays within a few times that of the image in float64.
 
     Missing pixels, NaN or marked by ``mask``, are filled in first: with those of the
     image restored by its large cosine coefficients, at a threshold that falls from
@@ -93,9 +97,10 @@ def denoise_image(
     similar : int, default=60
         Number of patches that are restored together, at least 2; up to twice as many
         where they hardly differ.
-    n_passes : int, default=None
-        Number of passes over similar patches, at least 0. None is 2 without an
-        estimator and 0 with one.
+    n_passes : int, default=2
+        Number of passes over similar patches, at least 0. With 0, the image is that of
+        the estimator alone, or of the cosines. They warn and are left out where an
+        estimator removes more than noise of independent pixels, at twice the level.
     noise_std : float, default=None
         Standard deviation of the noise in units of the image, at least 0, for the
         stages without an estimator; None estimates it, for each rotated channel of each
@@ -160,7 +165,7 @@ def denoise_image(
     image, axis, n_alpha = _check_image(image, channel_axis)
     pictures = _with_channels_last(image, axis)
     missing = _missing_pixels(pictures, n_alpha, image, mask, axis)
-    similar, n_passes = _check_passes(similar, n_passes, estimator)
+    similar, n_passes = _check_passes(similar, n_passes)
     if estimator is None:
         check_sizes(pictures[0], patch_size, 1)
     else:
@@ -232,10 +237,14 @@ def _in_rotated_channels(pixels, levels, estimate, options, report):
     forward, inverse = _rotation(pixels, levels)
     given = _rotated(pixels, forward)
     first = None if estimate is None else _rotated(estimate, forward)
+    size = tuple(map(int, options.grid[0]))
+    blind = first is not None and options.noise_std is None
+    if blind and removes_more(given[0], first[0], size):
+        return estimate
     restored = restore_blind(
         given,
         None if levels is None else _rotated_levels(levels, forward),
-        (tuple(map(int, options.grid[0])), (REACH, REACH), options.similar),
+        (size, (REACH, REACH), options.similar),
         options.n_passes,
         first,
         options.n_jobs,
@@ -305,9 +314,7 @@ def _cosines(n_channels, dtype):
     return dct(np.eye(n_channels), norm="ortho", axis=0).astype(dtype)
 
 
-def _check_passes(similar, n_passes, estimator):
-    if n_passes is None:
-        n_passes = 2 if estimator is None else 0
+def _check_passes(similar, n_passes):
     for name, value, least in (("similar", similar, 2), ("n_passes", n_passes, 0)):
         if not isinstance(value, Integral) or value < least:
             raise ValueError(

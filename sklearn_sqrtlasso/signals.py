@@ -16,13 +16,14 @@ from sklearn_sqrtlasso.blockwise.missing_pixels import (
     noise_std_where_known,
 )
 from sklearn_sqrtlasso.blockwise.similar_patches import (
-    STRIDE,
+    OF_SIGNALS,
     estimated_noise_std,
     restore_blind,
 )
-from sklearn_sqrtlasso.estimators.patches import restored_by
+from sklearn_sqrtlasso.estimators.patches import removes_more, restored_by
 
-PIECE = STRIDE * 2**12  # samples that are restored at a time, at most
+STRIDE = OF_SIGNALS.stride
+PIECE = STRIDE * 3 * 2**10  # samples that are restored at a time, at most
 LEAST_WINDOW = 8  # samples, of which the fastest two cosines tell the noise level
 
 
@@ -32,7 +33,7 @@ def denoise_signal(
     *,
     estimator: Any = None,
     similar: int = 60,
-    reach: int = 512,
+    reach: int = 1024,
     n_passes: int = 2,
     noise_std: float | None = None,
     stretch: int | None = None,
@@ -60,11 +61,13 @@ def denoise_signal(
         place of cosines; the windows of a piece share a noise level.
     similar : int, default=60
         Number of windows that are restored together, at least 2.
-    reach : int, default=512
+    reach : int, default=1024
         Number of samples, before and after a window, that others like it are looked for
         in, at least 0. Let it span several periods.
     n_passes : int, default=2
-        Number of passes over similar windows, at least 0.
+        Number of passes over similar windows, at least 0. They warn and are left out,
+        for a piece of the recording, where an estimator removes more than noise of
+        independent samples, at twice the level.
     noise_std : float, default=None
         Standard deviation of the noise in units of the signal, positive. None estimates
         it, for each channel, from the fastest changes in the smoothest windows.
@@ -103,7 +106,8 @@ def denoise_signal(
     >>> float(np.std(noisy - clean).round(1)), float(np.std(restored - clean).round(1))
     (1.0, 0.2)
     """
-    recording = _Recording(window, estimator, similar, reach, n_passes)
+    known = noise_std is not None
+    recording = _Recording(window, estimator, similar, reach, n_passes, known)
     noise_std, stretch = _check_level(noise_std, stretch, window)
     columns = _columns_of(x, window, may_miss=True)
     restored = np.empty(columns.shape, columns.dtype)
@@ -128,7 +132,7 @@ def denoise_chunks(
     *,
     estimator: Any = None,
     similar: int = 60,
-    reach: int = 512,
+    reach: int = 1024,
     n_passes: int = 2,
     noise_std: float | None = None,
     stretch: int | None = None,
@@ -168,7 +172,8 @@ def denoise_chunks(
     >>> bool(np.all(np.concatenate(list(parts)) == denoise_signal(noisy, stretch=1000)))
     True
     """
-    recording = _Recording(window, estimator, similar, reach, n_passes)
+    known = noise_std is not None
+    recording = _Recording(window, estimator, similar, reach, n_passes, known)
     noise_std, stretch = _check_level(noise_std, stretch, window)
     if noise_std is None and stretch is None:
         raise ValueError(
@@ -221,9 +226,11 @@ class _Recording:
     ----------
     window, estimator, similar, reach, n_passes
         As for ``denoise_signal``.
+    known : bool
+        Whether the noise level is told.
     """
 
-    def __init__(self, window, estimator, similar, reach, n_passes):
+    def __init__(self, window, estimator, similar, reach, n_passes, known):
         given = {"window": window, "similar": similar, "reach": reach}
         least = {"window": LEAST_WINDOW, "similar": 2, "reach": 0, "n_passes": 0}
         for name, value in (given | {"n_passes": n_passes}).items():
@@ -240,6 +247,7 @@ class _Recording:
                     f"{estimator.n_features_in_}, got {window!r}."
                 )
         self.window, self.estimator, self.n_passes = int(window), estimator, n_passes
+        self.known = known
         self.geometry = (1, int(window)), (0, int(reach)), int(similar)
         needed = (n_passes + 1) * 2 * (int(reach) + int(window))
         self.halo = -(-needed // STRIDE) * STRIDE
@@ -307,8 +315,12 @@ class _Recording:
             grid = (1, self.window), 1
             estimate = restored_by(self.estimator, pixels * unit, grid)
             estimate = np.moveaxis(estimate / unit, 2, 0)
+        n_passes, level = self.n_passes, level / float(unit)
+        blind = estimate is not None and n_passes > 0 and not self.known
+        if blind and removes_more(pixels, estimate[0], self.geometry[0], level):
+            n_passes = 0
         restored = restore_blind(
-            pixels[None], level / float(unit), self.geometry, self.n_passes, estimate
+            pixels[None], level, self.geometry, n_passes, estimate
         )[0, 0]
         return (restored[start - first : stop - first] + base) * unit
 

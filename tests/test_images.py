@@ -67,7 +67,8 @@ def test_restores_what_the_estimator_restores(groups):
     for row, (top, left) in zip(rows, np.ndindex(5, 7), strict=True):
         total[top : top + 8, left : left + 8] += row.reshape(8, 8)
         count[top : top + 8, left : left + 8] += 1
-    assert_allclose(denoise_image(model, image, groups=groups), total / count)
+    restored = denoise_image(model, image, groups=groups, n_passes=0)
+    assert_allclose(restored, total / count)
 
 
 @pytest.mark.parametrize("level", [2.0, 10.0, 40.0])

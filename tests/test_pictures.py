@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.image import extract_patches_2d
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.blockwise import similar_patches
@@ -44,8 +46,21 @@ def test_the_level_is_that_of_the_noise(level):
 def test_passes_improve_an_estimate():
     cosines = SqrtLassoTransform(alpha=0.2, center=False, init="dct", max_iter=0)
     cosines.fit(np.random.default_rng(0).standard_normal((64, 64)))
-    alone = quality(denoise_image(cosines, noisy()))
+    alone = quality(denoise_image(cosines, noisy(), n_passes=0))
     assert quality(denoise_image(cosines, noisy(), n_passes=1)) > alone + 1
+
+
+def test_passes_do_not_undo_what_an_estimator_removes():
+    """Noise of two by two pixels is hardly seen in the fastest changes."""
+    rng = np.random.default_rng(0)
+    noise = np.kron(rng.standard_normal((24, 26)), np.full((2, 2), 15.0))
+    rows = extract_patches_2d(picture(), (8, 8)).reshape(-1, 64)
+    smooth = PCA(8).fit(rows - rows.mean(axis=1, keepdims=True))
+    alone = denoise_image(smooth, picture() + noise, n_passes=0)
+    with pytest.warns(UserWarning, match="noise is correlated.*n_passes=0"):
+        assert_array_equal(denoise_image(smooth, picture() + noise), alone)
+    told = denoise_image(smooth, picture() + noise, noise_std=15.0)
+    assert quality(told) > quality(picture() + noise)
 
 
 @pytest.mark.parametrize("factor", [2.0**-40, 0.5, 2.0**60])

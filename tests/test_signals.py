@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.signals import denoise_chunks, denoise_signal
@@ -124,6 +125,21 @@ def test_an_estimator_makes_the_first_estimate():
     averaged = np.bincount(place, restored.ravel()) / np.bincount(place)
     assert_allclose(alone, averaged, rtol=0, atol=1e-5)
     assert np.std(denoise_signal(noisy, estimator=coder, **QUICK) - clean) < 0.9
+
+
+def test_passes_do_not_undo_what_an_estimator_removes():
+    """Noise of four equal samples is hardly seen in the fastest changes."""
+    clean, _ = pulses()
+    noise = np.repeat(np.random.default_rng(0).standard_normal(N // 4), 4)
+    windows = np.lib.stride_tricks.sliding_window_view(clean[: len(noise)], 24)
+    smooth = PCA(3).fit(windows - windows.mean(axis=1, keepdims=True))
+    given = {"window": 24, "estimator": smooth}
+    alone = denoise_signal(clean[: len(noise)] + noise, **given, n_passes=0)
+    with pytest.warns(UserWarning, match="noise is correlated.*n_passes=0"):
+        restored = denoise_signal(clean[: len(noise)] + noise, **given)
+    assert_allclose(restored, alone, rtol=0, atol=1e-5)
+    told = denoise_signal(clean[: len(noise)] + noise, **given, noise_std=1.0)
+    assert np.std(told - alone) > 1e-3
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -509,7 +509,7 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
 
 
 @kernel
-def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
+def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     """Write solutions for falling penalties; return the number of those reached.
 
     Parameters
@@ -524,6 +524,8 @@ def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
         Penalties, positive, in decreasing order.
     positive : bool
         Whether coefficients are nonnegative.
+    most : int
+        Largest number of breakpoints.
     coef, least : ndarray of shape (m, p)
         Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
         and by least squares on their supports.
@@ -531,7 +533,7 @@ def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
     Returns
     -------
     n_reached : int
-        Less than m where breakpoints do not end, or the residual vanishes before.
+        Less than m where there are more breakpoints, or the residual vanishes before.
     """
     p = b.shape[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
@@ -541,7 +543,7 @@ def follow_gram_path(G, b, penalties, alphas, positive, coef, least):
     z, k, gone, m, t, square = np.empty(p), 0, -1, 0, 0.0, 1.0
     for j in range(p):
         t = max(t, (max(c[j], 0.0) if positive else abs(c[j])) / penalties[j])
-    for _ in range(10 * p + 100):
+    for _ in range(most):
         pace = (t, -1.0, direction(G, L, act, k, pull, e, 0.0, -1.0, d, dc))
         given = (act, k, pull, pace, d, dc, gone, positive)
         far, j = next_breakpoint(w, c, penalties, *given)

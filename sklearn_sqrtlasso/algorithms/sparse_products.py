@@ -113,6 +113,27 @@ def add_sparse_products(data, indices, indptr, Z, out):
 
 
 @kernel
+def add_sparse_gram(data, indices, indptr, out):
+    """Add ``X' X`` for sparse rows X.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    out : ndarray of shape (n_features, n_features)
+        The product is added to it.
+    """
+    assert data.shape == indices.shape
+    assert indptr[indptr.shape[0] - 1] == data.shape[0]
+    assert n_columns(indices) <= out.shape[0] == out.shape[1]
+    for i in range(indptr.shape[0] - 1):
+        for at in range(indptr[i], indptr[i + 1]):
+            j, value = indices[at], data[at]
+            for other in range(indptr[i], indptr[i + 1]):
+                out[j, indices[other]] += value * data[other]
+
+
+@kernel
 def multiply_at_entries(indices, indptr, A, B, out):
     """Write the entries of ``A B'`` where sparse rows have entries.
 
@@ -142,51 +163,44 @@ def multiply_at_entries(indices, indptr, A, B, out):
 
 
 @kernel
-def project_on_units(data, indices, indptr, W, out):
-    """Write ``W X'`` for sparse rows X, one row of W after the other.
+def gather_columns(W, columns, out):
+    """Write some columns of a matrix as rows.
 
     Parameters
     ----------
-    data, indices, indptr
-        As for ``multiply_sparse_rows``.
     W : ndarray of shape (n_units, n_features)
-        Matrix, of which a row fits the cache.
-    out : ndarray of shape (n_units, n_rows)
-        Overwritten with the product.
+        Matrix of a few rows.
+    columns : ndarray of shape (n_columns,)
+        Indices of columns.
+    out : ndarray of shape (n_columns, n_units)
+        Overwritten.
     """
-    assert data.shape == indices.shape
-    assert indptr.shape[0] == out.shape[1] + 1
-    assert indptr[out.shape[1]] == data.shape[0]
-    assert n_columns(indices) <= W.shape[1]
-    assert W.shape[0] == out.shape[0]
-    for k in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            total = 0.0
-            for at in range(indptr[i], indptr[i + 1]):
-                total += data[at] * W[k, indices[at]]
-            out[k, i] = total
+    assert out.shape[0] == columns.shape[0]
+    assert out.shape[1] == W.shape[0]
+    assert n_columns(columns) <= W.shape[1]
+    for at in range(columns.shape[0]):
+        j = columns[at]
+        for k in range(W.shape[0]):
+            out[at, k] = W[k, j]
 
 
 @kernel
-def add_to_units(data, indices, indptr, H, out):
-    """Add ``H X`` for sparse rows X, one row of H after the other.
+def add_to_columns(rows, columns, out):
+    """Add rows to some columns of a matrix.
 
     Parameters
     ----------
-    data, indices, indptr
-        As for ``multiply_sparse_rows``.
-    H : ndarray of shape (n_units, n_rows)
-        Matrix.
+    rows : ndarray of shape (n_columns, n_units)
+        Rows.
+    columns : ndarray of shape (n_columns,)
+        Indices of columns.
     out : ndarray of shape (n_units, n_features)
-        The product is added to it.
+        Matrix of a few rows, to which they are added.
     """
-    assert data.shape == indices.shape
-    assert indptr.shape[0] == H.shape[1] + 1
-    assert indptr[H.shape[1]] == data.shape[0]
-    assert n_columns(indices) <= out.shape[1]
-    assert H.shape[0] == out.shape[0]
-    for k in range(H.shape[0]):
-        for i in range(H.shape[1]):
-            share = H[k, i]
-            for at in range(indptr[i], indptr[i + 1]):
-                out[k, indices[at]] += share * data[at]
+    assert rows.shape[0] == columns.shape[0]
+    assert rows.shape[1] == out.shape[0]
+    assert n_columns(columns) <= out.shape[1]
+    for at in range(columns.shape[0]):
+        j = columns[at]
+        for k in range(out.shape[0]):
+            out[k, j] += rows[at, k]

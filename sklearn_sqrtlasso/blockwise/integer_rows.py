@@ -2,8 +2,6 @@
 
 import numpy as np
 
-HELD_ENTRIES = 2**20  # of rows that are converted at once: 8 MiB
-
 
 class IntegerRows:
     """Rows of integers, such as a memory map, as rows in double precision.
@@ -44,21 +42,3 @@ class IntegerRows:
     def min(self, axis=None):
         """Return the smallest entry, of all or of each column."""
         return self.X.min(axis=axis).astype(self.dtype)
-
-
-def are_many_integers(X):
-    """Return whether rows are integers that are better not converted as a whole.
-
-    Parameters
-    ----------
-    X : array-like
-        Rows, not validated yet.
-
-    Returns
-    -------
-    many : bool
-        Whether they are more rows than columns, in a large array.
-    """
-    if not isinstance(X, np.ndarray) or X.dtype.kind not in "biu" or X.ndim != 2:
-        return False
-    return X.size > HELD_ENTRIES and X.shape[0] > X.shape[1]

@@ -139,29 +139,6 @@ def _missing_counts(X):
     return counts
 
 
-def canonical_rows(X):
-    """Return rows in which each entry is stored once, and in order.
-
-    Methods of sparse matrices bring them into this form in place, and the caller's
-    arrays may be these rows. Repeated entries are to be added, which what reads
-    ``X.data`` does not do.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_rows, n_features)
-        Rows.
-
-    Returns
-    -------
-    X : ndarray or CSR matrix of shape (n_rows, n_features)
-        X itself if it is dense or in this form, else a copy.
-    """
-    if hasattr(X, "sum_duplicates") and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
-
-
 def project_rows(X, W, out=None):
     """Return ``X W'`` of dense or sparse rows as a C-contiguous array.
 
@@ -412,8 +389,9 @@ def _extremes(X):
     n_features = X.shape[1]
     highest, lowest = np.full((2, n_features), [[-np.inf], [np.inf]])
     counts = np.zeros(n_features, np.intp)
-    for at in gen_batches(max(X.nnz, 1), BLOCK_ENTRIES):
-        columns, entries = X.indices[at], X.data[at]
+    for rows in row_batches(X.shape[0], entries_per_row(X)):
+        x = X[rows]
+        columns, entries = x.indices, x.data
         np.maximum.at(highest, columns, entries)
         np.minimum.at(lowest, columns, entries)
         counts += np.bincount(columns, minlength=n_features)

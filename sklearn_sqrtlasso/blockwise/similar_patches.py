@@ -1,5 +1,6 @@
 """Restore images in bands of rows: a first estimate, then similar patches."""
 
+from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 
@@ -14,15 +15,54 @@ from sklearn_sqrtlasso.algorithms.similar_patches import (
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 
-BOUND = 2.2  # noise levels that a cosine coefficient exceeds in the first estimate
-SHARE = 0.5  # of the noise variance in all passes but the last
-STRIDE = 6  # pixels between the centers of groups
 SMOOTH = 4  # one patch of so many, the smoothest, tells the noise level
 N_LEVEL = 2**15  # patches, about, that the noise level is estimated from
+BLOCK = 2**12  # patches that are looked at together
 LEAST = 1e-3  # noise level of a channel, relative to the largest
 SINGLE = 1e-2  # level, relative to the spread of pixels, that needs no more precision
-MOST = 2  # times the usual number of patches in a group, where they are alike
 BAND = 8  # rows of patches in a band
+
+
+@dataclass(frozen=True)
+class Constants:
+    """How strongly patches are restored.
+
+    Parameters
+    ----------
+    bound : float
+        Noise levels that a cosine coefficient exceeds in the first estimate.
+    share : float
+        Share of the noise variance in all passes but the last.
+    stride : int
+        Pixels between the centers of groups.
+    most : int
+        Times the usual number of patches in a group, where they are alike.
+    """
+
+    bound: float
+    share: float
+    stride: int
+    most: int
+
+
+OF_IMAGES = Constants(bound=2.2, share=0.5, stride=6, most=2)  # chosen on photographs
+OF_SIGNALS = Constants(bound=2.35, share=0.7, stride=8, most=1)  # and on made signals
+
+
+def constants_of(size):
+    """Return the constants for patches, or for windows of a recording.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width of a patch.
+
+    Returns
+    -------
+    constants : Constants
+        That of signals if one of the two is 1.
+    """
+    return OF_IMAGES if min(size) > 1 else OF_SIGNALS
 
 
 def places_of(length, size, step):
@@ -65,22 +105,63 @@ def estimated_noise_std(pixels, size, complete=None):
     """
     windows = sliding_window_view(pixels, size)
     if complete is None:
-        every = max(1, isqrt(windows.shape[0] * windows.shape[1] // N_LEVEL))
-        patches = windows[::every, ::every].reshape(-1, size[0] * size[1])
+        top, left = _some_places(windows.shape)
     else:
         places = np.argwhere(complete)
         top, left = places[:: max(1, len(places) // N_LEVEL)].T
-        patches = windows[top, left].reshape(-1, size[0] * size[1])
-    patches = patches - patches.mean(axis=1, keepdims=True)
     high = [
         c[max(1, len(c) - 2) :] if len(c) > 1 else c
-        for c in _cosines(size, patches.dtype)
+        for c in _cosines(size, pixels.dtype)
     ]
     highest = np.kron(*high)
-    u = patches @ highest[int(len(highest) > 1) :].T
-    others = np.sum(patches**2, axis=1) - np.sum(u**2, axis=1)
-    smooth = np.argsort(others, kind="stable")[: -(-len(others) // SMOOTH)]
-    return float(np.median(np.abs(u[smooth]))) / 0.6745
+    highest = highest[int(len(highest) > 1) :].T
+    u = np.empty((len(top), highest.shape[1]), pixels.dtype)
+    others = np.empty(len(top), pixels.dtype)
+    for start in range(0, len(top), BLOCK):
+        rows = slice(start, start + BLOCK)
+        patches = windows[top[rows], left[rows]].reshape(-1, size[0] * size[1])
+        patches -= patches.mean(axis=1, keepdims=True)
+        u[rows] = patches @ highest
+        others[rows] = np.sum(patches**2, axis=1) - np.sum(u[rows] ** 2, axis=1)
+    return float(np.median(np.abs(u[_least(others)]))) / 0.6745
+
+
+def removed_std(pixels, estimate, size):
+    """Return the deviation of what an estimate removes from its smoothest patches.
+
+    Parameters
+    ----------
+    pixels, estimate : ndarray of shape (height, width)
+        Channel of an image, and its estimate.
+    size : tuple of int
+        Height and width of a patch.
+
+    Returns
+    -------
+    deviation : float
+        Root of the median, over patches, of the mean squared difference.
+    """
+    kept = sliding_window_view(estimate, size)
+    removed = sliding_window_view(pixels - estimate, size)
+    top, left = _some_places(kept.shape)
+    spread, energy = np.empty((2, len(top)))
+    for start in range(0, len(top), BLOCK):
+        rows = slice(start, start + BLOCK)
+        spread[rows] = np.var(kept[top[rows], left[rows]], axis=(1, 2))
+        energy[rows] = np.mean(removed[top[rows], left[rows]] ** 2, axis=(1, 2))
+    return float(np.sqrt(np.median(energy[_least(spread)])))
+
+
+def _some_places(shape):
+    """Return the edges of patches, ``N_LEVEL`` to four times as many, on a grid."""
+    every = max(1, isqrt(shape[0] * shape[1] // N_LEVEL))
+    top, left = np.mgrid[: shape[0] : every, : shape[1] : every]
+    return top.ravel(), left.ravel()
+
+
+def _least(values):
+    """Return the indices of the least values, one of ``SMOOTH``."""
+    return np.argsort(values, kind="stable")[: -(-len(values) // SMOOTH)]
 
 
 def _cosines(size, dtype):
@@ -115,7 +196,8 @@ def first_estimate(pixels, level, size, n_jobs, report, growth=0.0):
     lefts = places_of(pixels.shape[1], size[1], 1)
     cosines = _cosines(size, pixels.dtype)
     frequency = np.add.outer(*map(np.arange, size))
-    least = (BOUND * level * (1 + growth * frequency)).astype(pixels.dtype)
+    bound = constants_of(size).bound * level
+    least = (bound * (1 + growth * frequency)).astype(pixels.dtype)
 
     def restore(rows):
         band = slice(rows[0], rows[-1] + size[0])
@@ -138,8 +220,7 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         Noise levels, positive.
     geometry : tuple of (size, reach, n_similar)
         Height and width of patches, how far from the center of a group they are looked
-        for along each axis, and their number: up to ``MOST`` times as many if patches
-        have two axes (windows of recordings gained nothing from more).
+        for along each axis, and their number, at least.
     n_jobs, report
         As for ``first_estimate``.
 
@@ -149,9 +230,10 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         Better estimate.
     """
     size, reach, n_similar = geometry
+    constants = constants_of(size)
     height, width = noisy.shape[1:]
-    tops = places_of(height, size[0], min(STRIDE, size[0]))
-    lefts = places_of(width, size[1], min(STRIDE, size[1]))
+    tops = places_of(height, size[0], min(constants.stride, size[0]))
+    lefts = places_of(width, size[1], min(constants.stride, size[1]))
     variances = (levels**2).astype(noisy.dtype)
 
     def restore(rows):
@@ -160,7 +242,7 @@ def restore_by_groups(noisy, estimate, levels, geometry, n_jobs, report):
         stop = min(height, max(int(rows[-1]) - reach[0], 0) + 2 * reach[0] + size[0])
         sums = np.zeros((len(noisy), 2, stop - start, width), noisy.dtype)
         centers = np.array([(t, left) for t in rows for left in lefts])
-        counts = np.array([n_similar, n_similar * (MOST if min(size) > 1 else 1)])
+        counts = np.array([n_similar, n_similar * constants.most])
         shape = np.array(size), np.array(reach), counts
         restore_groups(noisy, estimate, variances, centers, *shape, start, sums)
         return slice(start, stop), sums
@@ -211,6 +293,7 @@ def restore_blind(
         In single precision unless the noise is small; as given if it is lost in that.
     """
     size, report = geometry[0], report or (lambda name, share: None)
+    share = constants_of(size).share
     if levels is None:
         levels = [estimated_noise_std(channel, size) for channel in pixels]
     levels = np.broadcast_to(np.asarray(levels, dtype=np.float64), len(pixels))
@@ -229,8 +312,7 @@ def restore_blind(
     else:
         guide = (estimate / unit).astype(dtype)
     for k in range(n_passes):
-        share = 1.0 if k == n_passes - 1 else SHARE
         done = partial(report, f"pass {k + 1} of {n_passes}")
-        assumed = np.sqrt(share) * levels
+        assumed = levels if k == n_passes - 1 else np.sqrt(share) * levels
         guide = restore_by_groups(noisy, guide, assumed, geometry, n_jobs, done)
     return guide.astype(pixels.dtype) * pixels.dtype.type(unit)

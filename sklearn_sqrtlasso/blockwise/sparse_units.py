@@ -1,34 +1,73 @@
 """Products of sparse rows with weights of many columns, shared out by units.
 
-Weights of shape (n_units, n_features) are read and written row by row: a row of them
-fits the cache, a column does not. A product of a batch costs its nonzeros times the
+Weights of shape (n_units, n_features) are read and written a few units at a time, in
+the columns that the rows use: as ``PANEL`` numbers side by side, of which a nonzero
+takes one or two lines of the cache. A product of a batch costs its nonzeros times the
 number of units.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
-    add_to_units,
-    project_on_units,
+    add_sparse_products,
+    add_to_columns,
+    gather_columns,
+    multiply_sparse_rows,
 )
 from sklearn_sqrtlasso.blockwise.blocks import even_parts
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, entries_per_row
-from sklearn_sqrtlasso.blockwise.sparse_rows import FEW_DIGITS, dense_batches
+from sklearn_sqrtlasso.blockwise.sparse_rows import (
+    FEW_DIGITS,
+    dense_batches,
+    nonzeros,
+)
 
 MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored
+PANEL = 16  # units of a product at a time
 PART_COLUMNS = 2048  # at least, of a part of a dense product
 WANTED = 1e-5  # relative error of a loss, for which its rounding must not be amplified
 
 
-def _arrays(x, dtype):
-    """Return entries, columns and bounds of CSR rows, as kernels take them."""
-    arrays = (x.data, dtype), (x.indices, np.intp), (x.indptr, np.intp)
-    return tuple(np.require(of, kind, ["C", "W"]) for of, kind in arrays)
+class _UsedColumns(NamedTuple):
+    """Sparse rows without the columns in which they have no entries.
+
+    Attributes
+    ----------
+    data, places, bounds : ndarray
+        Entries in double precision, their places in ``columns``, and the bounds of
+        the rows.
+    columns : ndarray of shape (n_used,)
+        Columns that have entries, in order.
+    """
+
+    data: np.ndarray
+    places: np.ndarray
+    bounds: np.ndarray
+    columns: np.ndarray
+
+
+def _used_columns(x):
+    data, indices, bounds = nonzeros(x)
+    used = np.zeros(x.shape[1], bool)
+    used[indices] = True
+    columns, place = np.flatnonzero(used), np.cumsum(used) - 1
+    return _UsedColumns(data, place[indices], bounds, columns)
+
+
+def _map_panels(function, n_units, pmap):
+    """Call a function of slices of a few units each, that are all units."""
+
+    def work(part):
+        for start in range(part.start, part.stop, PANEL):
+            function(slice(start, min(start + PANEL, part.stop)))
+
+    list(pmap(work, even_parts(n_units)))
 
 
 def project_units(x, W, pmap=map):
@@ -48,13 +87,18 @@ def project_units(x, W, pmap=map):
     U : ndarray of shape (n_rows, n_units)
         In the dtype of W, C-contiguous; sums are in double precision.
     """
-    arrays, U = _arrays(x, W.dtype), np.empty((len(W), x.shape[0]), W.dtype)
+    *rows, columns = _used_columns(x)
+    U = np.empty((x.shape[0], len(W)), W.dtype)
 
-    def project(part):
-        project_on_units(*arrays, W[part], U[part])
+    def project(units):
+        width = units.stop - units.start
+        panel, product = np.empty((len(columns), width)), np.empty((len(U), width))
+        gather_columns(W[units], columns, panel)
+        multiply_sparse_rows(*rows, panel, product)
+        U[:, units] = product
 
-    list(pmap(project, even_parts(len(W))))
-    return np.ascontiguousarray(U.T)
+    _map_panels(project, len(W), pmap)
+    return U
 
 
 def add_units(x, H, out, pmap=map):
@@ -71,12 +115,15 @@ def add_units(x, H, out, pmap=map):
     pmap : callable
         As for ``project_units``.
     """
-    arrays, shares = _arrays(x, out.dtype), np.ascontiguousarray(H.T, out.dtype)
+    *rows, columns = _used_columns(x)
 
-    def add(part):
-        add_to_units(*arrays, shares[part], out[part])
+    def add(units):
+        shares = np.ascontiguousarray(H[:, units], np.float64)
+        panel = np.zeros((len(columns), shares.shape[1]))
+        add_sparse_products(*rows, shares, panel)
+        add_to_columns(panel, columns, out[units])
 
-    list(pmap(add, even_parts(len(out))))
+    _map_panels(add, len(out), pmap)
 
 
 def multiply_units(A, W, out, pmap=map):

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.algorithms.sparse_products import add_sparse_gram
 from sklearn_sqrtlasso.blockwise.chunks import over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
@@ -14,10 +15,10 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     row_norms,
     unit_near,
 )
-from sklearn_sqrtlasso.blockwise.sparse_rows import distances
+from sklearn_sqrtlasso.blockwise.sparse_rows import distances, nonzeros
 
 FARTHEST = 1e100  # entries, in units in which deviations are near one
-PRODUCT_ENTRIES = 2**20  # of sparse rows of which products are taken at a time
+PRODUCT_ENTRIES = 2**18  # of sparse rows of which products are taken at a time
 OFFSET = 1e3  # of a sparse column, relative to its spread, from which digits are lost
 
 
@@ -126,13 +127,14 @@ def _sparse_moment(X, mean, unit):
     moment, sums = np.zeros((n_features, n_features)), np.zeros(n_features)
     for rows in gen_batches(n_rows, max(1, PRODUCT_ENTRIES // entries_per_row(X))):
         x = X[rows].astype(np.float64) / unit
-        moment += dense_rows(x.T @ x)
+        add_sparse_gram(*nonzeros(x), moment)
         sums += np.ravel(x.sum(axis=0))
     squares = n_rows * mean**2
     if _few_digits(moment.diagonal() - squares, squares):
         return None
     shift = np.outer(mean, sums - n_rows * mean / 2)
-    moment -= shift + shift.T
+    moment -= shift
+    moment -= shift.T
     return moment
 
 

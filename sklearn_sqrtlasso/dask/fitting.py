@@ -243,7 +243,7 @@ def _coder(estimator, rows, y, sample_weight, groups):
     _refuse(estimator, {"groups": groups})
     learner, most = LEARNERS[estimator.learner], estimator.subsample
     if most == "auto":
-        most = learner.usual_rows(estimator.n_components or rows.shape[1])
+        most = learner.usual_rows(rows, estimator.n_components or rows.shape[1])
     sampled = most is not None and most < rows.shape[0]
     if estimator.dictionary is None and not (learner.by_sums or sampled):
         by_sums = [name for name, row in LEARNERS.items() if row.by_sums]

@@ -28,7 +28,7 @@ from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.binarization import SCHEMES, FreeCodes, refit_bits
 from sklearn_sqrtlasso.learning.initialization import initial_biased_parameters
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.learning.weights_and_penalties import n_batches
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Parameters,
@@ -43,7 +43,7 @@ from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
-STEPS, MOST_EPOCHS = 500, 100  # of "auto": more hardly restore rows better
+IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
@@ -131,7 +131,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         are learnt freely; else 500.
     max_iter : int or "auto", default="auto"
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
-        100, or as many as make 500 batches, but at least one.
+        100, or 25 if columns are at least twice as many as rows, which are learnt from
+        in their span; or as many as make 500 batches. Of more rows than these take in,
+        some are drawn at random.
     tol : float, default=1e-4
         Learning stops if the loss has not decreased by this share within five outer
         iterations, in [0, 1); 0 runs all.
@@ -240,6 +242,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     _kept_with = ("encoder_activation", "decoder_activation", "binary", "width")
     _coded_with = (*_kept_with, "prox")
+    _usual = UsualSteps(500, 100)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -429,8 +432,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             return self.max_iter
         batch_size = self._rows_of_batch(data)
         if batch_size is None:
-            return MOST_EPOCHS
-        return min(max(STEPS // n_batches(data, batch_size), 1), MOST_EPOCHS)
+            return IN_SPAN if data.given is not None else self._usual.most_epochs
+        return self._usual.epochs(data, batch_size)
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -536,6 +539,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             history = codes.run(stopping, report)
         else:
             batch_size = self._rows_of_batch(data)
+            if progress is not None:
+                data = self._rows_to_learn(data, batch_size, rng)
             if self.early_stopping and stopping.max_iter > 1:
                 data, held_out = self._hold_out(data, rng)
             history = run_alternation(

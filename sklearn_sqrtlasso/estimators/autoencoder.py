@@ -45,8 +45,9 @@ class AutoencoderMixin:
 
     A subclass implements ``_train(data, resumed, rng, progress)``, which sets the
     fitted attributes and returns the history; ``_parameters()``, which returns a dict
-    of those that hold learnt parameters; ``_n_epochs(data)``; and
-    ``_stays_in_span(data)``, whether what is learnt from rows lies in their span.
+    of those that hold learnt parameters; ``_usual``, the steps that are taken if
+    ``max_iter="auto"``; ``_n_epochs(data)``; and ``_stays_in_span(data)``, whether what
+    is learnt from rows lies in their span.
     """
 
     def _learn_all(self, data, resumed):
@@ -62,9 +63,9 @@ class AutoencoderMixin:
             names = OF_COLUMNS & learnt.keys()
             return {**learnt, **{name: span.unfold(learnt[name]) for name in names}}
 
-        progress = Progress(self, data.X, self._n_epochs(data), unfold)
         if span.basis is not None:
             data = data._replace(X=span.coordinates, given=data.X)
+        progress = Progress(self, data.rows, self._n_epochs(data), unfold)
         try:
             self._learn_from(data, resumed, progress)
         finally:  # parameters are kept, too, if learning has diverged
@@ -113,6 +114,12 @@ class AutoencoderMixin:
             f"Learning diverged in iteration {n_good + 1}: the loss is not finite. "
             f"Of the parameters, {kept}. {self._remedy()}"
         )
+
+    def _rows_to_learn(self, data, batch_size, rng):
+        """Return the rows that a default fit takes in, of given steps all rows."""
+        if self.max_iter != "auto" or batch_size is None:
+            return data
+        return self._usual.some_rows(data, batch_size, rng)
 
     def _hold_out(self, data, rng):
         """Return the training data without held-out rows, and those as a batch."""

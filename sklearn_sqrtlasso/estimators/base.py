@@ -15,11 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, ChunkedRows, over_chunks
+from sklearn_sqrtlasso.blockwise.converted_rows import (
+    are_many_integers,
+    canonical_rows,
+    rows_of_integers,
+)
 from sklearn_sqrtlasso.blockwise.encode import encode, map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over
-from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows, are_many_integers
 from sklearn_sqrtlasso.blockwise.linalg import (
-    canonical_rows,
     column_means,
     dense_rows,
     filled_rows,
@@ -288,7 +291,7 @@ class BaseEncoder(
         refuse_masked({"X": X})
         if are_many_integers(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            return IntegerRows(X)
+            return rows_of_integers(X)
         X = validate_data(
             self,
             X,
@@ -393,7 +396,12 @@ class BaseEncoder(
         restored = np.empty(X.shape, X.dtype)
 
         def decode(block):
-            restored[block.rows] = self._decode(block.Z)
+            if not sp.issparse(block.X):
+                restored[block.rows] = self._decode(block.Z)
+                return
+            rows = np.r_[block.rows]
+            for part in dense_batches(np.arange(len(rows)), X.shape[1]):
+                restored[rows[part]] = self._decode(block.Z[part])
 
         self._map_encoded(decode, X, groups)
         return restored

@@ -7,11 +7,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_sqrtlasso._types import Groups, Rows
+from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
+
+MEDIAN_ROWS = 2**12  # that are enough for the median noise level
 
 
 class GroupedEncoder(BaseEncoder):
@@ -198,6 +201,12 @@ class GroupedEncoder(BaseEncoder):
             If codes do not minimise an objective with a duality gap.
         """
         return self._duality_gap(*self._fitted_rows(X, groups))
+
+    def _median_noise(self, X, groups):
+        """Return the median noise level of rows, of some of them if there are many."""
+        rows, groups = spread_over(groups, MEDIAN_ROWS)
+        sigma = self._noise_scale(X[rows], groups)
+        return float(np.median(sigma[~np.isnan(sigma)]))  # of empty rows not a number
 
     def _is_certified(self):
         """Return whether codes have a duality gap, or raise an AttributeError."""

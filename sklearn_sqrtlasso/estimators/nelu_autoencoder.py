@@ -40,11 +40,11 @@ from sklearn_sqrtlasso.learning.initialization import (
     pivotal_alpha_of_weights,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.learning.weights_and_penalties import (
     TwoLayerLearner,
     n_batches,
     run_training,
-    usual_epochs,
 )
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.models.decoders import DECODERS, least_squares_atoms
@@ -138,7 +138,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Number of rows of a batch, at least 1.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
-        steps, one for each batch, but at least one epoch and at most 200.
+        steps, one for each batch, but at most 200. Of more rows than these steps take
+        in, some are drawn at random.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -239,6 +240,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
+    _usual = UsualSteps(2000, 200)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -566,11 +568,12 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _n_epochs(self, data):
         auto = self.max_iter == "auto"
-        return usual_epochs(data, self.batch_size) if auto else self.max_iter
+        return self._usual.epochs(data, self.batch_size) if auto else self.max_iter
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
+            data = self._rows_to_learn(data, self.batch_size, rng)
             if self.early_stopping:
                 data, held_out = self._hold_out(data, rng)
             n_epochs = progress.max_iter

@@ -1,5 +1,6 @@
 """The patches of an image as rows, restored by an estimator."""
 
+import warnings
 from numbers import Integral
 from threading import Lock
 
@@ -7,11 +8,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
-from sklearn_sqrtlasso.blockwise.similar_patches import places_of
+from sklearn_sqrtlasso.blockwise.similar_patches import (
+    estimated_noise_std,
+    places_of,
+    removed_std,
+)
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.validation import check_group_word, check_groups
 
+CORRELATED = 2  # times the level: what is removed beyond noise of independent pixels
 CHUNK = 4096  # patches passed at a time to an estimator of another package
 
 
@@ -44,6 +50,38 @@ def restored_by(estimator, image, grid, groups="auto", verbose=0):
     restored = np.sum(canvas, axis=0)
     restored /= patches.coverage
     return restored
+
+
+def removes_more(noisy, estimate, size, level=None):
+    """Return whether an estimator removes more than independent noise, and warn.
+
+    Parameters
+    ----------
+    noisy, estimate : ndarray of shape (height, width)
+        Channel, and what an estimator makes of it.
+    size : tuple of int
+        Height and width of a patch.
+    level : float, default=None
+        Noise level that the fastest changes tell; None estimates it.
+
+    Returns
+    -------
+    more : bool
+        Whether passes over similar patches would undo what it removes.
+    """
+    level = estimated_noise_std(noisy, size) if level is None else level
+    removed = removed_std(noisy, estimate, size)
+    faint = np.finfo(np.float32).eps * np.abs(noisy).max()
+    if level <= faint or removed <= CORRELATED * level:
+        return False
+    warnings.warn(
+        f"The estimator removes {removed / level:.1f} times the noise level that the "
+        "fastest changes tell from what is smooth: the noise is correlated, or it "
+        "removes more than noise. Passes would undo that and were left out; pass "
+        "noise_std to make them, or n_passes=0.",
+        stacklevel=5,
+    )
+    return True
 
 
 class Patches:

@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sqrtlasso.blockwise.encode import encode
@@ -13,6 +14,7 @@ from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.validation import check_observed_columns
 from sklearn_sqrtlasso.learning.gaussian_prior import PriorLearner, center_and_unit
+from sklearn_sqrtlasso.learning.row_span import MOST_ENTRIES
 from sklearn_sqrtlasso.models.gaussian_prior import (
     GaussianEncoder,
     GaussianPrior,
@@ -138,7 +140,8 @@ class PivotalPCA(GroupedEncoder):
     A row without entries has the code 0, is restored as the
     mean, and its noise level is NaN. A column without entries cannot be fitted. Levels
     below 1e-5 of the root mean variance of a column are 0; entries beyond 1e100
-    deviations count as that far. Sparse rows are made dense block by block; groups are
+    deviations count as that far. Sparse rows are made dense block by block, and refused
+    where their principal directions would take more than a gigabyte; groups are
     held in memory.
 
     References
@@ -232,8 +235,7 @@ class PivotalPCA(GroupedEncoder):
         self.explained_variance_ratio_ = kept / (variances.sum() or 1.0)
         self.objective_curve_ = np.array(history.losses)
         self.n_iter_ = len(history.losses)
-        sigma = self._noise_scale(X, groups)
-        self.noise_scale_ = float(np.median(sigma[~np.isnan(sigma)]))
+        self.noise_scale_ = self._median_noise(X, groups)
         if not history.converged and self.tol and self.n_iter_ == self.max_iter:
             warnings.warn(
                 f"The components of rows with missing entries still changed after "
@@ -249,6 +251,14 @@ class PivotalPCA(GroupedEncoder):
             raise ValueError(
                 f"n_components must be at most the number of features, {X.shape[1]}, "
                 f"got {self.n_components}."
+            )
+        n_entries = min(X.shape) * X.shape[1]
+        if sp.issparse(X) and n_entries > MOST_ENTRIES:
+            raise ValueError(
+                f"X must be small enough to be made dense, at most {MOST_ENTRIES} "
+                f"entries, got sparse rows of shape {X.shape}: zeros are told from "
+                "outliers, too. Reduce the columns first, for example by "
+                "TruncatedSVD, or use SqrtLassoTransform."
             )
         check_observed_columns(X)
 

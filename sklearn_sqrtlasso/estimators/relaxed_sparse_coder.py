@@ -159,8 +159,9 @@ class RelaxedSparseCoder(BaseEncoder):
         <choices of learner>.
     subsample : int, None or "auto", default="auto"
         Number of rows, drawn at random, that atoms are learnt from, at least 1; None
-        uses all. "auto" is 64 rows an atom, but all for "online". "ksvd" and "aksvd"
-        hold these rows, with their residuals, in memory; others read them in blocks.
+        uses all. "auto" is 64 rows an atom; but for "online" 100 batches of 512, or, of
+        more rows, the geometric mean of both numbers. "ksvd" and "aksvd" hold these
+        rows, with their residuals, in memory; others read them in blocks.
     max_iter : int or "auto", default="auto"
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
         as make 100 batches for "online", and at least one.
@@ -405,7 +406,7 @@ class RelaxedSparseCoder(BaseEncoder):
         """Return the rows that atoms are learnt from, in their order."""
         most = self.subsample
         if most == "auto":
-            most = LEARNERS[self.learner].usual_rows(n_atoms)
+            most = LEARNERS[self.learner].usual_rows(X, n_atoms)
         if most is None or most >= X.shape[0]:
             return X
         return X[np.sort(rng.permutation(X.shape[0])[:most])]

@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn_sqrtlasso._types import Groups, Rows, Seed
 from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.encode import encode
-from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     filled_rows,
@@ -53,7 +52,6 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
-MEDIAN_ROWS = 2**12  # that are enough for the median noise level
 
 
 @list_choices({"init": INITS})
@@ -509,10 +507,6 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _noise_scale(self, X, groups):
         return noise_scale(X, self._encoder(X.dtype), groups, n_jobs=self.n_jobs)
-
-    def _median_noise(self, X, groups):
-        rows, groups = spread_over(groups, MEDIAN_ROWS)
-        return float(np.median(self._noise_scale(X[rows], groups)))
 
     def _duality_gap(self, X, groups):
         encoder = self._encoder(X.dtype)

@@ -1,6 +1,6 @@
 """What a network is trained to, beside its rows: clean rows, or codes."""
 
-from sklearn_sqrtlasso.blockwise.linalg import canonical_rows
+from sklearn_sqrtlasso.blockwise.converted_rows import canonical_rows
 from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.validation import check_size_of_target, columns_like
 

@@ -208,7 +208,7 @@ def _adam(search, solver):
         theta = theta.copy()  # the previous point may be the best
         adam.step(theta, gradient, rate)
     search.see(theta, search.block.value(theta))
-    memory |= dict(zip(("mean", "square", "count"), adam.moments(), strict=True))
+    memory |= {"mean": adam.mean, "square": adam.square, "count": adam.n_steps}
     if automatic:
         rate *= LONGER if search.best < start else SHORTER
         rate = min(rate, solver.first)

@@ -20,7 +20,7 @@ from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior, code_prior
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 
-HELD_ENTRIES = 2**22  # of rows that are scaled once: 32 MiB
+HELD_ENTRIES = 2**21  # of rows that are scaled once: 16 MiB, 40 MiB of sparse ones
 
 
 class ScaledRows:

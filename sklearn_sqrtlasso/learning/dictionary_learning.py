@@ -4,6 +4,7 @@ To add a learner that sweeps over all rows, write an update of the atoms and add
 record with it to ``LEARNERS``. Constraints, tests and documentation use the record.
 """
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from scipy.linalg import lstsq
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
-from sklearn_sqrtlasso.blockwise.chunks import end_to_end, over_chunks
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, end_to_end, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
@@ -389,9 +390,14 @@ class Learner(NamedTuple):
     by_batch: bool = False
     by_sums: bool = False
 
-    def usual_rows(self, n_atoms):
+    def usual_rows(self, X, n_atoms):
         """Return how many rows are enough for a number of atoms, None for all."""
-        return None if self.by_batch else ENOUGH_ROWS * n_atoms
+        if not self.by_batch:
+            return ENOUGH_ROWS * n_atoms
+        if isinstance(X, ChunkedRows):  # which need not fit in memory
+            return None
+        few = STEPS * rows_of_batch(X)
+        return max(few, math.isqrt(few * X.shape[0]))
 
     def usual_sweeps(self, X):
         """Return how many sweeps over rows are enough."""

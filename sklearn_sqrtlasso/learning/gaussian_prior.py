@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.blockwise.linalg import BLOCK_ROWS, dense_rows, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_batches, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 
@@ -120,13 +120,26 @@ class PriorLearner:
             covariance += np.diag(self.unrelated * self.diagonal)
             self.variances, directions = _eigen(covariance / (1 + self.unrelated))
             self.prior = self._prior(directions)
-        n_rows = self.X.shape[0]
-        losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
-        before, self.objective = self.objective, sum(losses) / n_rows
-        if self.missing:
-            self.objective += self.unrelated * self._loss_of_unrelated_columns()
+        before, self.objective = self.objective, self._loss()
         self.fall = before - self.objective
         return self.objective
+
+    def _loss(self):
+        """Return the mean negative log-likelihood of rows, and of the prior."""
+        if not self.missing:
+            return self._loss_of_complete_rows()
+        n_rows = self.X.shape[0]
+        losses = [self._posterior(rows)[0] for rows in gen_batches(n_rows, BATCH)]
+        return sum(losses) / n_rows + self.unrelated * self._loss_of_unrelated_columns()
+
+    def _loss_of_complete_rows(self):
+        """Return the mean negative log-likelihood by the variances of directions."""
+        prior, n_features = self.prior.leading, self.X.shape[1]
+        k, v = prior.n_leading, max(prior.residual_variance, prior.floor)
+        modelled = v + (prior.code_scale / prior.unit) ** 2
+        square = np.sum(self.variances[:k] / modelled) + self.variances[k:].sum() / v
+        logs = np.log(modelled).sum() + (n_features - k) * np.log(v)
+        return 0.5 * float(square + logs + n_features * np.log(2 * np.pi))
 
     def run(self, max_iter, tol, report):
         """Take steps until the likelihood settles; return the objective after each.
@@ -175,7 +188,7 @@ class PriorLearner:
             _, sizes, directions = np.linalg.svd(np.nan_to_num(x), full_matrices=False)
             return sizes**2 / n_rows, directions
         moment = np.zeros((n_features, n_features))
-        for rows in gen_batches(n_rows, BLOCK_ROWS):
+        for rows in row_batches(n_rows, n_features):
             x = self._deviations(rows)
             if np.isnan(x).any():
                 self.missing, x = True, np.nan_to_num(x)
@@ -186,7 +199,7 @@ class PriorLearner:
         """Return the weight of unrelated columns, and the variances of what is seen."""
         n_rows, n_features = self.X.shape
         squares, count = np.zeros(n_features), np.zeros(n_features)
-        for rows in gen_batches(n_rows, BLOCK_ROWS):
+        for rows in row_batches(n_rows, n_features):
             x = self._deviations(rows)
             squares += np.nansum(x**2, axis=0)
             count += np.sum(x == x, axis=0)
@@ -297,7 +310,7 @@ def center_and_unit(X):
     total, count = 0.0, 0
     largest = _largest_deviation(X, 0.0)
     unit = unit_near(largest)
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(*X.shape):
         x = dense_rows(X[rows], np.float64) / unit
         total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
     with np.errstate(invalid="ignore"):  # columns of which nothing is seen
@@ -311,7 +324,7 @@ def center_and_unit(X):
 def _largest_deviation(X, mean):
     """Return the largest absolute deviation from the mean that is seen."""
     largest = 0.0
-    for rows in gen_batches(X.shape[0], BLOCK_ROWS):
+    for rows in row_batches(*X.shape):
         x = np.abs(dense_rows(X[rows], np.float64) - mean)
         largest = max(largest, float(np.max(x, initial=0.0, where=x == x)))
     return largest

@@ -30,7 +30,8 @@ from sklearn_sqrtlasso.blockwise.spread import second_moment, sparse_gram
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
-WIDE = 2000  # features above which few principal directions use a randomized SVD
+WIDE = 2000  # features above which few principal directions are Lanczos vectors
+WIDE_SPARSE = 1000  # the same of sparse rows, with which products are cheaper
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
@@ -351,14 +352,15 @@ def pca_frame(X, n_components, rng, mean=None):
     """
     n_rows, n_features = X.shape
     mean = np.zeros(n_features) if mean is None else mean
-    if n_features > WIDE and 4 * n_components < min(X.shape):
+    wide = WIDE_SPARSE if sp.issparse(X) else WIDE
+    if n_features > wide and 4 * n_components < min(X.shape):
         return _few_directions(X, mean, n_components, rng)
     unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
         n_directions = min(n_components, n_features)
         directions = _directions_of_few_rows(X / unit, mean / unit, n_directions)
     else:
-        directions = eigh(second_moment(X, mean, unit))[1].T[::-1]
+        directions = eigh(second_moment(X, mean, unit), overwrite_a=True)[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
     n_more = max(0, n_components - n_features)
     more = random_frame(X, -(-n_more // n_features) * n_features, rng)

@@ -26,7 +26,6 @@ from sklearn_sqrtlasso.models.two_layer_loss import loss_and_gradient
 
 DECAY_SQUARE = 0.99  # of mean squares: the noise level changes from batch to batch
 FASTER = 3.0  # learning rate of the activation's parameters over that of the weights
-STEPS, MOST_EPOCHS = 2000, 200  # of a fit that ends by itself
 LARGEST = 1.0  # norm at which gradients are clipped, for rows with entries near 1
 
 
@@ -137,22 +136,6 @@ def n_batches(data: TrainingData, batch_size):
         Number of batches, at least 1.
     """
     return max(1, math.ceil(data.groups.n_rows / batch_size))
-
-
-def usual_epochs(data: TrainingData, batch_size):
-    """Return the number of epochs that makes about 2000 steps, in [1, 200].
-
-    Parameters
-    ----------
-    data, batch_size
-        As for ``n_batches``.
-
-    Returns
-    -------
-    n : int
-        More steps hardly restore rows better, however many rows there are.
-    """
-    return min(max(STEPS // n_batches(data, batch_size), 1), MOST_EPOCHS)
 
 
 def run_training(

@@ -13,32 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import row_norms
+from sklearn_sqrtlasso.sparse_coding.outliers import RowCodes
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 SOLVED = 1e-9  # relative duality gap at which a group is left as it is
 LEAST_CERTIFIED = 1e-7  # smaller penalties of units are raised to it in gaps
 LEAST_RESIDUAL = 1e-8  # relative to the rows, of a residual that is a dual point
-
-
-class CodesInTurns(NamedTuple):
-    """Codes, outliers, and how far they are from a minimum.
-
-    Attributes
-    ----------
-    Z : ndarray of shape (n_rows, n_components)
-        Codes.
-    outliers : ndarray of shape (n_rows, n_features)
-        Outliers of observed entries.
-    scale : ndarray of shape (n_rows,)
-        Residual scale of each row's group.
-    gap : ndarray of shape (n_rows,)
-        Relative duality gap of each row's group.
-    """
-
-    Z: np.ndarray
-    outliers: np.ndarray
-    scale: np.ndarray
-    gap: np.ndarray
 
 
 def code_in_turns(frame, x, observed, groups, n_rounds):
@@ -59,11 +39,11 @@ def code_in_turns(frame, x, observed, groups, n_rounds):
 
     Returns
     -------
-    codes : CodesInTurns
+    codes : RowCodes
         Of a group with outliers too many for these, with the gap that is left.
     """
     n_rows, n_features = x.shape
-    found = CodesInTurns(
+    found = RowCodes(
         np.zeros((n_rows, frame.n_components)),
         np.zeros((n_rows, n_features)),
         *np.zeros((2, n_rows)),

@@ -29,7 +29,8 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import (
 from sklearn_sqrtlasso.theory.noise import noise_std
 
 WIDER = 4  # times as many columns as rows, from which a QR factorisation comes first
-PART_ENTRIES = 2**22  # of rows and codes whose noise levels are found at a time
+PART_ENTRIES = 2**22  # of rows, codes and temporaries, of a part of noise levels
+OF_A_ROW = 128  # temporary numbers of a noise level, about
 N_CLASSES = 8  # of units with similar penalties, in estimates of the noise
 
 
@@ -234,7 +235,8 @@ def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):
         Standard deviations in units of X, equal within a group.
     """
     sigma = np.empty(X.shape[0], frame.components.dtype)
-    n_rows = max(1, PART_ENTRIES // max(entries_per_row(X), len(frame.components)))
+    width = entries_per_row(X) + len(frame.components) + OF_A_ROW
+    n_rows = max(1, PART_ENTRIES // width)
     for rows, part in split_groups_of(groups, n_rows):
         sigma[rows] = _noise_of_part(X[rows], frame, part, n_jobs)
     return sigma

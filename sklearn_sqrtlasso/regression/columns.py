@@ -45,8 +45,9 @@ def shared_exponents(exponents, live):
     exponents : ndarray of shape (n_features,)
         Logarithms to base 2 of their units.
     """
-    order = np.sort(exponents[live])
-    typical = int(order[len(order) // 2]) if live.any() else 0
+    order = exponents[live]
+    order.sort()
+    typical = int(order[len(order) // 2]) if len(order) else 0
     alike = ~live | (np.abs(exponents - typical) <= ALIKE)
     return np.where(alike, typical, exponents)
 

@@ -6,13 +6,20 @@ same products with its columns, and the same norms, by one more row. What moment
 lost is found afterwards: the gap of a fit is bounded from the moments themselves.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 from sklearn_sqrtlasso.regression.given_products import moments_with
-from sklearn_sqrtlasso.regression.moments import gaps_of_moments
+from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_products
+from sklearn_sqrtlasso.regression.moments import LOST, gaps_of_moments
+from sklearn_sqrtlasso.regression.solver import Fit, in_given_units
+
+SHORT = 256  # number of columns up to which the path is followed to its end
+LONG = 4  # of more columns, up to one over this of them
 
 
 def _factor(G, b):
@@ -27,10 +34,12 @@ def _factor(G, b):
 
     Returns
     -------
-    R : ndarray of shape (rank + 1, n_features)
-        Columns of these products.
-    h : ndarray of shape (rank + 1, n_targets)
+    R : ndarray of shape (n_features + 1, n_features)
+        Columns of these products; rows from the rank on are zero.
+    h : ndarray of shape (n_features + 1, n_targets)
         Targets of these products and norms.
+    rank : int
+        The rank of G.
     """
     p = len(G)
     upper, _ = dpotrf(G)
@@ -38,12 +47,12 @@ def _factor(G, b):
     if not np.all(upper.diagonal() ** 2 > DEPENDENT):
         upper, places, rank, _ = dpstrf(G)
         places, upper = places - 1, np.triu(upper)
-    R, h = np.zeros((rank + 1, p)), np.zeros((rank + 1, b.shape[1]))
+    R, h = np.zeros((p + 1, p)), np.zeros((p + 1, b.shape[1]))
     R[:rank, places] = upper[:rank]
     if rank:  # not all columns are constant
         h[:rank] = dtrtrs(upper[:rank, :rank], b[places[:rank]], trans=1)[0]
-    h[rank] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
-    return R, h
+    h[p] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
+    return R, h, rank
 
 
 class MomentDesign(Columns):
@@ -79,48 +88,96 @@ class MomentDesign(Columns):
         self.norms, self._target_norms = norms[:p], norms[p:]
         means *= fit_intercept * live
         self.means, self._target_means = means[:p], means[p:]
-        unit = np.ldexp(1.0, -exponents[:p])
-        self._products = products[:p, :p] * unit * unit[:, None]
-        products *= scale * scale[:, None]
+        products *= scale
+        products *= scale[:, None]
         self._G, self._b = products[:p, :p], products[:p, p:]
-        self.X, self._targets = _factor(self._G, self._b)
-        self.X *= self.norms
         self.rank = max(moments.n_rows - fit_intercept, 1)
+        self.shape = p + 1, p  # rows of the factor, and features
         self.load(1.0)
 
+    @cached_property
+    def _factored(self):
+        R, h, rank = _factor(self._G, self._b)
+        R *= self.norms
+        return R, h, rank
+
     @property
-    def shape(self):
-        """Number of rows of the factor, and of features."""
-        return self.X.shape
+    def X(self):
+        """Columns of the same products, in rows; a target is more than they span."""
+        return self._factored[0]
 
     @property
     def factor(self):
         """Columns of the same products, in as many rows as their rank."""
-        return self.X[:-1]
+        return self.X[: self._factored[2]]
 
     def target(self, y):
         """Return a target by its number."""
-        vector = self._targets[:, y] * self._target_norms[y]
+        vector = self._factored[1][:, y] * self._target_norms[y]
         return Target(vector, int(self._target_exponents[y]), self._target_means[y], y)
 
     def lost_gap(self, fit, target, alpha, positive):
         """Return by how much the gap from moments is larger than that of the factor."""
         w, b = fit.coef * self.norms, self._b[:, target.place]
         w /= self._target_norms[target.place]
-        c, live = b - self._G @ w, self.norms > 0
-        alpha = np.divide(
-            self.penalties(alpha), self.norms, out=np.ones(len(b)), where=live
-        )
+        c, alpha = b - self._G @ w, alpha * self._unit_penalties()
         gaps = gaps_of_moments(w[None], b, c[None], alpha[None], positive)
         return max(float(gaps[0]) - fit.gap, 0.0)
+
+    def _unit_penalties(self):
+        """Return a penalty of one for columns of norm one."""
+        live = self.norms > 0
+        ones = np.ones_like(self.norms)
+        return np.divide(self.penalties(1.0), self.norms, out=ones, where=live)
+
+    def solve(self, y, alphas, options):
+        """Return fits of a target, and intercepts, by a path on the products.
+
+        Parameters
+        ----------
+        y : int
+            Number of the target.
+        alphas : ndarray of shape (n_alphas,)
+            Penalties in units of X, positive and in decreasing order.
+        options : SolverOptions
+            Options of the solver.
+
+        Returns
+        -------
+        solved : (list of Fit, ndarray of shape (n_alphas,)) or None
+            The fits and their intercepts, in units of X and y. None where the path has
+            many steps, or too many digits are lost.
+        """
+        b, p = np.ascontiguousarray(self._b[:, y]), len(self._b)
+        most = 10 * p + 100 if p <= SHORT else p // LONG
+        given = self._G, b, self._unit_penalties(), alphas, options.positive
+        w, gaps, _ = follow_products(*given, most)
+        squares = 1.0 - np.einsum("ij,ij->i", w, 2 * b - w @ self._G)
+        lost = LOST * (1.0 + np.abs(w).sum(axis=1)) ** 2
+        if np.any(gaps > options.tol) or np.any(lost > DIGITS * squares):
+            return None
+        size, exponent = self._target_norms[y], int(self._target_exponents[y])
+        coef = np.divide(w * size, self.norms, out=0.0 * w, where=self.norms > 0)
+        sigmas, centre = size * np.sqrt(squares), self._target_means[y]
+        fits = [
+            in_given_units(self, Fit(*fit, 1), exponent, size)
+            for fit in zip(coef, sigmas, gaps, strict=True)
+        ]
+        return fits, np.ldexp(centre - coef @ self.means, exponent)
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         return self.X.T @ r
 
+    @property
+    def cosines(self):
+        """Products of the columns divided by their norms, or zero."""
+        return self._G
+
     def products(self, features):
         """Return the products of the columns of some features."""
-        return self._products[np.ix_(features, features)]
+        norms = self.norms[features]
+        return self._G[np.ix_(features, features)] * norms * norms[:, None]
 
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""

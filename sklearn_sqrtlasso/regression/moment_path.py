@@ -47,6 +47,37 @@ def gathers_products(X):
     return n_features <= WIDE and n_rows >= TALL * n_features
 
 
+def follow_products(G, b, penalties, alphas, positive, most):
+    """Return solutions by products of columns and target, all of norm one.
+
+    Parameters
+    ----------
+    G : ndarray of shape (n_features, n_features)
+        Products of the columns, zero for those that are left out.
+    b : ndarray of shape (n_features,)
+        Their products with the target.
+    penalties : ndarray of shape (n_features,)
+        Penalty of each coefficient, as a multiple, in (0, inf).
+    alphas : ndarray of shape (n_alphas,)
+        Penalties, positive and in decreasing order.
+    positive : bool
+        Whether coefficients are nonnegative.
+    most : int
+        Largest number of steps of the path.
+
+    Returns
+    -------
+    path : MomentPath
+        The path in these units; zeros with large gaps where it was not reached.
+    """
+    coef, least = np.zeros((2, len(alphas), len(b)))
+    given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
+    follow_gram_path(*given, coef, least)
+    each = np.outer(alphas, penalties)
+    gaps = gaps_of_moments(coef, b, b - coef @ G, each, positive)
+    return MomentPath(coef, gaps, least)
+
+
 def follow_moment_path(moments, alphas, fit_intercept, positive):
     """Return solutions for a sequence of penalties.
 
@@ -71,11 +102,8 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
     sizes = np.sqrt(products.diagonal())
     inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     products *= inverse * inverse[:, None]
-    G, b = np.ascontiguousarray(products[:-1, :-1]), products[:-1, -1].copy()
-    penalties = np.where(sizes > 0, inverse, 1.0)[:-1]
-    coef, least = np.zeros((2, len(alphas), len(b)))
-    follow_gram_path(G, b, penalties, alphas, bool(positive), coef, least)
-    each = np.outer(alphas, penalties)
-    gaps = gaps_of_moments(coef, b, b - coef @ G, each, positive)
+    b, penalties = products[:-1, -1].copy(), np.where(sizes > 0, inverse, 1.0)[:-1]
+    given = products[:-1, :-1], b, penalties, alphas, positive
+    coef, gaps, least = follow_products(*given, 10 * len(b) + 100)
     units = inverse[:-1] * sizes[-1]
     return MomentPath(coef * units, gaps, least * units)

@@ -63,7 +63,8 @@ class Moments(NamedTuple):
         if not centred:
             return products + np.outer(self.mean, self.mean)
         constant = self.spread == 0
-        products[constant] = products[:, constant] = 0.0
+        if constant.any():
+            products[constant] = products[:, constant] = 0.0
         return products
 
     def of_target(self, place, n_targets):
@@ -80,10 +81,10 @@ class Moments(NamedTuple):
         if not np.isfinite(self.products).all():
             return False
         spread = self.spread
-        live = spread > 0
         inside = (spread > SCALES[0]) & (spread < SCALES[1])
         near = np.abs(self.mean) <= OFFSET * spread
-        return bool(live[-n_targets:].all() and np.all(~live | (inside & near)))
+        fine, live = inside & near, spread > 0
+        return bool((fine | ~live).all() and live[-n_targets:].all())
 
 
 def pooled(parts):
@@ -132,15 +133,27 @@ def gather(X, y, weights, rows=None):
     moments : Moments
         The moments, not finite where squares are out of range.
     """
-    y, rows = y.reshape(len(y), -1), np.arange(len(y)) if rows is None else rows
+    y = y.reshape(len(y), -1)
+    if rows is None and not sp.issparse(X) and weights.min() > 0:
+        parts = _slices(len(y), X.shape[1] + y.shape[1])
+        return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
+    rows = np.arange(len(y)) if rows is None else rows
     rows = rows[weights[rows] > 0]
     if sp.issparse(X):
         return _moments_of_sparse(X[rows].astype(np.float64), y[rows], weights[rows])
-    n_columns = X.shape[1] + y.shape[1]
-    # Twice as many rows as columns, at least: products are few beside them.
-    n_rows = max(2 * n_columns, CHUNK_ENTRIES // n_columns)
-    parts = (_as_slice(rows[i : i + n_rows]) for i in range(0, len(rows), n_rows))
+    slices = _slices(len(rows), X.shape[1] + y.shape[1])
+    parts = (_as_slice(rows[part]) for part in slices)
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
+
+
+def _slices(n_rows, n_columns):
+    """Yield slices of rows that are converted at a time.
+
+    They have twice as many rows as columns, at least: products are few beside them.
+    """
+    size = max(2 * n_columns, CHUNK_ENTRIES // n_columns)
+    for start in range(0, n_rows, size):
+        yield slice(start, start + size)
 
 
 def _moments_of_sparse(X, y, weights):
@@ -200,8 +213,9 @@ def moments_of(X, y, weights):
             Z *= np.sqrt(v)[:, None]
         products = Z.T @ Z
         products *= v[0] if alike else 1.0
-    flat = np.flatnonzero(products.diagonal() == 0)
-    products[flat, flat] = np.where(Z[:, flat].any(axis=0), np.nan, 0.0)
+    flat = products.diagonal() == 0
+    if flat.any():
+        products[flat, flat] = np.where(Z[:, flat].any(axis=0), np.nan, 0.0)
     return Moments(float(total), mean, products, n_rows)
 
 

@@ -48,20 +48,24 @@ class NoiseColumns(NamedTuple):
         """Number of dimensions of the noise."""
         return self.matrix.shape[0] - self.apart.shape[1]
 
-    def draw(self, n, rng):
-        """Return Gaussian noise, n draws, of shape (length, n)."""
-        noise = rng.standard_normal((self.matrix.shape[0], n), dtype=np.float32)
-        if self.apart.shape[1]:
-            noise -= self.apart @ (self.apart.T @ noise)
-        return noise
+    def vectors(self, places, rng):
+        """Return noise, and some columns divided by their norms, in rows.
 
-    def take(self, places):
-        """Return some columns, of shape (length, n_places)."""
+        There are as many vectors of noise, the first, as columns.
+        """
+        n, length = len(places), self.matrix.shape[0]
+        vectors = np.empty((2 * n, length), dtype=np.float32)
+        noise = rng.standard_normal(dtype=np.float32, out=vectors[:n])
+        if self.apart.shape[1]:
+            noise -= (noise @ self.apart) @ self.apart.T
         part = self.matrix[:, places]
         if sp.issparse(part):
             part = part.toarray()
             part -= self.apart @ self.parts[:, places]
-        return part
+        np.multiply(
+            part.T, (1 / self.norms[places, None]).astype(np.float32), out=vectors[n:]
+        )
+        return vectors
 
     def scaled(self, factors):
         """Return the columns times factors, of shape (n_columns,)."""
@@ -80,14 +84,14 @@ class NoiseColumns(NamedTuple):
     def count(self, vectors, places, factors, threshold, positive):
         """Return how many columns have products above a threshold.
 
-        The products are those with combinations of two vectors, of shape (length, n),
+        The products are those with combinations of two vectors, of shape (n, length),
         given by their places and factors, of shape (..., 2).
         """
         total, threshold = np.zeros(places.shape[:-1], np.intp), np.float32(threshold)
         given = places.reshape(-1, 2), factors.reshape(-1, 2), threshold, positive
         for start in range(0, self.matrix.shape[1], AT_ONCE):
             block = self.matrix[:, start : start + AT_ONCE]
-            products = np.ascontiguousarray((block.T @ vectors).T)
+            products = np.ascontiguousarray(vectors @ block)
             count_above(products, *given, total.reshape(-1))
         return total
 
@@ -132,7 +136,8 @@ def factored_columns(products, freedom):
     """
     p, norms = len(products), np.sqrt(products.diagonal())
     if p <= freedom:
-        raised = products + JITTER * products.diagonal().max() * np.eye(p)
+        raised = products.copy()
+        raised.flat[:: p + 1] += JITTER * products.diagonal().max()
         return columns_of_factor(np.linalg.cholesky(raised).T, norms)
     values, vectors = np.linalg.eigh(products)
     seen = values > RANGE * values[-1]

@@ -26,8 +26,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
+
+from sklearn_sqrtlasso.algorithms.noise_peaks import combine_with_leaders, peak_level
 
 GRID = 512  # thresholds at which the law of one column is tabulated
 LEAST_LOG = -600.0  # of a probability that counts
@@ -35,12 +36,12 @@ STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
 LEADERS = 11  # columns that lead in turn, for each vector of noise
 PLAIN = 1 / (LEADERS + 1)  # share of plain draws
-DRAWS = (32, 512)  # vectors of a round: the first, and the largest for small columns
+USUAL = 0.85  # share to start from
+DRAWS = (48, 512)  # vectors of a round: the first, and the largest for small columns
 SMALL = 2**22  # products of numbers of a round, for small columns
 ROUNDS = 8  # of the largest size, at most
 ACCURATE = 0.003  # standard error of the quantile, relative to it
 MOVED = 0.001  # error of the quantile from a share at another threshold
-CLOSE = 1e-7  # thresholds that are one, relative to them
 FORGOTTEN = 0.01  # share of the probability of columns that are left out
 
 
@@ -49,22 +50,23 @@ class Tail(NamedTuple):
 
     Attributes
     ----------
-    log_levels : ndarray of shape (n_levels,)
-        Logarithms of thresholds, increasing to 0.
     logs : ndarray of shape (n_levels,)
-        Logarithms of the probabilities that it exceeds them.
+        Logarithms of the probabilities that it exceeds thresholds.
+    log_levels : ndarray of shape (n_levels,)
+        Logarithms of the thresholds, at equal steps up to 0.
     """
 
-    log_levels: np.ndarray
     logs: np.ndarray
+    log_levels: np.ndarray
 
-    def log_probability(self, log_levels):
-        """Return logarithms of the probabilities of exceeding thresholds."""
-        return np.interp(log_levels, self.log_levels, self.logs, right=-np.inf)
+    @property
+    def law(self):
+        """What kernels take as a law: probabilities, and the first threshold."""
+        return self.logs, float(self.log_levels[0])
 
-    def log_level(self, logs):
-        """Return logarithms of the thresholds of given probabilities."""
-        return np.interp(logs, self.logs[::-1], self.log_levels[::-1])
+    def probabilities(self, log_levels):
+        """Return the probabilities that it exceeds thresholds."""
+        return np.exp(np.interp(log_levels, self.log_levels, self.logs, right=-np.inf))
 
 
 @lru_cache(maxsize=16)
@@ -87,10 +89,10 @@ def tail_of(freedom, level, sides):
     """
     half = (freedom - 1) / 2
     alone = betaincinv(half, 0.5, min(level / sides, 1.0))
-    levels = np.geomspace(max(np.sqrt(1 - alone), 1e-6), 1.0, GRID)
+    log_levels = np.linspace(np.log(max(np.sqrt(1 - alone), 1e-6)), 0.0, GRID)
     with np.errstate(divide="ignore"):
-        logs = np.log(sides * betainc(half, 0.5, 1 - levels**2))
-    return Tail(np.log(levels), np.maximum(logs, LEAST_LOG))
+        logs = np.log(sides * betainc(half, 0.5, 1 - np.exp(2 * log_levels)))
+    return Tail(np.maximum(logs, LEAST_LOG), log_levels)
 
 
 class Peaks:
@@ -110,128 +112,75 @@ class Peaks:
 
     def __init__(self, norms, freedom, level, positive):
         self.norms, self.level, self.positive = norms, level, positive
-        self.freedom, self.largest = freedom, norms.max()
+        self.freedom, largest = freedom, norms.max()
         self.tail = tail_of(freedom, level, 0.5 if positive else 1.0)
-        self.least = np.exp(self.tail.log_levels[0]) * self.largest
-        near = norms * NEVER > self.largest
-        steps = np.rint(STEPS * np.log(self.largest / norms[near])).astype(np.intp)
+        near = norms * NEVER > largest
+        steps = np.rint(STEPS * np.log(largest / norms[near])).astype(np.intp)
         counts = np.bincount(steps)
         self.counts = counts[counts > 0]
-        self.log_levels = np.log(self.largest) - np.flatnonzero(counts) / STEPS
-
-    def probabilities(self, log_norms, t):
-        """Return the probabilities that columns of given norms exceed ``t``."""
-        return np.exp(self.tail.log_probability(np.log(t) - log_norms))
-
-    def union_bound(self, t):
-        """Return the sum of the probabilities of all columns."""
-        return float(self.counts @ self.probabilities(self.log_levels, t))
+        self.log_norms = np.log(largest) - np.flatnonzero(counts) / STEPS
 
     def leaders(self):
         """Return the columns that matter: others hardly ever exceed the quantile."""
-        probabilities = self.probabilities(self.log_levels, self.least)
-        below = np.cumsum((self.counts * probabilities)[::-1])[::-1]
-        last = self.log_levels[below > FORGOTTEN * self.level][-1] - 1 / STEPS
+        least = self.tail.log_levels[0] + self.log_norms[0]
+        chances = self.counts * self.tail.probabilities(least - self.log_norms)
+        below = np.cumsum(chances[::-1])[::-1]
+        last = self.log_norms[below > FORGOTTEN * self.level][-1] - 1 / STEPS
         return np.flatnonzero(self.norms >= np.exp(last))
 
     def quantile(self, share):
         """Return where the union bound times a share is the level.
 
-        It is between those of the largest columns alone, and of as many as all.
+        Returned is the logarithm of the threshold, and by what share the bound falls
+        where this grows by one.
         """
-
-        def excess(t):
-            return np.log(share * self.union_bound(t) / self.level + 1e-300)
-
-        counts = np.array([self.counts[0], self.counts.sum()])
-        logs = np.log(self.level / (share * counts))
-        low, high = np.exp(self.log_levels[0] + self.tail.log_level(logs))
-        if high <= low * (1 + CLOSE) or excess(low) <= 0:
-            return low
-        return brentq(excess, low, min(high * (1 + CLOSE), self.largest), rtol=CLOSE)
-
-    def slope(self, t):
-        """Return by what share the union bound falls where ``t`` grows by one."""
-        step = 1e-3
-        high = min(t * (1 + step), self.largest)  # with few rows, t is hardly less
-        fall = np.log(self.union_bound(high / (1 + step)) / self.union_bound(high))
-        return max(fall / step, step)
+        goal = float(np.log(self.level / share))
+        return peak_level(*self.tail.law, self.log_norms, self.counts, goal)
 
 
-def _single(values):
-    return values.astype(np.float32)
-
-
-def _leading_factors(peaks, tails, overlap, energy, rng):
-    """Return factors of noise and of columns for directions in which columns lead.
-
-    The part of a direction along its column has the law of those above a threshold,
-    which it exceeds with the probability of logarithm ``tails``; the rest is that of
-    the noise, of given products with the columns, of norm one, and square. Noise has no
-    sign: leading columns have positive products.
-    """
-    part = np.exp(peaks.tail.log_level(tails - rng.exponential(size=tails.shape)))
-    across = np.sqrt((1 - part**2) / (energy - overlap**2))
-    return across, part - across * overlap
-
-
-def _combinations(n, rng):
-    """Return places of a vector of noise and of a leading column, of shape (.., 2).
-
-    Each of n vectors is a plain draw first, and then one for each of ``LEADERS`` of the
-    n columns, which are placed after the vectors, evenly chosen.
-    """
-    places, each = np.empty((n, LEADERS + 1, 2), np.intp), np.arange(n)
-    places[:, :, 0] = each[:, None]
-    steps = np.arange(LEADERS + 1) * (n // LEADERS)
-    places[:, :, 1] = n + (rng.permutation(n)[:, None] + steps) % n
-    return places
-
-
-def _shares(peaks, columns, t, n, rng):
+def _shares(peaks, columns, logs, log_t, n, rng):
     """Return what has the share as its mean, for n vectors of noise, in rows.
 
     Each vector is a plain draw, the first, and one for each of several columns that
-    lead.
+    lead. Columns are given with the logarithms of their norms.
     """
-    norms, freedom = columns.norms, peaks.freedom - columns.dimension
-    with np.errstate(divide="ignore"):
-        probabilities = peaks.probabilities(np.log(norms), t)
-    chances = np.cumsum(probabilities)
-    ticks = (np.arange(n) + rng.random(n)) / n * chances[-1]
-    leaders = np.minimum(np.searchsorted(chances, ticks), len(norms) - 1)
-    noise, lead, sizes = columns.draw(n, rng), columns.take(leaders), norms[leaders]
-    lead *= _single(1 / sizes)
+    chances = np.cumsum(peaks.tail.probabilities(log_t - logs))
+    ticks, total = (np.arange(n) + rng.random(n)) / n, chances[-1]
+    leaders = np.minimum(np.searchsorted(chances, ticks * total), len(logs) - 1)
+    vectors = columns.vectors(leaders, rng)
+    freedom = peaks.freedom - columns.dimension
     # Parts of the noise that no column sees have a square, no more.
-    energy = np.einsum("ij,ij->j", noise, noise)[:, None].astype(np.float64)
-    energy += rng.chisquare(freedom, (n, 1)) if freedom > 0 else 0.0
-    places = _combinations(n, rng)
-    chosen, factors = places[:, 1:, 1] - n, np.zeros(places.shape, np.float32)
-    overlap = np.take_along_axis(noise.T @ lead, chosen, axis=1)
-    tails = peaks.tail.log_probability(np.log(t / sizes))[chosen]
-    factors[:, 0, :1] = 1 / np.sqrt(energy)
-    pair = _leading_factors(peaks, tails, overlap, energy, rng)
-    factors[:, 1:, 0], factors[:, 1:, 1] = pair
-    vectors = np.concatenate([noise, lead], axis=1)
+    unseen = rng.chisquare(freedom, n) if freedom > 0 else np.zeros(n)
+    given = unseen, logs[leaders], rng.permutation(n)
+    rates = rng.exponential(size=(n, LEADERS))
+    places = np.empty((n, LEADERS + 1, 2), np.intp)
+    factors = np.empty(places.shape, np.float32)
+    combine_with_leaders(
+        *peaks.tail.law, log_t, vectors, *given, rates, places, factors
+    )
+    t = float(np.exp(log_t))
     N = columns.count(vectors, places, factors, t, peaks.positive)
     N[:, 1:] = np.maximum(N[:, 1:], 1)  # at least, whatever is rounded
-    return (N > 0) / (PLAIN * chances[-1] + (1 - PLAIN) * N)
+    return (N > 0) / (PLAIN * total + (1 - PLAIN) * N)
 
 
-def _mean_and_error(peaks, shares):
+def _mean_and_error(shares, level):
     """Return the mean of all draws, and its standard error.
 
     Few plain draws are above the threshold, as many as the level: maybe none is.
     """
-    means = shares.mean(axis=1)
-    missed = max(peaks.level - shares[:, 0].var(), 0.0) * PLAIN**2
-    return min(means.mean(), 1.0), np.sqrt((means.var() + missed) / len(means))
+    n, width = shares.shape
+    means, plain = shares.sum(axis=1) / width, shares[:, 0]
+    mean, of_plain = means.sum() / n, plain.sum() / n
+    missed = max(level - (plain @ plain / n - of_plain**2), 0.0) * PLAIN**2
+    spread = means - mean
+    return min(mean, 1.0), np.sqrt((spread @ spread / n + missed) / n)
 
 
 def peak_quantile(peaks, columns, rng):
     r"""Return the quantile of the largest correlation of noise with columns.
 
-    Rounds of draws are added until its standard error is .3 %: one or two, of 32 and 64
+    Rounds of draws are added until its standard error is .3 %: one or two, of 48 and 96
     vectors of noise, are enough for columns that are not much correlated, where 1000
     plain draws scatter by 1 %. Those at another threshold are forgotten. The number of
     all is bounded: columns that are all much alike need most.
@@ -252,16 +201,19 @@ def peak_quantile(peaks, columns, rng):
     """
     few, many = DRAWS
     many = int(np.clip(SMALL // max(columns.matrix.size, 1), 2 * few, many))
-    t, n, n_draws, shares = peaks.quantile(1.0), few, 0, np.empty((0, LEADERS + 1))
+    (log_t, _), n, n_draws = peaks.quantile(USUAL), few, 0
+    shares = np.empty((0, LEADERS + 1))
+    with np.errstate(divide="ignore"):
+        logs = np.log(columns.norms)
     while n_draws < ROUNDS * many:
         n_draws += n
-        shares = np.concatenate([shares, _shares(peaks, columns, t, n, rng)])
-        share, error = _mean_and_error(peaks, shares)
-        before, t = t, peaks.quantile(share)
-        error /= share * peaks.slope(t)
-        if abs(np.log(t / before)) * (1 - share) > max(MOVED, error):
+        shares = np.concatenate([shares, _shares(peaks, columns, logs, log_t, n, rng)])
+        share, error = _mean_and_error(shares, peaks.level)
+        before, (log_t, slope) = log_t, peaks.quantile(share)
+        error /= share * slope
+        if abs(log_t - before) * (1 - share) > max(MOVED, error):
             shares = shares[:0]  # they were those of another threshold
         elif error < ACCURATE:
             break
-        n = min(2 * n, many)
-    return float(t)
+        n = min(2 * (n if len(shares) else few), many)
+    return float(np.exp(log_t))

@@ -116,7 +116,7 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     if not norms.any() or freedom < 2:
         return design.largest_norm()
     features = np.arange(len(norms))
-    if sp.issparse(design.X):  # whose norms are not estimates
+    if design.has_rows and sp.issparse(design.X):  # whose norms are not estimates
         features = Peaks(norms, freedom, level, positive).leaders()
     columns = _columns(design, features, freedom, rng).scaled(scales[features])
     norms[features] = columns.norms
@@ -127,8 +127,10 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
 def _columns(design, features, freedom, rng):
     """Return columns with about the same products, the cheapest."""
     p = len(features)
-    if not design.has_rows and len(design.factor) <= freedom:
-        return columns_of_factor(design.factor[:, features], design.norms[features])
-    if not design.has_rows or (p <= BY_PRODUCTS and (p <= freedom or p <= FEW)):
+    if not design.has_rows:
+        if p > freedom and len(design.factor) <= freedom:
+            return columns_of_factor(design.factor, design.norms)
+        return factored_columns(design.cosines, freedom).scaled(design.norms)
+    if p <= BY_PRODUCTS and (p <= freedom or p <= FEW):
         return factored_columns(design.products(features), freedom)
     return noise_columns(design, features, rng)

@@ -22,6 +22,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
     solve_factored,
 )
+from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import held_out_square
 from sklearn_sqrtlasso.regression.solver import Fit, in_given_units, regress
@@ -143,6 +144,19 @@ def _correct(G, b, w, tau, L, on):
     solve_factored(L, len(on), step)
     if np.all((w[on] + step) * w[on] > 0):
         w[on] += step
+
+
+def _relax_on_supports(G, b, W, tau, phis, positive):
+    """Return relaxed solutions of many, of shape (n_phis, n_solutions, n_columns)."""
+    out, done = np.zeros((len(phis), *W.shape)), np.zeros(len(W), dtype=bool)
+    given = np.ascontiguousarray(G), np.ascontiguousarray(b), W, tau, phis
+    relax_on_supports(*given, bool(positive), out, done)
+    for k in np.flatnonzero(~done):  # columns of the support depend on each other
+        on = np.flatnonzero(W[k])
+        support = Support(G[np.ix_(on, on)], b[on], W[k, on], tau[k, on])
+        out[:, k] = 0.0
+        out[:, k, on] = _follow_turns(support, None, phis, positive)
+    return out
 
 
 class Relaxation:
@@ -293,18 +307,19 @@ def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
     turns = ~((least * coef > 0) | (coef == 0)).all(axis=1)
     shares = phis[:, None, None]
     out = np.where(coef == 0, 0.0, shares * coef + (1 - shares) * least)
+    if not turns.any():
+        return out
     products = moments.covariances(fit_intercept)
     sizes = np.sqrt(products.diagonal())
     inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     products *= inverse * inverse[:, None]
     units = inverse[:-1] * sizes[-1]
-    for k in np.flatnonzero(turns):
-        on = np.flatnonzero(coef[k])
-        G, b, w = products[np.ix_(on, on)], products[on, -1], coef[k, on] / units[on]
-        sigma = np.sqrt(max(1.0 - w @ (2 * b - G @ w), 0.0))
-        support = Support(G, b, w, alphas[k] * sigma * inverse[on])
-        found = _follow_turns(support, None, phis[order], positive)
-        out[np.ix_(order, [k], on)] = (found * units[on])[:, None]
+    G, b, rows = products[:-1, :-1], products[:-1, -1], np.flatnonzero(turns)
+    W = np.divide(coef[rows], units, out=np.zeros((len(rows), len(b))), where=units > 0)
+    squares = 1.0 - np.einsum("ij,ij->i", W, 2 * b - W @ G)
+    tau = np.outer(alphas[rows] * np.sqrt(np.maximum(squares, 0.0)), inverse[:-1])
+    found = _relax_on_supports(G, b, W, tau, phis[order], positive)
+    out[np.ix_(order, rows)] = found * units
     return out
 
 

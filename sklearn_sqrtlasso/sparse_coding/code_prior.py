@@ -26,6 +26,7 @@ from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.sparse_coding.dictionary import products_without
 
 LEAST_ERROR = 1e-12  # of an entry, in units of the energy of codes
 LEAST_SPREAD = 1e-12  # of a direction of codes, in units of the sum of all
@@ -64,15 +65,26 @@ class CodePrior:
         root = cholesky(spread / max(self.error / size, LEAST_ERROR), lower=True)
         return root.T @ self.components
 
-    def expect(self, x, seen):
+    @cached_property
+    def products(self):
+        """Return the inner products of the rows of A.
+
+        Returns
+        -------
+        products : ndarray of shape (n_components, n_components)
+            ``A A'``.
+        """
+        return self.loadings @ self.loadings.T
+
+    def expect(self, x, missing):
         """Return the expected missing entries of rows, and their weights.
 
         Parameters
         ----------
-        x : ndarray of shape (n_rows, n_seen)
-            Observed entries.
-        seen : ndarray of shape (n_features,)
-            Whether an entry is observed.
+        x : ndarray of shape (n_rows, n_features)
+            Rows, 0 where an entry is missing.
+        missing : ndarray of shape (n_features,)
+            Whether an entry is missing.
 
         Returns
         -------
@@ -83,13 +95,25 @@ class CodePrior:
         """
         unit = unit_near(np.abs(x).max(axis=1))[:, None]
         with one_thread_of_blas:  # others would spin beside the threads that code rows
-            own, others = self.loadings[:, seen], self.loadings[:, ~seen]
-            system = own @ own.T
-            system[np.diag_indices(len(system))] += 1
-            root = dpotrf(system, lower=1)[0]  # eigenvalues are at least 1
-            half = dtrtrs(root, np.hstack([others, own @ (x / unit).T]), lower=1)[0]
+            others = self.loadings[:, missing]
+            root = dpotrf(self._system_without(missing), lower=1)[0]  # at least I
+            inner = self.loadings @ (x / unit).T
+            half = dtrtrs(root, np.hstack([others, inner]), lower=1)[0]
             others, own = np.split(half, [others.shape[1]], axis=1)
             return unit * (own.T @ others), (1 + np.sum(others**2, axis=0)) ** -0.25
+
+    def _system_without(self, missing):
+        """Return the matrix Q of rows that lack some entries."""
+        if 2 * np.count_nonzero(missing) > len(missing):
+            own = self.loadings[:, ~missing]
+            system = own @ own.T
+        else:
+            others = self.loadings[:, missing]
+            system = products_without(
+                self.products, others, lambda: np.where(missing, 0, self.loadings)
+            )
+        system[np.diag_indices(len(system))] += 1
+        return system
 
 
 def code_prior(gram, error, components):

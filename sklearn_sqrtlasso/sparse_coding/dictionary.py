@@ -8,6 +8,7 @@ from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
 
 KERNEL_READY = ["C", "W"]  # kernels are compiled for writable arrays
+LEAST_LEFT = 0.01  # of the energy of an atom, whose products are a difference
 MODEST = 1e100  # rows with energy above this or below its inverse are scaled
 
 
@@ -122,6 +123,34 @@ def make_dictionary(components):
     D = np.require(components, np.float64, KERNEL_READY)
     with one_thread_of_blas:  # others would spin beside the threads that code rows
         return Dictionary(D, D @ D.T)
+
+
+def products_without(G, lost, others):
+    """Return the inner products of atoms that lose some of their entries.
+
+    Parameters
+    ----------
+    G : ndarray of shape (n_components, n_components)
+        Inner products of the atoms.
+    lost : ndarray of shape (n_components, n_lost)
+        Entries, or shares of them, whose products are subtracted.
+    others : callable, () -> ndarray of shape (n_components, n_features)
+        Returns the atoms without these entries.
+
+    Returns
+    -------
+    G : ndarray of shape (n_components, n_components)
+        A difference; of atoms of which little is left, whose
+        differences would be rounding errors, products of what is left.
+    """
+    with one_thread_of_blas:  # others would spin beside the threads that code rows
+        left = G - lost @ lost.T
+        anew = left.diagonal() <= LEAST_LEFT * G.diagonal()
+        if anew.any():
+            atoms = others()
+            left[anew] = atoms[anew] @ atoms.T
+            left[:, anew] = left[anew].T
+    return left
 
 
 def correlate_rows(X, dictionary):

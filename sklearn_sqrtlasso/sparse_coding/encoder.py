@@ -98,7 +98,7 @@ def _code_by_patterns(X, dictionary, options, span=None, prior=None):
         if found.mu is not None:
             solution.mu[part.rows] = found.mu
         if found.outliers is not None:
-            solution.outliers[np.ix_(part.rows, part.seen)] = found.outliers
+            solution.outliers[part.rows] = found.outliers
     return solution
 
 

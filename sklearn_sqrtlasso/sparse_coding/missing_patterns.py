@@ -5,6 +5,9 @@ restores them by the atoms, and only the observed entries have residuals: the co
 the row is that of its observed entries, in what these leave of the atoms, with the same
 penalties. Where codes of training rows are known, unobserved entries are expected to be
 something, and have residuals of some weight: see ``code_prior``.
+
+A pattern changes the products of atoms by those of the missing entries, so that rows
+that lack few entries cost little, however long they are.
 """
 
 from typing import NamedTuple
@@ -13,7 +16,11 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches
-from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.dictionary import (
+    Dictionary,
+    make_dictionary,
+    products_without,
+)
 
 
 class Part(NamedTuple):
@@ -23,17 +30,14 @@ class Part(NamedTuple):
     ----------
     rows : ndarray of shape (n_rows,) or slice
         Their indices.
-    seen : ndarray of shape (n_features,) or slice
-        Whether they have an entry.
     X : ndarray of shape (n_rows, n_entries)
-        Their observed entries, and then what is expected of the others, times its
-        weights; or their coordinates in the span of the atoms.
+        Their entries, those that are missing as they are expected to be times their
+        weights, or 0; or coordinates in the span of the atoms.
     dictionary : Dictionary
-        Atoms of these entries, times their weights, or of these coordinates.
+        Atoms, missing entries times their weights, or 0; or of these coordinates.
     """
 
     rows: np.ndarray | slice
-    seen: np.ndarray | slice
     X: np.ndarray
     dictionary: Dictionary
 
@@ -59,20 +63,45 @@ def parts_of(X, dictionary, prior=None):
     missing, everything = np.isnan(X), slice(None)
     lacking = missing.any(axis=1)
     complete = np.where(lacking[:, None], 0, X) if lacking.any() else X
-    yield Part(everything, everything, complete, dictionary)
+    yield Part(everything, complete, dictionary)
     yield from _incomplete_parts(X, missing, dictionary, prior)
 
 
 def _incomplete_parts(X, missing, dictionary, prior):
     some = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
     for rows in rows_alike(missing, some):
-        seen = ~missing[rows[0]]
-        x, D = X[np.ix_(rows, seen)], dictionary.D[:, seen]
+        lost, x, weights = missing[rows[0]], X[rows], np.zeros(1)
+        x[:, lost] = 0
         if prior is not None:
-            expected, weights = prior.expect(x, seen)
-            x = np.hstack([x, weights * expected])
-            D = np.hstack([D, weights * dictionary.D[:, ~seen]])
-        yield Part(rows, seen, x, make_dictionary(D))
+            expected, weights = prior.expect(x, lost)
+            x[:, lost] = weights * expected
+        yield Part(rows, x, weigh_entries(dictionary, lost, weights))
+
+
+def weigh_entries(dictionary, entries, weights):
+    """Return a dictionary some of whose entries have weights.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Atoms.
+    entries : ndarray of shape (n_features,)
+        Which entries have a weight other than 1.
+    weights : ndarray of shape (n_entries,) or (1,)
+        Their weights, in [0, 1].
+
+    Returns
+    -------
+    dictionary : Dictionary
+        Of few such entries, with products less those of these.
+    """
+    D, few = dictionary.D.copy(), 2 * np.count_nonzero(entries) <= len(entries)
+    lost = D[:, entries]
+    D[:, entries] = weights * lost
+    if not few:
+        return make_dictionary(D)
+    lost *= np.sqrt(1 - weights**2)
+    return Dictionary(D, products_without(dictionary.G, lost, lambda: D))
 
 
 def parts_in_span(X, dictionary, span, prior=None):
@@ -100,7 +129,7 @@ def parts_in_span(X, dictionary, span, prior=None):
     if lacking.any():
         complete = X.copy()
         complete.data[lacking[row]] = 0
-    yield Part(everything, everything, span.coordinates(complete), span.dictionary)
+    yield Part(everything, span.coordinates(complete), span.dictionary)
     for rows in dense_batches(np.flatnonzero(lacking), X.shape[1]):
         x = dense_rows(X[rows])
         for part in _incomplete_parts(x, np.isnan(x), dictionary, prior):

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import row_norms
+from sklearn_sqrtlasso.sparse_coding.outliers import RowCodes
 from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 
 STEPS = 40  # at most, of a row
@@ -68,27 +69,6 @@ class Units(NamedTuple):
     alpha: np.ndarray
     beta: np.ndarray | None
     positive: bool
-
-
-class RowCodes(NamedTuple):
-    """Codes of rows, and how far they are from a minimum.
-
-    Attributes
-    ----------
-    Z : ndarray of shape (n_rows, n_components)
-        Codes.
-    outliers : ndarray of shape (n_rows, n_features)
-        Outliers of observed entries.
-    scale : ndarray of shape (n_rows,)
-        Norm of each residual.
-    gap : ndarray of shape (n_rows,)
-        Duality gap of each row, relative to the objective of zeros.
-    """
-
-    Z: np.ndarray
-    outliers: np.ndarray
-    scale: np.ndarray
-    gap: np.ndarray
 
 
 class _Place(NamedTuple):
@@ -203,6 +183,11 @@ def _signs_of_spikes(units, place):
     return np.sign(place.outliers) * units.beta
 
 
+def _products_of_spikes(units, spikes):
+    """Return the products of the units with rows of few nonzeros."""
+    return spikes @ units.A.T if units.beta is not None else 0.0
+
+
 def _gaps(units, place, C):
     """Return the duality gap of each row, relative to the objective of zeros."""
     whole, y = row_norms(place.x), place.r
@@ -235,16 +220,15 @@ def _gap_at(units, place, y, C, alpha):
 
 def _limits_of_residuals(units, place):
     """Return the directions of residuals that are rounding errors."""
-    spikes, y = _signs_of_spikes(units, place), np.empty_like(place.r)
-    whole = row_norms(place.x)
+    certain = np.abs(place.outliers) > EXACT * row_norms(place.x)[:, None]
+    spikes = np.where(certain, _signs_of_spikes(units, place), 0)
+    others, weights = (spikes != 0) | ~place.observed, np.zeros_like(place.Z)
+    pull = units.alpha * np.sign(place.Z) - _products_of_spikes(units, spikes)
     for i, z in enumerate(place.Z):
         used = z.nonzero()[0]
-        at = np.where(np.abs(place.outliers[i]) > EXACT * whole[i], spikes[i], 0)
-        others = (at != 0) | ~place.observed[i]
-        pull = units.alpha[used] * np.sign(z[used]) - units.A[used] @ at
-        weights = np.linalg.solve(_gram(units, used, others), pull)
-        y[i] = np.where(others, at, weights @ units.A[used])
-    return y
+        system = _gram(units, used, others[i])
+        weights[i, used] = np.linalg.solve(system, pull[i, used])
+    return np.where(others, spikes, weights @ units.A)
 
 
 def _moved(units, place, C):
@@ -297,6 +281,7 @@ def _reach(Z, step):
 def _steps(units, place, C, foremost):
     """Return Newton's steps of codes, before signs are looked at."""
     steps, spikes = np.zeros_like(C), _signs_of_spikes(units, place)
+    of_spikes = np.zeros_like(C) + _products_of_spikes(units, spikes)
     pushing = (C if units.positive else np.abs(C)) / units.alpha
     pushing = np.where(place.Z == 0, pushing, 0)
     least = place.t[:, None]
@@ -309,21 +294,21 @@ def _steps(units, place, C, foremost):
         for _ in range(2):  # units that would enter with the wrong sign stay away
             used = np.concatenate([z.nonzero()[0], entering])
             steps[i] = 0
-            steps[i, used] = _step(units, row, C[i], used, spikes[i])
+            steps[i, used] = _step(units, row, C[i], used, spikes[i], of_spikes[i])
             entering = entering[steps[i, entering] * C[i, entering] > 0]
             if len(used) == np.count_nonzero(z) + len(entering):
                 break
     return steps
 
 
-def _step(units, row, C, used, spikes):
+def _step(units, row, C, used, spikes, of_spikes):
     """Return the step of the units in use of a row, to the minimum for their signs.
 
     Where that is not known to be downhill, the step has the residual norm of today.
     """
     signs = np.sign(np.where(row.Z[used] != 0, row.Z[used], C[used]))
     others = (spikes != 0) | ~row.observed
-    of_spikes = units.A[used] @ spikes
+    of_spikes = of_spikes[used]
     inner = C[used] - row.t * of_spikes  # of the residual in other entries
     pull = of_spikes - units.alpha[used] * signs
     both = np.linalg.solve(_gram(units, used, others), np.array([inner, pull]).T)

@@ -10,6 +10,7 @@ is convex and homogeneous, and has the duality gap of that lasso.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,27 @@ from sklearn_sqrtlasso.blockwise.linalg import row_norms
 from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
 
 LEAST_PENALTY = 1e-8  # to which smaller ones are raised, for atoms of unit norm
+
+
+class RowCodes(NamedTuple):
+    """Codes and outliers of rows, and how far they are from a minimum.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    outliers : ndarray of shape (n_rows, n_features)
+        Outliers of observed entries.
+    scale : ndarray of shape (n_rows,)
+        Residual scale of each row, or of its group: the norm of a single residual.
+    gap : ndarray of shape (n_rows,)
+        Duality gap of each row, or of its group, relative to the objective of zeros.
+    """
+
+    Z: np.ndarray
+    outliers: np.ndarray
+    scale: np.ndarray
+    gap: np.ndarray
 
 
 def usual_outlier_alpha(n_features):

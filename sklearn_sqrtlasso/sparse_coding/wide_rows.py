@@ -13,13 +13,13 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
     correlate_rows,
 )
 from sklearn_sqrtlasso.sparse_coding.newton import (
-    RowCodes,
     Units,
     code_by_newton,
     refit_by_newton,
 )
 from sklearn_sqrtlasso.sparse_coding.outliers import (
     LEAST_PENALTY,
+    RowCodes,
     dictionary_with_spikes,
     raised_penalties,
     split_codes,

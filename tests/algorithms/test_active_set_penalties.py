@@ -24,7 +24,7 @@ def columns(seed, n=20, p=6):
 def follow(X, y, penalties, positive):
     """Return penalties, solutions, and least squares on their supports."""
     alphas, (coef, least) = FALLING * np.abs(X.T @ y).max(), np.zeros((2, 4, 6))
-    given = X.T @ X, X.T @ y, penalties, alphas, positive
+    given = X.T @ X, X.T @ y, penalties, alphas, positive, 100
     assert follow_gram_path(*given, coef, least) == len(alphas)
     return alphas, coef, least
 

@@ -20,6 +20,7 @@ from sklearn_sqrtlasso import (
     SqrtLasso,
     SqrtLassoCV,
     SqrtLassoTransform,
+    sqrt_lasso_path,
 )
 from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS, ProjectedRows
@@ -46,6 +47,7 @@ FREE = {  # axes of any length: nothing else is indexed like them
     ("l1_norm", "Z", 0),
     ("l1_norm", "Z", 1),
     ("count_above", "products", 1),
+    ("combine_with_leaders", "vectors", 1),
     ("factorize", "w", 0),
     ("ksvd_sweep", "order", 0),
     ("subtract_active", "dc", 0),
@@ -158,6 +160,8 @@ def small_fits():
         SqrtLasso(alpha=alpha).fit(twice, X @ np.arange(6.0))
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
     SqrtLassoCV(alphas=3).fit(X, X @ np.arange(6.0) + X[::-1, 0])
+    alike = X + 3 * X[:, :1]  # signs of coefficients turn where shrinkage is undone
+    sqrt_lasso_path(alike, alike @ [1, 2, 1, -1, 1, -1], phi=[0.5, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
     denoise_image(X[:12], patch_size=(3, 2), similar=5, n_passes=1)

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_sparse_gram,
     add_sparse_products,
-    add_to_units,
+    add_to_columns,
     count_nonzeros,
+    gather_columns,
     gather_nonzeros,
     multiply_at_entries,
     multiply_sparse_rows,
-    project_on_units,
 )
 
 SHAPES = [(5, 7), (1, 3), (6, 1)]
@@ -76,13 +77,20 @@ def test_products_with_codes_are_added(shape, seed):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @given(st.integers(0, 10**6))
-def test_units_see_and_gather_rows(shape, seed):
+def test_products_with_themselves_are_added(shape, seed):
     X, arrays = stored(seed, shape)
-    rng = np.random.default_rng(seed)
-    W, H = rng.standard_normal((4, shape[1])), rng.standard_normal((4, shape[0]))
-    out = np.full((4, shape[0]), np.nan)
-    project_on_units(*arrays, W, out)
-    assert_allclose(out, W @ X.toarray().T, rtol=0, atol=1e-13)
-    out = np.ones((4, shape[1]))
-    add_to_units(*arrays, H, out)
-    assert_allclose(out, 1 + H @ X.toarray(), rtol=0, atol=1e-13)
+    out = np.ones((shape[1], shape[1]))
+    add_sparse_gram(*arrays, out)
+    assert_allclose(out, 1 + (X.T @ X).toarray(), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("columns", [[], [2], [0, 3, 6]])
+def test_columns_are_gathered_and_added_to(columns):
+    rng, columns = np.random.default_rng(0), np.array(columns, np.intp)
+    W, out = rng.standard_normal((4, 7)), np.full((len(columns), 4), np.nan)
+    gather_columns(W, columns, out)
+    assert_array_equal(out, W[:, columns].T)
+    doubled = W.copy()
+    doubled[:, columns] *= 2
+    add_to_columns(out, columns, W)
+    assert_array_equal(W, doubled)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.blockwise import linalg
+from sklearn_sqrtlasso.blockwise.converted_rows import canonical_rows
 from sklearn_sqrtlasso.blockwise.linalg import (
     affine_rows,
-    canonical_rows,
     column_means,
     dense_rows,
     largest_entry,

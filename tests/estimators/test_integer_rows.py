@@ -2,11 +2,27 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
-from sklearn_sqrtlasso.blockwise import integer_rows
-from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows, are_many_integers
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
+from sklearn_sqrtlasso.blockwise import blocks, converted_rows, linalg
+from sklearn_sqrtlasso.blockwise.converted_rows import (
+    ConvertedRows,
+    are_many_integers,
+    canonical_rows,
+)
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
+from sklearn_sqrtlasso.learning import coded_rows
+from tests import sized
 from tests.estimators.encoders import N_FEATURES, OF_THE_CLASS, learns_from_batches, new
+from tests.estimators.test_sparse_matrices import doubled, peak_of, wide_indices
 
 METHODS = ["transform", "reconstruct", "noise_scale", "duality_gap"]
 NUMBERS = ["score", "report"]
@@ -19,7 +35,7 @@ def integers(dtype=np.int32, shape=(40, N_FEATURES)):
 
 @pytest.fixture
 def few_are_many(monkeypatch):
-    monkeypatch.setattr(integer_rows, "HELD_ENTRIES", 0)
+    monkeypatch.setattr(converted_rows, "HELD_ENTRIES", 0)
 
 
 def results(coder, X):
@@ -27,7 +43,7 @@ def results(coder, X):
     coder.fit(X)
     found = [getattr(coder, of)(X) for of in METHODS if hasattr(coder, of)]
     found = [of.toarray() if hasattr(of, "toarray") else of for of in found]
-    found += [np.array(getattr(coder, of)(X)) for of in NUMBERS]
+    found += [np.array(getattr(coder, of)(X), float) for of in NUMBERS]
     if learns_from_batches(coder):
         found.append(coder.partial_fit(1000 * X).partial_fit(X).components_)
     return found
@@ -82,3 +98,103 @@ def test_other_rows_are_converted_as_a_whole(X, few_are_many):
 
 def test_few_integers_are_converted_as_a_whole():
     assert not are_many_integers(integers())
+
+
+KINDS = {
+    "integers": lambda X: sp.csr_array(X.astype(np.int32)),
+    "unsigned": lambda X: sp.csr_matrix(X.astype(np.uint16)),
+    "wide indices": lambda X: wide_indices(X.astype(np.int16)),
+    "unsorted, repeated": doubled,
+    "single precision": lambda X: doubled(X.astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_THE_CLASS)
+def test_sparse_rows_read_in_blocks_are_rows_like_others(name, kind, few_are_many):
+    X = KINDS[kind](integers())
+    assert are_many_integers(X) or isinstance(canonical_rows(X), ConvertedRows)
+    dtype = np.float32 if X.dtype == np.float32 else np.float64
+    usual = sp.csr_array(integers().astype(dtype))
+    before = [of.copy() for of in (X.data, X.indices, X.indptr)]
+    for ours, theirs in zip(
+        results(new(name), X), results(new(name), usual), strict=True
+    ):
+        assert ours.dtype == theirs.dtype
+        rtol = 1e-9 if dtype == np.float64 else 1e-3
+        assert_allclose(ours, theirs, rtol=rtol, atol=rtol)
+    for array, copy in zip((X.data, X.indices, X.indptr), before, strict=True):
+        assert_array_equal(array, copy)
+
+
+def test_sparse_rows_of_integers_act_as_a_matrix():
+    X = doubled(integers())
+    X = sp.csr_array((X.data.astype(np.int8), X.indices, X.indptr), shape=X.shape)
+    rows, whole = ConvertedRows(X, np.float64), sp.csr_array(X.toarray().astype(float))
+    V, some = np.random.default_rng(0).random((N_FEATURES, 3)), np.array([3, 1])
+    for ours, theirs in [
+        (rows[2:5], whole[2:5]),
+        (rows[some], whole[some]),
+        (rows.copy(), whole),
+        (rows.astype(np.float32), whole.astype(np.float32)),
+        (rows / 4, whole / 4),
+        ((rows * 4)[:], whole * 4),
+    ]:
+        assert type(ours) is sp.csr_array
+        assert ours.has_canonical_format
+        assert ours.dtype == theirs.dtype
+        assert_array_equal(ours.toarray(), theirs.toarray())
+    product = rows @ sp.csr_array(V)
+    assert_allclose(product.toarray(), whole @ V)
+    assert rows.astype(np.float64, copy=False) is rows
+    assert_allclose(rows @ V, whole @ V)
+    assert_allclose(rows @ V[:, 0], whole @ V[:, 0])
+    assert_allclose(rows.T @ np.arange(40.0), whole.T @ np.arange(40.0))
+    assert_array_equal(rows.toarray(), whole.toarray())
+    assert (rows.max(), rows.min()) == (whole.max(), whole.min())
+
+
+def test_a_missing_entry_is_in_rows_that_are_brought_in_order_at_once(few_are_many):
+    X = doubled(integers(np.float64))
+    X.data[3] = np.nan
+    assert not isinstance(canonical_rows(X), ConvertedRows)
+
+
+SHORT = {"max_iter": 1, "random_state": 0}
+CODERS = [
+    SqrtLassoTransform(3, **SHORT),
+    NeLUAutoencoder(3, batch_size=5000, **SHORT),
+    ANAMOAutoencoder(3, batch_size=5000, **SHORT),
+    RelaxedSparseCoder(3, learner="online", **SHORT),
+]
+STREAMED = ["fit", "partial_fit", "transform", "noise_scale", "score"]
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Return sparse rows of integers, as they are and in reverse order."""
+    rng, shape = np.random.default_rng(0), (sized(20_000, 400), 25)
+    columns = np.arange(25) * 8 + rng.integers(8, size=shape)
+    bounds = np.arange(0, columns.size + 1, 25)
+    entries = rng.integers(1, 5, columns.size, dtype=np.int32)
+    shape = len(columns), 200
+    X = sp.csr_array((entries, columns.ravel(), bounds), shape=shape)
+    reversed_ = entries[::-1].astype(float), columns[:, ::-1].ravel(), bounds
+    return X, sp.csr_array(reversed_, shape=shape)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("coder", CODERS, ids=str)
+def test_no_copy_of_sparse_rows_is_made(coder, many, few_are_many, monkeypatch):
+    monkeypatch.setattr(coded_rows, "HELD_ENTRIES", 0)
+    monkeypatch.setattr(linalg, "BLOCK_ENTRIES", 2**14)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2**19)
+    coder = clone(coder).fit(many[0][:100])  # kernels are compiled beforehand
+    copy = many[0].nnz * 12  # bytes in double precision, with their columns
+    methods = [of for of in STREAMED if hasattr(coder, of)]
+    usual = many[0].astype(np.float64)
+    expected = [peak_of(lambda of=of: getattr(coder, of)(usual)) for of in methods]
+    for X in many:
+        for method, peak in zip(methods, expected, strict=True):
+            ours = peak_of(lambda of=method, X=X: getattr(coder, of)(X))
+            assert ours < peak + copy / 2, method

@@ -1,12 +1,18 @@
 """Default fits of long tables, whose cost grows less than their rows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
+from sklearn_sqrtlasso.blockwise.groups import groups_of_labels
+from sklearn_sqrtlasso.learning.alternating import Alternation
+from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.coded_rows import DictionaryTask
 from sklearn_sqrtlasso.learning.dictionary_learning import LEARNERS
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 
 
 def make_rows(n, p=4):
@@ -17,6 +23,7 @@ def make_rows(n, p=4):
 def test_networks_take_about_two_thousand_steps(n, epochs):
     coder = NeLUAutoencoder(2, batch_size=1, random_state=0).fit(make_rows(n))
     assert coder.n_iter_ == epochs
+    assert 1000 <= coder.optimizer_state_["n_steps"] <= 2000
 
 
 @pytest.mark.parametrize(("n", "epochs"), [(30, 100), (2500, 2)])
@@ -24,6 +31,44 @@ def test_alternations_take_about_five_hundred_batches(n, epochs):
     given = {"batch_size": 10, "tol": 0.0, "random_state": 0}
     coder = ANAMOAutoencoder(2, n_encoder_steps=1, n_decoder_steps=1, **given)
     assert coder.fit(make_rows(n)).n_iter_ == epochs
+
+
+def test_alternations_on_few_rows_in_their_span_end_early():
+    coder = ANAMOAutoencoder(2, tol=0.0, random_state=0)
+    coder.set_params(n_encoder_steps=1, n_decoder_steps=1)
+    n_iter = [coder.fit(make_rows(10, p)).n_iter_ for p in (19, 20)]
+    assert n_iter == [100, 25]
+
+
+def test_alternations_take_no_more_rows_than_five_hundred_batches(monkeypatch):
+    taken, iterate = [], Alternation.iterate
+
+    def spy(self, objectives):
+        objectives = list(objectives)
+        taken.extend(of.n_rows for of in objectives)
+        return iterate(self, objectives)
+
+    monkeypatch.setattr(Alternation, "iterate", spy)
+    coder = ANAMOAutoencoder(2, batch_size=3, random_state=0)
+    coder.set_params(n_encoder_steps=1, n_decoder_steps=1).fit(make_rows(1600))
+    assert coder.n_iter_ == 1
+    assert sum(taken) == 1500
+    taken.clear()
+    coder.set_params(max_iter=1).fit(make_rows(1600))
+    assert sum(taken) == 1600
+
+
+def test_some_rows_of_groups_remain_groups():
+    groups = groups_of_labels(np.arange(60) // 10)
+    data = TrainingData(make_rows(60), None, coded=False, groups=groups)
+    rng = np.random.default_rng(0)
+    some = UsualSteps(9, 1).some_rows(data, 5, rng)
+    assert some.groups.n_rows == 45
+    for start, stop in pairwise(some.groups.starts):
+        rows = some.groups.order[start:stop]
+        assert len(np.unique(rows // 10)) == 1
+        assert len(np.unique(rows)) == len(rows)
+    assert UsualSteps(9, 1).some_rows(data, 7, rng) is data
 
 
 def test_alternations_use_batches_of_many_rows_only():
@@ -70,10 +115,11 @@ def test_few_rows_are_all_used():
     assert_array_equal(some.components_, all_of_them.fit(X).components_)
 
 
-def test_the_online_learner_uses_all_rows_and_about_100_batches(rows_of_sweeps):
+def test_the_online_learner_uses_up_to_51200_rows_and_about_100_batches(rows_of_sweeps):
     coder = RelaxedSparseCoder(2, learner="online", tol=0.0, random_state=0)
     coder.fit(make_rows(512 * 40, 2))
     assert sum(rows_of_sweeps) == 2 * 512 * 40
     rows = [np.broadcast_to(0.0, (n, 2)) for n in (10, 5120, 10**6)]
-    sweeps = [LEARNERS["online"].usual_sweeps(X) for X in rows]
-    assert sweeps == [30, 10, 1]
+    learner = LEARNERS["online"]
+    assert [learner.usual_sweeps(X) for X in rows] == [30, 10, 1]
+    assert [learner.usual_rows(X, 2) for X in rows] == [51200, 51200, 226274]

@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from scipy.stats import multivariate_normal
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -54,6 +56,19 @@ def test_components_are_those_of_pca():
     assert_allclose(ours_in_all, variances, rtol=1e-9)
     noise = theirs.noise_variance_ * (n - 1) / n
     assert_allclose(ours.residual_scale_**2, noise, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_components", [5, "auto"])
+def test_the_objective_is_the_likelihood_of_a_gaussian(n_components):
+    coder = PivotalPCA(n_components).fit(TRAIN)
+    k = coder.n_leading_
+    V, total = coder.components_[:k], np.var(TRAIN, axis=0).sum()
+    kept = coder.code_scale_[:k] ** 2 + coder.residual_scale_**2
+    v = (total - kept.sum()) / (TRAIN.shape[1] - k)
+    covariance = (V.T * (kept - v)) @ V + v * np.eye(TRAIN.shape[1])
+    logs = multivariate_normal(coder.mean_, covariance).logpdf(TRAIN)
+    unit = TRAIN.shape[1] * np.log(coder.unit_)
+    assert_allclose(coder.objective_curve_, [-logs.mean() - unit], rtol=1e-9)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
@@ -271,3 +286,9 @@ def test_codes_serve_a_classifier_as_well_as_the_columns(load):
         return cross_val_score(pipe, X, y, cv=5).mean()
 
     assert accuracy(PivotalPCA()) >= accuracy() - 0.01
+
+
+def test_sparse_rows_that_cannot_be_made_dense_are_refused():
+    X = sp.csr_array((20_000, 10**6))
+    with pytest.raises(ValueError, match="entries, got sparse rows of shape"):
+        PivotalPCA(3).fit(X)

@@ -31,11 +31,21 @@ def genotypes(n, p, rng):
     return sum((rng.random((n, p)) < shares).astype(float) for _ in range(2))
 
 
+def sums(n, p, rng):
+    """Return columns every third of which is nearly a sum of the two before."""
+    X = rng.standard_normal((n, p))
+    last = X[:, 2::3]
+    last *= 1e-4
+    last += (X[:, : p - 2 : 3] + X[:, 1 : p - 1 : 3]) / np.sqrt(2)
+    return X
+
+
 COLUMNS = {
     "independent": lambda n, p, rng: correlated(n, p, 0.0, rng),
     "correlated": lambda n, p, rng: correlated(n, p, 0.9, rng),
     "close": lambda n, p, rng: correlated(n, p, 0.99, rng),
     "genotypes": genotypes,
+    "sums": sums,
     "twice": lambda n, p, rng: np.tile(correlated(n, p // 2, 0.3, rng), 2),
     "mirrored": lambda n, p, rng: (
         np.tile(correlated(n, p // 2, 0.3, rng), 2) * np.repeat([1, -1], p // 2)

@@ -27,7 +27,7 @@ def test_entries_are_expected_as_of_a_gaussian():
         seen = ~np.isnan(x)
         if seen.all() or not seen.any():
             continue
-        expected, weights = prior.expect(x[None, seen], seen)
+        expected, weights = prior.expect(np.where(seen, x, 0)[None], ~seen)
         across, own = covariance[np.ix_(~seen, seen)], covariance[np.ix_(seen, seen)]
         gain = np.linalg.solve(own, across.T).T
         left = np.diagonal(covariance[np.ix_(~seen, ~seen)] - gain @ across.T)
@@ -39,7 +39,7 @@ def test_entries_are_expected_as_of_a_gaussian():
 def test_what_entries_do_not_tell_of_each_other_weighs_less_the_more_it_varies(size):
     prior = code_prior(size * np.eye(4), 1.0, np.eye(4))
     seen = np.array([True, False, True, False])
-    expected, weights = prior.expect(np.ones((1, 2)), seen)
+    expected, weights = prior.expect(1.0 * seen[None], ~seen)
     assert_array_equal(expected, 0)
     assert_allclose(weights, (1 + size) ** -0.25)
 
@@ -53,7 +53,8 @@ def test_a_row_is_coded_with_what_it_is_expected_to_be(phi):
     for x, z in zip(X[1:], found.Z[1:], strict=True):
         seen, weights, filled = ~np.isnan(x), np.ones(len(x)), x.copy()
         if not seen.all():
-            expected, weights[~seen] = prior.expect(x[None, seen], seen)
+            zeroed = np.where(seen, x, 0)[None]
+            expected, weights[~seen] = prior.expect(zeroed, ~seen)
             filled[~seen] = expected[0]
         whole = code_rows((weights * filled)[None], make_dictionary(weights * D), rule)
         assert_allclose(z, whole.Z[0], atol=1e-6 * np.abs(z).max())
@@ -78,7 +79,7 @@ def test_atoms_that_explain_all_and_unused_atoms_are_no_trouble():
     D, gram = np.eye(3), np.diag([1.0, 1.0, 0.0])
     gram[0, 1] = gram[1, 0] = 1.0
     expected, weights = code_prior(gram, 0.0, D).expect(
-        np.array([[2.0, 1.0]]), np.array([True, False, True])
+        np.array([[2.0, 0.0, 1.0]]), np.array([False, True, False])
     )
     assert_allclose(expected, [[2.0]], rtol=1e-6)
     assert np.all((weights > 0) & (weights <= 1))

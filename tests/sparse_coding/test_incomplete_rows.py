@@ -11,7 +11,7 @@ from sklearn.linear_model import orthogonal_mp
 from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
-from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of
+from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of, weigh_entries
 from sklearn_sqrtlasso.sparse_coding.outliers import dictionary_with_spikes
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import sized
@@ -220,9 +220,26 @@ def test_parts_hold_each_incomplete_row_once(missing):
     assert sorted(found) == list(some)
     assert len(others) == len(np.unique(missing[some], axis=0))
     for part in others:
-        assert_array_equal(part.X, X[part.rows][:, part.seen])
-        assert_array_equal(part.dictionary.D, np.eye(3, 4)[:, part.seen])
-        assert np.isfinite(part.X).all()
+        lost = missing[part.rows[0]]
+        assert_array_equal(part.X, np.where(lost, 0, X[part.rows]))
+        assert_array_equal(part.dictionary.D, np.where(lost, 0, np.eye(3, 4)))
+
+
+@pytest.mark.parametrize("n_lost", [2, 6, 15])
+@pytest.mark.parametrize("left", [0, 1e-9, 1e-3])
+def test_products_of_weighed_atoms_keep_their_digits(n_lost, left):
+    """Also of atoms of which hardly anything is left."""
+    rng = np.random.default_rng(n_lost)
+    D, lost = rng.standard_normal((5, 16)), np.arange(16) < n_lost
+    D[:2, ~lost] *= left
+    for weights in (np.zeros(1), rng.random(n_lost)):
+        found = weigh_entries(make_dictionary(D), lost, weights)
+        expected = D.copy()
+        expected[:, lost] *= weights
+        assert_array_equal(found.D, expected)
+        size = np.linalg.norm(expected, axis=1)
+        error = np.abs(found.G - expected @ expected.T)
+        assert np.all(error <= 1e-13 * np.outer(size, size))
 
 
 def test_complete_rows_are_one_part():
