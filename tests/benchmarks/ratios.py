@@ -80,7 +80,7 @@ def table(found):
     """
     lines = [f"{'ratio':>7} {'quartiles':>13} {'goal':>5}  race / rival"]
     for name, r in found.items():
-        goal = "" if r.goal is None else f"{r.goal:.2g}"
+        goal = "" if r.goal is None else f"{r.goal:.3g}"
         marks = " missed" if r.goal is not None and r.median > r.goal else ""
         marks += "" if r.steady else " unsteady"
         quartiles = f"{r.low:.3g}-{r.high:.3g}"
