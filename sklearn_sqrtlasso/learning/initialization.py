@@ -5,7 +5,12 @@ import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.chunks import over_chunks
-from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
+from sklearn_sqrtlasso.blockwise.linalg import (
+    dense_rows,
+    entries_per_row,
+    largest_entry,
+    unit_near,
+)
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.tight_frame import few_directions
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
@@ -18,6 +23,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 FEWER = 4  # times as many rows and columns as units, from which these are few
+SEEN_ENTRIES = 2**22  # of evenly spread rows whose principal directions are found
 MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
 WEIGHT_SCALE = 1.0  # of the output of initial weights for rows with entries near 1
@@ -149,6 +155,9 @@ def _rotated_directions(shape, X, rng):
     few = FEWER * n_components < min(X.shape)
     if n_features <= MOST_FEATURES or not few or largest_entry(X) == 0:
         return None
+    most = max(SEEN_ENTRIES // entries_per_row(X), 2 * FEWER * n_components)
+    if X.shape[0] > most:  # all of them would be read hundreds of times
+        X = X[np.linspace(0, X.shape[0] - 1, most).astype(np.intp)]
     directions = few_directions(X, np.zeros(n_features), n_components, rng)
     rotation = nearest_tight_frame(rng.standard_normal((n_components,) * 2))
     return (rotation @ directions).astype(X.dtype)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder
+from sklearn_sqrtlasso.learning import initialization
 from tests import sized
 from tests.estimators.test_sparse_matrices import KINDS, make_rows, peak_of, values_of
 
@@ -117,7 +118,9 @@ def test_noise_of_many_columns_is_that_of_dense_rows(dtype):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e120])
-def test_learning_of_wide_rows_starts_in_their_principal_directions(scale):
+@pytest.mark.parametrize("seen", [2**22, 100_000])
+def test_learning_of_wide_rows_starts_in_their_directions(scale, seen, monkeypatch):
+    monkeypatch.setattr(initialization, "SEEN_ENTRIES", seen)
     X = sp.csr_array(make_rows((700, 1100)))
     network = NeLUAutoencoder(3, max_iter=1, batch_size=150, random_state=0)
     directions = TruncatedSVD(3, random_state=0).fit(X).components_
