@@ -124,6 +124,7 @@ def add_sparse_gram(data, indices, indptr, out):
         The product is added to it.
     """
     assert data.shape == indices.shape
+    assert indptr.shape[0] > 0
     assert indptr[indptr.shape[0] - 1] == data.shape[0]
     assert n_columns(indices) <= out.shape[0] == out.shape[1]
     for i in range(indptr.shape[0] - 1):
