@@ -50,6 +50,8 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
     -------
     square : float
         The new ``||r||^2``, at least 0.
+    ended : bool
+        Whether steps became small.
     """
     assert w.shape[0] == c.shape[0] == alpha.shape[0]
     assert w.shape[0] <= G.shape[0] == G.shape[1]
@@ -70,5 +72,5 @@ def sweep_gram(G, w, c, square, floor, alpha, positive, tol, max_sweeps):
                     c[i] -= change * G[j, i]
                 largest = max(largest, abs(change) * math.sqrt(size))
         if largest <= tol:
-            break
-    return square
+            return square, True
+    return square, False

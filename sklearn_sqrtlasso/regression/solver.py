@@ -17,8 +17,10 @@ the missing columns. The last step removes the floor.
 
 A small penalty is reached from above. The first floor is one at which sweeps solve the
 lasso from zero, even if it is above the norm of the target, and each outer iteration
-lowers it: no more breakpoints are met than on the path of all larger penalties. A start
-that would take longer than zero is left.
+lowers it: no more breakpoints are met than on the path of all larger penalties. Where
+many columns are new, sweeps go on at lower floors, until they take longer than a path,
+or end at columns that are nearly the same. A start that would take longer than zero is
+left.
 
 Penalties have a floor, too, below which correlations are rounding errors. It is one for
 columns of norms near one: a column of extreme size hides no other. The gap is that of
@@ -33,17 +35,20 @@ from sklearn_sqrtlasso.regression.certificate import (
     dual_value,
     value_without_penalties,
 )
-from sklearn_sqrtlasso.regression.working_set import WorkingSet
+from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that an outer iteration may always add
 MANY = 0.1  # share of new columns above which the active-set path is skipped
+SOME = 0.05  # the same where the residual is small, and sweeps are slow
 ALL = 100  # up to this number of features, all columns are in the working set
 FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 COLD = 0.05  # first floor, over that at which zero is the solution
 PACE = 0.7  # factor of the floor from one outer iteration to the next
 AHEAD = 0.95  # share of the threshold for adding columns while the residual is small
+RARE = 0.25  # factor of the floor from one attempt to remove it to the next
+VANISHED = 1e-10  # residual norm, relative to the target, that is no start
 MILD = 2.0  # largest correlation, over the threshold, for which the floor decreases
 STUCK = 8  # outer iterations without progress after which rounding is in the way
 FAR_BELOW = 2.0  # ratio of penalties, of a lasso, from which a start is left
@@ -173,6 +178,8 @@ class Regression:
     def _restart(self):
         """Start from zero, with as few columns as if nothing had been solved."""
         self.direction = None  # of the residual, where it has vanished
+        self.quick = True  # whether sweeps end in time where the residual is small
+        self.is_swept = False  # by them, since the last path
         self.budget = np.inf  # breakpoints until a start other than zero is left
         self.set = WorkingSet(self.design)
         self.r, self.c = self.y, self.y_correlations
@@ -248,7 +255,9 @@ class Regression:
             gap = self._gap(alpha, [self.direction])
             if gap <= tol:
                 return gap, 1
-            self._restart()
+            if np.linalg.norm(self.r) <= VANISHED:
+                self._restart()
+            self.direction = None
         if self.set.w.any():
             self.budget = SPENT * (self.design.rank + FIRST)
             if self._is_far_below(alpha):
@@ -258,26 +267,29 @@ class Regression:
         norm, gap, converged = np.linalg.norm(self.r), np.inf, False
         best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
-        floor, anchor, pace, n_iter, idle = top, top, PACE, 0, 0
-        while gap > tol and n_iter < max_iter and idle < STUCK:
+        floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
+        while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
             n_iter += 1
             share = AHEAD if norm < max(FLOORS[0], floor) else 1.0
             new, worst = self._add_missing(alpha, max(norm, floor), share)
             if worst <= MILD:
                 floor = max(last, min(floor, pace * max(norm, floor)))
-            smooth = max(norm, floor) >= max(FLOORS[0], top)  # sweeps are slow below
-            exact = not smooth or new <= MANY * len(self.set.w)
-            n_breakpoints = self._solve_working_set(alpha, anchor, floor, smooth, exact)
+            smooth = max(norm, floor) >= max(FLOORS[0], top)
+            n_breakpoints = self._solve_working_set(alpha, anchor, floor, smooth, new)
             self._update_residual()
             if self.budget <= 0 or not np.isfinite(self.r).all():  # or a breakdown
+                quick = not self.is_swept
                 self._restart()
+                self.quick = quick
                 norm, converged, pace, idle = 1.0, False, PACE, idle + 1
                 floor = anchor = top = self._first_floor(alpha, norm)
                 continue
             norm = np.linalg.norm(self.r)
             gap = self._gap(alpha, [(self.r, self.c)])
-            if norm < floor and (gap <= tol or (n_breakpoints == 0 and converged)):
-                gap = self._remove_floor(alpha, floor, gap)
+            still = n_breakpoints == 0 and converged and floor <= untried
+            factored = self.set.n_factored >= 0  # not after sweeps
+            if norm < floor and factored and (gap <= tol or still):
+                gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
             pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else PACE
             moved = new or floor < anchor or gap < best[0] / 2
@@ -327,16 +339,34 @@ class Regression:
             self.set.add(missing)
         return len(missing), worst
 
-    def _solve_working_set(self, alpha, anchor, floor, smooth, exact):
-        """Solve on the working set; return the number of breakpoints of the path."""
+    def _solve_working_set(self, alpha, anchor, floor, smooth, new):
+        """Solve on the working set; return the number of breakpoints of the path.
+
+        Sweeps come first where many columns are new: where the problem is smooth, and
+        below for as long as they end in no more sweeps than breakpoints are likely.
+        """
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
-        if smooth and (self.set.n_factored < 0 or not exact):
-            tol = SWEEP_TOL * max(floor, np.sqrt(square))
-            square = self.set.sweep(c, square, floor**2, alpha, self.positive, tol)
-        if not exact:
+        many = new > (MANY if smooth else SOME) * len(self.set.w)
+        given, follow = (c, square, floor**2, alpha, self.positive), True
+        if smooth:
+            if many or self.set.n_factored < 0:
+                tol = SWEEP_TOL * max(floor, np.sqrt(square))
+                square, _ = self.set.sweep(*given, tol, SWEEPS)
+            follow = not many
+        elif many and self.quick:
+            found = self.set.try_sweeps(*given, SWEEP_TOL * np.sqrt(square), new)
+            self.quick = found is not None and found[1]
+            if found is not None:
+                square, self.is_swept, anchor = found[0], True, floor
+            follow = not self.quick
+        if not follow:
             return 1
+        if self.is_swept and not self.set.factor_apart():
+            self.budget = 0  # of similar columns sweeps take all, and a solution few
+            return 1
+        self.is_swept = False
         floors = np.array([anchor**2, floor**2])
         walked = self.set.solve(c, square, floors, alpha, self.positive, self.budget)
         self.budget -= walked
@@ -350,7 +380,7 @@ class Regression:
         """
 
         def follow():
-            self._solve_working_set(alpha, floor, 0.0, smooth=False, exact=True)
+            self._solve_working_set(alpha, floor, 0.0, smooth=False, new=0)
 
         for _ in range(2):
             new = self._gap_after(lambda: self.set.interpolate(self.c), alpha, EXACT)

@@ -11,6 +11,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
 from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
 SWEEPS = 100  # of coordinate descent before the active-set path
+APART = 1e-4  # energy share outside the span of others of columns that are apart
 FEW = 48  # up to this number, columns are factored one by one, without LAPACK
 
 
@@ -23,6 +24,7 @@ class WorkingSet:
         self.is_in = np.zeros(design.shape[1], dtype=bool)
         self.G, self.w = np.zeros((0, 0)), np.empty(0)
         self.L, self.act = np.empty((0, 0)), np.empty(0, dtype=np.intp)
+        self.is_apart = False  # whether no column in use is known to be near another
         self.n_factored = -1  # number of columns in the factor; below 0 without one
 
     def start(self, w):
@@ -48,12 +50,38 @@ class WorkingSet:
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
 
-    def sweep(self, c, square, floor, alpha, positive, tol):
-        """Sweep over the columns; update ``c`` and return the new squared residual."""
+    def sweep(self, c, square, floor, alpha, positive, tol, most):
+        """Sweep over the columns, ``most`` times at most; update ``c``.
+
+        Return the new squared residual, and whether steps became small.
+        """
         self.n_factored, alpha = -1, alpha[self.features]
-        return sweep_gram(
-            self.G, self.w, c, square, floor, alpha, positive, tol, SWEEPS
-        )
+        return sweep_gram(self.G, self.w, c, square, floor, alpha, positive, tol, most)
+
+    def try_sweeps(self, c, square, *options):
+        """Sweep; undo it at two columns that are nearly the same, or too many.
+
+        Sweeps take both, and a path that drops one of each pair is long. Return what
+        ``sweep`` does, or None.
+        """
+        w, given = self.w.copy(), c.copy()
+        found, on = self.sweep(c, square, *options), np.flatnonzero(self.w)
+        few = len(on) <= self.design.rank
+        if few and not self._has_twins(on, np.flatnonzero(w)):
+            return found
+        self.start(w)
+        c[:] = given
+        return None
+
+    def _has_twins(self, on, known):
+        """Return whether a column in use is near another; ``known`` ones were not."""
+        fresh = np.setdiff1d(on, known) if self.is_apart else on
+        sizes = self.G.diagonal()
+        both = self.G[np.ix_(fresh, on)] ** 2
+        both /= sizes[fresh][:, None] * sizes[on]
+        n_near = np.count_nonzero(both > 1 - APART)
+        self.is_apart = n_near == len(fresh)  # each is near itself
+        return not self.is_apart
 
     def solve(self, c, square, floors, alpha, positive, budget):
         """Follow a path to the exact solution; return the number of breakpoints.
@@ -71,29 +99,45 @@ class WorkingSet:
 
     def _factor(self):
         """Factor the Gram matrix of the active columns, unless it is factored."""
+        self._make_room()
+        if self.n_factored < 0:
+            on = np.flatnonzero(self.w)
+            if len(on) <= FEW or not self._factor_at_once(on, DEPENDENT):
+                self.n_factored = factorize(self.G, self.w, self.L, self.act)
+
+    def factor_apart(self):
+        """Factor columns in use unless some nearly depend on others; return success."""
+        self._make_room()
+        return self._factor_at_once(np.flatnonzero(self.w), APART)
+
+    def _make_room(self):
+        """Let the factor hold as many columns as may be active."""
         k, size = max(self.n_factored, 0), min(len(self.w), self.design.rank)
         if size > len(self.L):
             old, size = self.L, min(max(size, 2 * len(self.L)), self.design.rank)
             self.L = np.empty((size, size))
             self.L[:k, :k] = old[:k, :k]
             self.act = np.concatenate([self.act[:k], np.empty(size - k, dtype=np.intp)])
-        if self.n_factored < 0 and not self._factor_at_once(np.flatnonzero(self.w)):
-            self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
-    def _factor_at_once(self, on):
-        """Factor the Gram matrix of many columns by LAPACK; return True on success."""
-        if FEW < len(on) <= len(self.L):
-            block = self.G[np.ix_(on, on)]
-            try:
-                factor = np.linalg.cholesky(block)
-            except np.linalg.LinAlgError:
-                factor = np.zeros((1, 1))
-            if np.all(factor.diagonal() ** 2 > DEPENDENT * block.diagonal()):
-                self.n_factored = len(on)
-                self.L[: len(on), : len(on)] = factor
-                self.act[: len(on)] = on
-                return True
-        return False
+    def _factor_at_once(self, on, least):
+        """Factor the Gram matrix of some columns by LAPACK; return True on success.
+
+        Of each column more than a share ``least`` of its energy must be outside the
+        span of those before it.
+        """
+        if len(on) > len(self.L):
+            return False
+        block = self.G[np.ix_(on, on)]
+        try:
+            factor = np.linalg.cholesky(block)
+        except np.linalg.LinAlgError:
+            return False
+        if not np.all(factor.diagonal() ** 2 > least * block.diagonal()):
+            return False
+        self.n_factored = len(on)
+        self.L[: len(on), : len(on)] = factor
+        self.act[: len(on)] = on
+        return True
 
     def fitted(self):
         """Return the sum of the columns, weighted by the coefficients."""

@@ -22,12 +22,13 @@ def problem(shape, fraction):
 
 
 def swept(X, y, w, alpha, floor=0.0, positive=False, max_sweeps=1, tol=0.0):
-    """Return coefficients, correlations and the energy left after sweeps."""
+    """Return coefficients, correlations, the energy left, and whether sweeps ended."""
     w, r = w.copy(), y - X @ w
     c, G = X.T @ r, X.T @ X
     each = np.full(len(w), alpha)
-    square = sweep_gram(G, w, c, r @ r, floor, each, positive, tol, max_sweeps)
-    return w, c, square
+    given = G, w, c, r @ r, floor, each, positive, tol, max_sweeps
+    square, ended = sweep_gram(*given)
+    return w, c, square, ended
 
 
 def objective(X, y, alpha, w):
@@ -52,7 +53,7 @@ def test_sweeps_never_raise_the_objective(shape, fraction, positive):
     w = np.zeros(X.shape[1])
     for _ in range(sized(10, 5)):
         before = objective(X, y, alpha, w)
-        w, c, square = swept(X, y, w, alpha, 0.0, positive)
+        w, c, square, _ = swept(X, y, w, alpha, 0.0, positive)
         assert objective(X, y, alpha, w) <= before * (1 + 1e-9)
         assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * np.abs(X.T @ y).max())
         assert_allclose(square, np.sum((y - X @ w) ** 2), atol=1e-9)
@@ -62,7 +63,7 @@ def test_sweeps_never_raise_the_objective(shape, fraction, positive):
 def test_correlations_and_energy_stay_exact_as_sweeps_go_on(shape, fraction, positive):
     X, y, alpha = problem(shape, fraction)
     nothing = np.zeros(X.shape[1])
-    w, c, square = swept(X, y, nothing, alpha, 0.0, positive, sized(10, 5))
+    w, c, square, _ = swept(X, y, nothing, alpha, 0.0, positive, sized(10, 5))
     assert_allclose(c, X.T @ (y - X @ w), atol=1e-9 * np.abs(X.T @ y).max())
     assert_allclose(square, np.sum((y - X @ w) ** 2), atol=1e-9)
 
@@ -87,7 +88,7 @@ def test_a_column_of_zeros_stays_out():
 
 def test_a_penalty_above_all_correlations_changes_nothing():
     X, y, alpha = problem((6, 4, 0), 1.01)
-    w, c, square = swept(X, y, np.zeros(4), alpha, max_sweeps=10)
+    w, c, square, _ = swept(X, y, np.zeros(4), alpha, max_sweeps=10)
     assert not w.any()
     assert_array_equal(c, X.T @ y)
     assert_allclose(square, 1)
@@ -96,6 +97,9 @@ def test_a_penalty_above_all_correlations_changes_nothing():
 def test_a_large_tolerance_ends_after_one_sweep():
     X, y, alpha = problem((6, 4, 0), 0.1)
     one = swept(X, y, np.zeros(4), alpha)[0]
-    many = swept(X, y, np.zeros(4), alpha, max_sweeps=10)[0]
-    assert_array_equal(swept(X, y, np.zeros(4), alpha, 0.0, False, 10, 1e9)[0], one)
+    many, *_, ended = swept(X, y, np.zeros(4), alpha, max_sweeps=10)
+    assert not ended
+    early, *_, ended = swept(X, y, np.zeros(4), alpha, 0.0, False, 10, 1e9)
+    assert ended
+    assert_array_equal(early, one)
     assert not np.array_equal(one, many)

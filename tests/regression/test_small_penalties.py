@@ -31,11 +31,21 @@ def genotypes(n, p, rng):
     return sum((rng.random((n, p)) < shares).astype(float) for _ in range(2))
 
 
+def sums(n, p, rng):
+    """Return columns every third of which is nearly a sum of the two before."""
+    X = rng.standard_normal((n, p))
+    last = X[:, 2::3]
+    last *= 1e-4
+    last += (X[:, : p - 2 : 3] + X[:, 1 : p - 1 : 3]) / np.sqrt(2)
+    return X
+
+
 COLUMNS = {
     "independent": lambda n, p, rng: correlated(n, p, 0.0, rng),
     "correlated": lambda n, p, rng: correlated(n, p, 0.9, rng),
     "close": lambda n, p, rng: correlated(n, p, 0.99, rng),
     "genotypes": genotypes,
+    "sums": sums,
     "twice": lambda n, p, rng: np.tile(correlated(n, p // 2, 0.3, rng), 2),
     "mirrored": lambda n, p, rng: (
         np.tile(correlated(n, p // 2, 0.3, rng), 2) * np.repeat([1, -1], p // 2)
@@ -89,7 +99,8 @@ def test_a_small_penalty_interpolates_by_the_least_l1_norm(columns, fraction):
     regression = regression_of(X, y)
     fit = regression.solve(fraction * regression.alpha_max, 1e-9, 100)
     least = oracles.basis_pursuit(y - y.mean(), (X - X.mean(axis=0)).T)
-    assert_allclose(np.abs(fit.coef).sum(), least, rtol=1e-6)
+    coef = np.ldexp(fit.coef, -regression.design.exponents)  # in units of X
+    assert_allclose(np.abs(coef).sum(), least, rtol=1e-6)
     assert fit.sigma <= 1e-9 * np.std(y)
 
 
@@ -118,3 +129,28 @@ def test_it_ends_where_rounding_is_in_the_way():
         fit = regression.solve(fraction * regression.alpha_max, 0.0, 1000)
         assert fit.n_iter < 100
         assert fit.gap <= 1e-4
+
+
+def test_a_small_residual_is_a_start_for_the_next_penalty():
+    n, p = sized((60, 200), (20, 60))
+    rng = np.random.default_rng(0)
+    X = 0.1 * rng.standard_normal((n, p)) + rng.standard_normal((n, 1))
+    y = X[:, 0] + X[:, 1]  # then features are rounded: a residual of 1e-8 is left
+    regression = regression_of(X.astype(np.float32), y)
+    alphas = regression.alpha_max * np.geomspace(0.5, 1e-2, sized(40, 10))
+    fits = [regression.solve(alpha, TOL, 100) for alpha in alphas]
+    assert max(fit.gap for fit in fits) <= TOL
+    assert fits[-1].sigma <= 1e-6 * np.std(y)
+    assert max(fit.n_iter for fit in fits[1:]) <= 2
+
+
+def test_sweeps_that_reach_the_tolerance_are_followed_by_a_path():
+    rng, n = np.random.default_rng(123), sized(200, 40)
+    X = rng.standard_normal((n, n))
+    X[:, rng.random(n) < 0.5] = 1
+    y = X[:, :3].sum(axis=1) + 1e-6 * rng.standard_normal(n)
+    regression = regression_of(X.astype(np.float32), y)
+    for fraction in np.sort(10.0 ** rng.uniform(-3, 1, 6))[::-1] / 3:
+        fit = regression.solve(fraction * regression.alpha_max, TOL, 100)
+        assert fit.gap <= TOL
+        assert not regression.is_swept

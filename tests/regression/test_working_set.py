@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import Regression
-from sklearn_sqrtlasso.regression.working_set import FEW
+from sklearn_sqrtlasso.regression.working_set import FEW, WorkingSet
 from tests import sized
 
 
@@ -41,10 +42,10 @@ def test_many_columns_are_factored_at_once_and_dependent_ones_are_not():
     columns = solved(120, 80, [1e-3])
     on = np.flatnonzero(columns.w)
     assert len(on) > FEW
-    assert columns._factor_at_once(on)
+    assert columns._factor_at_once(on, DEPENDENT)
     columns.G[on[-1]] = columns.G[on[0]]
     columns.G[:, on[-1]] = columns.G[:, on[0]]
-    assert not columns._factor_at_once(on)
+    assert not columns._factor_at_once(on, DEPENDENT)
 
 
 def test_active_columns_take_what_they_span_unless_a_sign_changes():
@@ -57,3 +58,47 @@ def test_active_columns_take_what_they_span_unless_a_sign_changes():
     away = design.correlate(-3 * y)
     assert not columns.interpolate(away)
     assert_allclose(columns.w, before, atol=1e-12)
+
+
+def sweeps(X, y, most=100):
+    """Return a working set of all columns after sweeps, and what these return."""
+    n, p = X.shape
+    design = design_of(X, np.full(n, 1 / n), False)
+    columns, y = WorkingSet(design), y / np.linalg.norm(y)
+    columns.add(np.arange(p))
+    c = design.correlate(y)
+    alpha = np.full(p, 0.1 * np.abs(c).max())
+    return columns, columns.try_sweeps(c, 1.0, 0.01, alpha, False, 1e-4, most)
+
+
+def test_sweeps_are_undone_at_columns_that_are_nearly_the_same():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 6))
+    y = X.sum(axis=1)
+    columns, (_, ended) = sweeps(X, y)
+    assert ended
+    assert columns.w.all()
+    assert columns.factor_apart()
+    X[:, 5] = X[:, 2] + 1e-3 * X[:, 5]
+    columns, found = sweeps(X, y)
+    assert found is None
+    assert not columns.w.any()
+
+
+def test_sweeps_are_undone_at_more_columns_than_a_solution_has():
+    X = np.random.default_rng(0).standard_normal((5, 40))
+    columns, found = sweeps(X, X.sum(axis=1), most=1)
+    assert found is None
+    assert not columns.w.any()
+
+
+def test_columns_that_depend_on_several_others_are_not_apart():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 6))
+    X[:, 5] = X[:, :5].sum(axis=1) + 1e-3 * X[:, 5]
+    columns, found = sweeps(X, X.sum(axis=1))
+    assert found is not None
+    columns.start(np.ones(6))
+    assert not columns.factor_apart()
+    columns.start(np.array([1.0, 1, 1, 1, 1, 0]))
+    assert columns.factor_apart()
