@@ -59,8 +59,8 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_groups,
     check_learnable,
     check_live_parameters,
+    check_size_of_default,
     refuse_masked,
-    warn_large_model,
 )
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
@@ -252,12 +252,14 @@ class BaseEncoder(
         """
         return self._report(*self._fitted_rows(X))
 
-    def _begin(self, X, *, warm=None, attribute="components_"):
+    def _begin(self, X, *, warm=None, attribute="components_", coded=False):
         """Return validated training rows, and whether learning resumes.
 
         If it does not, everything fitted is forgotten. ``warm`` is the parameter
-        ``warm_start`` if not given.
+        ``warm_start`` if not given, as it is for a batch of a stream. ``coded`` tells
+        that codes are given, with their number of components.
         """
+        stream = warm is not None
         warm = getattr(self, "warm_start", False) if warm is None else warm
         resumed = resumes(self, warm=warm, attribute=attribute)
         if resumed:
@@ -267,8 +269,8 @@ class BaseEncoder(
         else:
             forget(self)
             X = self._validate(X, reset=True)
-            if not self._has_given_components():
-                warn_large_model(self.n_components, X)
+            if not (coded or self._has_given_components()):
+                check_size_of_default(self.n_components, X, stream=stream)
         check_learnable(X)
         return X, resumed
 

@@ -357,7 +357,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             If the loss is no longer finite; the last finite parameters are kept. If
             there are none, a ``FloatingPointError`` is raised and nothing is kept.
         """
-        X, resumed = self._begin(X)
+        X, resumed = self._begin(X, coded=Z is not None)
         groups = check_groups(groups, X)
         self._learn(X, groups, resumed, X_clean, Z)
         self._check_codes(X, groups)
@@ -386,7 +386,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self : object
             The updated autoencoder.
         """
-        X, resumed = self._begin(X, warm=True)
+        X, resumed = self._begin(X, warm=True, coded=Z is not None)
         groups = check_groups(groups, X)
         self._learn_from(self._training_data(X, X_clean, Z, groups), resumed)
         return self

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.groups import (
     RowGroups,
@@ -26,7 +25,7 @@ from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 DTYPES = [np.float64, np.float32]
 MARGIN = 2.0**20  # of the largest number over entries of rows that are learnt from
-LARGE_MODEL = 5e8  # bytes of parameters that a default does not choose silently
+LARGE_MODEL = 5e8  # bytes of parameters that a default does not choose
 LIVE = ("n_jobs", "sparse_output", "verbose")  # and all named transform_*
 LARGEST = {8: 1e50, 4: 1e10}  # entry of atoms, by bytes: products stay in range
 
@@ -115,8 +114,8 @@ def _largest_observed(X):
     return float(np.fmax.reduce([np.fmax.reduce(of, None) for of in sizes]))
 
 
-def warn_large_model(n_components, X):
-    """Warn if a default number of components makes a model that is very large.
+def check_size_of_default(n_components, X, *, stream=False):
+    """Raise an error if a default number of components makes a very large model.
 
     Parameters
     ----------
@@ -124,14 +123,17 @@ def warn_large_model(n_components, X):
         The parameter; a number is what the user wants.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Training rows.
+    stream : bool, default=False
+        Whether others follow these rows, so that their number does not count.
     """
-    size = X.dtype.itemsize * min(X.shape) * X.shape[1]
+    n_default = X.shape[1] if stream else min(X.shape)
+    size = X.dtype.itemsize * n_default * X.shape[1]
     if n_components is None and size > LARGE_MODEL:
-        warn_caller(
-            f"n_components=None makes {min(X.shape)} components of {X.shape[1]} "
-            f"features, parameters of {size / 1e9:.1f} GB. Set n_components, for "
-            "example to 100.",
-            UserWarning,
+        raise ValueError(
+            f"n_components must be a number for rows of {X.shape[1]} features, got "
+            f"n_components=None, which makes {n_default} components, parameters of "
+            f"{size / 1e9:.1f} GB. Set it to the number of components that you want, "
+            "for example n_components=100."
         )
 
 

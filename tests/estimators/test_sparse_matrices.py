@@ -164,3 +164,22 @@ def test_no_dense_copy_is_made(coder):
         assert peak_of(lambda of=method: values_of(coder, of, X)) < allowed, method
     if hasattr(coder, "partial_fit"):
         assert peak_of(lambda: coder.partial_fit(X)) < allowed
+
+
+@pytest.mark.parametrize("coder", CODERS, ids=str)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_default_that_makes_a_very_large_model_is_refused(coder, method):
+    n_rows = 10_000 if method == "fit" else 10  # of a stream, of which more follow
+    X = sp.csr_array(sp.eye_array(n_rows, 10_000))
+    coder = clone(coder).set_params(n_components=None)
+    with pytest.raises(ValueError, match=r"makes 10000 .* 0\.8 GB.* n_components=100"):
+        getattr(coder, method)(X)
+    assert not hasattr(coder, "n_features_in_")
+
+
+def test_given_components_may_be_as_large_as_they_are():
+    X, Z = sp.csr_array(sp.eye_array(10, 10**5)), np.eye(10)[:, :2]
+    network = NeLUAutoencoder(max_iter=1, noise_std=0.0).partial_fit(X, Z=Z)
+    assert network.components_.shape == (2, 10**5)
+    coder = RelaxedSparseCoder(dictionary=sp.eye_array(2, 10**5).toarray())
+    assert coder.fit(X).transform(X).shape == (10, 2)
