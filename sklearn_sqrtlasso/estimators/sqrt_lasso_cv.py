@@ -39,7 +39,12 @@ from sklearn_sqrtlasso.regression.moment_path import (
     follow_moment_path,
     gathers_products,
 )
-from sklearn_sqrtlasso.regression.moments import gather, held_out_square, pooled
+from sklearn_sqrtlasso.regression.moments import (
+    gather,
+    held_out_square,
+    pooled,
+    pooled_without_each,
+)
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -141,7 +146,7 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         return None
     X = X.tocsr() if sp.issparse(X) else X
     parts = parallel_map(lambda test: gather(X, y, weights, test), tests, n_jobs)
-    trains = [pooled(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
+    trains = pooled_without_each(parts)
     if not all(part.keep_digits() for part in trains):
         return None
     return list(zip(trains, parts, strict=True))

@@ -116,6 +116,12 @@ class MomentDesign(Columns):
         vector = self._factored[1][:, y] * self._target_norms[y]
         return Target(vector, int(self._target_exponents[y]), self._target_means[y], y)
 
+    def alpha_max(self, y, positive):
+        """Return the smallest penalty of zeros for a target, in units of X."""
+        c = self._b[:, y] * self.norms
+        sizes, exponent = self.in_units_of_x(np.maximum(c, 0.0) if positive else abs(c))
+        return float(np.ldexp(sizes.max(initial=0.0), exponent))
+
     def lost_gap(self, fit, target, alpha, positive):
         """Return by how much the gap from moments is larger than that of the factor."""
         w, b = fit.coef * self.norms, self._b[:, target.place]

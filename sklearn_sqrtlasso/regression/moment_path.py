@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
-from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments
+from sklearn_sqrtlasso.algorithms.gram_path import solve_gram_path
+from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments, products_of_path
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
@@ -72,9 +73,12 @@ def follow_products(G, b, penalties, alphas, positive, most):
     """
     coef, least = np.zeros((2, len(alphas), len(b)))
     given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    follow_gram_path(*given, coef, least)
+    n_reached, n_active = solve_gram_path(*given, coef, least)
+    if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
+        coef[:] = least[:] = 0.0
+        follow_gram_path(*given, coef, least)
     each = np.outer(alphas, penalties)
-    gaps = gaps_of_moments(coef, b, b - coef @ G, each, positive)
+    gaps = gaps_of_moments(coef, b, b - products_of_path(coef, G), each, positive)
     return MomentPath(coef, gaps, least)
 
 

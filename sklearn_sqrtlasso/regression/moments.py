@@ -12,6 +12,7 @@ offsets are large or scales extreme, and whoever uses them bounds what is lost.
 """
 
 from functools import reduce
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ OFFSET = 1e3  # largest mean, over the spread, of a column of products exact eno
 SPARSE_OFFSET = 10.0  # the same for columns that are not centred before
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
+MANY = 128  # number of columns from which products of few of them are faster
+FITS = 25  # of a path that are multiplied at a time
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
@@ -102,6 +105,26 @@ def pooled(parts):
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         return reduce(_pool, parts)
+
+
+def pooled_without_each(parts):
+    """Return the moments of all parts but one, for each of them.
+
+    Parameters
+    ----------
+    parts : list of Moments
+        Moments of disjoint rows, at least two.
+
+    Returns
+    -------
+    moments : list of Moments
+        As many as parts, of the rows of the others.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        before = list(accumulate(parts[:-1], _pool))
+        after = list(accumulate(parts[:0:-1], _pool))[::-1]
+        inner = map(_pool, before[:-1], after[1:])
+        return [after[0], *inner, before[-1]]
 
 
 def _pool(one, two):
@@ -219,6 +242,32 @@ def moments_of(X, y, weights):
     return Moments(float(total), mean, products, n_rows)
 
 
+def products_of_path(coef, G):
+    """Return ``coef @ G`` for solutions of falling penalties, most of them sparse.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_fits, n_features)
+        Coefficients, of increasing support.
+    G : ndarray of shape (n_features, n_columns)
+        A row for each feature.
+
+    Returns
+    -------
+    products : ndarray of shape (n_fits, n_columns)
+        The products.
+    """
+    if len(G) < MANY:
+        return coef @ G
+    out = np.empty((len(coef), G.shape[1]))
+    for start in range(0, len(coef), FITS):
+        rows = coef[start : start + FITS]
+        on = np.flatnonzero(rows.any(axis=0))
+        few = 2 * len(on) < len(G)
+        out[start : start + FITS] = rows[:, on] @ G[on] if few else rows @ G
+    return out
+
+
 def held_out_square(moments, means, coef):
     """Return the mean squared error of linear predictions, and what rounding hides.
 
@@ -239,7 +288,8 @@ def held_out_square(moments, means, coef):
     v = np.hstack([-coef, np.ones((len(coef), 1))])
     spread = np.sqrt(moments.products.diagonal() / moments.weight)
     offset = v @ (moments.mean - means)
-    mse = np.einsum("ij,ij->i", v @ (moments.products / moments.weight), v) + offset**2
+    products = products_of_path(v, moments.products / moments.weight)
+    mse = np.einsum("ij,ij->i", products, v) + offset**2
     size = np.abs(v) @ (spread + np.abs(moments.mean - means))
     return mse, CONSTANT * size**2
 

@@ -517,4 +517,6 @@ def regress(design, y, alphas, options, coef=None):
 
 def regression_alpha_max(design, y, positive):
     """Return the smallest penalty at which all coefficients are zero, in units of X."""
+    if not design.has_rows:
+        return design.alpha_max(y, positive)
     return Regression(design, design.target(y).vector, positive).alpha_max

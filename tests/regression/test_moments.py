@@ -13,6 +13,8 @@ from sklearn_sqrtlasso.regression.moments import (
     gather,
     held_out_square,
     pooled,
+    pooled_without_each,
+    products_of_path,
 )
 
 LONG = np.longdouble
@@ -77,6 +79,27 @@ def test_parts_are_pooled(seed, cut):
     both, whole = pooled(parts), gather(X, y, weights, rows)
     for one, two in zip(both, whole, strict=True):
         assert_allclose(one, two, rtol=1e-10, atol=1e-12)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_each_part_is_left_out_of_the_others(seed, n_parts):
+    X, y, weights = table(seed)
+    folds = np.array_split(np.arange(40), n_parts)
+    parts = [gather(X, y, weights + 0.5, fold) for fold in folds]
+    found = pooled_without_each(parts)
+    assert len(found) == n_parts
+    for one, fold in zip(found, folds, strict=True):
+        others = gather(X, y, weights + 0.5, np.setdiff1d(np.arange(40), fold))
+        for of_one, of_others in zip(one, others, strict=True):
+            assert_allclose(of_one, of_others, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [5, 130])
+def test_a_path_is_multiplied_as_a_matrix(p):
+    rng = np.random.default_rng(0)
+    coef = rng.standard_normal((60, p)) * (np.arange(p) <= 3 * np.arange(60)[:, None])
+    G = rng.standard_normal((p, p + 1))
+    assert_allclose(products_of_path(coef, G), coef @ G, atol=1e-12)
 
 
 @pytest.mark.parametrize(

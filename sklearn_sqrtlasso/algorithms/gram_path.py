@@ -1,0 +1,328 @@
+r"""Square-root-lasso solutions at falling penalties, by Newton steps.
+
+With columns and target of norm one, the solution at penalty ``alpha`` is that of the
+lasso at threshold ``t = alpha sigma``. On the active columns A, with penalties q that
+have the signs of coefficients, it and its residual are ::
+
+    w = G_AA^-1 (b_A - t q),    sigma^2 = 1 - |L^-1 b_A|^2 + t^2 |L^-1 q|^2 ,
+
+where L is the Cholesky factor of ``G_AA``: t follows in closed form. Columns whose
+coefficients have the wrong sign leave, all whose correlations exceed their thresholds
+enter, and the step is repeated until none does: then the solution is exact. These are
+steps of a primal-dual active-set method, or semismooth Newton steps (Hintermueller, Ito
+and Kunisch, 2002). From one penalty to the next two or three of them replace a
+breakpoint for each column. They may fail where columns are nearly dependent; then an
+active-set path is followed.
+"""
+
+import math
+
+import numpy as np
+
+from sklearn_sqrtlasso.algorithms.jit import kernel, part
+
+DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
+TIE = 1e-11  # excess over a threshold, relative to it, that is rounding
+PACE = 0.7  # least factor from one penalty to the next, given or not
+STEPS = 12  # of Newton for one penalty, from which on they fail
+FEW = 16  # columns that may enter at once
+FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
+
+
+@part
+def append_row(G, b, pull, L, act, k, j):
+    """Add column j to the factor, and to the solutions in its last two rows.
+
+    Return whether the column is independent of those before.
+    """
+    p = b.shape[0]
+    assert 0 <= k < p == pull.shape[0] == act.shape[0] == L.shape[1]
+    assert 0 <= j < p == G.shape[0] == G.shape[1]
+    assert L.shape[0] == p + 2
+    row, of_b, of_pull, left = L[k], b[j], pull[j], G[j, j]
+    for a in range(k):
+        assert 0 <= act[a] < p
+        v = G[j, act[a]]
+        for i in range(a):
+            v -= L[a, i] * row[i]
+        row[a] = v / L[a, a]
+    for a in range(k):
+        left -= row[a] * row[a]
+        of_b -= row[a] * L[p, a]
+        of_pull -= row[a] * L[p + 1, a]
+    if left <= DEPENDENT * G[j, j]:
+        return False
+    row[k], act[k] = math.sqrt(left), j
+    L[p, k], L[p + 1, k] = of_b / row[k], of_pull / row[k]
+    return True
+
+
+@part
+def remove_row(L, act, k, place):
+    """Remove the active column at ``place`` from the factor, by rotations."""
+    p = act.shape[0]
+    assert 0 <= place < k <= p == L.shape[1]
+    assert L.shape[0] == p + 2
+    for r in range(place, k - 1):  # of columns r and r + 1, in all rows below
+        x, y = L[r + 1, r], L[r + 1, r + 1]
+        size = math.hypot(x, y)
+        cos, sin = x / size, y / size
+        L[r, r] = size
+        for i in range(r):
+            L[r, i] = L[r + 1, i]
+        for i in range(r + 2, k):
+            x, y = L[i, r], L[i, r + 1]
+            L[i, r], L[i, r + 1] = cos * x + sin * y, cos * y - sin * x
+        for i in range(p, p + 2):
+            x, y = L[i, r], L[i, r + 1]
+            L[i, r], L[i, r + 1] = cos * x + sin * y, cos * y - sin * x
+        act[r] = act[r + 1]
+
+
+@part
+def threshold(L, k, p, alpha):
+    """Return the threshold of a penalty for the active columns; -1 if there is none."""
+    assert 0 <= k <= L.shape[1]
+    assert L.shape[0] == p + 2
+    square, steep = 1.0, 0.0
+    for a in range(k):
+        square -= L[p, a] * L[p, a]
+        steep += L[p + 1, a] * L[p + 1, a]
+    slack = 1.0 - alpha * alpha * steep
+    return alpha * math.sqrt(square / slack) if square > 0.0 < slack else -1.0
+
+
+@part
+def active_lines(L, k, p, lines):
+    """Write least squares on the active columns, and by how much a threshold shrinks.
+
+    They are the first k entries of the first two lines.
+    """
+    assert 0 <= k <= L.shape[1]
+    assert L.shape[0] == p + 2
+    assert lines.shape[0] == 4
+    assert k <= lines.shape[1]
+    x, y = lines[0], lines[1]
+    for a in range(k):
+        x[a], y[a] = L[p, a], L[p + 1, a]
+    top = k
+    while top > 0:  # four rows at a time: each entry is read and written once
+        low = max(top - 4, 0)
+        for a in range(top - 1, low - 1, -1):
+            x[a] /= L[a, a]
+            y[a] /= L[a, a]
+            for i in range(low, a):
+                x[i] -= L[a, i] * x[a]
+                y[i] -= L[a, i] * y[a]
+        if top - low == 4:
+            l0, l1, l2, l3 = L[low], L[low + 1], L[low + 2], L[low + 3]
+            x0, x1, x2, x3 = x[low], x[low + 1], x[low + 2], x[low + 3]
+            y0, y1, y2, y3 = y[low], y[low + 1], y[low + 2], y[low + 3]
+            for i in range(low):
+                x[i] -= l0[i] * x0 + l1[i] * x1 + l2[i] * x2 + l3[i] * x3
+                y[i] -= l0[i] * y0 + l1[i] * y1 + l2[i] * y2 + l3[i] * y3
+        top = low
+
+
+@part
+def lines_by_active_rows(G, b, act, k, lines):
+    """Write the lines of all correlations, from rows of the active columns.
+
+    Correlations at threshold t are the third line plus t times the fourth.
+    """
+    p = b.shape[0]
+    assert p == G.shape[0] == G.shape[1] == act.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    assert 0 <= k <= p
+    x, y, e, f = lines[0], lines[1], lines[2], lines[3]
+    for j in range(p):
+        e[j], f[j] = b[j], 0.0
+    for a in range(0, k - k % 2, 2):
+        assert 0 <= act[a] < p
+        assert 0 <= act[a + 1] < p
+        g0, g1 = G[act[a]], G[act[a + 1]]
+        x0, x1, y0, y1 = x[a], x[a + 1], y[a], y[a + 1]
+        for j in range(p):
+            e[j] -= x0 * g0[j] + x1 * g1[j]
+            f[j] += y0 * g0[j] + y1 * g1[j]
+    if k % 2 == 1:
+        assert 0 <= act[k - 1] < p
+        g0, x0, y0 = G[act[k - 1]], x[k - 1], y[k - 1]
+        for j in range(p):
+            e[j] -= x0 * g0[j]
+            f[j] += y0 * g0[j]
+
+
+@part
+def lines_by_other_rows(G, b, act, k, pull, whole, lines):
+    """Write the same for columns that are not active, from their own rows.
+
+    There are few where most columns are active.
+    """
+    p = b.shape[0]
+    assert p == G.shape[0] == G.shape[1] == act.shape[0] == pull.shape[0]
+    assert lines.shape[0] == 4
+    assert lines.shape[1] == whole.shape[1] == p
+    assert whole.shape[0] == 2
+    assert 0 <= k <= p
+    x, y = whole[0], whole[1]
+    for j in range(p):
+        x[j] = y[j] = 0.0
+    for a in range(k):
+        assert 0 <= act[a] < p
+        x[act[a]], y[act[a]] = lines[0, a], lines[1, a]
+    for j in range(p):
+        if pull[j] == 0.0:
+            row, of_x, of_y = G[j], 0.0, 0.0
+            for i in range(p):
+                of_x += row[i] * x[i]
+                of_y += row[i] * y[i]
+            lines[2, j], lines[3, j] = b[j] - of_x, of_y
+
+
+@part
+def count_entering(penalties, positive, t, pull, lines):
+    """Return the number of columns that are above their thresholds."""
+    p = penalties.shape[0]
+    assert p == pull.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    count = 0
+    for j in range(p):
+        c = lines[2, j] + t * lines[3, j]
+        size = max(c, 0.0) if positive else abs(c)
+        count += size > t * penalties[j] * (1.0 + TIE) and pull[j] == 0.0
+    return count
+
+
+@part
+def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
+    """Drop columns of wrong signs, and add those above their thresholds.
+
+    Return the number of active columns, and that of changes. Columns that depend on
+    the active ones are not added; the latter is -1 if there are no others.
+    """
+    p = b.shape[0]
+    assert p == penalties.shape[0] == pull.shape[0] == act.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    assert 0 <= k <= p
+    n_changes, left_out = 0, False
+    for place in range(k - 1, -1, -1):
+        j = act[place]
+        assert 0 <= j < p
+        lines[2, j] = lines[3, j] = 0.0
+        if (lines[0, place] - t * lines[1, place]) * pull[j] <= 0.0:
+            pull[j] = 0.0
+            remove_row(L, act, k, place)
+            k, n_changes = k - 1, n_changes + 1
+    for j in range(p):
+        c = lines[2, j] + t * lines[3, j]
+        size = max(c, 0.0) if positive else abs(c)
+        if size > t * penalties[j] * (1.0 + TIE) and pull[j] == 0.0:
+            pull[j] = math.copysign(penalties[j], c)
+            if append_row(G, b, pull, L, act, k, j):
+                k, n_changes = k + 1, n_changes + 1
+            else:
+                pull[j], left_out = 0.0, True
+    return k, -1 if left_out and n_changes == 0 else n_changes
+
+
+@part
+def write_lines(G, b, L, act, k, pull, whole, lines):
+    """Write the lines of the active columns and of all correlations."""
+    active_lines(L, k, b.shape[0], lines)
+    if 2 * k > b.shape[0]:
+        lines_by_other_rows(G, b, act, k, pull, whole, lines)
+    else:
+        lines_by_active_rows(G, b, act, k, lines)
+
+
+@part
+def newton_steps(G, b, penalties, positive, alpha, L, act, k, pull, whole, lines):
+    """Step to the solution at a penalty; return the number of active columns.
+
+    Return its threshold, too, which is -1 if steps fail: where many columns enter at
+    once, most of them are to leave again.
+    """
+    for _ in range(STEPS):
+        t = threshold(L, k, b.shape[0], alpha)
+        many = count_entering(penalties, positive, t, pull, lines) > max(2 * k, FEW)
+        if t < 0.0 or many:
+            break
+        given = (L, act, k, pull, lines)
+        k, n_changes = change_active_set(G, b, penalties, positive, t, *given)
+        if n_changes == 0:
+            return k, t
+        if n_changes < 0:
+            break
+        write_lines(G, b, L, act, k, pull, whole, lines)
+    return k, -1.0
+
+
+@part
+def refactor_columns(G, b, before, L, act, pull, whole, lines):
+    """Restore active columns with the penalties of ``before``; return their number."""
+    p, k = b.shape[0], 0
+    assert p == pull.shape[0] == before.shape[0]
+    for j in range(p):
+        pull[j] = before[j]
+        if before[j] != 0.0 and append_row(G, b, pull, L, act, k, j):
+            k += 1
+    write_lines(G, b, L, act, k, pull, whole, lines)
+    return k
+
+
+@kernel
+def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
+    """Write solutions for falling penalties, by Newton steps.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p)
+        Gram matrix of the columns, of norms one, or zero for those that are left out.
+    b : ndarray of shape (p,)
+        Their products with the target, whose norm is one.
+    penalties : ndarray of shape (p,)
+        Penalty of each coefficient, as a multiple, in (0, inf).
+    alphas : ndarray of shape (m,)
+        Penalties, positive, in decreasing order.
+    positive : bool
+        Whether coefficients are nonnegative.
+    most : int
+        Largest number of active columns.
+    coef, least : ndarray of shape (m, p)
+        Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
+        and by least squares on their supports.
+
+    Returns
+    -------
+    n_reached : int
+        Less than m where steps fail, or the residual vanishes.
+    n_active : int
+        Number of active columns of the last step.
+    """
+    p = b.shape[0]
+    assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
+    assert coef.shape == least.shape == (alphas.shape[0], p)
+    L, act, pull = np.zeros((p + 2, p)), np.zeros(p, np.intp), np.zeros(p)
+    lines, whole, before = np.zeros((4, p)), np.zeros((2, p)), np.zeros(p)
+    k, m, last, pace, lost = 0, 0, 0.0, PACE, 0
+    for j in range(p):
+        lines[2, j] = b[j]
+        last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
+    while m < alphas.shape[0] and k <= most and lost < FAILURES + p:
+        alpha = max(alphas[m], pace * last)
+        given = (L, act, k, pull, whole, lines)
+        k, t = newton_steps(G, b, penalties, positive, alpha, *given)
+        if t < 0.0:
+            k = refactor_columns(G, b, before, L, act, pull, whole, lines)
+            pace, lost = math.sqrt(alpha / last), lost + k + 1
+            continue
+        last, pace = min(alpha, last), PACE
+        for j in range(p):
+            before[j] = pull[j]
+        if alpha == alphas[m]:
+            for a in range(k):
+                least[m, act[a]] = lines[0, a]
+                coef[m, act[a]] = lines[0, a] - t * lines[1, a]
+            m += 1
+    return m, k

@@ -1,0 +1,195 @@
+"""Newton steps on Gram matrices: optimality, factors, and where steps fail."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_sqrtlasso.algorithms.gram_path import (
+    active_lines,
+    append_row,
+    change_active_set,
+    count_entering,
+    lines_by_active_rows,
+    lines_by_other_rows,
+    newton_steps,
+    refactor_columns,
+    remove_row,
+    solve_gram_path,
+    threshold,
+    write_lines,
+)
+
+seeds = st.integers(0, 10**6)
+FALLING = np.array([1.2, 0.6, 0.2, 0.03])
+
+
+def columns(seed, n=30, p=8, common=1.0):
+    """Return columns and a target, all of norm one."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + common * rng.standard_normal((n, 1))
+    y = X[:, :3].sum(axis=1) + rng.standard_normal(n)
+    return X / np.linalg.norm(X, axis=0), y / np.linalg.norm(y)
+
+
+def follow(X, y, penalties, positive=False, most=1000, shares=FALLING):
+    G, b = X.T @ X, X.T @ y
+    top = (b if positive else np.abs(b)) / penalties
+    alphas, (coef, least) = shares * top.max(), np.zeros((2, 4, len(b)))
+    found = solve_gram_path(G, b, penalties, alphas, positive, most, coef, least)
+    return alphas, coef, least, found
+
+
+def started(seed, on=(4, 1, 6)):
+    """Return a problem with active columns: products, penalties, factor and lines."""
+    X, y = columns(seed)
+    G, b, p = X.T @ X, X.T @ y, X.shape[1]
+    L, act, pull = np.zeros((p + 2, p)), np.zeros(p, np.intp), np.zeros(p)
+    penalties = np.random.default_rng(seed).uniform(0.5, 1, p)
+    for k, j in enumerate(on):
+        pull[j] = penalties[j] * (-1) ** k
+        assert append_row(G, b, pull, L, act, k, j)
+    whole, lines = np.zeros((2, p)), np.zeros((4, p))
+    write_lines(G, b, L, act, len(on), pull, whole, lines)
+    return G, b, penalties, L, act, pull, whole, lines
+
+
+def check_factor(G, b, pull, L, on):
+    k, p = len(on), len(b)
+    R = np.tril(L[:k, :k])
+    assert_allclose(R @ R.T, G[np.ix_(on, on)], atol=1e-12)
+    assert_allclose(R @ L[p, :k], b[on], atol=1e-12)
+    assert_allclose(R @ L[p + 1, :k], pull[on], atol=1e-12)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@given(seeds, st.sampled_from([0.0, 1.0, 5.0]))
+@settings(max_examples=30)
+def test_no_feasible_direction_descends_from_a_solution(positive, seed, common):
+    X, y = columns(seed, common=common)
+    X[:, 2] = 0.0
+    y = np.abs(y) if positive else y
+    penalties = np.random.default_rng(seed).uniform(0.5, 1, 8)
+    *found, (n_reached, n_active) = follow(X, y, penalties, positive)
+    assert n_reached == len(FALLING)
+    assert n_active == np.count_nonzero(found[1][-1])
+    for alpha, w, least in zip(*found, strict=True):
+        r = y - X @ w
+        pull, bound = X.T @ r / np.linalg.norm(r), alpha * penalties
+        assert np.all((pull if positive else np.abs(pull)) <= bound + 1e-9)
+        assert_allclose(pull[w != 0], (bound * np.sign(w))[w != 0], atol=1e-9)
+        assert w[2] == 0
+        assert w.min() >= 0 or not positive
+        assert_allclose(X[:, w != 0].T @ (y - X @ least), 0, atol=1e-8)
+        assert not least[w == 0].any()
+
+
+def test_a_copy_of_a_column_is_left_out():
+    X, y = columns(0)
+    twice = np.hstack([X, X])
+    *_, coef, _, (n_reached, _) = follow(twice, y, np.ones(16))
+    assert n_reached == len(FALLING)
+    assert not (coef[:, :8] * coef[:, 8:]).any()
+    assert_allclose(coef[:, :8] + coef[:, 8:], follow(X, y, np.ones(8))[1], atol=1e-9)
+
+
+def test_sums_of_columns_and_a_residual_that_vanishes_are_told():
+    X, y = columns(2, p=3)
+    mixed = X @ np.random.default_rng(2).standard_normal((3, 10))
+    mixed /= np.linalg.norm(mixed, axis=0)
+    shares = np.geomspace(1, 1e-3, 4)
+    assert follow(mixed, y, np.ones(10), shares=shares)[3][0] < len(shares)
+    X, _ = columns(0)
+    exact = X[:, 0] + X[:, 1]
+    reached = follow(X, exact / np.linalg.norm(exact), np.ones(8))[3][0]
+    assert reached < len(FALLING)
+
+
+def test_more_than_most_columns_are_not_followed():
+    X, y = columns(0)
+    n_reached, n_active = follow(X, y, np.ones(8), most=3)[3]
+    assert n_reached < len(FALLING)
+    assert n_active == 4
+
+
+@given(seeds, st.integers(0, 2))
+def test_a_factor_follows_its_columns(seed, place):
+    G, b, _, L, act, pull, *_ = started(seed)
+    check_factor(G, b, pull, L, act[:3])
+    on = np.delete(act[:3], place)
+    remove_row(L, act, 3, place)
+    assert_array_equal(act[:2], on)
+    check_factor(G, b, pull, L, on)
+
+
+def test_a_dependent_column_is_not_appended():
+    G, b, _, L, act, pull, *_ = started(0)
+    G[:, 5], b[5] = G[:, 4], b[4]
+    G[5] = G[4]
+    G[5, 5] = 1.0
+    assert not append_row(G, b, pull, L, act, 3, 5)
+
+
+@given(seeds)
+def test_lines_are_solutions_and_correlations_at_all_thresholds(seed):
+    G, b, _, L, act, pull, whole, lines = started(seed)
+    on, other = act[:3], lines.copy()
+    active_lines(L, 3, 8, lines)
+    for write, off in (
+        (lambda x: lines_by_active_rows(G, b, act, 3, x), np.arange(8)),
+        (
+            lambda x: lines_by_other_rows(G, b, act, 3, pull, whole, x),
+            np.flatnonzero(pull == 0),
+        ),
+    ):
+        other[2:] = 0.0
+        write(other)
+        for t in (0.0, 0.3, 1.0):
+            w = np.linalg.solve(G[np.ix_(on, on)], b[on] - t * pull[on])
+            assert_allclose(lines[0, :3] - t * lines[1, :3], w, atol=1e-9)
+            c = (b - G[:, on] @ w)[off]
+            assert_allclose((other[2] + t * other[3])[off], c, atol=1e-9)
+
+
+@given(seeds, st.floats(0.01, 0.3))
+def test_a_threshold_is_the_penalty_times_sigma(seed, alpha):
+    G, b, _, L, act, pull, *_ = started(seed)
+    t, on = threshold(L, 3, 8, alpha), act[:3]
+    w = np.linalg.solve(G[np.ix_(on, on)], b[on] - t * pull[on])
+    square = 1 - 2 * w @ b[on] + w @ G[np.ix_(on, on)] @ w
+    assert_allclose(t, alpha * np.sqrt(square), rtol=1e-9)
+    L[8, 0] = 1.0  # of a target within the span
+    assert threshold(L, 3, 8, alpha) == -1.0
+
+
+@given(seeds)
+def test_columns_that_violate_a_condition_change(seed):
+    G, b, penalties, L, act, pull, _, lines = started(seed)
+    t, was, on = 0.2, pull.copy(), act[:3].copy()
+    w, c = lines[0, :3] - t * lines[1, :3], lines[2] + t * lines[3]
+    leave = on[w * pull[on] <= 0]
+    enter = np.flatnonzero((np.abs(c) > t * penalties) & (pull == 0))
+    assert count_entering(penalties, False, t, pull, lines) == len(enter)
+    given_ = (G, b, penalties, False, t, L, act, 3, pull, lines)
+    k, n_changes = change_active_set(*given_)
+    assert n_changes == len(leave) + len(enter)
+    assert set(act[:k]) == (set(on) - set(leave)) | set(enter)
+    assert_array_equal(np.flatnonzero(pull), np.sort(act[:k]))
+    assert_array_equal(pull[enter], penalties[enter] * np.sign(c[enter]))
+    check_factor(G, b, pull, L, act[:k])
+    k = refactor_columns(G, b, was, L, act, pull, np.zeros((2, 8)), lines)
+    assert_array_equal(np.sort(act[:k]), np.sort(on))
+    assert_allclose(lines[2] + t * lines[3], c, atol=1e-9)
+
+
+@given(seeds)
+def test_steps_end_at_a_solution_wherever_they_start(seed):
+    G, b, penalties, L, act, pull, whole, lines = started(seed)
+    k, t = newton_steps(G, b, penalties, False, 0.1, L, act, 3, pull, whole, lines)
+    if t > 0:
+        w, on = lines[0, :k] - t * lines[1, :k], act[:k]
+        c = b - G[:, on] @ w
+        assert (w * pull[on] > 0).all()
+        assert (np.abs(c) <= t * penalties + 1e-9).all()
+        assert_allclose(c[on], t * pull[on], atol=1e-9)
