@@ -265,8 +265,11 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
     assert p == pull.shape[0] == before.shape[0]
     for j in range(p):
         pull[j] = before[j]
-        if before[j] != 0.0 and append_row(G, b, pull, L, act, k, j):
-            k += 1
+        if before[j] != 0.0:
+            if append_row(G, b, pull, L, act, k, j):
+                k += 1
+            else:
+                pull[j] = 0.0
     write_lines(G, b, L, act, k, pull, whole, lines)
     return k
 

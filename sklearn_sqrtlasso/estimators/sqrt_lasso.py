@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
 )
 from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.given_products import GivenProducts, check_given
 from sklearn_sqrtlasso.regression.moment_design import moment_design_of
 from sklearn_sqrtlasso.regression.moments import TALL
 from sklearn_sqrtlasso.regression.penalty_loadings import (
@@ -125,8 +126,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         shape (n_features, n_features), in double precision, of X that is centred for
         them if there is an intercept, and whose rows are weighted by ``sample_weight``
         times ``n_samples`` over its sum. They are compared with X. Products are not
-        used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, and where they
-        have too few digits.
+        used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, where they
+        have too few digits, and for more than 100 features, or 50 for each target,
+        unless there are four times as many rows: then rows are faster.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.
@@ -322,6 +324,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         if not precompute:
             return None
         rows, centred = X.tocsr() if sp.issparse(X) else X, bool(self.fit_intercept)
+        if not self._uses_products(precompute, X.shape, len(targets)):
+            check_given(rows, weights, precompute, centred)
+            return None
         design = moment_design_of(rows, targets, weights, centred, precompute)
         if design is None:
             return None
@@ -333,6 +338,13 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         )
         solved = all(one.gap <= self.tol for one, *_ in fit[0])
         return fit if solved else None
+
+    def _uses_products(self, precompute, shape, n_targets):
+        """Return whether products of all columns, if given, are faster than rows."""
+        if not isinstance(precompute, GivenProducts):
+            return True
+        most = max(FEW_COLUMNS, PER_TARGET * n_targets)
+        return shape[1] <= most or shape[0] >= TALL * shape[1]
 
     def _gathers_products(self, X, n_targets):
         """Return whether products of all columns are faster than rows."""

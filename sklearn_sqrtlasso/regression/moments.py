@@ -30,6 +30,43 @@ FITS = 25  # of a path that are multiplied at a time
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
+def spreads(squares, mean):
+    """Return weighted standard deviations, 0 for columns that are constant.
+
+    Parameters
+    ----------
+    squares, mean : ndarray of shape (n_columns,)
+        Weighted means of squared deviations, and weighted means.
+
+    Returns
+    -------
+    spread : ndarray of shape (n_columns,)
+        The standard deviations.
+    """
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(squares)
+    return np.where(spread > CONSTANT * np.abs(mean), spread, 0.0)
+
+
+def are_ordinary(squares, mean):
+    """Return which columns are constant, or of ordinary scale and offset.
+
+    Parameters
+    ----------
+    squares, mean : ndarray of shape (n_columns,)
+        Weighted means of squared deviations, and weighted means.
+
+    Returns
+    -------
+    ordinary : ndarray of shape (n_columns,)
+        Booleans.
+    """
+    spread = spreads(squares, mean)
+    inside = (spread > SCALES[0]) & (spread < SCALES[1])
+    near = np.abs(mean) <= OFFSET * spread
+    return (inside & near) | ~(spread > 0)
+
+
 class Moments(NamedTuple):
     """Moments of some rows of features and targets, the targets last.
 
@@ -53,9 +90,7 @@ class Moments(NamedTuple):
     @property
     def spread(self):
         """Weighted standard deviations, 0 for columns that are constant."""
-        with np.errstate(invalid="ignore"):
-            spread = np.sqrt(self.products.diagonal() / self.weight)
-        return np.where(spread > CONSTANT * np.abs(self.mean), spread, 0.0)
+        return spreads(self.products.diagonal() / self.weight, self.mean)
 
     def covariances(self, centred):
         """Return weighted means of products, zero for columns that are constant.
@@ -83,11 +118,9 @@ class Moments(NamedTuple):
         """
         if not np.isfinite(self.products).all():
             return False
-        spread = self.spread
-        inside = (spread > SCALES[0]) & (spread < SCALES[1])
-        near = np.abs(self.mean) <= OFFSET * spread
-        fine, live = inside & near, spread > 0
-        return bool((fine | ~live).all() and live[-n_targets:].all())
+        squares = self.products.diagonal() / self.weight
+        fine, live = are_ordinary(squares, self.mean), self.spread > 0
+        return bool(fine.all() and live[-n_targets:].all())
 
 
 def pooled(parts):

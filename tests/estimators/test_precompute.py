@@ -116,3 +116,27 @@ def test_products_of_too_few_digits_are_not_used(form):
     X += 1e7
     one, two = (SqrtLasso(0.1, precompute=G).fit(form(X), y) for G in (gram(X), False))
     assert_allclose(one.coef_, two.coef_, rtol=1e-9)
+
+
+@each_form
+@pytest.mark.parametrize("intercept", [True, False])
+def test_products_of_many_features_are_checked_though_rows_are_faster(form, intercept):
+    X, y = make(30, 120)
+    X[:, 7] *= 1e3
+    X[:, 5] = 4.0
+    weights = np.random.default_rng(0).uniform(0.5, 2, 30)
+    model = SqrtLasso(0.3, fit_intercept=intercept)
+    expected = clone(model).set_params(precompute=False)
+    expected.fit(form(X), y, sample_weight=weights)
+    G = gram(X, intercept, weights)
+    found = clone(model).set_params(precompute=G)
+    found.fit(form(X), y, sample_weight=weights)
+    assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
+    with pytest.raises(ValueError, match="Gram matrix of X"):
+        found.fit(form(X), y)  # with other weights
+    G[7, 9] += 1.0
+    G[9, 7] += 1.0
+    with pytest.raises(ValueError, match=r"feature [79] differ"):
+        found.fit(form(X), y, sample_weight=weights)
+    X += 1e5  # most digits are lost
+    clone(model).set_params(precompute=gram(X, intercept)).fit(form(X), y)
