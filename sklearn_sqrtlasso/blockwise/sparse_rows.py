@@ -129,9 +129,12 @@ def differ_from(x, mean):
     return (changed > 0) | (covered < np.count_nonzero(mean))
 
 
-def dense_batches(rows, n_features):
-    """Yield parts of an array of rows that are few enough to be made dense."""
-    size = max(1, DENSE_ENTRIES // n_features)
+def dense_batches(rows, n_features, n_weights=0):
+    """Yield parts of an array of rows that are few enough to be made dense.
+
+    They have up to a quarter of the entries of weights that each part is multiplied by.
+    """
+    size = max(1, max(DENSE_ENTRIES, n_weights // 4) // n_features)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

@@ -53,7 +53,7 @@ from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
-MANY_ROWS = 2**16  # the first of these if weights start in principal directions
+MANY_ROWS = 2**17  # the first of these if weights start in principal directions
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
@@ -141,7 +141,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
         are learnt freely; else 500. If weights start in principal directions (``init``)
-        it is None up to 65536 rows, else 32768.
+        it is None up to 131072 rows, else 65536.
     max_iter : int or "auto", default="auto"
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
         100, or 25 if columns are at least twice as many as rows, which are learnt from

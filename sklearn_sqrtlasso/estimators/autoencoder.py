@@ -58,7 +58,8 @@ class AutoencoderMixin:
         """
         span = RowSpan(data.X, None)
         if not resumed and self._stays_in_span(data):
-            span = span_of_few_rows(data.X)
+            n_components = self._shape(data)[0]
+            span = span_of_few_rows(data.X, n_components=n_components)
 
         def unfold(learnt):
             names = OF_COLUMNS & learnt.keys()

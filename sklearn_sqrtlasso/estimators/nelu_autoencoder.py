@@ -144,7 +144,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Number of rows of a batch, at least 1.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
-        steps, one for each batch, but at most 200; or 400 steps and 40 epochs if
+        steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
         weights start in principal directions (``alpha``). Of more rows than these steps
         take in, some are drawn at random.
     tol : float, default=0.0
@@ -248,7 +248,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
     _usual = UsualSteps(2000, 200)
-    _of_directions = UsualSteps(400, 40)
+    _of_directions = UsualSteps(200, 20)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],

@@ -418,7 +418,9 @@ class SqrtLassoTransform(GroupedEncoder):
             return whole
         if self.outlier_alpha is not None:
             return whole
-        span = span_of_few_rows(X, self.mean_ if self.center else None)
+        mean = self.mean_ if self.center else None
+        n_components = self.n_components or min(X.shape)
+        span = span_of_few_rows(X, mean, n_components=n_components)
         fits = span.basis is not None and (self.n_components or 0) <= len(span.basis)
         return span if fits else whole
 

@@ -80,7 +80,7 @@ def rank_of_rows(X, mean, directions):
     return max(1, int(np.sum(used)))
 
 
-def span_of_few_rows(X, mean=None):
+def span_of_few_rows(X, mean=None, *, n_components=0):
     """Return rows in their span if they are much fewer than columns, else as they are.
 
     Parameters
@@ -89,6 +89,9 @@ def span_of_few_rows(X, mean=None):
         Rows.
     mean : ndarray of shape (n_features,), default=None
         Subtracted from rows that have a basis; None is zero.
+    n_components : int, default=0
+        Number of components to learn: if they are half as many as rows or more, they
+        take as much memory as sparse rows that are made dense.
 
     Returns
     -------
@@ -101,8 +104,9 @@ def span_of_few_rows(X, mean=None):
         return whole
     if FEWER * n_rows > n_features or n_rows * n_features > MOST_ENTRIES:
         return whole
-    is_small = n_rows * n_features <= SMALL
-    if MOSTLY * entries_per_row(X) < n_features and not is_small:
+    large_model = FEWER * n_components >= n_rows
+    made_dense = large_model or n_rows * n_features <= SMALL
+    if MOSTLY * entries_per_row(X) < n_features and not made_dense:
         return whole  # what follows would cost more than learning from the nonzeros
     if has_missing(X):
         return whole

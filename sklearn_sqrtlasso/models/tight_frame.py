@@ -104,7 +104,8 @@ class TightFrame(PoolingEncoder):
         U, outside, lost = self.of_sparse_rows.project(x)
         with np.errstate(over="ignore"):  # what is out of range is infinite
             U, outside = U.astype(x.dtype), outside.astype(x.dtype)
-        for rows in dense_batches(np.flatnonzero(lost), x.shape[1]):
+        size = x.shape[1], self.components.size
+        for rows in dense_batches(np.flatnonzero(lost), *size):
             dense = self.centred(dense_rows(x[rows]))
             U[rows], outside[rows] = self.project_centred(dense)
         return U, outside

@@ -91,10 +91,12 @@ def measured(work):
     watch = Thread(target=look)
     watch.start()
     start = time.thread_time()
-    work()
-    seconds = time.thread_time() - start
-    done.set()
-    watch.join()
+    try:
+        work()
+        seconds = time.thread_time() - start
+    finally:
+        done.set()
+        watch.join()
     return seconds, most[0]
 
 

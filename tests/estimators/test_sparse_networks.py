@@ -145,7 +145,7 @@ def test_default_fits_of_wide_rows_restore_others_as_their_directions_do(given):
     assert network.score(others) > aim - 0.01
     if given == {}:
         network = NeLUAutoencoder(3, random_state=0).fit(X)
-        assert network.n_iter_ <= 40
+        assert network.n_iter_ <= 20
         assert network.score(others) > aim - 0.01
 
 

@@ -56,6 +56,9 @@ def test_rows_of_words_have_a_basis_if_they_are_few(monkeypatch):
     assert_allclose(span.unfold(span.coordinates), X.toarray(), rtol=0, atol=1e-13)
     monkeypatch.setattr(row_span, "SMALL", 8 * 400 - 1)
     assert span_of_few_rows(X).coordinates is X
+    assert span_of_few_rows(X, n_components=3).coordinates is X
+    of_a_large_model = span_of_few_rows(X, n_components=4)
+    assert_allclose(of_a_large_model.basis, span.basis)
 
 
 def test_single_precision_stays_single():
