@@ -1,5 +1,6 @@
 """Autoencoder with real or binary codes, by nested alternating minimisation."""
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Self
 
@@ -9,6 +10,11 @@ from numpy.typing import ArrayLike
 from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
+from sklearn_sqrtlasso.estimators.anamo_parameters import (
+    activation_name,
+    check_combination,
+    suits_directions,
+)
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
@@ -26,7 +32,11 @@ from sklearn_sqrtlasso.learning.alternating import (
 )
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.binarization import SCHEMES, FreeCodes, refit_bits
-from sklearn_sqrtlasso.learning.initialization import initial_biased_parameters
+from sklearn_sqrtlasso.learning.initialization import (
+    initial_biased_parameters,
+    parameters_of_directions,
+    start_in_directions,
+)
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.models.biased_autoencoder import (
@@ -43,11 +53,10 @@ from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
+MANY_ROWS = 2**16  # the first of these if weights start in principal directions
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
-WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
-WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
 NAMES = ("components_", "encoder_bias_", "decoder_", "decoder_bias_")
 
 
@@ -109,7 +118,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         common for sigmoids. "auto" searches for a length that lowers the objective and
         keeps adapting it; for "adam", it starts at 0.1 for the decoder and at 0.01 for
         the encoder, or 0.7 over the number of features if that is more and codes are
-        bounded, and at 0.3 of that in ``partial_fit``. Lengths refer to rows divided by
+        bounded, at 0.3 of that in ``partial_fit``, and for n > 1024 features at
+        :math:`\sqrt{1024 / n}` of that. Lengths refer to rows divided by
         ``unit_``, which is 1 for sigmoid decoders and X in [0, 1]. With
         ``binary="relaxed"``, ``encoder_step`` is that of the codes.
     encoder_method, decoder_method : str, default="auto", "adam"
@@ -124,16 +134,20 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         iteration converges.
     init : {"mean", "random"}, default="mean"
         Initial biases: such that the output is close to the mean row ("mean"), or zero
-        ("random"). Initial weights are Gaussian.
+        ("random"). Initial weights are Gaussian; but with "mean", an activation that is
+        smooth at zero and a linear decoder, principal directions of more than 1024
+        columns if these and rows are both more than four times as many as units.
     batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
-        are learnt freely; else 500.
+        are learnt freely; else 500. If weights start in principal directions (``init``)
+        it is None up to 65536 rows, else 32768.
     max_iter : int or "auto", default="auto"
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
         100, or 25 if columns are at least twice as many as rows, which are learnt from
-        in their span; or as many as make 500 batches. Of more rows than these take in,
-        some are drawn at random.
+        in their span; or as many as make 500 batches. If weights start in principal
+        directions, it is 20, or as many as make 20 batches. Of more rows than these
+        take in, some are drawn at random.
     tol : float, default=1e-4
         Learning stops if the loss has not decreased by this share within five outer
         iterations, in [0, 1); 0 runs all.
@@ -243,6 +257,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     _kept_with = ("encoder_activation", "decoder_activation", "binary", "width")
     _coded_with = (*_kept_with, "prox")
     _usual = UsualSteps(500, 100)
+    _of_directions = UsualSteps(20, 20)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -358,38 +373,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _training_data(self, X):
         return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
 
-    def _check_parameters(self):
-        """Raise an error for parameters that cannot be combined."""
-        method = self._method("encoder")
-        if self.prox == "exact":
-            activation = _activation_name(self.encoder_activation, self.prox)
-            if activation not in WITH_EXACT or self.binary is not None:
-                raise ValueError(
-                    f"prox='exact' needs encoder_activation to be one of {WITH_EXACT} "
-                    f"and binary=None, got encoder_activation="
-                    f"{self.encoder_activation!r} and binary={self.binary!r}; set "
-                    "prox='smooth'."
-                )
-            if method not in WITH_PROX:
-                raise ValueError(
-                    f"prox='exact' needs encoder_method to be one of {WITH_PROX}, got "
-                    f"{method!r}."
-                )
-        if self.binary is None or not SCHEMES[self.binary].free_codes:
-            return
-        if method not in WITH_PROX:
-            raise ValueError(
-                f"binary={self.binary!r} keeps codes in [0, 1] by a proximal map and "
-                f"needs encoder_method to be one of {WITH_PROX}, got {method!r}."
-            )
-        if self.early_stopping or self.batch_size not in (None, "auto"):
-            raise ValueError(
-                f"binary={self.binary!r} learns the codes of all rows at once and "
-                "needs early_stopping=False and batch_size=None, got "
-                f"early_stopping={self.early_stopping!r} and "
-                f"batch_size={self.batch_size!r}."
-            )
-
     def _method(self, side):
         """Return the inner method of a block."""
         method = getattr(self, f"{side}_method")
@@ -401,7 +384,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _model(self, data, n_components, units):
         """Return the model of rows that are not rescaled, and that of rows that are."""
         encoder, decoder = (
-            self._with_width(POINTWISE[_activation_name(name, self.prox)])
+            self._with_width(POINTWISE[activation_name(name, self.prox)])
             for name in (self.encoder_activation, self.decoder_activation)
         )
         if self.binary is not None:
@@ -420,20 +403,27 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _stays_in_span(self, data):
         return POINTWISE[self.decoder_activation].is_linear
 
+    def _starts_in_directions(self, data):
+        suits = suits_directions(self)
+        return suits and start_in_directions(self._shape(data), data.X)
+
     def _rows_of_batch(self, data):
         """Return the number of rows of a batch, None for all."""
         if self.batch_size != "auto":
             return self.batch_size
         free = self.binary is not None and SCHEMES[self.binary].free_codes
-        return None if free or data.groups.n_rows <= FEW_ROWS else BATCH
+        few = self._starts_in_directions(data)
+        most, size = (MANY_ROWS, MANY_ROWS // 2) if few else (FEW_ROWS, BATCH)
+        return None if free or data.groups.n_rows <= most else size
 
     def _n_epochs(self, data):
         if self.max_iter != "auto":
             return self.max_iter
         batch_size = self._rows_of_batch(data)
         if batch_size is None:
-            return IN_SPAN if data.given is not None else self._usual.most_epochs
-        return self._usual.epochs(data, batch_size)
+            usual = self._usual_steps(data).most_epochs
+            return IN_SPAN if data.given is not None else usual
+        return self._usual_steps(data).epochs(data, batch_size)
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -468,7 +458,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return solvers
 
     def _train(self, data, resumed, rng, progress):
-        self._check_parameters()
+        check_combination(self, self._method("encoder"))
         if resumed:
             before, now = self._fitted("prox"), self.prox
             if self.encoder_activation == "auto" and before != now:
@@ -478,14 +468,17 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         units = self._units(data.rows, resumed, progress is None, least)
         unit = units.model
         self._record_parameters()
-        n_components = X.shape[1] if progress is None else min(X.shape)
-        n_components = len(self.components_) if resumed else n_components
-        model, rescaled = self._model(data, self.n_components or n_components, units)
+        n_components = self._n_components_of(data, resumed, progress is None)
+        model, rescaled = self._model(data, n_components, units)
         if resumed:
             parameters = self._fitted_parameters(model, X.dtype)
             memory = self._memory(new_rows=progress is None)
         else:
-            parameters = initial_biased_parameters(model, X, units.rows, self.init, rng)
+            given, start = (model, X, units.rows), initial_biased_parameters
+            start = partial(start, init=self.init)
+            if progress is not None and self._starts_in_directions(data):
+                start = parameters_of_directions
+            parameters = start(*given, rng=rng)
             parameters = self._shifted(parameters, model, self._middle())
             memory = {side: {} for side in SIDES}
         data = data._replace(unit=units.rows)
@@ -621,9 +614,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _encoder_activation(self):
         """Return the name of the activation of the encoder as of the last fit."""
-        return _activation_name(
-            self._fitted("encoder_activation"), self._fitted("prox")
-        )
+        return activation_name(self._fitted("encoder_activation"), self._fitted("prox"))
 
     def _encoder(self, dtype):
         activation = POINTWISE[self._encoder_activation()]
@@ -640,10 +631,3 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _linear_decoder(self):
         linear = POINTWISE[self._fitted("decoder_activation")].is_linear
         return (self.decoder_, self.decoder_bias_) if linear else None
-
-
-def _activation_name(name, prox):
-    """Return the name of an activation, "auto" replaced by what it stands for."""
-    if name != "auto":
-        return name
-    return "sigmoid" if prox == "exact" else "tanh"

@@ -46,8 +46,9 @@ class AutoencoderMixin:
     A subclass implements ``_train(data, resumed, rng, progress)``, which sets the
     fitted attributes and returns the history; ``_parameters()``, which returns a dict
     of those that hold learnt parameters; ``_usual``, the steps that are taken if
-    ``max_iter="auto"``; ``_n_epochs(data)``; and ``_stays_in_span(data)``, whether what
-    is learnt from rows lies in their span.
+    ``max_iter="auto"``, and ``_of_directions``, those if weights start in principal
+    directions, as ``_starts_in_directions(data)`` tells; ``_n_epochs(data)``;
+    and ``_stays_in_span(data)``, whether what is learnt from rows lies in their span.
     """
 
     def _learn_all(self, data, resumed):
@@ -119,7 +120,27 @@ class AutoencoderMixin:
         """Return the rows that a default fit takes in, of given steps all rows."""
         if self.max_iter != "auto" or batch_size is None:
             return data
-        return self._usual.some_rows(data, batch_size, rng)
+        return self._usual_steps(data).some_rows(data, batch_size, rng)
+
+    def _usual_steps(self, data):
+        """Return the steps of a default fit: few if weights start in directions."""
+        few = self._starts_in_directions(data)
+        return self._of_directions if few else self._usual
+
+    def _n_components_of(self, data, resumed, stream):
+        if self.n_components is not None:
+            return self.n_components
+        if resumed:
+            return len(self.components_)
+        if data.coded:
+            return data.target.shape[1]
+        return data.X.shape[1] if stream else min(data.X.shape)
+
+    def _shape(self, data):
+        """Return the shape of the weights of a fit."""
+        resumed = hasattr(self, "components_")
+        n_components = self._n_components_of(data, resumed, stream=False)
+        return n_components, data.X.shape[1]
 
     def _hold_out(self, data, rng):
         """Return the training data without held-out rows, and those as a batch."""

@@ -36,8 +36,10 @@ from sklearn_sqrtlasso.estimators.validation import (
 from sklearn_sqrtlasso.learning.adam import Schedule
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.initialization import (
+    Start,
     initial_layers,
     pivotal_alpha_of_weights,
+    start_in_directions,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
@@ -97,7 +99,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         units do not start dead. For the other activations, an offset that is subtracted
         from :math:`Wx`, like a bias: a threshold in units of X ("soft", "relu", "helu",
         "identity") or a pure number ("sigmoid", "tanh", "sign"); never "pivotal".
-        "auto" is "pivotal" for penalties and 0 for offsets.
+        "auto" is 0 for offsets, and "pivotal" for penalties. If it is learnt, and rows
+        and columns are both more than four times as many as units, of more than 1024
+        columns, weights start in principal directions, and "auto" is what restores the
+        training rows best, at most "pivotal".
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
         Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
         ("shared"), or none (False: ``alpha`` is fixed).
@@ -134,12 +139,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     learning_rate : float, default=3e-3
         Largest step length of Adam, above 0. It rises during the first 100 steps, at
         most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
+        Steps on weights of n > 1024 columns are shorter, by :math:`\sqrt{1024 / n}`.
     batch_size : int, default=256
         Number of rows of a batch, at least 1.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
-        steps, one for each batch, but at most 200. Of more rows than these steps take
-        in, some are drawn at random.
+        steps, one for each batch, but at most 200; or 400 steps and 40 epochs if
+        weights start in principal directions (``alpha``). Of more rows than these steps
+        take in, some are drawn at random.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -241,6 +248,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
     _usual = UsualSteps(2000, 200)
+    _of_directions = UsualSteps(400, 40)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -474,8 +482,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         return TwoLayer(shape, activation, decoder, bool(self.positive), sizes)
 
     def _first_alpha(self, model, unit):
-        """Return a function from weights to the initial penalty, or offset / unit."""
+        """Return the initial penalty, or offset for rows divided by the unit."""
         alpha, activation = self.alpha, model.activation
+        default = alpha == "auto" and model.sizes["alpha"] > 0
         alpha = activation.default_alpha if alpha == "auto" else alpha
         learnt = model.sizes["alpha"] > 0
         penalty = activation.role_of_alpha == "penalty"
@@ -485,9 +494,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 "where alpha is an offset that is subtracted: pass a number, or 'auto'."
             )
         if isinstance(alpha, str):
-            return lambda W: (
-                pivotal_alpha_of_weights(W) * (HEAD_START if learnt else 1.0)
-            )
+            share = HEAD_START if learnt else 1.0
+            return Start(lambda W: share * pivotal_alpha_of_weights(W), default)
         if penalty and (alpha < 0 or (learnt and not 0 < alpha < 1)):
             raise ValueError(
                 "alpha must be 'auto', 'pivotal' or a number of at least 0, and above "
@@ -498,7 +506,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 f"alpha must be finite and at least {activation.least_alpha:g} for "
                 f"activation={self.activation!r}, got {alpha!r}."
             )
-        return lambda W: alpha / unit if activation.alpha_has_unit else alpha
+        return Start(lambda W: alpha / unit if activation.alpha_has_unit else alpha)
 
     def _train(self, data, resumed, rng, progress):
         X = data.X
@@ -511,18 +519,18 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self._record_parameters()
         shape = (self._n_components_of(data, resumed, stream), X.shape[1])
         model = self._model(shape, data.coded)
-        first_alpha, moments = self._first_alpha(model, unit), None
+        start, moments = self._first_alpha(model, unit), None
         pure = data.coded and not model.activation.scales
         data = data._replace(unit=units.rows, target_unit=1.0 if pure else units.rows)
+        noise = training_noise(self.noise_std, data, model.shape[0])
+        data = data._replace(corruption=noise)
         if resumed:
             layers = self._resumed_layers(model, unit, X.dtype)
             if given and not model.sizes["alpha"]:
-                layers.p["alpha"][:] = first_alpha(layers.W)
+                layers.p["alpha"][:] = start.alpha(layers.W)
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
-            layers = initial_layers(model, data, first_alpha, rng, whole=stream)
-        noise = training_noise(self.noise_std, data, model.shape[0])
-        data = data._replace(corruption=noise)
+            layers = initial_layers(model, data, start, rng, whole=stream)
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -554,21 +562,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         if now == "shared" and np.size(np.unique(self.alpha_)) > 1:
             refuse_change(self, "learn_alpha", before, now)
 
-    def _n_components_of(self, data, resumed, stream):
-        if self.n_components is not None:
-            return self.n_components
-        if resumed:
-            return len(self.components_)
-        if data.coded:
-            return data.target.shape[1]
-        return data.X.shape[1] if stream else min(data.X.shape)
-
     def _stays_in_span(self, data):
         return data.coded or data.target is None
 
+    def _starts_in_directions(self, data):
+        return not data.coded and start_in_directions(self._shape(data), data.X)
+
     def _n_epochs(self, data):
-        auto = self.max_iter == "auto"
-        return self._usual.epochs(data, self.batch_size) if auto else self.max_iter
+        if self.max_iter != "auto":
+            return self.max_iter
+        return self._usual_steps(data).epochs(data, self.batch_size)
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None

@@ -9,7 +9,26 @@ from sklearn_sqrtlasso.algorithms.adam import adam_step, gradient_norm
 from sklearn_sqrtlasso.blockwise.blocks import even_parts
 
 PART = 2**18  # parameters, at least, of a part of a step
+USUAL_FEATURES = 1024  # beyond, entries of weights are smaller, and so are steps
 WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
+
+
+def pace(n_features):
+    """Return the factor of steps on weights of rows of many columns.
+
+    Entries of a direction of norm one are about ``1 / sqrt(n_features)``.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+
+    Returns
+    -------
+    factor : float
+        1 up to ``USUAL_FEATURES``.
+    """
+    return math.sqrt(min(1.0, USUAL_FEATURES / n_features))
 
 
 class Schedule(NamedTuple):

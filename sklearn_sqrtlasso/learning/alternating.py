@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from sklearn_sqrtlasso.learning.adam import Adam, Moments
+from sklearn_sqrtlasso.learning.adam import Adam, Moments, pace
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.biased_autoencoder import (
@@ -272,7 +272,7 @@ class Method(NamedTuple):
         step = self.first_steps[SIDES.index(side)]
         if side == "encoder" and bounded:
             step = max(step, self.first_move / n_features)
-        return step * (self.in_stream if in_stream else 1.0)
+        return step * pace(n_features) * (self.in_stream if in_stream else 1.0)
 
 
 METHODS: MappingProxyType[str, Method] = MappingProxyType(

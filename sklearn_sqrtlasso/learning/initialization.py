@@ -1,5 +1,8 @@
 """Initial parameters of the autoencoders."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
@@ -9,10 +12,12 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
     largest_entry,
+    project_rows,
     unit_near,
 )
-from sklearn_sqrtlasso.learning.batches import TrainingData
+from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.tight_frame import few_directions
+from sklearn_sqrtlasso.models.activations import ProjectedRows
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
 from sklearn_sqrtlasso.models.decoders import least_squares_atoms
@@ -20,6 +25,9 @@ from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
+SEEN_ROWS, N_PENALTIES = 1024, 8  # rows that so many penalties are tried on
+ABOVE_ALL = 1.01  # least penalty tried, over that at which all coefficients are kept
+DRIVE = 0.25  # root mean square of what units with a bias receive at first
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 FEWER = 4  # times as many rows and columns as units, from which these are few
@@ -28,6 +36,21 @@ MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
 WEIGHT_SCALE = 1.0  # of the output of initial weights for rows with entries near 1
 NEAREST = 0.01  # smallest distance of the mean row to the bounds of a sigmoid
+
+
+class Start(NamedTuple):
+    """Initial penalty of all units, or offset for rows divided by the unit.
+
+    Attributes
+    ----------
+    alpha : callable, (W) -> float
+        Its value, given the weights.
+    may_fall : bool
+        Whether it is a default penalty, of which a smaller one may restore more.
+    """
+
+    alpha: Callable
+    may_fall: bool = False
 
 
 def mean_row(X, unit):
@@ -131,7 +154,25 @@ def first_weights(shape, span, rng, dtype):
     return W.astype(dtype)
 
 
-def _rotated_directions(shape, X, rng):
+def start_in_directions(shape, X):
+    """Return whether weights of rows start in principal directions of these.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    few : bool
+        Whether columns are many, and units few.
+    """
+    return shape[1] > MOST_FEATURES and FEWER * shape[0] < min(X.shape)
+
+
+def _rotated_directions(shape, X, rng, *, center=False):
     """Return a random rotation of the first principal directions of wide rows.
 
     Few random directions of many columns see next to nothing of rows, and would take
@@ -145,6 +186,8 @@ def _rotated_directions(shape, X, rng):
         Rows.
     rng : numpy.random.Generator
         Source of random numbers.
+    center : bool, default=False
+        Whether directions are those about the mean row.
 
     Returns
     -------
@@ -152,18 +195,18 @@ def _rotated_directions(shape, X, rng):
         Orthonormal rows; None for other shapes.
     """
     n_components, n_features = shape
-    few = FEWER * n_components < min(X.shape)
-    if n_features <= MOST_FEATURES or not few or largest_entry(X) == 0:
+    mean = mean_row(X, 1.0) if center else np.zeros(n_features)
+    if not start_in_directions(shape, X):
         return None
     most = max(SEEN_ENTRIES // entries_per_row(X), 2 * FEWER * n_components)
     if X.shape[0] > most:  # all of them would be read hundreds of times
         X = X[np.linspace(0, X.shape[0] - 1, most).astype(np.intp)]
-    directions = few_directions(X, np.zeros(n_features), n_components, rng)
+    directions = few_directions(X, mean, n_components, rng)
     rotation = nearest_tight_frame(rng.standard_normal((n_components,) * 2))
     return (rotation @ directions).astype(X.dtype)
 
 
-def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=False):
+def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=False):
     """Return random layers, or the least-squares map to target codes.
 
     Parameters
@@ -171,9 +214,9 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=Fal
     model : TwoLayer
         The model.
     data : TrainingData
-        Rows, targets and unit of scaling.
-    alpha : callable, (W) -> float
-        Initial penalty, or offset for rows divided by the unit, given the weights.
+        Rows, targets, unit of scaling and noise.
+    start : Start
+        Initial penalty or offset.
     rng : numpy.random.Generator
         Source of random numbers.
     whole : bool, default=False
@@ -184,21 +227,63 @@ def initial_layers(model: TwoLayer, data: TrainingData, alpha, rng, *, whole=Fal
     layers : Layers
         Layers for rows divided by the unit of scaling.
     """
-    X, n_components = data.X, model.shape[0]
+    X, directions = data.X, None
     if data.coded:  # from random weights, some units learn the code of another unit
         units = data.unit, data.target_unit
         W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        W = _rotated_directions(model.shape, X, rng) if not whole else None
+        W = directions = None if whole else _rotated_directions(model.shape, X, rng)
         if W is None:
             span = None if whole else span_of(X)
             W = first_weights(model.shape, span, rng, X.dtype)
-    first, p = alpha(W), {}
+    first = start.alpha(W)
+    if directions is not None and start.may_fall:
+        first = _restoring_alpha(model, W, data, first, rng)
+    return Layers(W, model.decoder.atoms(W), _first_parameters(model, first, X.dtype))
+
+
+def _first_parameters(model, alpha, dtype):
+    """Return parameters of the activation for an initial penalty or offset."""
+    p = {}
     for name in model.activation.parameters:
         parameter = model.activation.parameter(name)
-        start = first if parameter.start is None else parameter.start
-        p[name] = np.full(1 if parameter.shared else n_components, start, X.dtype)
-    return Layers(W, model.decoder.atoms(W), p)
+        start = alpha if parameter.start is None else parameter.start
+        size = 1 if parameter.shared else model.shape[0]
+        p[name] = np.full(size, start, dtype)
+    return p
+
+
+def _restoring_alpha(model, W, data, largest, rng):
+    """Return the penalty, up to a largest one, at which noisy rows are restored best.
+
+    Principal directions hold what rows vary in, so that most of a coefficient may be
+    kept from the start, whereas random ones mostly see noise. Below ``1 / sqrt(K)`` for
+    K units, codes are all coefficients, and penalties have no gradient.
+
+    Parameters
+    ----------
+    model, W, data, rng
+        The model, its orthonormal weights, rows with noise, and random numbers.
+    largest : float
+        Largest penalty.
+
+    Returns
+    -------
+    alpha : float
+        Penalty.
+    """
+    batch = next(batches(data, SEEN_ROWS, rng))
+    U, clean = (project_rows(of, W) for of in (batch.X, batch.target))
+    U = U if batch.noise is None else U + batch.noise
+    rows = ProjectedRows(U, batch.groups, model.positive)
+
+    def error(alpha):
+        p = _first_parameters(model, alpha, W.dtype)
+        miss = model.activation.value(rows, p)[0] - clean
+        return float(np.einsum("ij,ij->i", miss, miss) @ batch.weight)
+
+    least = min(ABOVE_ALL / np.sqrt(len(W)), largest)
+    return min(np.geomspace(least, largest, N_PENALTIES), key=error)
 
 
 def pivotal_alpha_of_weights(W):
@@ -255,4 +340,39 @@ def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
         z = 0.5 if not model.encoder.scales else 0.0
         c = inverse(mean) - z * V.sum(axis=0)
     encoder, decoder = join_block(W, b), join_block(V, c)
+    return Parameters(encoder.astype(X.dtype), decoder.astype(X.dtype))
+
+
+def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
+    """Return parameters that restore rows by their principal directions.
+
+    Units are driven so little that their activation is nearly linear.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        Model of rows that are not rescaled, whose encoder is smooth at zero and whose
+        decoder is linear.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows, which ``start_in_directions``.
+    unit, rng
+        As for ``initial_biased_parameters``.
+
+    Returns
+    -------
+    parameters : Parameters
+        Parameters for rows divided by ``unit``, in the dtype of X.
+    """
+    W = _rotated_directions(model.shape, X, rng, center=True)
+    mean, zeros = mean_row(X, unit), np.zeros((1, len(W)))
+    z, memory = model.encoder.value(zeros, zeros[0])
+    slope = model.encoder.pull_back(z, memory, np.ones_like(z))[0]
+    at = np.linspace(0, X.shape[0] - 1, min(X.shape[0], SEEN_ROWS)).astype(np.intp)
+    drive = project_rows(X[at], W) / unit - W @ mean
+    size = DRIVE / (np.sqrt(np.mean(drive**2)) or 1.0)
+    V = W / (size * slope.T)
+    encoder, decoder = (
+        join_block(size * W, -size * (W @ mean)),
+        join_block(V, mean - z[0] @ V),
+    )
     return Parameters(encoder.astype(X.dtype), decoder.astype(X.dtype))

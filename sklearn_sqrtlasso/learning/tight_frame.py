@@ -405,6 +405,8 @@ def few_directions(X, mean, n_components, rng):
     by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     operator = LinearOperator((size, size), moment, dtype=np.float64)
     first = rng.standard_normal(size)
+    if not moment(first).any():  # rows do not vary, and any directions are principal
+        return nearest_tight_frame(random_frame(X, n_components, rng))
     directions = eigsh(operator, n_components, v0=first)[1][:, ::-1]
     if not by_columns:
         principal = X.T @ (directions / unit)

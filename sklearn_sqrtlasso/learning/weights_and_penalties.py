@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
-from sklearn_sqrtlasso.learning.adam import Adam, Schedule
+from sklearn_sqrtlasso.learning.adam import Adam, Schedule, pace
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.loop import learn
 from sklearn_sqrtlasso.models.two_layer import (
@@ -51,6 +51,7 @@ class TwoLayerLearner:
     def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
         self.model, self.held = model, layers
         self.flat = flatten(model, layers)
+        self.pace = pace(model.shape[1])
         weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
         self.adam, self.n_scheduled = (
             Adam(
@@ -58,7 +59,7 @@ class TwoLayerLearner:
                 moments,
                 decay_square=DECAY_SQUARE,
                 n_slow=sum(math.prod(shape) for shape in weights),
-                fast=FASTER,
+                fast=FASTER / self.pace,
                 largest=LARGEST,
                 pmap=pmap,
             ),
@@ -82,7 +83,7 @@ class TwoLayerLearner:
         self.n_scheduled += 1
         ends = schedule.n_steps is not None
         rate = schedule.at(self.n_scheduled if ends else self.adam.n_steps + 1)
-        norm = self.adam.step(self.flat, gradient, rate)
+        norm = self.adam.step(self.flat, gradient, self.pace * rate)
         parts = views(self.model, self.flat)
         for name in self.model.sizes.keys() & parts.keys():
             least = self.model.activation.parameter(name).least

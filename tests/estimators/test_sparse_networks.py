@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 
-from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder
+from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, SqrtLassoTransform
 from sklearn_sqrtlasso.learning import initialization
 from tests import sized
 from tests.estimators.test_sparse_matrices import KINDS, make_rows, peak_of, values_of
@@ -130,6 +130,42 @@ def test_learning_of_wide_rows_starts_in_their_directions(scale, seen, monkeypat
     assert np.isfinite(clone(network).fit(0 * X).components_).all()
     few = clone(network).partial_fit(X).components_  # rows that others follow
     assert np.linalg.norm(few @ directions.T) < 0.5 * np.linalg.norm(few)
+
+
+@pytest.mark.parametrize("given", [{}, {"prox": "exact"}, {"alpha": 0.0}], ids=str)
+def test_default_fits_of_wide_rows_restore_others_as_their_directions_do(given):
+    X = sp.csr_array(make_rows((900, 1100)))
+    others, X = X[1::9], X[np.arange(900) % 9 > 1]
+    svd = TruncatedSVD(3, random_state=0).fit(X)
+    lost = others.toarray() - svd.inverse_transform(svd.transform(others))
+    about_mean = others.toarray() - others.toarray().mean(axis=0)
+    aim = 1 - np.sum(lost**2) / np.sum(about_mean**2)
+    network = ANAMOAutoencoder(3, random_state=0, **given).fit(X)
+    assert network.n_iter_ <= 20
+    assert network.score(others) > aim - 0.01
+    if given == {}:
+        network = NeLUAutoencoder(3, random_state=0).fit(X)
+        assert network.n_iter_ <= 40
+        assert network.score(others) > aim - 0.01
+
+
+def test_a_default_penalty_of_wide_rows_is_one_that_restores_them():
+    X = sp.csr_array(make_rows((900, 1100)))
+    first = NeLUAutoencoder(30, max_iter=1, learning_rate=1e-12, random_state=0)
+    losses = {
+        alpha: clone(first).set_params(alpha=alpha).fit(X).loss_curve_[0]
+        for alpha in ("auto", "pivotal", 0.4)
+    }
+    assert losses["auto"] < 0.9 * min(losses["pivotal"], losses[0.4])
+    alpha = clone(first).fit(X).alpha_
+    assert np.all((alpha > 1 / np.sqrt(30)) & (alpha < 0.4))
+
+
+@pytest.mark.parametrize("scale", [0.0, 3.0])
+def test_rows_that_do_not_vary_are_restored_by_their_mean(scale):
+    X = sp.csr_array(np.full((700, 1100), scale))
+    for coder in (ANAMOAutoencoder, SqrtLassoTransform):
+        assert coder(3, random_state=0).fit(X).score(X) == 1
 
 
 @each_network

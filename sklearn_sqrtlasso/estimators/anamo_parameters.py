@@ -1,0 +1,89 @@
+"""Parameters of ``ANAMOAutoencoder`` that depend on each other."""
+
+import numpy as np
+
+from sklearn_sqrtlasso.learning.alternating import METHODS
+from sklearn_sqrtlasso.learning.binarization import SCHEMES
+from sklearn_sqrtlasso.models.pointwise import POINTWISE
+
+WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
+WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
+
+
+def activation_name(name, prox):
+    """Return the name of an activation, "auto" replaced by what it stands for.
+
+    Parameters
+    ----------
+    name : str
+        The parameter ``encoder_activation``.
+    prox : str
+        The parameter ``prox``.
+
+    Returns
+    -------
+    name : str
+        A key of ``POINTWISE``.
+    """
+    if name != "auto":
+        return name
+    return "sigmoid" if prox == "exact" else "tanh"
+
+
+def suits_directions(coder):
+    """Return whether weights of wide rows may start in their principal directions.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With its parameters.
+
+    Returns
+    -------
+    suits : bool
+        Whether units with weak input are linear, and the decoder is.
+    """
+    row = POINTWISE[activation_name(coder.encoder_activation, coder.prox)]
+    smooth = not (row.surrogate or row.flat_at_zero)
+    linear = POINTWISE[coder.decoder_activation].is_linear
+    return smooth and linear and coder.binary is None and coder.init == "mean"
+
+
+def check_combination(coder, method):
+    """Raise an error for parameters that cannot be combined.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With these parameters.
+    method : str
+        Inner method of the encoder.
+    """
+    if coder.prox == "exact":
+        activation = activation_name(coder.encoder_activation, coder.prox)
+        if activation not in WITH_EXACT or coder.binary is not None:
+            raise ValueError(
+                f"prox='exact' needs encoder_activation to be one of {WITH_EXACT} "
+                f"and binary=None, got encoder_activation="
+                f"{coder.encoder_activation!r} and binary={coder.binary!r}; set "
+                "prox='smooth'."
+            )
+        if method not in WITH_PROX:
+            raise ValueError(
+                f"prox='exact' needs encoder_method to be one of {WITH_PROX}, got "
+                f"{method!r}."
+            )
+    if coder.binary is None or not SCHEMES[coder.binary].free_codes:
+        return
+    if method not in WITH_PROX:
+        raise ValueError(
+            f"binary={coder.binary!r} keeps codes in [0, 1] by a proximal map and "
+            f"needs encoder_method to be one of {WITH_PROX}, got {method!r}."
+        )
+    if coder.early_stopping or coder.batch_size not in (None, "auto"):
+        raise ValueError(
+            f"binary={coder.binary!r} learns the codes of all rows at once and "
+            "needs early_stopping=False and batch_size=None, got "
+            f"early_stopping={coder.early_stopping!r} and "
+            f"batch_size={coder.batch_size!r}."
+        )
