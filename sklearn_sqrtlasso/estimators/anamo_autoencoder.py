@@ -135,8 +135,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     init : {"mean", "random"}, default="mean"
         Initial biases: such that the output is close to the mean row ("mean"), or zero
         ("random"). Initial weights are Gaussian; but with "mean", an activation that is
-        smooth at zero and a linear decoder, principal directions of more than 1024
-        columns if these and rows are both more than four times as many as units.
+        smooth at zero and a linear decoder, principal directions of fewer than twice as
+        many rows as columns, and of more than 1024 columns if these and rows are both
+        more than four times as many as units.
     batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
@@ -146,8 +147,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
         100, or 25 if columns are at least twice as many as rows, which are learnt from
         in their span; or as many as make 500 batches. If weights start in principal
-        directions, it is 20, or as many as make 20 batches. Of more rows than these
-        take in, some are drawn at random.
+        directions, it is 20, or as many as make 20 batches or 5e9 products of a weight
+        and an entry of X, but at least one. Of more rows than these take in, some are
+        drawn at random.
     tol : float, default=1e-4
         Learning stops if the loss has not decreased by this share within five outer
         iterations, in [0, 1); 0 runs all.
@@ -257,7 +259,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     _kept_with = ("encoder_activation", "decoder_activation", "binary", "width")
     _coded_with = (*_kept_with, "prox")
     _usual = UsualSteps(500, 100)
-    _of_directions = UsualSteps(20, 20)
+    _of_directions = UsualSteps(20, 20, 5e9)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -419,11 +421,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _n_epochs(self, data):
         if self.max_iter != "auto":
             return self.max_iter
-        batch_size = self._rows_of_batch(data)
-        if batch_size is None:
-            usual = self._usual_steps(data).most_epochs
-            return IN_SPAN if data.given is not None else usual
-        return self._usual_steps(data).epochs(data, batch_size)
+        steps, n_products = self._usual_steps(data), self._n_products(data)
+        if data.given is not None:
+            steps = steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
+        return steps.epochs(data, self._rows_of_batch(data), n_products)
 
     def _with_width(self, activation):
         if activation.with_width is None:

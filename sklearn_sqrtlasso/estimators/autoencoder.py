@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
+    entries_per_row,
     row_norms,
     unit_near,
 )
@@ -142,6 +143,10 @@ class AutoencoderMixin:
         resumed = hasattr(self, "components_")
         n_components = self._n_components_of(data, resumed, stream=False)
         return n_components, data.X.shape[1]
+
+    def _n_products(self, data):
+        """Return the number of products of a row with the weights of a layer."""
+        return self._shape(data)[0] * entries_per_row(data.X)
 
     def _hold_out(self, data, rng):
         """Return the training data without held-out rows, and those as a batch."""

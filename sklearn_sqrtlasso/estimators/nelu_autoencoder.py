@@ -99,10 +99,11 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         units do not start dead. For the other activations, an offset that is subtracted
         from :math:`Wx`, like a bias: a threshold in units of X ("soft", "relu", "helu",
         "identity") or a pure number ("sigmoid", "tanh", "sign"); never "pivotal".
-        "auto" is 0 for offsets, and "pivotal" for penalties. If it is learnt, and rows
-        and columns are both more than four times as many as units, of more than 1024
-        columns, weights start in principal directions, and "auto" is what restores the
-        training rows best, at most "pivotal".
+        "auto" is 0 for offsets, and "pivotal" for penalties. Where weights start in
+        principal directions, "auto" is what restores the training rows best if it is
+        learnt, at most "pivotal". They start there from fewer than twice as many rows
+        as columns, and of more than 1024 columns if rows and columns are both more than
+        four times as many as units.
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
         Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
         ("shared"), or none (False: ``alpha`` is fixed).
@@ -145,8 +146,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
         steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
-        weights start in principal directions (``alpha``). Of more rows than these steps
-        take in, some are drawn at random.
+        weights start in principal directions (``alpha``), and then fewer of many
+        weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. Of
+        more rows than these steps take in, some are drawn at random.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -248,7 +250,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
     _usual = UsualSteps(2000, 200)
-    _of_directions = UsualSteps(200, 20)
+    _of_directions = UsualSteps(200, 20, 2.5e10)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -571,7 +573,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _n_epochs(self, data):
         if self.max_iter != "auto":
             return self.max_iter
-        return self._usual_steps(data).epochs(data, self.batch_size)
+        n_products = self._n_products(data)
+        return self._usual_steps(data).epochs(data, self.batch_size, n_products)
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None

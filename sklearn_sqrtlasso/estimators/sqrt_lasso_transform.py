@@ -32,6 +32,8 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_in_range,
     check_observed_columns,
 )
+from sklearn_sqrtlasso.learning.first_turns import turned_on_some_rows
+from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.learning.row_span import (
     RowSpan,
@@ -114,7 +116,8 @@ class SqrtLassoTransform(GroupedEncoder):
 
         <choices of init>.
     max_iter : int, default=100
-        Largest number of learning steps of ``fit``, at least 0; 0 keeps ``init``.
+        Largest number of learning steps of ``fit``, at least 0; 0 keeps ``init``. Of
+        65536 rows and more, or 512 a unit, some are first taken for as many steps.
     tol : float, default=1e-3
         Relative decrease of the objective at which ``fit`` stops, at least 0.
     sparse_output : bool, default=False
@@ -136,11 +139,12 @@ class SqrtLassoTransform(GroupedEncoder):
     mean_ : ndarray of shape (n_features,)
         Column means :math:`\mu`, in units of X; zero if ``center=False``.
     n_iter_ : int
-        Number of learning steps; after ``partial_fit``, number of its calls.
+        Number of learning steps on all rows; after ``partial_fit``, number of its
+        calls.
     objective_curve_ : ndarray of shape (n_steps + 1,)
-        Mean objective per row before the first step and after each, in units of X;
-        never increases. After ``partial_fit``, mean objective of each batch before its
-        step.
+        Mean objective per row before the first step on all rows and after each, in
+        units of X; never increases. After ``partial_fit``, mean objective of each batch
+        before its step.
     fitted_params_ : dict
         Values of ``alpha``, ``center``, ``outlier_alpha`` and ``positive`` in the last
         fit, which rows are coded with; later changes act at the next fit.
@@ -284,7 +288,11 @@ class SqrtLassoTransform(GroupedEncoder):
         frame = self._frame(W, alpha, X.dtype)
         if span.basis is not None:
             frame = replace(frame, components=W @ span.basis.T, mean=None)
-        learner = FrameLearner(span.coordinates, frame, groups, self.n_jobs, unit)
+        rows, stopping = span.coordinates, Stopping(self.max_iter, self.tol)
+        frame = turned_on_some_rows(
+            rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
+        )
+        learner = FrameLearner(rows, frame, groups, self.n_jobs, unit)
 
         def attributes():
             W = span.unfold(learner.frame.components)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.blockwise.chunks import over_chunks
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
@@ -16,7 +16,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     unit_near,
 )
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
-from sklearn_sqrtlasso.learning.tight_frame import few_directions
+from sklearn_sqrtlasso.learning.tight_frame import few_directions, pca_frame
 from sklearn_sqrtlasso.models.activations import ProjectedRows
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
@@ -27,7 +27,8 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 SEEN_ROWS, N_PENALTIES = 1024, 8  # rows that so many penalties are tried on
 ABOVE_ALL = 1.01  # least penalty tried, over that at which all coefficients are kept
-DRIVE = 0.25  # root mean square of what units with a bias receive at first
+DRIVE = 0.25  # largest root mean square of what units with a bias receive at first
+ENOUGH_ROWS = 2  # times as many rows as columns, from which these are not few
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 FEWER = 4  # times as many rows and columns as units, from which these are few
@@ -166,17 +167,29 @@ def start_in_directions(shape, X):
 
     Returns
     -------
-    few : bool
-        Whether columns are many, and units few.
+    wide : bool
+        Whether columns are many and units few, or rows few.
     """
+    return _are_few_units(shape, X) or _are_few_rows(X)
+
+
+def _are_few_units(shape, X):
     return shape[1] > MOST_FEATURES and FEWER * shape[0] < min(X.shape)
 
 
-def _rotated_directions(shape, X, rng, *, center=False):
-    """Return a random rotation of the first principal directions of wide rows.
+def _are_few_rows(X):
+    """Return whether rows are too few for random weights to learn their directions."""
+    return not isinstance(X, ChunkedRows) and X.shape[0] < ENOUGH_ROWS * X.shape[1]
+
+
+def _first_directions(shape, X, rng, *, center=False):
+    """Return weights along the first principal directions of wide rows.
 
     Few random directions of many columns see next to nothing of rows, and would take
-    most of the steps of a fit to find what they vary in.
+    most of the steps of a fit to find what they vary in. Few units are a random
+    rotation of the directions. Units of few rows are the directions as they are:
+    rotated, each would see much of the noise, which a network of many units learns by
+    heart. Units beyond the number of columns are random directions.
 
     Parameters
     ----------
@@ -192,12 +205,15 @@ def _rotated_directions(shape, X, rng, *, center=False):
     Returns
     -------
     W : ndarray of the given shape, or None
-        Orthonormal rows; None for other shapes.
+        Rows of unit norm; None for other shapes.
     """
     n_components, n_features = shape
-    mean = mean_row(X, 1.0) if center else np.zeros(n_features)
     if not start_in_directions(shape, X):
         return None
+    mean = mean_row(X, 1.0) if center else np.zeros(n_features)
+    if not _are_few_units(shape, X):
+        W = pca_frame(X, n_components, rng, mean)
+        return (W / np.linalg.norm(W, axis=1, keepdims=True)).astype(X.dtype)
     most = max(SEEN_ENTRIES // entries_per_row(X), 2 * FEWER * n_components)
     if X.shape[0] > most:  # all of them would be read hundreds of times
         X = X[np.linspace(0, X.shape[0] - 1, most).astype(np.intp)]
@@ -232,7 +248,7 @@ def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=Fal
         units = data.unit, data.target_unit
         W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        W = directions = None if whole else _rotated_directions(model.shape, X, rng)
+        W = directions = None if whole else _first_directions(model.shape, X, rng)
         if W is None:
             span = None if whole else span_of(X)
             W = first_weights(model.shape, span, rng, X.dtype)
@@ -363,13 +379,13 @@ def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
     parameters : Parameters
         Parameters for rows divided by ``unit``, in the dtype of X.
     """
-    W = _rotated_directions(model.shape, X, rng, center=True)
+    W = _first_directions(model.shape, X, rng, center=True)
     mean, zeros = mean_row(X, unit), np.zeros((1, len(W)))
     z, memory = model.encoder.value(zeros, zeros[0])
     slope = model.encoder.pull_back(z, memory, np.ones_like(z))[0]
     at = np.linspace(0, X.shape[0] - 1, min(X.shape[0], SEEN_ROWS)).astype(np.intp)
     drive = project_rows(X[at], W) / unit - W @ mean
-    size = DRIVE / (np.sqrt(np.mean(drive**2)) or 1.0)
+    size = DRIVE / (np.sqrt(np.mean(drive**2, axis=0).max()) or 1.0)
     V = W / (size * slope.T)
     encoder, decoder = (
         join_block(size * W, -size * (W @ mean)),

@@ -19,7 +19,7 @@ def make_rows(n, p=4):
     return np.random.default_rng(0).standard_normal((n, p))
 
 
-@pytest.mark.parametrize(("n", "epochs"), [(5, 200), (100, 20), (2500, 1)])
+@pytest.mark.parametrize(("n", "epochs"), [(10, 200), (100, 20), (2500, 1)])
 def test_networks_take_about_two_thousand_steps(n, epochs):
     coder = NeLUAutoencoder(2, batch_size=1, random_state=0).fit(make_rows(n))
     assert coder.n_iter_ == epochs
@@ -36,6 +36,9 @@ def test_alternations_take_about_five_hundred_batches(n, epochs):
 def test_alternations_on_few_rows_in_their_span_end_early():
     coder = ANAMOAutoencoder(2, tol=0.0, random_state=0)
     coder.set_params(n_encoder_steps=1, n_decoder_steps=1)
+    n_iter = [coder.fit(make_rows(10, p)).n_iter_ for p in (5, 6, 20)]
+    assert n_iter == [100, 20, 20]
+    coder.set_params(encoder_activation="relu")  # has no directions to start from
     n_iter = [coder.fit(make_rows(10, p)).n_iter_ for p in (19, 20)]
     assert n_iter == [100, 25]
 

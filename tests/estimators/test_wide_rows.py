@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
@@ -16,6 +17,7 @@ from sklearn_sqrtlasso import (
     SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.learning import row_span
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from tests.estimators.encoders import learns_from_batches
 
 SHORT = {"max_iter": 3, "random_state": 0}
@@ -84,6 +86,34 @@ def test_few_rows_of_words_are_learnt_from_in_their_span(coder):
     ours, theirs = (clone(coder).fit(of) for of in (X, X.toarray()))
     assert outside(ours.components_, np.vstack([X.toarray(), np.ones(600)])) < 1e-12
     assert_allclose(ours.reconstruct(X), theirs.reconstruct(X), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(80, 50), (60, 200), (40, 30)], ids=str)
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
+def test_networks_restore_others_as_principal_directions_do(make, shape):
+    X = make_rows(300 + shape[0], shape[1])
+    X, others = make(X[300:]), X[:300]
+    others = others[:, : X.shape[1]]
+    pca = PCA(4).fit(np.asarray(X.todense() if sp.issparse(X) else X))
+    for network in (NeLUAutoencoder, ANAMOAutoencoder):
+        network = network(random_state=0).fit(X)
+        assert network.score(others) > pca_score(pca, others) - 0.02
+        assert network.n_iter_ <= 40
+
+
+def pca_score(pca, X):
+    """Return the explained variance of rows that principal directions restore."""
+    lost = X - pca.inverse_transform(pca.transform(X))
+    return 1 - np.sum(lost**2) / np.sum((X - X.mean(axis=0)) ** 2)
+
+
+@pytest.mark.parametrize("network", [NeLUAutoencoder, ANAMOAutoencoder])
+def test_default_fits_of_many_weights_take_few_epochs(network, monkeypatch):
+    X, few = make_rows(30, 40), UsualSteps(400, 40, 7 * 30 * 20 * 40)
+    monkeypatch.setattr(network, "_of_directions", few)
+    assert network(20, random_state=0).fit(X).n_iter_ == 7
+    monkeypatch.setattr(network, "_of_directions", few._replace(most_work=1.0))
+    assert network(20, random_state=0).fit(X).n_iter_ == 1
 
 
 @each_coder
