@@ -13,22 +13,34 @@ def n_columns(indices):
 
 
 @kernel
-def count_nonzeros(Z, counts):
-    """Write the number of entries of each row that are not zero.
+def count_nonzeros(Z, most, counts):
+    """Write the number of entries of each row that are not zero, while there are few.
 
     Parameters
     ----------
     Z : ndarray of shape (n_rows, n_columns)
         Dense rows.
+    most : int
+        Number of nonzeros of all rows with more of which no further row is counted.
     counts : ndarray of shape (n_rows,)
-        Overwritten, integers.
+        Overwritten, integers; rows that are not counted stay as they are.
+
+    Returns
+    -------
+    few : bool
+        Whether there are at most so many, and so all rows are counted.
     """
     assert counts.shape[0] == Z.shape[0]
+    left = most
     for i in range(Z.shape[0]):
-        total = 0
+        count = 0
         for j in range(Z.shape[1]):
-            total += Z[i, j] != 0
-        counts[i] = total
+            count += Z[i, j] != 0
+        counts[i] = count
+        left -= count
+        if left < 0:
+            return False
+    return True
 
 
 @kernel

@@ -477,5 +477,7 @@ def _sum_of_squares(X, unit):
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         values = X[rows]
         values = values.data if hasattr(values, "tocsr") else values
-        total += np.sum((values / unit) ** 2.0, dtype=np.float64)
+        scaled = values / unit
+        scaled *= scaled
+        total += np.sum(scaled, dtype=np.float64)
     return total

@@ -34,11 +34,10 @@ def products_of(Z, sparse=True):
     if not (sparse and Z.size):
         return DenseProducts(Z)
     bounds = np.zeros(len(Z) + 1, np.intp)
-    count_nonzeros(Z, bounds[1:])
+    if not count_nonzeros(Z, Z.size // FEW, bounds[1:]):
+        return DenseProducts(Z)
     np.cumsum(bounds, out=bounds)
     n_nonzero = int(bounds[-1])
-    if FEW * n_nonzero > Z.size:
-        return DenseProducts(Z)
     data, columns = np.empty(n_nonzero, Z.dtype), np.empty(n_nonzero, np.intp)
     gather_nonzeros(Z, bounds, data, columns)
     return FewProducts(Z, data, columns, bounds)

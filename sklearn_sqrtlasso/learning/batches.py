@@ -206,9 +206,10 @@ def gather_batch(data: TrainingData, rows, bounds, rng):
 
 
 def _scaled_rows(X, rows, unit):
-    x = X[rows]  # a copy, as rows are an array of indices
-    values = x.data if sp.issparse(x) else x
-    values /= X.dtype.type(unit)
+    x = np.take(X, rows, axis=0) if isinstance(X, np.ndarray) else X[rows]  # a copy
+    if unit != 1:
+        values = x.data if sp.issparse(x) else x
+        values /= X.dtype.type(unit)
     return x
 
 

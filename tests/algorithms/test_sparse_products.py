@@ -33,13 +33,19 @@ def stored(seed, shape):
 def test_nonzeros_of_dense_rows_are_gathered(shape, seed):
     X, (data, indices, indptr) = stored(seed, shape)
     Z, bounds = X.toarray(), np.zeros_like(indptr)
-    count_nonzeros(Z, bounds[1:])
+    assert count_nonzeros(Z, np.count_nonzero(Z), bounds[1:])
     np.cumsum(bounds, out=bounds)
     assert_array_equal(bounds, indptr)
     found = np.empty_like(data), np.empty_like(indices)
     gather_nonzeros(Z, bounds, *found)
     assert_array_equal(found[0], data)
     assert_array_equal(found[1], indices)
+
+
+def test_rows_are_counted_while_there_are_few_nonzeros():
+    Z, counts = np.array([[1.0, 0.0], [2.0, 3.0], [4.0, 0.0]]), np.full(3, -1)
+    assert not count_nonzeros(Z, 2, counts)
+    assert_array_equal(counts, [1, 2, -1])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
