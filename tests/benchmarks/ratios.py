@@ -1,8 +1,7 @@
 """Ratios of races: their goals, and their comparison with those of an earlier run.
 
 A file holds the description of the machine, and by name of a race the ratio of our
-time to that of each rival in the same run. Ratios that spread too much within one run
-are printed, and neither kept nor compared: they could not show a regression.
+time to that of each rival in the same run, with its scatter over the rounds of the run.
 """
 
 import json
@@ -13,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-REGRESSION = 1.15  # times the earlier ratio
+REGRESSION = 0.15  # of the earlier ratio
+SCATTERS = 3  # times the scatter of a ratio is within what other work may cause
 
 
 class Ratio(NamedTuple):
@@ -35,9 +35,14 @@ class Ratio(NamedTuple):
     goal: float | None = None
 
     @property
+    def scatter(self):
+        """Half of the distance of the quartiles, as a share of the median."""
+        return float(f"{(self.high - self.low) / 2 / self.median:.2g}")
+
+    @property
     def steady(self):
-        """Whether quartiles are closer than a change that is to be seen."""
-        return self.high <= REGRESSION * self.low
+        """Whether the scatter is so small that each regression can be seen."""
+        return SCATTERS * self.scatter <= REGRESSION
 
 
 def ratio_of(ours, theirs, goal=None):
@@ -88,23 +93,24 @@ def table(found):
     return lines
 
 
-def steady_medians(found):
-    """Return the medians that can be compared with those of another run."""
-    return {name: r.median for name, r in found.items() if r.steady}
+def kept(found):
+    """Return what a file holds: the median and the scatter of each ratio."""
+    return {name: [r.median, r.scatter] for name, r in found.items()}
 
 
 def compare(before, after):
     """Return the lines of a table of two runs, and the names of those that got slower.
 
-    Rows are races that both runs had; a ratio is slower if it grew by more than 15 %.
+    Rows are races that both runs had. A ratio is slower if it grew by more than 15 %
+    and by more than three times its larger scatter.
     """
     lines, slower = [], []
     for name in sorted(before.keys() & after.keys()):
-        change = after[name] / before[name]
-        mark = "   SLOWER" if change > REGRESSION else ""
-        lines.append(
-            f"{before[name]:9.3g} {after[name]:9.3g} {change:7.2f}  {name}{mark}"
-        )
+        (was, scatter), (now, scatter_now) = before[name], after[name]
+        change = now / was
+        limit = 1 + max(REGRESSION, SCATTERS * max(scatter, scatter_now))
+        mark = "   SLOWER" if change > limit else ""
+        lines.append(f"{was:9.3g} {now:9.3g} {change:7.2f} {limit:5.2f}  {name}{mark}")
         if mark:
             slower.append(name)
     return lines, slower

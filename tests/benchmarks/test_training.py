@@ -108,10 +108,15 @@ def test_training(race, note, batch_size, n_threads):
     runners = {
         "torch_relu": torch_relu(X, batch_size, n_threads),
         "our_relu": ours(X, batch_size, n_threads, "relu", 0.0),
-        "our_10_steps": ours(X, batch_size, n_threads, n_steps=10),
         "products": bare_products(X, batch_size, n_threads),
     }
-    medians = race(ours(X, batch_size), rounds=7, goals={"torch_relu": 0.77}, **runners)
+    medians = race(
+        ours(X, batch_size, n_threads),
+        rounds=7,
+        goals={"torch_relu": 0.77},
+        n_threads=n_threads,
+        **runners,
+    )
     rates = {name: N_ROWS / seconds / 1e3 for name, seconds in medians.items()}
     note(", ".join(f"{name} {rate:.0f}k rows/s" for name, rate in rates.items()))
 
