@@ -356,6 +356,7 @@ def gaps_of_moments(coef, b, C, alpha, positive):
     square = 1.0 - np.einsum("ij,ij->i", coef, b + C)
     sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
     sizes = (np.maximum(C, 0.0) if positive else np.abs(C)) + lost[:, None]
-    scale = np.maximum(sigma, (sizes / alpha).max(axis=1, initial=0.0))
+    with np.errstate(divide="ignore"):  # of columns that are all constant
+        scale = np.maximum(sigma, (sizes / alpha).max(axis=1, initial=0.0))
     penalty = np.einsum("ij,ij->i", np.abs(coef), alpha)
     return sigma + penalty - np.maximum((1.0 - coef @ b - lost) / scale, 0.0)

@@ -1,6 +1,7 @@
 """SqrtLasso as its users meet it: input, targets, weights, penalties, warnings."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -260,3 +261,13 @@ def test_fitted_attributes_are_plain_and_pickle():
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.predict(X), model.predict(X))
     assert not hasattr(clone(model), "coef_")
+
+
+@pytest.mark.parametrize("phi", [1.0, 0.5, 0.0])
+def test_a_constant_feature_alone_is_no_reason_to_warn(phi):
+    y = np.random.default_rng(0).standard_normal(50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SqrtLasso(phi=phi).fit(np.ones((50, 1)), y)
+    assert model.coef_ == 0
+    assert_allclose(model.intercept_, y.mean())
