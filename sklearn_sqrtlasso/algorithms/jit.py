@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import numba
 import numpy as np
+from llvmlite.binding import Linkage
 from numba.core import types
 from numba.core.caching import (
     CompileResultCacheImpl,
@@ -19,7 +20,7 @@ from numba.core.caching import (
     IndexDataCacheFile,
 )
 from numba.core.codegen import CPUCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_machinery import LoweringPass, register_pass
 from numba.core.event import Listener, register
 from numba.core.typed_passes import IRLegalization, NativeLowering
@@ -182,11 +183,40 @@ class _Pause(Listener):
 register("numba:compile", _Pause())
 
 
+class _Flags(Flags):
+    """Options of a compilation, which numba compares at each call that it types.
+
+    Its own collect all of them anew for each comparison and hash: a tenth of the time.
+    """
+
+    def __hash__(self):
+        return hash(type(self))
+
+    def __eq__(self, other):
+        return type(other) is type(self) and self._values == other._values
+
+
+def _compare_fast(compiled):
+    """Let the options of a kernel be compared fast, where numba has a place for it."""
+    if hasattr(Flags(), "_values") and hasattr(compiled, "_compiler"):
+        compiled._compiler._customize_flags = _Flags
+
+
 class _Intermediate(CPUCodeLibrary):
     """Code that is optimised and made machine code of in the kernels that call it."""
 
     def _optimize_functions(self, ll_module):
         ll_module.data_layout = self._codegen._data_layout
+
+    def _get_module_for_linking(self):
+        """Let several modules define its functions; numba's own does it in a copy."""
+        if self._shared_module is None:
+            self._ensure_finalized()
+            for function in self._final_module.functions:
+                if not function.is_declaration and function.linkage == Linkage.external:
+                    function.linkage = Linkage.linkonce_odr
+            self._shared_module = self._final_module
+        return self._shared_module
 
     def finalize(self):
         """Link what is called, and nothing else."""
@@ -258,6 +288,7 @@ def _link(compiled, options):
     def linked():
         options["no_cpython_wrapper"] = options["no_cfunc_wrapper"] = True
         code = numba.njit(compiled.py_func, pipeline_class=_Linking, **options)
+        _compare_fast(code)
         code.add_overload = lambda r: code.overloads.update({r.signature.args: r})
         return code
 
@@ -300,6 +331,7 @@ def kernel(function=None, **options):
     if compiled is function:  # NUMBA_DISABLE_JIT is set
         return _quiet(function)
     _kernels.add(compiled)
+    _compare_fast(compiled)
     _link(compiled, dict(options))
     with suppress(RuntimeError, OSError):  # no place to write at all
         compiled._cache = _Cache(function, options)

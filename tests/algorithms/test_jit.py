@@ -11,9 +11,10 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from numba.core.compiler import Flags
 from numba.core.event import install_recorder
 
-from sklearn_sqrtlasso.algorithms.jit import FASTMATH, kernel, step
+from sklearn_sqrtlasso.algorithms.jit import FASTMATH, _Flags, kernel, step
 from tests import JIT
 
 SIGNATURE = (numba.float64[::1], numba.int64)  # of rows and of a place
@@ -110,6 +111,24 @@ def test_a_kernel_makes_machine_code_for_calls_from_python_only():
     assert len(_one_more.signatures) == before
     assert _one_more(0, np.ones(3, np.float32), 2) == 1
     assert len(_one_more.signatures) == before + 1
+
+
+@compiled_only
+def test_options_of_a_compilation_are_equal_by_their_values():
+    flags = _Flags(Flags())
+    flags.nrt = True
+    same = flags.copy()
+    assert type(same) is _Flags
+    assert same == flags
+    assert hash(same) == hash(flags)
+    same.nrt = False
+    assert same != flags
+
+
+@compiled_only
+def test_numba_is_given_options_that_it_compares_fast():
+    one_more = kernel(lambda x: x + 1.0)
+    assert type(one_more._compiler._customize_flags(Flags())) is _Flags
 
 
 @compiled_only
