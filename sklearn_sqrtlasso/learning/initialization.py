@@ -27,7 +27,7 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 SEEN_ROWS, N_PENALTIES = 1024, 8  # rows that so many penalties are tried on
 ABOVE_ALL = 1.01  # least penalty tried, over that at which all coefficients are kept
-DRIVE = 0.25  # largest root mean square of what units with a bias receive at first
+DRIVE = 0.5  # largest root mean square of what units with a bias receive at first
 ENOUGH_ROWS = 2  # times as many rows as columns, from which these are not few
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
@@ -362,7 +362,8 @@ def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
 def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
     """Return parameters that restore rows by their principal directions.
 
-    Units are driven so little that their activation is nearly linear.
+    Units are driven so little that their activation is nearly linear, and so much that
+    a model with a penalty, fitted to their codes, does not lose what they tell.
 
     Parameters
     ----------

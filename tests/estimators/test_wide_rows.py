@@ -9,6 +9,10 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
@@ -139,3 +143,17 @@ def test_nothing_has_the_square_of_the_columns(coder):
         finally:
             tracemalloc.stop()
     assert peak < 20 * X.nbytes  # the square has 400 times as many entries
+
+
+def test_codes_of_few_rows_are_not_too_small_for_a_regularised_classifier():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5)) @ rng.standard_normal((5, 300))
+    X += 0.3 * rng.standard_normal(X.shape)
+    labels = X[:, 0] > 0
+    steps = StandardScaler(), LogisticRegression(max_iter=500)
+    with_codes = make_pipeline(steps[0], ANAMOAutoencoder(random_state=0), steps[1])
+    scores = [
+        cross_val_score(model, X, labels, cv=3).mean()
+        for model in (make_pipeline(*steps), with_codes)
+    ]
+    assert scores[1] >= scores[0] - 0.05
