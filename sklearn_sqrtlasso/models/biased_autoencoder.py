@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.models.block import (
 )
 from sklearn_sqrtlasso.models.pointwise import Pointwise
 
+MIN_SHARE = 2**20  # multiplications of a layer, from twice as many on rows are split
 # Relative to the rows: codes are zero well below it; float32 holds squared gradients.
 LARGEST_PENALTY = 1e15
 
@@ -84,6 +85,8 @@ class Objective:
         self.n_rows = X.shape[0]
         n_components, n_features = model.shape  # twice: codes and their gradient
         size = rows_per_block(2 * n_components, n_features, X.dtype.itemsize)
+        least = -(-MIN_SHARE // (n_components * n_features))
+        size = min(size, max(least, -(-self.n_rows // 2)))  # at least two, for threads
         self.slices = list(gen_batches(self.n_rows, size))
         length = -(-len(self.slices) // N_PARTS)
         self.parts = [

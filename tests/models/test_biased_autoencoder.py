@@ -121,3 +121,8 @@ def test_threads_change_no_bit():
     for value, gradient in found[1:]:
         assert value == found[0][0]
         assert_array_equal(gradient, found[0][1])
+
+
+def test_large_batches_are_split_for_threads_and_small_ones_are_not():
+    assert len(Objective(*make(shape=(256, 64), n_rows=500)[::2]).parts) > 1
+    assert len(Objective(*make(shape=(8, 4), n_rows=500)[::2]).parts) == 1
