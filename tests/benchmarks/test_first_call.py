@@ -1,6 +1,7 @@
 """Seconds of a core that a first call takes, and those of each kernel it compiles.
 
-A new process imports the package and fits an estimator with its defaults, first with
+Rows are few, or fewer than columns, and the target is one of the columns in noise. A
+new process imports the package and fits an estimator with its defaults, first with
 an empty folder of compiled kernels and then with a full one.
 """
 
@@ -36,9 +37,11 @@ class Seconds(event.Listener):
 seconds = Seconds()
 event.register("numba:compile", seconds)
 warnings.simplefilter("ignore")
-X = np.random.default_rng(0).standard_normal((60, 8))
+rng = np.random.default_rng(0)
+X = rng.standard_normal((60, int(sys.argv[2])))
+y = X[:, 0] + rng.standard_normal(60)
 start = time.process_time()
-estimator = getattr(sklearn_sqrtlasso, sys.argv[1])().fit(X, X[:, 0])
+estimator = getattr(sklearn_sqrtlasso, sys.argv[1])().fit(X, y)
 estimator.transform(X) if hasattr(estimator, "transform") else estimator.predict(X)
 print(json.dumps([time.process_time() - start, seconds.own]))
 """
@@ -54,10 +57,11 @@ AIMS = {  # seconds without compiled kernels
 }
 
 
+@pytest.mark.parametrize("n_features", [8, 200])
 @pytest.mark.parametrize("name", AIMS)
-def test_first_call(name, benchmark, note, tmp_path, monkeypatch):
+def test_first_call(name, n_features, benchmark, note, tmp_path, monkeypatch):
     def first_call():
-        command = [sys.executable, "-c", PROGRAM, name]
+        command = [sys.executable, "-c", PROGRAM, name, str(n_features)]
         return json.loads(subprocess.check_output(command, text=True))
 
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
