@@ -282,12 +282,8 @@ class SqrtLassoTransform(GroupedEncoder):
         whole = filled_rows(X, self.mean_)
         self.log2_sizes_ = follow_sizes(whole).log2_sizes
         span = self._span(X)
-        W = self._first_components(whole, span)
-        alpha = self._penalties(whole, W, groups, kept=self.max_iter == 0)
+        frame, alpha = self._first_frame(whole, span, groups)
         unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
-        frame = self._frame(W, alpha, X.dtype)
-        if span.basis is not None:
-            frame = replace(frame, components=W @ span.basis.T, mean=None)
         rows, stopping = span.coordinates, Stopping(self.max_iter, self.tol)
         frame = turned_on_some_rows(
             rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
@@ -305,8 +301,8 @@ class SqrtLassoTransform(GroupedEncoder):
         vars(self).update(attributes())
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        moment = span.unfold(learner.statistics.moment)
-        self.moment_ = moment / mean_norm(whole, self.mean_, unit)
+        moment = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
+        self.moment_ = span.unfold(moment)
         self.n_samples_seen_ = learner.statistics.n_rows
         self.noise_scale_ = self._median_noise(X, groups)
         self._warn_if_not_converged()
@@ -431,6 +427,15 @@ class SqrtLassoTransform(GroupedEncoder):
         span = span_of_few_rows(X, mean, n_components=n_components)
         fits = span.basis is not None and (self.n_components or 0) <= len(span.basis)
         return span if fits else whole
+
+    def _first_frame(self, X, span, groups):
+        """Return the initial frame for coordinates in the span, and its penalties."""
+        W = self._first_components(X, span)
+        alpha = self._penalties(X, W, groups, kept=self.max_iter == 0)
+        frame = self._frame(W, alpha, X.dtype)
+        if span.basis is not None:
+            frame = replace(frame, components=W @ span.basis.T, mean=None)
+        return frame, alpha
 
     def _first_components(self, X, span):
         """Return the initial frame for rows, in their span if that is known."""

@@ -119,4 +119,4 @@ def span_of_few_rows(X, mean=None, *, n_components=0):
         return whole
     coordinates = unit * (left[:, used] * sizes[used])
     basis = right[used] @ directions.T
-    return RowSpan(coordinates.astype(X.dtype), basis.astype(X.dtype))
+    return RowSpan(*(of.astype(X.dtype, copy=False) for of in (coordinates, basis)))
