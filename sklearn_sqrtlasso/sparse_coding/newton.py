@@ -62,6 +62,9 @@ class Units(NamedTuple):
         Penalties of outliers, positive; None has no outliers.
     positive : bool
         Whether codes are nonnegative.
+    orthonormal : bool, default=False
+        Whether G is the identity: systems are then as large as the number of outliers
+        and missing entries, where these are fewer than the units in use.
     """
 
     A: np.ndarray
@@ -69,6 +72,7 @@ class Units(NamedTuple):
     alpha: np.ndarray
     beta: np.ndarray | None
     positive: bool
+    orthonormal: bool = False
 
 
 class _Place(NamedTuple):
@@ -152,7 +156,7 @@ def refit_by_newton(units, x, observed, codes):
         r = np.where(free, x - Z @ units.A, 0)
         for z, inner, others in zip(Z, r @ units.A.T, ~free, strict=True):
             used = z.nonzero()[0]
-            z[used] += np.linalg.solve(_gram(units, used, others), inner[used])
+            z[used] += _solved(units, used, others, inner[used])
     return Z
 
 
@@ -168,12 +172,22 @@ def _place(units, x, observed, Z):
     return _Place(x, observed, Z, outliers, r, t, value + t)
 
 
-def _gram(units, used, others):
-    """Return the Gram matrix of units without some entries, far from singular."""
+def _solved(units, used, others, right):
+    """Return the solution of a system of the Gram matrix of units without some entries.
+
+    A share of its diagonal is added to the matrix. That of orthonormal units is the
+    identity less ``part part'``, whose inverse follows from that of ``part' part``.
+    """
     part = units.A[np.ix_(used, others.nonzero()[0])]
-    gram = units.G[np.ix_(used, used)] - part @ part.T
-    gram.flat[:: len(used) + 1] += DEPENDENT * units.G[used, used]
-    return gram
+    if not units.orthonormal:
+        gram = units.G[np.ix_(used, used)] - part @ part.T
+        gram.flat[:: len(used) + 1] += DEPENDENT * units.G[used, used]
+        return np.linalg.solve(gram, right)
+    whole = 1 + DEPENDENT
+    if len(used) <= part.shape[1]:
+        return np.linalg.solve(whole * np.eye(len(used)) - part @ part.T, right)
+    inner = whole * np.eye(part.shape[1]) - part.T @ part
+    return (right + part @ np.linalg.solve(inner, part.T @ right)) / whole
 
 
 def _signs_of_spikes(units, place):
@@ -230,8 +244,7 @@ def _limits_of_residuals(units, place):
     pull = units.alpha * np.sign(place.Z) - _products_of_spikes(units, spikes)
     for i, z in enumerate(place.Z):
         used = z.nonzero()[0]
-        system = _gram(units, used, others[i])
-        weights[i, used] = np.linalg.solve(system, pull[i, used])
+        weights[i, used] = _solved(units, used, others[i], pull[i, used])
     return np.where(others, spikes, weights @ units.A)
 
 
@@ -315,8 +328,7 @@ def _step(units, row, C, used, spikes, of_spikes):
     of_spikes = of_spikes[used]
     inner = C[used] - row.t * of_spikes  # of the residual in other entries
     pull = of_spikes - units.alpha[used] * signs
-    both = np.linalg.solve(_gram(units, used, others), np.array([inner, pull]).T)
-    fit, slope = both.T
+    fit, slope = _solved(units, used, others, np.array([inner, pull]).T).T
     free = 1 - spikes @ spikes
     energy = max(row.t**2 * free - fit @ inner, 0)
     free -= slope @ pull
