@@ -213,7 +213,8 @@ class _Rows:
     def _by_newton(self, rows):
         """Return the codes of rows that are groups of their own, from those so far."""
         W = self.frame.components
-        units = Units(W, np.eye(len(W)), self.alpha, self.bounds, self.positive)
+        penalties = self.alpha, self.bounds, self.positive
+        units = Units(W, np.eye(len(W)), *penalties, orthonormal=True)
         return code_by_newton(units, self.x[rows], self.observed[rows], self.Z[rows])
 
     def _put(self, rows, found):

@@ -15,7 +15,13 @@ the other observed entries and t the norm of r ::
 so that z is affine in t, and t the root of a quadratic equation. Newton's step goes
 there, with units that turn their sign set to zero, and is shortened until F decreases.
 It takes ``A_BI A_BI' = G_BB - A_BS A_BS'``, however wide the rows are; all else is
-products of all rows at once. The dual problem is ::
+products of all rows at once.
+
+Where residuals vanish, F has corners, at which steps come to rest. A row whose gap few
+steps do not halve therefore has a floor s, and ``hypot(||r||, s)`` instead of the norm.
+That is smooth, and its minimum exceeds that of F by s at most. The floor is lowered
+whenever the duality gap of F is below it, so that it follows the gap to zero. The dual
+problem is ::
 
     max_y  <x, y>   over  ||y|| <= 1,  |A y| <= alpha,  |y| <= beta ,
 
@@ -34,6 +40,8 @@ from sklearn_sqrtlasso.sparse_coding.row_thresholds import threshold_rows
 STEPS = 40  # at most, of a row
 TRIALS = 8  # of lengths of a step
 SHORTER = 0.35  # ratio of their lengths
+SLOW = 2  # steps that do not halve the gap, after which a row has a floor
+HIGHEST, LOWER = 0.1, 10.0  # largest floor, relative to a row, and ratio of the next
 FARTHEST = 20.0  # ratio of residual norms, within which a step is trusted
 SOLVED = 1e-9  # relative duality gap at which a row is left as it is
 NEAR, PATIENCE = 1e-6, 4  # gap at which it is left after steps that do not halve it
@@ -62,6 +70,9 @@ class Units(NamedTuple):
         Penalties of outliers, positive; None has no outliers.
     positive : bool
         Whether codes are nonnegative.
+    orthonormal : bool, default=False
+        Whether G is the identity: systems are then as large as the number of outliers
+        and missing entries, where these are fewer than the units in use.
     """
 
     A: np.ndarray
@@ -69,6 +80,7 @@ class Units(NamedTuple):
     alpha: np.ndarray
     beta: np.ndarray | None
     positive: bool
+    orthonormal: bool = False
 
 
 class _Place(NamedTuple):
@@ -79,7 +91,8 @@ class _Place(NamedTuple):
     Z: np.ndarray
     outliers: np.ndarray
     r: np.ndarray  # residuals
-    t: np.ndarray  # their norms
+    floor: np.ndarray  # added to their norms, as a leg of a right triangle
+    t: np.ndarray  # these norms
     value: np.ndarray  # of the objective
 
     def at(self, which):
@@ -113,8 +126,8 @@ def code_by_newton(units, x, observed, Z):
     found = RowCodes(
         np.zeros_like(Z), np.zeros_like(x), np.zeros(n_rows), np.full(n_rows, np.inf)
     )
-    rows, place = np.arange(n_rows), _place(units, x, observed, Z)
-    waited = np.zeros(n_rows, int)
+    rows, place = np.arange(n_rows), _place(units, x, observed, Z, np.zeros(n_rows))
+    waited, floored = np.zeros(n_rows, int), np.zeros(n_rows, bool)
     for _ in range(STEPS):
         C = place.r @ units.A.T
         gap = _gaps(units, place, C)
@@ -128,8 +141,26 @@ def code_by_newton(units, x, observed, Z):
         rows, place, C = rows[left], place.at(left), C[left]
         if not len(rows):
             break
+        _set_floors(units, place, C, gap[left], waited[rows] >= SLOW)
+        floored[rows] = place.floor > 0
         place = _moved(units, place, C)
+    some = np.flatnonzero(floored)
+    place = _place(units, x[some], observed[some], found.Z[some], np.zeros(len(some)))
+    found.outliers[some], found.scale[some] = place.outliers, place.t
     return found
+
+
+def _set_floors(units, place, C, gap, waiting):
+    """Raise floors of rows that wait for a smaller gap, and lower those that it met."""
+    whole = row_norms(place.x)
+    gap, floor = gap * whole, place.floor
+    first, met = waiting & (floor == 0), (floor > 0) & (gap <= floor)
+    which = np.flatnonzero(first | met)
+    if len(which):
+        floor = np.where(first, np.minimum(gap, HIGHEST * whole), gap / LOWER)[which]
+        row = place.at(which)
+        place.put(which, _place(units, row.x, row.observed, row.Z, floor))
+        C[which] = place.r[which] @ units.A.T
 
 
 def refit_by_newton(units, x, observed, codes):
@@ -152,28 +183,39 @@ def refit_by_newton(units, x, observed, codes):
         r = np.where(free, x - Z @ units.A, 0)
         for z, inner, others in zip(Z, r @ units.A.T, ~free, strict=True):
             used = z.nonzero()[0]
-            z[used] += np.linalg.solve(_gram(units, used, others), inner[used])
+            z[used] += _solved(units, used, others, inner[used])
     return Z
 
 
-def _place(units, x, observed, Z):
+def _place(units, x, observed, Z, floor):
     """Return where rows are with codes Z, and the best outliers."""
     v = np.where(observed, x - Z @ units.A, 0)
     outliers, value = np.zeros_like(v), np.abs(Z) @ units.alpha
     if units.beta is not None:
-        outliers = threshold_rows(v, units.beta, False, np.arange(len(v) + 1))[0]
+        alone = np.arange(len(v) + 1)
+        outliers = threshold_rows(v, units.beta, False, alone, outside=floor)[0]
         value += np.abs(outliers) @ units.beta
     r = v - outliers
-    t = row_norms(r)
-    return _Place(x, observed, Z, outliers, r, t, value + t)
+    t = np.hypot(row_norms(r), floor)
+    return _Place(x, observed, Z, outliers, r, floor, t, value + t)
 
 
-def _gram(units, used, others):
-    """Return the Gram matrix of units without some entries, far from singular."""
+def _solved(units, used, others, right):
+    """Return the solution of a system of the Gram matrix of units without some entries.
+
+    A share of its diagonal is added to the matrix. That of orthonormal units is the
+    identity less ``part part'``, whose inverse follows from that of ``part' part``.
+    """
     part = units.A[np.ix_(used, others.nonzero()[0])]
-    gram = units.G[np.ix_(used, used)] - part @ part.T
-    gram.flat[:: len(used) + 1] += DEPENDENT * units.G[used, used]
-    return gram
+    if not units.orthonormal:
+        gram = units.G[np.ix_(used, used)] - part @ part.T
+        gram.flat[:: len(used) + 1] += DEPENDENT * units.G[used, used]
+        return np.linalg.solve(gram, right)
+    whole = 1 + DEPENDENT
+    if len(used) <= part.shape[1]:
+        return np.linalg.solve(whole * np.eye(len(used)) - part @ part.T, right)
+    inner = whole * np.eye(part.shape[1]) - part.T @ part
+    return (right + part @ np.linalg.solve(inner, part.T @ right)) / whole
 
 
 def _signs_of_spikes(units, place):
@@ -218,7 +260,8 @@ def _gap_at(units, place, y, C, alpha):
         reach = np.maximum(reach, (np.abs(y) / units.beta).max(axis=1, initial=0))
     limit, value = np.maximum(length, reach), np.einsum("ij,ij->i", place.x, y)
     dual = np.divide(value, limit, out=np.zeros_like(value), where=limit > 0)
-    primal = place.value + np.abs(place.Z) @ (alpha - units.alpha)
+    primal = place.value - place.t + row_norms(place.r)  # without the floor
+    primal += np.abs(place.Z) @ (alpha - units.alpha)
     return primal - np.maximum(dual, 0)
 
 
@@ -230,8 +273,7 @@ def _limits_of_residuals(units, place):
     pull = units.alpha * np.sign(place.Z) - _products_of_spikes(units, spikes)
     for i, z in enumerate(place.Z):
         used = z.nonzero()[0]
-        system = _gram(units, used, others[i])
-        weights[i, used] = np.linalg.solve(system, pull[i, used])
+        weights[i, used] = _solved(units, used, others[i], pull[i, used])
     return np.where(others, spikes, weights @ units.A)
 
 
@@ -263,7 +305,8 @@ def _tried(units, place, C, step, length):
     for _ in range(TRIALS):
         Z = start[todo] + length[todo, None] * step[todo]
         Z = np.where(Z * signs[todo] > 0, Z, 0)
-        tried = _place(units, place.x[todo], place.observed[todo], Z)
+        rows = place.x[todo], place.observed[todo]
+        tried = _place(units, *rows, Z, place.floor[todo])
         expected = np.einsum("ij,ij->i", slope[todo], Z - start[todo])
         won, slack = value[todo] - tried.value, ROUNDING * value[todo]
         good = (won >= LEAST_SHARE * expected - slack) & (expected >= -slack)
@@ -315,8 +358,7 @@ def _step(units, row, C, used, spikes, of_spikes):
     of_spikes = of_spikes[used]
     inner = C[used] - row.t * of_spikes  # of the residual in other entries
     pull = of_spikes - units.alpha[used] * signs
-    both = np.linalg.solve(_gram(units, used, others), np.array([inner, pull]).T)
-    fit, slope = both.T
+    fit, slope = _solved(units, used, others, np.array([inner, pull]).T).T
     free = 1 - spikes @ spikes
     energy = max(row.t**2 * free - fit @ inner, 0)
     free -= slope @ pull

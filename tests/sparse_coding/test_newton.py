@@ -139,3 +139,40 @@ def test_small_residuals_are_certified_by_themselves(share, monkeypatch):
     found = newton.code_by_newton(units, near, ~np.isnan(near), usual.Z)
     assert found.gap.max() <= 1e-6
     np.testing.assert_allclose(found.scale, share * usual.mu, rtol=1e-3)
+
+
+def wide_frame(seed=0, n_units=120, n_rows=8, share=0.3):
+    """Return orthonormal units, and rows in their span but for many spikes."""
+    rng = np.random.default_rng(seed)
+    W = np.linalg.qr(rng.standard_normal((N_FEATURES, n_units)))[0].T
+    X = rng.standard_normal((n_rows, n_units)) @ W
+    X += 3 * rng.standard_normal(X.shape) * (rng.random(X.shape) < share)
+    observed = rng.random(X.shape) < 0.9
+    return W, np.where(observed, X, 0), observed
+
+
+@pytest.mark.parametrize("alpha", [0.005, 0.05])
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_systems_of_orthonormal_units_have_two_sides(alpha, share):
+    W, x, observed = wide_frame(share=share)
+    given = np.eye(len(W)), np.full(len(W), alpha), np.full(N_FEATURES, 0.12), False
+    usual, ours = (
+        newton.code_by_newton(newton.Units(W, *given, same), x, observed, x @ W.T)
+        for same in (False, True)
+    )
+    assert max(usual.gap.max(), ours.gap.max()) <= 1e-6
+    np.testing.assert_allclose(ours.scale, usual.scale, atol=1e-5)
+    np.testing.assert_allclose(ours.Z, usual.Z, atol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1e-2])
+def test_many_outliers_of_rows_without_noise_are_certified(alpha):
+    """Where residuals vanish, steps from codes without outliers come to rest."""
+    W, x, observed = wide_frame(share=0.4)
+    beta = np.full(N_FEATURES, 0.136)
+    units = newton.Units(W, np.eye(len(W)), np.full(len(W), alpha), beta, False, True)
+    for first in (x @ W.T, np.zeros((len(x), len(W)))):
+        found = newton.code_by_newton(units, x, observed, first)
+        r = np.where(observed, x - found.Z @ W - found.outliers, 0)
+        np.testing.assert_allclose(found.scale, np.linalg.norm(r, axis=1), atol=1e-12)
+        assert found.gap.max() <= 1e-6
