@@ -214,10 +214,10 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     where rounding leaves no progress. The gap contains what the rounding of an
     intercept to its digits costs, for features of large offset.
 
-    Dense tables of at least four times as many rows as features and targets are read
-    once, some rows at a time, and only their weighted means and products are kept,
-    where that is faster: up to 100 columns, 256 if ``alpha`` is "pivotal", or 50 for
-    each target, at most 2000. The gap contains what rounding of products may hide,
+    Dense tables of more rows than features and targets are read once, some rows at a
+    time, and only their weighted means and products are kept, where that is faster: up
+    to 100 columns, 256 if ``alpha`` is "pivotal", or 50 for each target, at most 2000.
+    The gap contains what rounding of products may hide,
     about 1e-12; where it exceeds ``tol``, or products have too few digits (spreads near
     the ends of the range of numbers, means more than 1000 times the spread), the rows
     are used.
@@ -354,7 +354,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         most = max(FEW_COLUMNS, min(PER_TARGET * n_targets, MOST_COLUMNS))
         if self.alpha == "pivotal":  # which needs them anyway
             most = max(most, BY_PRODUCTS)
-        return n_columns <= most and n_rows >= TALL * n_columns
+        return n_rows > n_columns <= most
 
     def _fit_rows(self, X, targets, weights, loadings, starts):
         """Return fits of all targets, their penalty, their design and targets in it."""

@@ -140,7 +140,8 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         partition, and if squares of the numbers would lose too many digits.
     """
     tests = [test for _, test in folds]
-    if not (gathers_products(X) and is_partition(folds, X.shape[0])):
+    n_rows = min(len(train) for train, _ in folds)
+    if not (gathers_products(n_rows, X.shape[1]) and is_partition(folds, len(y))):
         return None
     if not all(weights[test].any() for test in tests):
         return None
@@ -246,12 +247,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     solutions, but cross-validation compares different solutions across folds: for the
     square-root lasso, the same penalty suits folds of different noise levels.
 
-    Tables of up to 1000 features, and at least four times as many rows, are read once
-    for all folds, if their test rows are a partition: weighted means and products
-    of all features and the target give the paths, their certificates and the errors on
-    held-out rows. Where products have too few digits (spreads near the ends of the
-    range of numbers, means more than 1000 times the spread, 10 times in sparse X,
-    residuals that vanish, penalties below a millionth of the largest), the rows are
+    Tables of up to 1000 features, and more rows than these in each training set, are
+    read once for all folds, if their test rows are a partition: weighted means and
+    products of all features and the target give the paths, their certificates and the
+    errors on held-out rows. Where products have too few digits (spreads near the ends
+    of the range of numbers, means more than 1000 times the spread, 10 times in sparse
+    X, residuals that vanish, penalties below a millionth of the largest), the rows are
     used.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted

@@ -257,8 +257,8 @@ def sqrt_lasso_path(
     The path is also a static method, ``SqrtLasso.path``, like that of
     :class:`~sklearn.linear_model.Lasso`.
 
-    Of X of up to 1000 features and at least four times as many rows, products are
-    gathered once, and all penalties found on one path, as by :class:`SqrtLassoCV`.
+    Of X of up to 1000 features, and more rows than these, products are gathered once,
+    and all penalties found on one path, as by :class:`SqrtLassoCV`.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
@@ -316,7 +316,7 @@ def _fits_to_rows(X, targets, grid, phis, fit_intercept, options):
 
 def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute):
     """Return what ``_fits_to_rows`` does, by moments; None where they lose digits."""
-    if not precompute or (precompute == "auto" and not gathers_products(X)):
+    if not precompute or (precompute == "auto" and not gathers_products(*X.shape)):
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
     rows, y = X.tocsr() if sp.issparse(X) else X, targets.T / unit

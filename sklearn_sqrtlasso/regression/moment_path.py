@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import solve_gram_path
-from sklearn_sqrtlasso.regression.moments import TALL, gaps_of_moments, products_of_path
+from sklearn_sqrtlasso.regression.moments import gaps_of_moments, products_of_path
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
@@ -31,21 +31,21 @@ class MomentPath(NamedTuple):
     least: np.ndarray
 
 
-def gathers_products(X):
+def gathers_products(n_rows, n_features):
     """Return whether many penalties are faster by products of all columns.
 
     Parameters
     ----------
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Features.
+    n_rows, n_features : int
+        Numbers of rows of a fit, and of their features.
 
     Returns
     -------
     gathers : bool
-        False if X has many columns, or few rows for them.
+        False for many features, or no fewer than rows: where the residual may vanish,
+        products have no digits.
     """
-    n_rows, n_features = X.shape
-    return n_features <= WIDE and n_rows >= TALL * n_features
+    return n_rows > n_features <= WIDE
 
 
 def follow_products(G, b, penalties, alphas, positive, most):

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg.blas import dger
 
-TALL = 4  # rows for each column from which moments may be faster than rows
+TALL = 4  # rows for each column from which given products serve one fit faster
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
 OFFSET = 1e3  # largest mean, over the spread, of a column of products exact enough
 SPARSE_OFFSET = 10.0  # the same for columns that are not centred before

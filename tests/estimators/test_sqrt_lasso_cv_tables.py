@@ -92,6 +92,23 @@ def test_moments_choose_what_rows_choose(options, dtype, weighted, rows_used):
     assert_allclose(one.intercept_, two.intercept_, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n", [34, 40, 60])
+def test_moments_of_few_more_rows_than_columns_choose_what_rows_choose(n, rows_used):
+    X, y, _ = table(n, 24)
+    one = SqrtLassoCV(eps=0.01).fit(X, y)
+    assert not rows_used
+    two = by_rows(SqrtLassoCV(eps=0.01), X, y)
+    assert_allclose(one.alpha_, two.alpha_, rtol=1e-12)
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-5)
+    assert_allclose(one.coef_, two.coef_, atol=1e-6 * np.abs(two.coef_).max())
+
+
+def test_rows_are_used_where_a_training_set_has_no_more_rows_than_columns(rows_used):
+    X, y, _ = table(30, 24)
+    SqrtLassoCV(alphas=5).fit(X, y)
+    assert len(rows_used) == 5
+
+
 HOSTILE = {
     "an offset": lambda X: X + 1e9,
     "a huge column": lambda X: np.c_[X, 1e200 * X[:, 0]],
