@@ -19,14 +19,17 @@ side of the sign of ``e``, so it leaves once, through that side, at ::
     mu = |e| / (1 - sign(e) a) .
 
 Atoms that have just entered or left need no special case, and ties are steps of length
-zero. A breakpoint changes the inverse of ``G_AA`` by ``h w w'``, and all lines along
-the vector ``v = w G_A``.
+zero. The inverse of ``G_AA`` is kept as ``W' W``, with W the inverse of the Cholesky
+factor. At a breakpoint it gains or loses a row u, after a rotation of rows if an atom
+leaves, and all lines change along the vector ``v = u G_A``.
 
 Most correlations are far from the penalty, and they seldom change faster than it
 ("strong rules", Tibshirani et al. 2012). Hence the path is computed in stages: while
 the penalty falls by half, only the lines of near atoms are updated, with a copy of
 their inner products. If another atom should have entered, the duality gap shows it, and
 the row is coded again with all atoms near.
+
+At the end, ``mu = 0`` on the last line is least squares on the support.
 
 A path with too large rounding errors ends early, which the duality gap shows, too.
 """
@@ -40,6 +43,8 @@ from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 DEPENDENT = 1e-11  # largest energy share outside the active span of a dependent atom
 TINY_ENERGY = 1e-6  # energy share of the residual below which it is computed directly
 MET = 1e-20  # energy share of the residual below which no atom enters: the fit is exact
+ROUNDING = 1e-12  # violation, relative to the largest penalty, that one step mends
+CORRECTIONS = 3  # most such steps
 LOST = 1e-11  # penalty, relative to the largest, below which lines are inaccurate
 STAGE = 0.5  # factor of the penalty during one stage of near atoms
 NEAR = 0.4  # least correlation of a near atom, relative to the penalty
@@ -69,26 +74,29 @@ def advance_lines(e, a, v, free, n, fe, fa, both, inverse_mu, mask):
 
 @part
 def combine(base, A, rows, w, factor, k, v):
-    """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v."""
-    assert A.shape[1] <= base.shape[0]
-    assert A.shape[1] <= v.shape[0]
+    """Write ``base + factor sum_i w_i A[rows_i]`` over k rows into v.
+
+    Columns beyond the length of v are left out.
+    """
+    assert v.shape[0] <= A.shape[1]
+    assert v.shape[0] <= base.shape[0]
     assert 0 <= k <= rows.shape[0]
     assert k <= w.shape[0]
     for i in range(k):
         assert 0 <= rows[i] < A.shape[0]
-    for j in range(A.shape[1]):
+    for j in range(v.shape[0]):
         v[j] = base[j]
     i = 0
     while i + 4 <= k:
         g0, g1, g2, g3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
         w0, w1 = factor * w[i], factor * w[i + 1]
         w2, w3 = factor * w[i + 2], factor * w[i + 3]
-        for j in range(A.shape[1]):
+        for j in range(v.shape[0]):
             v[j] += (w0 * A[g0, j] + w1 * A[g1, j]) + (w2 * A[g2, j] + w3 * A[g3, j])
         i += 4
     while i < k:
         g0, w0 = rows[i], factor * w[i]
-        for j in range(A.shape[1]):
+        for j in range(v.shape[0]):
             v[j] += w0 * A[g0, j]
         i += 1
 
@@ -104,14 +112,16 @@ def largest(c, both):
 
 
 @part
-def choose_near_atoms(v, active, k, mu, least, both, near, place):
-    """List active atoms and those correlated above ``least``; return their number."""
+def choose_near_atoms(v, active, k, least, both, near, at):
+    """List atoms correlated above ``least``, then active ones; return their number."""
     for i in range(k):
-        v[active[i]] = mu
+        v[active[i]] = np.nan  # above nothing
     n = 0
     for j in range(v.shape[0]):
-        near[n], place[j] = j, n
+        near[n] = j
         n += (v[j] if v[j] > 0 else -v[j] * both) > least
+    for i in range(k):
+        near[n + i], at[i] = active[i], n + i
     return n
 
 
@@ -129,53 +139,104 @@ def first_to_leave(ls, d, signs, k, mu):
 
 
 @part
-def weights_of_entry(S, M, at, w, g, k, place):
-    """Write ``(-M g, 1)`` for the last row g of S into w; return the energy outside."""
-    for q in range(k):
-        g[q] = S[k, at[q]]
-    left = S[k, place]
+def solve(W, g, k, u):
+    """Write ``W' W g``, which solves ``G_AA u = g``, into u; return ``||W g||^2``."""
+    energy = 0.0
     for i in range(k):
-        total = 0.0
-        for q in range(k):
-            total += M[i, q] * g[q]
-        w[i] = -total
-        left -= total * g[i]
-    w[k] = 1.0
+        u[i] = 0.0
+    i = 0
+    while i + 4 <= k:
+        w0, w1, w2, w3 = W[i], W[i + 1], W[i + 2], W[i + 3]
+        t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
+        for q in range(i + 4):
+            value = g[q]
+            t0 += w0[q] * value
+            t1 += w1[q] * value
+            t2 += w2[q] * value
+            t3 += w3[q] * value
+        for q in range(i + 4):
+            u[q] += (t0 * w0[q] + t1 * w1[q]) + (t2 * w2[q] + t3 * w3[q])
+        energy += (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
+        i += 4
+    while i < k:
+        w0, t0 = W[i], 0.0
+        for q in range(i + 1):
+            t0 += w0[q] * g[q]
+        for q in range(i + 1):
+            u[q] += t0 * w0[q]
+        energy += t0 * t0
+        i += 1
+    return energy
+
+
+@part
+def row_of_entry(S, W, at, order, u, g, k, place):
+    """Write the next row of W, before its normalisation; return the energy outside."""
+    row = S[order[k]]
+    for q in range(k):
+        g[q] = row[at[q]]
+    left = row[place] - solve(W, g, k, u)
+    for i in range(k):
+        u[i] = -u[i]
+    u[k] = 1.0
     return left
 
 
 @part
-def update_inverse(M, ls, d, w, h, fe, fa, k):
-    """Update the inverse and the lines of the active entries at a breakpoint."""
-    for i in range(k):
-        ls[i] -= fe * w[i]
-        d[i] += fa * w[i]
-        hw = h * w[i]
-        for q in range(k):
-            M[i, q] += hw * w[q]
+def append_row(W, u, left, k):
+    """Normalise the next row of W, and append it."""
+    scale = 1 / math.sqrt(left)
+    for q in range(k + 1):
+        u[q] *= scale
+        W[k, q] = u[q]
+    W[k, k + 1] = W[k, k + 2] = W[k, k + 3] = 0.0
 
 
 @part
-def remove_atom(M, S, n, code, places, free, place, last):
-    """Move the last active atom to the place of the one that leaves."""
-    free[places[1, place]] = 1.0
-    for i in range(2):
-        places[i, place] = places[i, last]
-    for i in range(3):
-        code[i, place] = code[i, last]
-    for q in range(n):
-        S[place, q] = S[last, q]
-    for q in range(last + 1):
-        M[place, q] = M[last, q]
-    for q in range(last + 1):
-        M[q, place] = M[q, last]
+def rotate_rows(W, k, place, u):
+    """Rotate rows of W, so that only the last one has an entry at a place; copy it."""
+    for i in range(place + 1, k):
+        W[i - 1, i] = 0.0
+        one, two = W[i - 1], W[i]
+        length = math.hypot(one[place], two[place])
+        cosine, sine = one[place] / length, two[place] / length
+        for q in range(i + 1):
+            first, second = one[q], two[q]
+            one[q] = cosine * second - sine * first
+            two[q] = cosine * first + sine * second
+    for q in range(k):
+        u[q] = W[k - 1, q]
+
+
+@part
+def move_lines(ls, d, u, fe, fa, k):
+    """Move the lines of the active entries at a breakpoint."""
+    for i in range(k):
+        ls[i] -= fe * u[i]
+        d[i] += fa * u[i]
+
+
+@part
+def remove_atom(W, code, places, place, last):
+    """Remove an active atom; those after it move up."""
+    for i in range(place, last):
+        for q in range(place, i + 1):
+            W[i, q] = W[i, q + 1]
+        W[i, i + 1] = W[i, i + 2] = W[i, i + 3] = 0.0
+    active, at, order = places[0], places[1], places[3]
+    row = order[place]
+    for i in range(place, last):
+        for line in range(3):
+            code[line, i] = code[line, i + 1]
+        active[i], at[i], order[i] = active[i + 1], at[i + 1], order[i + 1]
+    order[last] = row
 
 
 @part
 def energy_left(x, D, active, z, k, r):
     """Write ``x - z D`` into ``r``; return its energy."""
     assert x.shape[0] == D.shape[1]
-    combine(x, D, active, z, -1.0, k, r)
+    combine(x, D, active, z, -1.0, k, r[: x.shape[0]])
     energy = 0.0
     for j in range(x.shape[0]):
         energy += r[j] * r[j]
@@ -192,29 +253,36 @@ def root_penalty(alpha, energy, steep, mu):
 
 
 @part
-def correct(D, M, active, signs, mu, r, w, k, z):
-    """Add ``M (D_A r - mu signs)`` to z: one correction of least squares.
+def correct(D, W, active, signs, mu, r, w, u, k, z):
+    """Add ``W' W (D_A r - mu signs)`` to z, a correction; return the largest violation.
 
     The residual r is computed in the space of the row, where it is more accurate.
     """
+    largest = 0.0
     for i in range(k):
         total, atom = -mu * signs[i], active[i]
         for j in range(D.shape[1]):
             total += r[j] * D[atom, j]
-        w[i] = total
+        w[i], largest = total, max(largest, abs(total))
+    solve(W, w, k, u)
     for i in range(k):
-        total = 0.0
-        for q in range(k):
-            total += M[i, q] * w[q]
-        z[i] += total
+        z[i] += u[i]
+    return largest
 
 
 @part
-def refine(x, D, M, active, signs, z, w, r, k, mu):
-    """Correct the code once, to correlations ``mu signs``; return residual energy."""
-    energy_left(x, D, active, z, k, r)
-    correct(D, M, active, signs, mu, r, w, k, z)
-    return energy_left(x, D, active, z, k, r)
+def refine(x, D, W, active, code, z, k, mu, top):
+    """Correct the code z until correlations are ``mu signs``, but for rounding.
+
+    Return the energy of its residual, and whether they are.
+    """
+    signs, w, r, u, found = code[2], code[3], code[4], code[5], False
+    for _ in range(CORRECTIONS):
+        energy_left(x, D, active, z, k, r)
+        found = correct(D, W, active, signs, mu, r, w, u, k, z) <= ROUNDING * top
+        if found:
+            break
+    return energy_left(x, D, active, z, k, r), found
 
 
 @part
@@ -241,98 +309,146 @@ def gather(G, atom, near, n, S, i):
 
 
 @part
-def append_atom(M, k, active, at, signs, ls, d, j, place, sign):
-    """Append atom j, with entry zero, to the k active ones."""
-    for i in range(k + 1):
-        M[i, k] = M[k, i] = 0.0
-    active[k], at[k], signs[k], ls[k], d[k] = j, place, sign, 0.0, 0.0
-
-
-@part
-def leave_direction(M, ls, d, w, k, place):
-    """Write the direction of a leaving atom into ``w``; return ``fe, fa, h``."""
+def exchange(S, k, lines, places, one, two):
+    """Exchange two near atoms, of which the second may be active."""
+    at, near, order = places[1], places[2], places[3]
     for i in range(k):
-        w[i] = M[i, place]
-    h = -1 / M[place, place]
-    return -ls[place] * h, d[place] * h, h
+        at[i] = one if at[i] == two else at[i]
+        row = S[order[i]]
+        row[one], row[two] = row[two], row[one]
+    near[one], near[two] = near[two], near[one]
+    for i in range(4):
+        lines[i, one], lines[i, two] = lines[i, two], lines[i, one]
 
 
 @part
-def code_at_penalty(x, zero, D, M, active, code, k, nu, lost, z, y):
-    """Write the code at the penalty nu into z, the direction of its residual into y.
+def let_leave(S, W, code, lines, places, leaver, m, k):
+    """Move an active atom to the m others; return changes of lines.
 
-    A residual with less energy than ``lost`` is rounding error, and its direction is
-    that of the residual at slightly larger penalties.
+    They are by the last row of W, the only one that still has an entry of the atom.
     """
-    ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
+    ls, d, u, free = code[0], code[1], code[5], lines[3]
+    exchange(S, k, lines, places, places[1, leaver], m)
+    rotate_rows(W, k, leaver, u)
+    free[m] = 1.0
+    return ls[leaver] / u[leaver], -d[leaver] / u[leaver]
+
+
+@part
+def let_enter(G, S, W, code, lines, places, place, sign, m, k):
+    """Move one of m atoms to the active ones, if it does not depend on them.
+
+    Return whether it does not, and the changes of lines, by the last row of W.
+    """
+    ls, d, signs, w, u = code[0], code[1], code[2], code[3], code[5]
+    active, at, near, order = places[0], places[1], places[2], places[3]
+    m -= 1
+    exchange(S, k, lines, places, place, m)
+    gather(G, near[m], near, m + 1 + k, S, order[k])
+    left = row_of_entry(S, W, at, order, u, w, k, m)
+    if left <= DEPENDENT * S[order[k], m] or k + 1 == W.shape[0]:
+        lines[3, m] = 0.0
+        return False, 0.0, 0.0
+    append_row(W, u, left, k)
+    active[k], at[k], signs[k], ls[k], d[k] = near[m], m, sign, 0.0, 0.0
+    fe, fa = -lines[0, m] * u[k], (sign - lines[1, m]) * u[k]
+    lines[0, m], lines[1, m] = 0.0, sign
+    return True, fe, fa
+
+
+@part
+def write_codes(x, D, W, active, code, k, nu, top, whole, out, fit):
+    """Write the code at the penalty nu, and its least squares.
+
+    Return the energy of the residual of the code.
+    """
+    ls, d, signs, z = code[0], code[1], code[2], code[6]
+    least, known = refine(x, D, W, active, code, ls, k, 0.0, top)
     for i in range(k):
-        ls[i] -= nu * d[i]
-    for _ in range(2):
-        refine(x, D, M, active, signs, ls, w, r, k, nu)
-    for j in range(z.shape[0]):
-        z[j] = 0.0
+        z[i] = ls[i] - nu * d[i]
+    energy, _ = refine(x, D, W, active, code, z, k, nu, top)
+    for j in range(out.shape[0]):
+        out[j] = fit[j] = 0.0
     for i in range(k):
-        ls[i] = z[active[i]] = signs[i] * max(signs[i] * ls[i], 0.0)
-    if energy_left(x, D, active, ls, k, r) < lost and k > 0:
+        if not signs[i] * z[i] > 0:
+            z[i], known = 0.0, False
+        out[active[i]], fit[active[i]] = z[i], ls[i]
+    if k > 0 and not known:
+        energy = energy_left(x, D, active, z, k, code[4])
+    if not (known and least <= max(energy * (1 + ROUNDING), MET * whole)):
+        fit[0] = np.nan
+    return energy
+
+
+@part
+def write_direction(zero, D, W, active, code, k, lost, dual):
+    """Write the direction of the residual of the code.
+
+    Where that is ``lost`` in rounding errors, it is the one at slightly larger
+    penalties.
+    """
+    d, signs, w, r, u = code[1], code[2], code[3], code[4], code[5]
+    if lost and k > 0:
         for turn in range(3):
-            combine(zero, D, active, d, -1.0 if turn < 2 else 1.0, k, r)
+            factor = -1.0 if turn < 2 else 1.0
+            combine(zero, D, active, d, factor, k, r[: D.shape[1]])
             if turn < 2:
-                correct(D, M, active, signs, -1.0, r, w, k, d)
-    for j in range(y.shape[0]):
-        y[j] = r[j]
+                correct(D, W, active, signs, -1.0, r, w, u, k, d)
+    for j in range(dual.shape[0]):
+        dual[j] = r[j]
 
 
 @step
 def new_stage(c, G, room, code, lines, places, k, mu, share, both):
-    """Compute the lines of the near atoms; return their number and S."""
+    """Compute the lines of the near atoms; return how many do not act, and S."""
     ls, d, signs, w = code[0], code[1], code[2], code[3]
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
-    active, at, near, where = places[0], places[1], places[2], places[3]
+    active, at, near, order = places[0], places[1], places[2], places[3]
     for i in range(k):
         w[i] = ls[i] - mu * d[i]
     combine(c, G, active, w, -1.0, k, v)
-    n = choose_near_atoms(v, active, k, mu, share * mu, both, near, where)
-    height = room.shape[0] // c.shape[0]
+    m = choose_near_atoms(v, active, k, share * mu, both, near, at)
+    height, n = room.shape[0] // c.shape[0], m + k
     S = room[: height * n].reshape(height, n)
     for i in range(k):
-        at[i] = where[active[i]]
-        gather(G, active[i], near, n, S, i)
-    for q in range(n):
-        e[q], a[q], free[q] = c[near[q]], 0.0, 1.0
-    combine(e, S, places[4], ls, -1.0, k, e)
-    combine(a, S, places[4], d, 1.0, k, a)
+        gather(G, active[i], near, n, S, order[i])
+    for q in range(m):
+        e[q], a[q], free[q] = v[near[q]], 0.0, 1.0
+    combine(a, S, order, d, 1.0, k, a[:m])
+    for q in range(m):
+        e[q] -= mu * a[q]
     for i in range(k):
-        e[at[i]], a[at[i]], free[at[i]] = 0.0, signs[i], 0.0
-    return n, S
+        e[m + i], a[m + i], v[active[i]] = 0.0, signs[i], 0.0
+    return m, S
 
 
 @step
 def allocate(p, n):
     """Return arrays for the lines, the code, zeros, places, the inverse and S."""
     most, size = min(p, n), max(p, n) + 1
-    places = np.zeros((5, size), np.int64)
+    places = np.zeros((4, size), np.int64)
     for j in range(size):
-        places[4, j] = j
-    lines, code, zero = np.zeros((4, p)), np.zeros((5, size)), np.zeros(size)
-    M, room = np.empty((most + 1, most + 1)), np.empty((most + 1) * p)
-    return lines, code, zero, places, M, room
+        places[3, j] = j
+    lines, code, zero = np.zeros((4, p)), np.zeros((7, size)), np.zeros(size)
+    W, room = np.empty((most + 1, most + 4)), np.empty((most + 1) * p)
+    return lines, code, zero, places, W, room
 
 
 @part
-def sizes(X, D, G, C, alpha, out, dual):
+def sizes(X, D, G, C, alpha, out, fit, dual):
     """Assert the shapes of arrays; return the numbers of atoms and of active ones."""
     (n, width), p = X.shape, D.shape[0]
     assert p > 0
     assert D.shape == (p, width)
     assert G.shape == (p, p)
-    assert C.shape == out.shape == (n, p)
+    assert C.shape == out.shape == fit.shape == (n, p)
     assert dual.shape == (n, width)
     assert alpha.shape[0] == n
     return p, min(p, width)
 
 
 @kernel
-def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
+def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, fit, dual):
     """Code rows by the lasso or the square-root lasso, in double precision.
 
     Parameters
@@ -356,56 +472,60 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, dual):
         Whether to follow near atoms only: faster, and seldom wrong.
     out : ndarray of shape (n_samples, n_components)
         Overwritten with the codes.
+    fit : ndarray of shape (n_samples, n_components)
+        Overwritten with least squares on the supports of the codes. The first entry is
+        NaN where they are not known: atoms nearly depend on each other, or some entry
+        of a code is zero where it was to be nonzero.
     dual : ndarray of shape (n_samples, n_features)
         Overwritten with the direction of the residual, accurate also where the residual
         itself is rounding error.
     """
-    (p, most), both = sizes(X, D, G, C, alpha, out, dual), 0.0 if positive else 1.0
-    lines, code, zero, places, M, room = allocate(p, D.shape[1])
+    (p, most), both = sizes(X, D, G, C, alpha, out, fit, dual), 0.0 if positive else 1.0
+    lines, code, zero, places, W, room = allocate(p, D.shape[1])
     e, a, v, free = lines[0], lines[1], lines[2], lines[3]
-    ls, d, signs, w, r = code[0], code[1], code[2], code[3], code[4]
-    active, at, near, order = places[0], places[1], places[2], places[4]
+    ls, d, signs, r, u = code[0], code[1], code[2], code[4], code[5]
+    active, order = places[0], places[3]
     pace, share = STAGE if screen else 0.0, NEAR if screen else -1.0
     mask = np.int64(2.0 ** math.ceil(math.log2(p))) - 1  # the bits of an atom's index
     for row in range(X.shape[0]):
         x, c = X[row], C[row]
-        k, n, S, blocked, top, free[0] = 0, 0, M, False, largest(c, both), 0.0
+        k, m, S, blocked, top, free[0] = 0, 0, W, False, largest(c, both), 0.0
         whole, steep, fe, fa = energy_left(x, D, active, ls, k, r), 0.0, 0.0, 0.0
         energy, mu, nu, floor = whole, np.inf, 0.0, top
         for _ in range(20 * (most + p)):
-            key = advance_lines(e, a, v, free, n, fe, fa, both, 1 / mu, mask)
+            key = advance_lines(e, a, v, free, m, fe, fa, both, 1 / mu, mask)
             place, fe, fa = key & mask, 0.0, 0.0
             enters, sign = entry(e, a, free, place, both, mu)
             leaves, leaver = first_to_leave(ls, d, signs, k, mu)
             if energy < TINY_ENERGY * whole:
-                energy = refine(x, D, M, active, signs, ls, w, r, k, 0.0)
+                energy, _ = refine(x, D, W, active, code, ls, k, 0.0, top)
                 enters = 0.0 if energy < MET * whole else enters
             nu = root_penalty(alpha[row], energy, steep, mu) if root else alpha[row]
             then, end = max(enters, leaves), max(nu, LOST * top)
             if max(then, end) < floor:
-                n, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
+                m, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
                 floor, blocked = pace * floor, False
                 continue
             if then <= end:
                 break
-            mu = then
-            if leaves >= enters:
-                fe, fa, h = leave_direction(M, ls, d, w, k, leaver)
+            mu, change = then, 1.0 if leaves < enters else -1.0
+            if change < 0:
+                fe, fa = let_leave(S, W, code, lines, places, leaver, m, k)
+                m += 1
             else:
-                gather(G, near[place], near, n, S, k)
-                left = weights_of_entry(S, M, at, w, r, k, place)
-                free[place] = 0.0
-                if left <= DEPENDENT * S[k, place] or k == most:
+                found, fe, fa = let_enter(
+                    G, S, W, code, lines, places, place, sign, m, k
+                )
+                if not found:
                     blocked = True
                     continue
-                append_atom(M, k, active, at, signs, ls, d, near[place], place, sign)
-                fe, fa, h = -e[place] / left, (sign - a[place]) / left, 1 / left
-                k += 1
-            combine(zero, S, order, w, 1.0, k, v)
-            update_inverse(M, ls, d, w, h, fe, fa, k)
-            energy, steep = energy - fe * fe / h, steep + fa * fa / h
-            if h < 0:
+                m, k = m - 1, k + 1
+            combine(zero, S, order, u, 1.0, k, v[:m])
+            move_lines(ls, d, u, fe, fa, k)
+            energy, steep = energy - change * fe * fe, steep + change * fa * fa
+            if change < 0:
                 k, floor = k - 1, mu if blocked else floor  # blocked atoms may enter
-                remove_atom(M, S, n, code, places, free, leaver, k)
-        nu, lost = min(nu, mu) if k > 0 else 0.0, TINY_ENERGY * whole
-        code_at_penalty(x, zero, D, M, active, code, k, nu, lost, out[row], dual[row])
+                remove_atom(W, code, places, leaver, k)
+        given, nu = (D, W, active, code, k), min(nu, mu)
+        energy = write_codes(x, *given, nu, top, whole, out[row], fit[row])
+        write_direction(zero, *given, energy < TINY_ENERGY * whole, dual[row])

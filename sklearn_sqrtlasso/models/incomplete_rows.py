@@ -320,11 +320,12 @@ class _Lasso(NamedTuple):
         Returns
         -------
         Z, gap, norm
-            As of ``solve_lassos``.
+            As of ``LassoCodes``.
         """
         options = CodingOptions("lasso", positive=self.positive, tol=GAP)
         C, alphas = self.X @ self.dictionary.D.T, np.full(len(self.X), alpha)
-        return solve_lassos(self.X, self.dictionary, C, alphas, root, options)
+        found = solve_lassos(self.X, self.dictionary, C, alphas, root, options)
+        return found.Z, found.gap, found.norm
 
     def slope(self, codes):
         """Return the slope of the residual energy in the square of the penalty.

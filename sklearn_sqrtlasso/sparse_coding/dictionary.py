@@ -98,6 +98,9 @@ class Solution(NamedTuple):
         Whether the codes are already least squares on their supports.
     outliers : ndarray of shape (n_rows, n_features) or None
         Outliers of the rows; None where none are sought.
+    fit : ndarray of shape (n_rows, n_components) or None
+        Least squares on the supports, as of ``LassoCodes``; None where they are not
+        known of any row.
     """
 
     Z: np.ndarray
@@ -105,6 +108,7 @@ class Solution(NamedTuple):
     mu: np.ndarray | None = None
     refitted: bool = False
     outliers: np.ndarray | None = None
+    fit: np.ndarray | None = None
 
 
 def make_dictionary(components):

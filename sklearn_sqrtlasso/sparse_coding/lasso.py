@@ -6,6 +6,7 @@ atoms, an active-set method solves it in the space of the row.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -17,6 +18,28 @@ VIOLATION = 1e-10  # relative violation of an optimality condition that is round
 EXPLAINED = 1e-13  # share of the norm of a row below which its residual is rounding
 DEPENDENT = 1e-13  # share of the norm of an atom outside the span that is rounding
 LEAST_PENALTY = 1e-10  # smaller penalties, relative to that of a zero code, are raised
+
+
+class LassoCodes(NamedTuple):
+    """Codes of rows, with what is known of them.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_rows, n_components)
+        Codes.
+    gap : ndarray of shape (n_rows,)
+        Duality gap of each row, relative to the objective of a zero code.
+    norm : ndarray of shape (n_rows,)
+        Norm of each residual.
+    fit : ndarray of shape (n_rows, n_components)
+        Least squares on the support of each code; the first entry is NaN where they are
+        not known.
+    """
+
+    Z: np.ndarray
+    gap: np.ndarray
+    norm: np.ndarray
+    fit: np.ndarray
 
 
 def solve_lassos(X, dictionary, C, alpha, root, options):
@@ -39,14 +62,10 @@ def solve_lassos(X, dictionary, C, alpha, root, options):
 
     Returns
     -------
-    Z : ndarray of shape (n_rows, n_components)
-        Codes.
-    gap : ndarray of shape (n_rows,)
-        Duality gap of each row, relative to the objective of a zero code.
-    norm : ndarray of shape (n_rows,)
-        Norm of each residual.
+    codes : LassoCodes
+        Codes and their certificate.
     """
-    Z, dual = np.empty_like(C), np.empty_like(X)
+    Z, fit, dual = np.empty_like(C), np.empty_like(C), np.empty_like(X)
     gap, norm = np.empty(len(X)), np.empty(len(X))
 
     def certify(at, z, y, gaps, norms):
@@ -58,7 +77,7 @@ def solve_lassos(X, dictionary, C, alpha, root, options):
     def follow(at, screen):
         follow_lasso_paths(
             X[at], *dictionary, C[at], alpha[at], root, options.positive, screen,
-            Z[at], dual[at],
+            Z[at], fit[at], dual[at],
         )  # fmt: skip
         certify(at, Z[at], dual[at], gap[at], norm[at])
 
@@ -76,8 +95,8 @@ def solve_lassos(X, dictionary, C, alpha, root, options):
         found, left = np.empty(1), np.empty(1)
         certify(slice(i, i + 1), z[None], y[None], found, left)
         if not gap[i] <= found[0]:
-            Z[i], gap[i], norm[i] = z, found[0], left[0]
-    return Z, gap, norm
+            Z[i], gap[i], norm[i], fit[i, 0] = z, found[0], left[0], np.nan
+    return LassoCodes(Z, gap, norm, fit)
 
 
 def _minimum_on_active_set(x, A, signs, alpha, root):

@@ -37,8 +37,7 @@ def relax(rows, dictionary, solution, options):
     phi, positive = options.phi, options.positive
     if phi == 1 or solution.refitted:
         return Z
-    out, turned = np.empty_like(Z), np.empty(len(Z), np.bool_)
-    refit_rows(rows.X, *dictionary, Z, phi, out, turned)
+    out, turned = _on_the_line_to(solution.fit, rows.X, dictionary, Z, phi)
     if positive:
         turned |= (out < 0).any(axis=1)
     if turned.any() and (positive or (mu is not None and phi > 0)):
@@ -47,6 +46,23 @@ def relax(rows, dictionary, solution, options):
             fit = lasso_on_support(rows, dictionary, i, Z[i], penalty, options)
             out[i] = fit if mu is not None else phi * Z[i] + (1 - phi) * fit
     return out
+
+
+def _on_the_line_to(fit, X, dictionary, Z, phi):
+    """Return codes a share away from least squares, and whether a sign turns between.
+
+    Least squares that are known of some rows are not computed again.
+    """
+    if fit is None:
+        fit = np.full_like(Z, np.nan)
+    out = phi * Z + (1 - phi) * fit
+    turned = (((Z > 0) != (fit > 0)) | ((Z < 0) != (fit < 0))).any(axis=1)
+    unknown = np.flatnonzero(np.isnan(fit[:, 0]))
+    if len(unknown):
+        z, turns = Z[unknown], np.empty(len(unknown), np.bool_)
+        refit_rows(X[unknown], *dictionary, z, phi, z, turns)
+        out[unknown], turned[unknown] = z, turns
+    return out, turned
 
 
 def lasso_on_support(rows, dictionary, i, z, penalty, options):
@@ -75,10 +91,10 @@ def lasso_on_support(rows, dictionary, i, z, penalty, options):
     support, x = np.flatnonzero(z), rows.X[i]
     part = Dictionary(dictionary.D[support], dictionary.G[np.ix_(support, support)])
     C, penalty = rows.C[i][support][None], np.array([penalty])
-    codes, _, norm = solve_lassos(rows.X[i : i + 1], part, C, penalty, False, options)
+    found = solve_lassos(rows.X[i : i + 1], part, C, penalty, False, options)
     allowed = not (options.positive and np.any(z < 0))
-    if allowed and not norm[0] < np.linalg.norm(x - z[support] @ part.D):
+    if allowed and not found.norm[0] < np.linalg.norm(x - z[support] @ part.D):
         return z
     fit = np.zeros_like(z)
-    fit[support] = codes[0]
+    fit[support] = found.Z[0]
     return fit

@@ -99,8 +99,9 @@ def _scaled(alpha, rows):
 def _solve(rows, dictionary, options, root):
     alpha = np.full(len(rows.X), options.alpha)
     alpha = alpha if root else _scaled(options.alpha, rows)
-    Z, gap, norm = solve_lassos(rows.X, dictionary, rows.C, alpha, root, options)
-    return Solution(Z, gap, alpha * norm if root else alpha)
+    found = solve_lassos(rows.X, dictionary, rows.C, alpha, root, options)
+    mu = alpha * found.norm if root else alpha
+    return Solution(found.Z, found.gap, mu, fit=found.fit)
 
 
 def lasso(rows, dictionary, options):

@@ -20,12 +20,12 @@ each_screening = pytest.mark.parametrize("screen", [False, True])
 
 
 def follow(X, D, alpha, root, positive=False, screen=False):
-    """Return codes, and directions of the residuals."""
+    """Return codes, directions of the residuals, and least squares."""
     G, C = D @ D.T, np.ascontiguousarray(X @ D.T)
-    Z, dual = np.full_like(C, np.nan), np.full_like(X, np.nan)
+    Z, fit, dual = np.full_like(C, np.nan), np.full_like(C, 7), np.full_like(X, np.nan)
     of_rows = np.full(len(X), alpha)
-    follow_lasso_paths(X, D, G, C, of_rows, root, positive, screen, Z, dual)
-    return Z, dual
+    follow_lasso_paths(X, D, G, C, of_rows, root, positive, screen, Z, fit, dual)
+    return Z, dual, fit
 
 
 def violations(X, Z, D, alpha, root, positive):
@@ -43,7 +43,7 @@ def test_a_path_ends_where_the_optimality_conditions_hold(
 ):
     D, X = problem
     alpha = share * largest_penalty(D, X, root)
-    Z, _ = follow(X, D, alpha, root, positive)
+    Z, *_ = follow(X, D, alpha, root, positive)
     assert max(violations(X, Z, D, alpha, root, positive)) <= 1e-8
 
 
@@ -54,7 +54,7 @@ def test_codes_are_those_of_coordinate_descent(root, positive, screen):
     D, X = general(n_rows=5, n_components=8)
     alpha = 0.3 * largest_penalty(D, X, root)
     best = [oracles.descend(x, D, alpha, root, positive, 300) for x in X]
-    ours, _ = follow(X, D, alpha, root, positive, screen)
+    ours, *_ = follow(X, D, alpha, root, positive, screen)
     assert 0 < np.count_nonzero(ours) < ours.size
     # sweeps end at a step of 1e-9 or less
     assert_allclose(ours, best, atol=1e-7)
@@ -65,7 +65,7 @@ def test_codes_are_those_of_coordinate_descent(root, positive, screen):
 def test_without_a_penalty_rows_are_met_by_the_smallest_codes(root, positive):
     D, _ = general()
     X = np.abs(np.random.default_rng(0).standard_normal((5, 20))) @ D
-    Z, _ = follow(X, D, 0.0, root, positive)
+    Z, *_ = follow(X, D, 0.0, root, positive)
     assert_allclose(Z @ D, X, atol=1e-9)
     smallest = [oracles.basis_pursuit(x, D, positive) for x in X]
     assert_allclose(np.abs(Z).sum(axis=1), smallest, rtol=1e-8)
@@ -95,7 +95,7 @@ def test_codes_use_no_more_atoms_than_a_row_has_features(
     root, problem, share, positive
 ):
     D, X = problem
-    Z, _ = follow(X, D, share * largest_penalty(D, X, root), root, positive)
+    Z, *_ = follow(X, D, share * largest_penalty(D, X, root), root, positive)
     assert (np.count_nonzero(Z, axis=1) <= X.shape[1]).all()
     assert not positive or (Z >= 0).all()
 
@@ -111,7 +111,7 @@ def test_watching_near_atoms_only_changes_nothing_in_general(root):
 @each_lasso
 def test_the_dual_direction_is_the_residual(root):
     D, X = general(n_components=8)  # too few to meet a row
-    Z, dual = follow(X, D, 0.2 * largest_penalty(D, X, root), root)
+    Z, dual, _ = follow(X, D, 0.2 * largest_penalty(D, X, root), root)
     assert_allclose(dual, X - Z @ D, atol=1e-12)
 
 
@@ -119,7 +119,7 @@ def test_the_dual_direction_is_known_where_the_residual_is_lost():
     D, _ = general(n_components=6, n_features=6)
     signs = np.array([1.0, -1, 1, 1, -1, 1])
     X = (2 * signs * np.ones((3, 6))) @ D
-    Z, dual = follow(X, D, 1e-9, root=True)
+    Z, dual, _ = follow(X, D, 1e-9, root=True)
     assert_allclose(Z, 2 * signs * np.ones((3, 6)), rtol=1e-6)
     c = dual @ D.T
     assert_allclose(c / np.abs(c).max(), np.tile(signs, (3, 1)), rtol=1e-6)
@@ -130,8 +130,38 @@ def test_the_dual_direction_is_known_where_the_residual_is_lost():
 def test_scaling_a_row_scales_its_code(root, scale):
     D, X = general()
     alpha, unit = 0.2 * largest_penalty(D, X, root), 1.0 if root else scale
-    Z, _ = follow(X, D, alpha, root)
+    Z, *_ = follow(X, D, alpha, root)
     assert_array_equal(follow(scale * X, D, unit * alpha, root)[0], scale * Z)
+
+
+@each_lasso
+@each_screening
+@given(problems, st.floats(0.01, 1.0), st.booleans())
+def test_least_squares_are_those_on_the_support_or_not_known(
+    root, screen, problem, share, positive
+):
+    D, X = problem
+    alpha = share * largest_penalty(D, X, root)
+    Z, _, fit = follow(X, D, alpha, root, positive, screen)
+    for x, z, best in zip(X, Z, fit, strict=True):
+        if np.isnan(best[0]):
+            continue
+        assert_array_equal(best != 0, z != 0)
+        support, left = np.flatnonzero(z), x - best @ D
+        least = oracles.least_squares(x, D, support)
+        assert_allclose(left, x - least @ D, atol=1e-7 * np.linalg.norm(x))
+
+
+@each_lasso
+@each_sign
+def test_least_squares_are_known_in_general(root, positive):
+    D, X = general(n_rows=200, n_components=30)
+    Z, _, fit = follow(X, D, 0.2 * largest_penalty(D, X, root), root, positive)
+    best = [
+        oracles.least_squares(x, D, np.flatnonzero(z))
+        for x, z in zip(X, Z, strict=True)
+    ]
+    assert_allclose(fit, best, atol=1e-10)
 
 
 @pytest.mark.parametrize("k", range(10))
