@@ -196,6 +196,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         of the encoder "regressed" on them.
     n_iter_ : int
         Number of outer iterations, including those before resuming.
+    stop_reason_ : {"tol", "max_iter", "callback", "interrupt", "diverged"}
+        Why the last ``fit`` ended: the loss no longer fell (``tol``), all
+        iterations were done, a callback or a keyboard interrupt ended it, or a loss
+        was not finite, which raises an error.
     optimizer_state_ : dict of dict
         State of the inner methods of "encoder", "decoder" and free "codes", used to
         resume: step lengths, moments of Adam; and ``log2_sizes``, the logarithms of the

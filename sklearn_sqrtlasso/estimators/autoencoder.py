@@ -80,6 +80,8 @@ class AutoencoderMixin:
         rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
         with np.errstate(over="ignore", invalid="ignore"):  # said by what follows
             history = self._train(data, resumed, rng, progress)
+        if progress is not None:
+            self.stop_reason_ = history.reason
         if not all(np.isfinite(of).all() for of in self._parameters().values()):
             raise FloatingPointError(
                 "The learnt parameters are out of the range of floating-point numbers "

@@ -189,6 +189,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         The same on the held-out rows after each epoch, with ``early_stopping``.
     n_iter_ : int
         Number of epochs, including those before resuming.
+    stop_reason_ : {"tol", "max_iter", "callback", "interrupt", "diverged"}
+        Why the last ``fit`` ended: the loss no longer fell (``tol``), all
+        epochs were run, a callback or a keyboard interrupt ended it, or a loss was not
+        finite, which raises an error.
     unit_ : float
         Unit of scaling that X is divided by in training: a power of two near the root
         mean square of its entries; near a running mean of those of the batches after

@@ -86,6 +86,9 @@ class PivotalPCA(GroupedEncoder):
         increases.
     n_iter_ : int
         Number of EM steps.
+    stop_reason_ : {"tol", "max_iter", "callback", "interrupt"}
+        Why ``fit`` ended: a step lowered the objective by at most ``tol``, all steps
+        were taken, or a callback or a keyboard interrupt ended it.
     n_leading_ : int
         Number of first components that noise levels are found with.
     unit_ : float
@@ -234,7 +237,7 @@ class PivotalPCA(GroupedEncoder):
         kept = variances[: len(self.components_)]
         self.explained_variance_ratio_ = kept / (variances.sum() or 1.0)
         self.objective_curve_ = np.array(history.losses)
-        self.n_iter_ = len(history.losses)
+        self.n_iter_, self.stop_reason_ = len(history.losses), history.reason
         self.noise_scale_ = self._median_noise(X, groups)
         if not history.converged and self.tol and self.n_iter_ == self.max_iter:
             warnings.warn(

@@ -194,6 +194,9 @@ class RelaxedSparseCoder(BaseEncoder):
     n_iter_ : int
         Number of sweeps, 1 for a fixed dictionary; after ``partial_fit``, number of
         its calls.
+    stop_reason_ : {"tol", "max_iter", "callback", "interrupt"}
+        Why the last ``fit`` ended: a sweep lowered the loss by a share of at most
+        ``tol``, all sweeps were done, or a callback or a keyboard interrupt ended it.
     objective_curve_ : ndarray of shape (n_sweeps,)
         Root mean square norm of the residuals before each sweep, of observed entries
         that are no outliers, in units of X.
@@ -366,6 +369,7 @@ class RelaxedSparseCoder(BaseEncoder):
         D = check_dictionary(self.dictionary, self.n_components, X.shape[1], X.dtype)
         self._set_atoms(D, X.dtype)
         self.n_iter_, self.objective_curve_ = 1, np.empty(0)
+        self.stop_reason_ = "max_iter"
         progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
 
     def _learn_atoms(self, X):
@@ -391,7 +395,8 @@ class RelaxedSparseCoder(BaseEncoder):
             return progress.step(n_iter, objective * unit, attributes)
 
         stopping = Stopping(n_sweeps, self.tol)
-        curve, statistics = learn_dictionary(task, self.learner, stopping, report)
+        history, statistics = learn_dictionary(task, self.learner, stopping, report)
+        curve, self.stop_reason_ = history.losses, history.reason
         self._set_atoms(span.unfold(D), dtype)
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         weight = mean_energy(X) * X.shape[0] / n_rows

@@ -141,6 +141,9 @@ class SqrtLassoTransform(GroupedEncoder):
     n_iter_ : int
         Number of learning steps on all rows; after ``partial_fit``, number of its
         calls.
+    stop_reason_ : {"tol", "max_iter", "callback", "interrupt"}
+        Why the last ``fit`` ended: a step lowered the objective by a share of at most
+        ``tol``, all steps were taken, or a callback or a keyboard interrupt ended it.
     objective_curve_ : ndarray of shape (n_steps + 1,)
         Mean objective per row before the first step on all rows and after each, in
         units of X; never increases. After ``partial_fit``, mean objective of each batch
@@ -297,7 +300,8 @@ class SqrtLassoTransform(GroupedEncoder):
         def report(n_iter, objective):
             return progress.step(n_iter, objective, attributes)
 
-        curve = learner.run(self.max_iter, self.tol, report)
+        history = learner.run(self.max_iter, self.tol, report)
+        curve, self.stop_reason_ = history.losses, history.reason
         vars(self).update(attributes())
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)

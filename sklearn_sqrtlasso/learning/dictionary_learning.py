@@ -306,9 +306,8 @@ class SweepLearner:
         return self.losses[-1]
 
     def run(self, report):
-        """Learn; return the loss before each sweep, and the statistics of the last."""
-        _run(self, report)
-        return self.losses, self.coded.statistics
+        """Learn; return the losses before each sweep, and the last statistics."""
+        return _run(self, report), self.coded.statistics
 
 
 class OnlineLearner:
@@ -348,9 +347,8 @@ class OnlineLearner:
         return self.losses[-1]
 
     def run(self, report):
-        """Learn; return the loss of each pass, and the statistics of all rows."""
-        _run(self, report)
-        return self.losses, self.statistics
+        """Learn; return the losses of the passes, and the statistics of all rows."""
+        return _run(self, report), self.statistics
 
 
 def _run(learner, report):
@@ -362,7 +360,8 @@ def _run(learner, report):
     def converged():
         return learner.converged
 
-    learn(learner.epoch, task.D.copy, restore, stopping, report, converged=converged)
+    given = learner.epoch, task.D.copy, restore, stopping, report
+    return learn(*given, converged=converged)
 
 
 def _converged(losses, tol, n_replaced):
@@ -377,7 +376,7 @@ class Learner(NamedTuple):
     Attributes
     ----------
     make : callable, (task, stopping) -> learner
-        Returns a learner with ``run(report) -> (losses, statistics)``.
+        Returns a learner with ``run(report) -> (history, statistics)``.
     summary : str
         What it is, for the documentation.
     by_batch : bool
@@ -472,8 +471,8 @@ def learn_dictionary(task: DictionaryTask, learner, stopping: Stopping, report):
 
     Returns
     -------
-    losses : list of float
-        Root mean square norm of the residuals before each sweep.
+    history : History
+        With the root mean square norm of the residuals before each sweep.
     statistics : Statistics
         Statistics of the codes of the last sweep, or of all rows if online.
     """

@@ -22,16 +22,24 @@ class History(NamedTuple):
         Mean loss of each epoch.
     validation : list of float
         Loss on the held-out rows after each epoch; empty if none are held out.
-    converged : bool
-        Whether learning stopped because the loss no longer decreased.
-    diverged : bool
-        Whether learning stopped because a loss was not finite.
+    reason : {"tol", "max_iter", "callback", "interrupt", "diverged"}
+        Why learning stopped: the loss no longer decreased, all epochs were run, the
+        report or a keyboard interrupt asked for it, or a loss was not finite.
     """
 
     losses: list[float]
     validation: list[float]
-    converged: bool
-    diverged: bool
+    reason: str
+
+    @property
+    def converged(self):
+        """Whether learning stopped because the loss no longer decreased."""
+        return self.reason == "tol"
+
+    @property
+    def diverged(self):
+        """Whether learning stopped because a loss was not finite."""
+        return self.reason == "diverged"
 
 
 class Stopping(NamedTuple):
@@ -93,7 +101,7 @@ def learn(
     """
     losses: list[float] = []
     validation: list[float] = []
-    least, best, stale, done = np.inf, None, 0, False
+    least, best, stale, reason = np.inf, None, 0, "max_iter"
     for n_iter in range(1, stopping.max_iter + 1):
         before = state()
         try:
@@ -105,10 +113,10 @@ def learn(
                 raise
             restore(before if best is None else best)
             _tell_of_interrupt(n_iter - 1)
-            return History(losses, validation, False, False)
+            return History(losses, validation, "interrupt")
         if not (np.isfinite(loss) and np.isfinite(held_out)):
             restore(before if best is None else best)
-            return History(losses, validation, False, True)
+            return History(losses, validation, "diverged")
         losses.append(loss)
         if validate is not None:
             validation.append(held_out)
@@ -119,15 +127,17 @@ def learn(
         done = stopping.tol > 0 and stale >= stopping.patience
         done = done if converged is None else converged()
         try:
-            if report(n_iter, loss) or done:
-                break
+            stopped = report(n_iter, loss)
         except KeyboardInterrupt:
             _tell_of_interrupt(n_iter)
-            done = False
+            reason = "interrupt"
+            break
+        if done or stopped:
+            reason = "tol" if done else "callback"
             break
     if best is not None:
         restore(best)
-    return History(losses, validation, done, False)
+    return History(losses, validation, reason)
 
 
 def _tell_of_interrupt(n_finished):

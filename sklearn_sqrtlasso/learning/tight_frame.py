@@ -326,8 +326,8 @@ class FrameLearner:
 
         Returns
         -------
-        curve : list of float
-            Mean objective per row before the first step and after each.
+        history : History
+            With the mean objective per row before the first step and after each.
         """
         first, self.tol = self.objective, max(tol, self.rounding)
         history = learn(
@@ -338,7 +338,7 @@ class FrameLearner:
             report,
             converged=lambda: self.fall <= self.tol,
         )
-        return [first, *history.losses]
+        return history._replace(losses=[first, *history.losses])
 
     def restore(self, state):
         """Restore an earlier frame and its statistics."""

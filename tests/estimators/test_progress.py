@@ -1,14 +1,22 @@
 """What a fit tells while it groups, and who may stop it."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso import (
+    ANAMOAutoencoder,
+    NeLUAutoencoder,
+    PivotalPCA,
+    RelaxedSparseCoder,
+    SqrtLassoTransform,
+)
 from tests.estimators.common import Listener, make_rows
 
 
@@ -44,7 +52,7 @@ def test_callbacks_see_an_estimator_that_codes(listen):
 
 def test_a_callback_that_returns_true_stops_the_fit(listen):
     coder = listen(Listener(stop_at=2), Listener()).fit(make_rows())
-    assert coder.n_iter_ == 3
+    assert (coder.n_iter_, coder.stop_reason_) == (3, "callback")
     shorter = SqrtLassoTransform(alpha=0.4, max_iter=3, tol=0.0).fit(make_rows())
     np.testing.assert_array_equal(coder.components_, shorter.components_)
 
@@ -76,3 +84,26 @@ def test_a_progress_bar_is_shown(listen, capsys):
     pytest.importorskip("rich")
     listen(callback.ProgressBar()).fit(make_rows())
     assert "SqrtLassoTransform" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "coder",
+    [
+        SqrtLassoTransform(max_iter=500),
+        PivotalPCA(max_iter=500),
+        RelaxedSparseCoder(8, max_iter=500),
+        RelaxedSparseCoder(8, learner="online", max_iter=500),
+        NeLUAutoencoder(8, max_iter=2000, tol=0.01),
+        ANAMOAutoencoder(8, max_iter=2000, tol=0.01),
+    ],
+)
+def test_a_fit_says_why_it_ended(coder):
+    X = make_rows()
+    X[0, 0] = np.nan if isinstance(coder, PivotalPCA) else X[0, 0]
+    coder.fit(X)
+    assert coder.stop_reason_ == "tol"
+    assert 1 < coder.n_iter_ < coder.max_iter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        coder.set_params(max_iter=1, tol=1e-9).fit(X)
+    assert (coder.stop_reason_, coder.n_iter_) == ("max_iter", 1)

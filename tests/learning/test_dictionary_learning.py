@@ -55,8 +55,8 @@ def learn(
     D = first_atoms(X, n_components, rng)
     task = DictionaryTask(X, D, options, rng, n_jobs)
     stopping = Stopping(max_iter, tol)
-    curve, _ = learn_dictionary(task, learner, stopping, lambda *step: False)
-    return D, curve
+    history, _ = learn_dictionary(task, learner, stopping, lambda *step: False)
+    return D, history.losses
 
 
 @pytest.mark.skipif(sized(False, True), reason="too long without a compiler")

@@ -39,7 +39,7 @@ def test_little_is_left_to_gain_on_all_rows(monkeypatch):
     groups = ungrouped(len(X))
     first = objective(X, first_frame(X), groups)
     learner = FrameLearner(X, first_frame(X), groups)
-    least = learner.run(100, 1e-3, lambda n_iter, loss: False)[-1]
+    least = learner.run(100, 1e-3, lambda n_iter, loss: False).losses[-1]
     gained = objective(X, turned(X, groups, monkeypatch), groups)
     assert first - gained > 0.95 * (first - least) > 0
 

@@ -54,7 +54,7 @@ def test_without_a_tolerance_every_epoch_is_run_and_kept(losses):
     learner = Learner(losses)
     history = learner.run()
     epochs = list(range(1, len(losses) + 1))
-    assert history == (losses, [], False, False)
+    assert history == (losses, [], "max_iter")
     assert learner.seen == epochs
     assert learner.told == list(zip(epochs, losses, epochs, strict=True))
 
@@ -92,7 +92,7 @@ def test_the_learner_may_say_when_it_has_converged(losses, tolerant):
 
 def test_a_report_ends_learning_without_convergence():
     learner = Learner([2.0, 0.0, 3.0])
-    assert learner.run(tol=1e-9) == ([2.0, 0.0], [], False, False)
+    assert learner.run(tol=1e-9) == ([2.0, 0.0], [], "callback")
     assert learner.seen == [1, 2]
 
 
@@ -125,7 +125,7 @@ def test_the_best_epoch_is_kept_however_learning_ends():
 @given(numbers)
 def test_a_loss_that_is_not_finite_brings_back_the_epoch_before(bad, losses):
     learner = Learner([*losses, bad, 1.0])
-    assert learner.run() == (losses, [], False, True)
+    assert learner.run() == (losses, [], "diverged")
     assert learner.seen == list(range(1, len(losses) + 1))
     assert len(learner.told) == len(losses)
 
@@ -139,14 +139,14 @@ def test_after_divergence_the_best_epoch_on_held_out_rows_is_kept(bad, held_out)
         ([5.0] * (n + 1), [*held_out, bad]),
     ):
         learner = Learner(losses, tested)
-        assert learner.run() == ([5.0] * n, held_out, False, True)
+        assert learner.run() == ([5.0] * n, held_out, "diverged")
         assert len(learner.seen) == 1 + np.argmin(held_out)
 
 
 @pytest.mark.parametrize("bad", BAD)
 def test_divergence_in_the_first_epoch_brings_back_the_beginning(bad):
     for learner in (Learner([bad]), Learner([bad], [1.0]), Learner([1.0], [bad])):
-        assert learner.run() == ([], [], False, True)
+        assert learner.run() == ([], [], "diverged")
         assert learner.seen == learner.told == []
 
 

@@ -51,7 +51,7 @@ def learn(
     X, frame, groups, max_iter=15, tol=0.0, report=lambda *step: False, n_jobs=None
 ):
     learner = FrameLearner(X, frame, groups, n_jobs)
-    curve = learner.run(max_iter, tol, report)
+    curve = learner.run(max_iter, tol, report).losses
     return learner.frame, learner.statistics, curve
 
 
