@@ -1,5 +1,6 @@
 """Lower bounds of the minimum of a regression, and duality gaps."""
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +39,7 @@ def dual_value(y, theta, c, alpha, positive):
         ratio = float(np.fmax.reduce(size / alpha, initial=0.0))  # 0 / 0 is no number
         if not np.isfinite(c @ c):  # a path among rounding errors
             return 0.0
-    over = max(np.linalg.norm(theta), ratio)
+    over = max(math.sqrt(theta @ theta), ratio)
     return max(float(y @ theta / over), 0.0) if over > 0 else 0.0
 
 
