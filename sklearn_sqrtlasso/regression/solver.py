@@ -227,9 +227,10 @@ class Regression:
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
-        alpha = np.maximum(given, usual)
+        low = given < usual
+        alpha = np.maximum(given, usual) if low.any() else given
         gap, n_iter = self._solve(alpha, tol, max_iter)
-        if np.any((given < usual) & (self.design.norms > 0)):
+        if np.any(low & (self.design.norms > 0)):
             if EXACT < gap <= tol and n_iter < max_iter:
                 n_iter += self._tell_penalties(gap, alpha, max_iter - n_iter)
             gap = self._given_gap(given, alpha)
@@ -243,7 +244,7 @@ class Regression:
 
         Of solutions without a residual it is the one with the least penalty.
         """
-        before = self._coefficients()
+        before = self._solution()
         new, n_iter = self._solve(alpha, EXACT, min(max_iter, 2 * RETRY))
         if new > gap:
             self._return_to(gap, before)
@@ -251,7 +252,7 @@ class Regression:
 
     def _try_lower(self, gap, given, tol, max_iter):
         """Solve with a lower floor of penalties; keep the better of both solutions."""
-        before = self._coefficients()
+        before = self._solution()
         alpha = np.maximum(given, LEAST_ALPHA[1] * self.top)
         _, n_iter = self._solve(alpha, tol, min(max_iter, RETRY))
         new = self._given_gap(given, alpha)
@@ -273,7 +274,7 @@ class Regression:
         if self._takes_all_columns():
             self.set.add(np.flatnonzero(~self.set.is_in))
         norm, gap, converged = self._norm, np.inf, False
-        best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
+        best = self._gap(alpha, [(self.r, self.c)]), self._solution()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
         floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
         while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
@@ -303,7 +304,7 @@ class Regression:
             moved = new or floor < anchor or gap < best[0] / 2
             anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
-                best = gap, self._coefficients()
+                best = gap, self._solution()
         if gap > best[0]:
             gap = self._return_to(*best)
         return gap, n_iter
@@ -326,9 +327,10 @@ class Regression:
         scale = (self._sizes(self.c) / alpha).max(initial=0.0)
         return bool(FAR_BELOW * scale < self._norm)
 
-    def _return_to(self, gap, coef):
+    def _return_to(self, gap, solution):
         """Restore the best coefficients, and return their gap."""
-        self.direction = None
+        self.direction, coef = None, np.zeros(self.design.shape[1])
+        coef[solution[0]] = solution[1]
         self._start(coef)
         return gap
 
@@ -414,14 +416,15 @@ class Regression:
         self.set.start(w)
         return None
 
-    def _coefficients(self):
-        coef = np.zeros(self.design.shape[1])
-        coef[self.set.features] = self.set.w
-        return coef
+    def _solution(self):
+        """Return the features in use, and their coefficients."""
+        on = np.flatnonzero(self.set.w)
+        return self.set.features[on], self.set.w[on]
 
     def _fit(self, gap, n_iter):
         if self.found is None:
-            self.found = self._coefficients() * self.y_norm
+            self.found = np.zeros(self.design.shape[1])
+            self.found[self.set.features] = self.set.w * self.y_norm
         return Fit(self.found, self._norm * self.y_norm, float(gap), n_iter)
 
 
