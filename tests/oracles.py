@@ -119,6 +119,22 @@ def lasso_violation(x, z, D, mu, positive=False):
     return max(np.where(z != 0, np.abs(c - mu * np.sign(z)), off).max(), wrong_sign)
 
 
+def path_violations(X, y, bounds, coef, least, positive=False):
+    """Return by how much a path of the square-root lasso violates its conditions.
+
+    ``bounds`` are the penalties of all coefficients, ``coef`` the solutions, and
+    ``least`` least squares on their supports, one a row; so are the violations, of the
+    solutions and of least squares.
+    """
+    of_coef, of_least = [], []
+    for bound, w, z in zip(bounds, coef, least, strict=True):
+        size, on = np.linalg.norm(y - X @ w), w != 0
+        of_coef.append(lasso_violation(y, w, X.T, bound * size, positive) / size)
+        wrong = np.where(on, X.T @ (y - X @ z), z)
+        of_least.append(np.abs(wrong).max())
+    return np.array(of_coef), np.array(of_least)
+
+
 def basis_pursuit(x, D, positive=False):
     """Return the smallest l1 norm of the codes that meet a row exactly."""
     A = D.T if positive else np.hstack([D.T, -D.T])

@@ -514,21 +514,10 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
 
     Parameters
     ----------
-    G : ndarray of shape (p, p)
-        Gram matrix of the columns, of norms one, or zero for those that are left out.
-    b : ndarray of shape (p,)
-        Their products with the target, whose norm is one.
-    penalties : ndarray of shape (p,)
-        Penalty of each coefficient, as a multiple, in (0, inf).
-    alphas : ndarray of shape (m,)
-        Penalties, positive, in decreasing order.
-    positive : bool
-        Whether coefficients are nonnegative.
+    G, b, penalties, alphas, positive, coef, least
+        As for ``solve_gram_path``.
     most : int
         Largest number of breakpoints.
-    coef, least : ndarray of shape (m, p)
-        Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
-        and by least squares on their supports.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Lower bounds of the minimum of a regression, and duality gaps."""
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -35,10 +36,11 @@ def dual_value(y, theta, c, alpha, positive):
     """
     size = np.maximum(c, 0) if positive else np.abs(c)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        ratio = float(np.fmax.reduce(size / alpha, initial=0.0))  # 0 / 0 is no number
+        np.divide(size, alpha, out=size)
+        ratio = float(np.fmax.reduce(size, initial=0.0))  # 0 / 0 is no number
         if not np.isfinite(c @ c):  # a path among rounding errors
             return 0.0
-    over = max(np.linalg.norm(theta), ratio)
+    over = max(math.sqrt(theta @ theta), ratio)
     return max(float(y @ theta / over), 0.0) if over > 0 else 0.0
 
 

@@ -79,9 +79,8 @@ class Design(Columns):
             self.means = np.ldexp(sizes.means, more)
             self.norms = np.ldexp(sizes.norms, more)  # 0 whatever the power
             self._scale = np.where(live, 2.0**-self.exponents, 0.0)
-            self._centers = np.where(live, self.means, 0.0)
+            self._centers = self.means  # zero for columns that are constant
             self._keep(kept, more)
-            self._factors = self._scale * self.unit
         self._dead = np.flatnonzero(~live)
         self.exponents += shift
         self._is_exact = exactly
@@ -153,7 +152,9 @@ class Design(Columns):
 
         Offsets of columns are large numbers whose differences it is.
         """
-        error = EPS * (abs(target.mean) + np.abs(self.means) @ np.abs(fit.coef))
+        on = np.flatnonzero(fit.coef)
+        offset = np.abs(self.means[on]) @ np.abs(fit.coef[on])
+        error = EPS * (abs(target.mean) + offset)
         size = np.linalg.norm(target.vector)
         return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
@@ -161,7 +162,9 @@ class Design(Columns):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
         r = self.sqrt_weights * r
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            c = self._products(r) * self._factors
+            c = self._products(r)
+            c *= self._scale
+            c *= self.unit
             if self.fit_intercept:
                 c -= self._centers * r.sum()
         c[self._dead] = 0
@@ -435,6 +438,7 @@ class SparseDesign(Design):
         parts = [self.X[:, others].astype(np.float64), sp.csc_array(block)]
         order = np.argsort(np.concatenate([others, features]))
         self.X = sp.csc_array(sp.hstack(parts, format="csc")[:, order])
+        self._centers = self.means.copy()
         self._scale[features], self._centers[features] = 1 / self.unit, 0.0
 
     def _products(self, r):

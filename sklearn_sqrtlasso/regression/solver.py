@@ -27,6 +27,7 @@ columns of norms near one: a column of extreme size hides no other. The gap is t
 the given penalties.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ class Regression:
         few = np.count_nonzero(coef) <= self.design.rank
         if self.y_norm > 0 and small and few:
             self._start(coef / self.y_norm)
-            if not np.linalg.norm(self.r) < 1.0:
+            if not self._norm < 1.0:
                 self._restart()
 
     @property
@@ -140,6 +141,11 @@ class Regression:
         self.set.start(coef[self.set.features])
         self._update_residual()
 
+    @property
+    def _norm(self):
+        """Norm of the residual."""
+        return math.sqrt(self.r @ self.r)
+
     def _sizes(self, c):
         """Return the sizes of correlations, of which only positive ones may count."""
         return np.maximum(c, 0.0) if self.positive else np.abs(c)
@@ -148,9 +154,10 @@ class Regression:
         """Compute the residual and its correlations with all features."""
         self.r = self.y - self.set.fitted()
         self.c = self.design.correlate(self.r)
+        self.found = None
 
     def _primal(self, alpha):
-        return np.linalg.norm(self.r) + alpha[self.set.features] @ np.abs(self.set.w)
+        return self._norm + alpha[self.set.features] @ np.abs(self.set.w)
 
     def _gap(self, alpha, points):
         """Return the gap by the best of the dual points, given with correlations."""
@@ -183,6 +190,7 @@ class Regression:
         self.budget = np.inf  # breakpoints until a start other than zero is left
         self.set = WorkingSet(self.design)
         self.r, self.c = self.y, self.y_correlations
+        self.found = None  # coefficients in units of y, unless they have changed
 
     def _takes_all_columns(self):
         """Return whether all columns are in the working set from the beginning.
@@ -219,9 +227,10 @@ class Regression:
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
-        alpha = np.maximum(given, usual)
+        low = given < usual
+        alpha = np.maximum(given, usual) if low.any() else given
         gap, n_iter = self._solve(alpha, tol, max_iter)
-        if np.any((given < usual) & (self.design.norms > 0)):
+        if np.any(low & (self.design.norms > 0)):
             if EXACT < gap <= tol and n_iter < max_iter:
                 n_iter += self._tell_penalties(gap, alpha, max_iter - n_iter)
             gap = self._given_gap(given, alpha)
@@ -235,7 +244,7 @@ class Regression:
 
         Of solutions without a residual it is the one with the least penalty.
         """
-        before = self._coefficients()
+        before = self._solution()
         new, n_iter = self._solve(alpha, EXACT, min(max_iter, 2 * RETRY))
         if new > gap:
             self._return_to(gap, before)
@@ -243,7 +252,7 @@ class Regression:
 
     def _try_lower(self, gap, given, tol, max_iter):
         """Solve with a lower floor of penalties; keep the better of both solutions."""
-        before = self._coefficients()
+        before = self._solution()
         alpha = np.maximum(given, LEAST_ALPHA[1] * self.top)
         _, n_iter = self._solve(alpha, tol, min(max_iter, RETRY))
         new = self._given_gap(given, alpha)
@@ -255,7 +264,7 @@ class Regression:
             gap = self._gap(alpha, [self.direction])
             if gap <= tol:
                 return gap, 1
-            if np.linalg.norm(self.r) <= VANISHED:
+            if self._norm <= VANISHED:
                 self._restart()
             self.direction = None
         if self.set.w.any():
@@ -264,8 +273,8 @@ class Regression:
                 self._restart()
         if self._takes_all_columns():
             self.set.add(np.flatnonzero(~self.set.is_in))
-        norm, gap, converged = np.linalg.norm(self.r), np.inf, False
-        best = self._gap(alpha, [(self.r, self.c)]), self._coefficients()
+        norm, gap, converged = self._norm, np.inf, False
+        best = self._gap(alpha, [(self.r, self.c)]), self._solution()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
         floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
         while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
@@ -284,7 +293,7 @@ class Regression:
                 norm, converged, pace, idle = 1.0, False, PACE, idle + 1
                 floor = anchor = top = self._first_floor(alpha, norm)
                 continue
-            norm = np.linalg.norm(self.r)
+            norm = self._norm
             gap = self._gap(alpha, [(self.r, self.c)])
             still = n_breakpoints == 0 and converged and floor <= untried
             factored = self.set.n_factored >= 0  # not after sweeps
@@ -295,7 +304,7 @@ class Regression:
             moved = new or floor < anchor or gap < best[0] / 2
             anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
-                best = gap, self._coefficients()
+                best = gap, self._solution()
         if gap > best[0]:
             gap = self._return_to(*best)
         return gap, n_iter
@@ -316,11 +325,12 @@ class Regression:
         To drop most of them one by one takes longer than to start from zero.
         """
         scale = (self._sizes(self.c) / alpha).max(initial=0.0)
-        return bool(FAR_BELOW * scale < np.linalg.norm(self.r))
+        return bool(FAR_BELOW * scale < self._norm)
 
-    def _return_to(self, gap, coef):
+    def _return_to(self, gap, solution):
         """Restore the best coefficients, and return their gap."""
-        self.direction = None
+        self.direction, coef = None, np.zeros(self.design.shape[1])
+        coef[solution[0]] = solution[1]
         self._start(coef)
         return gap
 
@@ -387,7 +397,7 @@ class Regression:
             new = self._gap_after(follow, alpha, max(gap, TINY)) if new is None else new
             if new is None:
                 break
-            gap, floor = new, np.linalg.norm(self.r)
+            gap, floor = new, self._norm
             if floor <= TINY:
                 break
         return gap
@@ -406,15 +416,16 @@ class Regression:
         self.set.start(w)
         return None
 
-    def _coefficients(self):
-        coef = np.zeros(self.design.shape[1])
-        coef[self.set.features] = self.set.w
-        return coef
+    def _solution(self):
+        """Return the features in use, and their coefficients."""
+        on = np.flatnonzero(self.set.w)
+        return self.set.features[on], self.set.w[on]
 
     def _fit(self, gap, n_iter):
-        coef = self._coefficients()
-        sigma = float(np.linalg.norm(self.r)) * self.y_norm
-        return Fit(coef * self.y_norm, sigma, float(gap), n_iter)
+        if self.found is None:
+            self.found = np.zeros(self.design.shape[1])
+            self.found[self.set.features] = self.set.w * self.y_norm
+        return Fit(self.found, self._norm * self.y_norm, float(gap), n_iter)
 
 
 class SolverOptions(NamedTuple):
@@ -443,23 +454,29 @@ def in_given_units(design, fit, exponent, y_norm):
     """
     on, dtype = np.flatnonzero(fit.coef), design.dtype
     values, exponents = fit.coef[on], exponent - design.exponents[on]
-    coef = np.zeros_like(fit.coef)
+    coef, gap, range_ = np.zeros_like(fit.coef), fit.gap, np.finfo(dtype)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         coef[on] = np.ldexp(values, exponents)
         stored = coef[on].astype(dtype)
-        kept = np.ldexp(stored.astype(np.float64), -exponents)
-        lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
-    lost[np.abs(stored) >= np.finfo(dtype).tiny] = 0.0
-    refused = (lost > max(SEEN, np.finfo(dtype).eps)) | ~np.isfinite(stored)
-    if refused.any():
-        j = int(np.argmax(refused))
-        size = np.log10(np.abs(values[j])) + np.log10(2) * int(exponents[j])
+        sizes = np.abs(stored)
+        if not np.all((sizes >= range_.tiny) & (sizes <= range_.max)):
+            kept = np.ldexp(stored.astype(np.float64), -exponents)
+            lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
+            lost[sizes >= range_.tiny] = 0.0
+            refused = (lost > max(SEEN, range_.eps)) | ~np.isfinite(stored)
+            _refuse(on[refused], values[refused], exponents[refused], dtype)
+            gap += float(lost.sum())
+    return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)), gap=gap)
+
+
+def _refuse(features, values, exponents, dtype):
+    """Raise an error for the first of coefficients that a type does not hold."""
+    if len(features):
+        size = np.log10(np.abs(values[0])) + np.log10(2) * int(exponents[0])
         raise ValueError(
-            f"The coefficient of feature {on[j]} is about 1e{size:.0f}, out of the "
-            f"range of {np.dtype(dtype).name}: use other units for X or y."
+            f"The coefficient of feature {features[0]} is about 1e{size:.0f}, out of "
+            f"the range of {np.dtype(dtype).name}: use other units for X or y."
         )
-    sigma, gap = float(np.ldexp(fit.sigma, exponent)), fit.gap + float(lost.sum())
-    return fit._replace(coef=coef, sigma=sigma, gap=gap)
 
 
 def regress(design, y, alphas, options, coef=None):
@@ -505,13 +522,18 @@ def regress(design, y, alphas, options, coef=None):
         with np.errstate(over="ignore", under="ignore"):
             coef = np.ldexp(coef, design.exponents - exponent)
         regression.start_from(coef)
-    fits, intercepts = [], []
+    fits, intercepts, coef = [], [], None
     for alpha in alphas:
         fit = regression.solve(alpha, options.tol, options.max_iter)
-        intercepts.append(np.ldexp(mean - design.means @ fit.coef, exponent))
+        if fit.coef is not coef:  # it is where the residual has vanished before
+            coef = fit.coef
+            given = in_given_units(design, fit, exponent, regression.y_norm)
+            rounded = given.gap - fit.gap
+            intercept = np.ldexp(mean - design.means @ coef, exponent)
         lost = design.lost_gap(fit, target, alpha, options.positive)
-        fit = fit._replace(gap=fit.gap + lost)
-        fits.append(in_given_units(design, fit, exponent, regression.y_norm))
+        gap = fit.gap + rounded + lost
+        fits.append(given._replace(gap=gap, n_iter=fit.n_iter))
+        intercepts.append(intercept)
     return fits, np.array(intercepts)
 
 
