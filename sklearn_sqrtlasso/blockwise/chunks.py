@@ -38,8 +38,8 @@ class ChunkedRows(ABC):
         combine : callable, (value, value) -> value
             Combines two values. The order is that of the chunks, in a fixed tree.
         *given
-            Arguments that all calls have in common. Groups of rows are replaced by
-            those of a chunk.
+            Arguments that all calls have in common. Groups of rows, and other rows in
+            the same chunks, are replaced by those of a chunk.
 
         Returns
         -------

@@ -231,7 +231,7 @@ class DaskRows(ChunkedRows):
         def place_of(argument):
             if isinstance(argument, SingleRows):
                 return EachRow()
-            if isinstance(argument, Alongside | DaskGroups):
+            if isinstance(argument, Alongside | DaskGroups | DaskRows):
                 own.append(argument.chunks)
                 return Own(len(own) - 1)
             return argument

@@ -32,6 +32,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_in_range,
     check_observed_columns,
 )
+from sklearn_sqrtlasso.learning.cleaned_rows import clean_rows, frame_learner
 from sklearn_sqrtlasso.learning.first_turns import turned_on_some_rows
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
@@ -42,8 +43,6 @@ from sklearn_sqrtlasso.learning.row_span import (
 )
 from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
-    FrameLearner,
-    clean_rows,
     frame_statistics,
     procrustes_frame,
 )
@@ -291,7 +290,7 @@ class SqrtLassoTransform(GroupedEncoder):
         frame = turned_on_some_rows(
             rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
         )
-        learner = FrameLearner(rows, frame, groups, self.n_jobs, unit)
+        learner = frame_learner(rows, frame, groups, self.n_jobs, unit)
 
         def attributes():
             W = span.unfold(learner.frame.components)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.groups import spread_over
-from sklearn_sqrtlasso.learning.tight_frame import FrameLearner
+from sklearn_sqrtlasso.learning.cleaned_rows import frame_learner
 from sklearn_sqrtlasso.models.tight_frame import TightFrame
 
 FEWEST, PER_UNIT = 2**14, 128  # rows of the part, in all and for each unit, at least
@@ -22,7 +22,7 @@ def turned_on_some_rows(X, frame: TightFrame, groups, unit, stopping, *, n_jobs=
     Parameters
     ----------
     X, frame, groups, unit, n_jobs
-        As for ``FrameLearner``.
+        As for ``frame_learner``.
     stopping : Stopping
         Largest number of steps, and decrease at which those on all rows end.
 
@@ -37,6 +37,6 @@ def turned_on_some_rows(X, frame: TightFrame, groups, unit, stopping, *, n_jobs=
     if stopping.max_iter < 2:
         return frame
     rows, groups = spread_over(groups, part)
-    learner = FrameLearner(X[np.asarray(rows)], frame, groups, n_jobs, unit)
+    learner = frame_learner(X[np.asarray(rows)], frame, groups, n_jobs, unit)
     learner.run(stopping.max_iter, SHARE * stopping.tol, lambda n_iter, loss: False)
     return learner.frame

@@ -14,7 +14,6 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.chunks import (
     ChunkedGroups,
-    ChunkedRows,
     added,
     each_chunk,
     over_chunks,
@@ -34,7 +33,6 @@ from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 WIDE = 2000  # features above which few principal directions are Lanczos vectors
 WIDE_SPARSE = 1000  # the same of sparse rows, with which products are cheaper
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
-CLEAN_EVERY = 20  # steps after which outliers and missing entries are found anew
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 AT_REST = 16  # units of rounding that an objective falls by, if by anything
 ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
@@ -87,6 +85,25 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
 
 @over_chunks(added)
 def _frame_statistics(X, frame, groups, unit, n_jobs):
+    return statistics_here(X, frame, groups, unit, n_jobs=n_jobs)
+
+
+def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
+    """Return the statistics of rows that are in one place.
+
+    Parameters
+    ----------
+    X, frame, groups, unit, n_jobs
+        As for ``frame_statistics``.
+    seen : callable, (block) -> (rows, penalty), default=None
+        Returns the rows of a block that the moment is to be of, instead of those that
+        were coded, and what their objective contains beside codes and residuals.
+
+    Returns
+    -------
+    statistics : FrameStatistics
+        Sums over the rows.
+    """
     unit = X.dtype.type(unit)
     moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
 
@@ -97,8 +114,9 @@ def _frame_statistics(X, frame, groups, unit, n_jobs):
         scale = np.maximum(scale, SHARPEST * penalty)
         rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
         scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
-        moments.add(block.part, block.X, Z, scale)
-        return objective
+        rows, more = (block.X, 0.0) if seen is None else seen(block)
+        moments.add(block.part, rows, Z, scale)
+        return objective + more / float(unit)
 
     n_parts = len(moments.sums)
     objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs, n_parts=n_parts)
@@ -166,45 +184,6 @@ class _SparseMoments(_Moments):
         return total.T
 
 
-def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
-    """Return rows without outliers and with missing entries filled in.
-
-    Parameters
-    ----------
-    X, frame, groups, n_jobs
-        As for ``frame_statistics``; NaN where an entry is missing.
-
-    Returns
-    -------
-    clean : ndarray or sparse matrix of shape (n_samples, n_features)
-        X itself if nothing is missing and the frame has no penalty of outliers.
-    penalty : float
-        Penalty of the outliers, summed over rows.
-    """
-    frame = frame.prepared(X)
-    if not frame.whole_groups:
-        return X, 0.0
-    if isinstance(X, ChunkedRows):
-        given = frame, groups.scaled(X, frame)
-        return X.map_and_reduce(clean_rows, np.add, *given)
-    clean = None if sp.issparse(X) else np.empty(X.shape, X.dtype)
-
-    def clear(block):
-        rows, outliers = frame.cleaned(block.X, block.Z, block.scale)
-        penalty = 0.0 if outliers is None else np.abs(outliers) @ frame.outlier_alpha
-        if clean is None:
-            return np.sum(penalty), rows
-        clean[block.rows] = rows
-        return np.sum(penalty), None
-
-    found = map_encoded(clear, X, frame, groups, n_jobs=n_jobs)
-    penalties, rows = zip(*found, strict=True)
-    if clean is None:
-        clean = type(X)(sp.vstack(rows, format="csr"))
-        clean = clean if groups.order is None else clean[np.argsort(groups.order)]
-    return clean, float(np.sum(penalties))
-
-
 def procrustes_frame(moment, components):
     """Return the tight frame W that maximises ``tr(W' moment)``: its polar factor.
 
@@ -230,6 +209,25 @@ def procrustes_frame(moment, components):
     return nearest_tight_frame(inert, own=True)
 
 
+def turned(frame, statistics):
+    """Return a frame after a learning step.
+
+    Parameters
+    ----------
+    frame : TightFrame
+        Frame.
+    statistics : FrameStatistics
+        Statistics of rows for that frame.
+
+    Returns
+    -------
+    frame : TightFrame
+        The next frame, in the same dtype.
+    """
+    W = procrustes_frame(statistics.moment, frame.components)
+    return replace(frame, components=W.astype(frame.components.dtype))
+
+
 class FrameLearner:
     r"""Minimise the square-root-lasso objective over tight frames, by majorisation.
 
@@ -244,9 +242,9 @@ class FrameLearner:
     Parameters
     ----------
     X, groups, n_jobs, unit
-        As for ``frame_statistics``.
+        As for ``frame_statistics``; complete rows.
     frame : TightFrame
-        Initial frame.
+        Initial frame, without outliers.
 
     Attributes
     ----------
@@ -257,14 +255,12 @@ class FrameLearner:
     """
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
-        self.given, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
-        self.frame, self.fall, self.at_rest = frame, np.inf, False
+        self.X, self.groups, self.unit, self.n_jobs = X, groups, unit, n_jobs
+        self.frame, self.fall = frame, np.inf
         self.tol = self.rounding = AT_REST * float(np.finfo(X.dtype).eps)
-        self.X, self.penalty = clean_rows(X, frame, groups, n_jobs=n_jobs)
         self.statistics = self._statistics_at(frame)
 
     def _statistics_at(self, frame):
-        frame = replace(frame, outlier_alpha=None)  # rows are clean
         return frame_statistics(
             self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
         )
@@ -272,38 +268,11 @@ class FrameLearner:
     @property
     def objective(self):
         """Mean objective per row for the current frame, in units of X."""
-        total = self.statistics.objective * self.unit + self.penalty
-        return total / self.statistics.n_rows
+        return self.statistics.objective * self.unit / self.statistics.n_rows
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""
-        if self.X is self.given:
-            return self._turn()
-        before, cleans = self.objective, self.at_rest or n_iter % CLEAN_EVERY == 0
-        if cleans:
-            self._clean()
-        self._turn()
-        self.at_rest = self.fall <= self.tol
-        # rows that are cleaned anew now and then tell only then if learning has ended
-        fall = before - self.objective
-        self.fall = fall / before if before and cleans else np.inf
-        return self.objective
-
-    def _clean(self):
-        """Clean the rows by the current frame if that lowers the objective."""
-        before, state = self.objective, (self.X, self.penalty, self.statistics)
-        self.X, self.penalty = clean_rows(
-            self.given, self.frame, self.groups, n_jobs=self.n_jobs
-        )
-        self.statistics = self._statistics_at(self.frame)
-        if self.objective > before:
-            self.X, self.penalty, self.statistics = state
-
-    def _turn(self):
-        """Turn the frame if that lowers the objective of the clean rows."""
-        W = procrustes_frame(self.statistics.moment, self.frame.components)
-        W = W.astype(self.frame.components.dtype)
-        candidate = replace(self.frame, components=W)
+        candidate = turned(self.frame, self.statistics)
         new, old = self._statistics_at(candidate), self.statistics
         fall = old.objective - new.objective
         self.fall = fall / old.objective if old.objective else fall
@@ -332,13 +301,17 @@ class FrameLearner:
         first, self.tol = self.objective, max(tol, self.rounding)
         history = learn(
             self.step,
-            lambda: (self.frame, self.statistics),
+            self.state,
             self.restore,
             Stopping(max_iter, tol),
             report,
             converged=lambda: self.fall <= self.tol,
         )
         return history._replace(losses=[first, *history.losses])
+
+    def state(self):
+        """Return what ``restore`` takes: all that a step changes."""
+        return self.frame, self.statistics
 
     def restore(self, state):
         """Restore an earlier frame and its statistics."""
