@@ -340,7 +340,7 @@ class BaseEncoder(
         mean, n_few = getattr(self, "mean_", np.zeros(X.shape[1])), CHECKED_ROWS
         rows, some = spread_over(groups, n_few)
         x = X[rows]
-        Z, _ = encode(x, self._encoder(X.dtype), some, n_jobs=self.n_jobs)
+        Z, _ = encode(x, self._rough_encoder(X.dtype), some, n_jobs=self.n_jobs)
         away = differ_from(x, mean) if sp.issparse(x) else (x != mean).any(axis=1)
         if away.any():
             used = Z[away] != 0
@@ -351,6 +351,10 @@ class BaseEncoder(
             rows, some = spread_over(groups, n_fewer)
             x = X[rows]
         warn_hidden_columns(x, mean, lambda: self._restored_from_codes(x, some))
+
+    def _rough_encoder(self, dtype):
+        """Return the encoder of codes that are looked at and need not be exact."""
+        return self._encoder(dtype)
 
     def _told_alpha(self):
         """Return the parameter ``alpha``, with its value if it is a word."""

@@ -202,9 +202,9 @@ class GroupedEncoder(BaseEncoder):
         """
         return self._duality_gap(*self._fitted_rows(X, groups))
 
-    def _median_noise(self, X, groups):
+    def _median_noise(self, X, groups, most=MEDIAN_ROWS):
         """Return the median noise level of rows, of some of them if there are many."""
-        rows, groups = spread_over(groups, MEDIAN_ROWS)
+        rows, groups = spread_over(groups, most)
         sigma = self._noise_scale(X[rows], groups)
         return float(np.median(sigma[~np.isnan(sigma)]))  # of empty rows not a number
 

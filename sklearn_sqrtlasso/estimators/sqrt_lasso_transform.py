@@ -23,7 +23,7 @@ from sklearn_sqrtlasso.blockwise.spread import mean_norm
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
-from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
+from sklearn_sqrtlasso.estimators.grouped import MEDIAN_ROWS, GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
 from sklearn_sqrtlasso.estimators.validation import (
@@ -32,7 +32,11 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_in_range,
     check_observed_columns,
 )
-from sklearn_sqrtlasso.learning.cleaned_rows import clean_rows, frame_learner
+from sklearn_sqrtlasso.learning.cleaned_rows import (
+    NEWTON_STEPS,
+    clean_rows,
+    frame_learner,
+)
 from sklearn_sqrtlasso.learning.first_turns import turned_on_some_rows
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
@@ -52,6 +56,7 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 UNSOLVED = 1e-3  # relative duality gap of a row that is warned of
+FEW_ROWS = 128  # of the median noise level, where codes are not in closed form
 CODES_NOTHING = 1e9  # a penalty at which all codes are zero, for any groups
 
 
@@ -152,7 +157,7 @@ class SqrtLassoTransform(GroupedEncoder):
         fit, which rows are coded with; later changes act at the next fit.
     noise_scale_ : float
         Median noise standard deviation of the training rows, of at most 4096 of them,
-        in units of X.
+        or 128 if entries are missing or may be outliers, in units of X.
     moment_ : ndarray of shape (n_components, n_features)
         Sum :math:`\sum_i z_i (x_i - \mu)^\top / t_i`, divided by the mean norm of the
         rows of its batch, from which ``partial_fit`` resumes.
@@ -307,7 +312,8 @@ class SqrtLassoTransform(GroupedEncoder):
         moment = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
         self.moment_ = span.unfold(moment)
         self.n_samples_seen_ = learner.statistics.n_rows
-        self.noise_scale_ = self._median_noise(X, groups)
+        most = FEW_ROWS if frame.prepared(X).whole_groups else MEDIAN_ROWS
+        self.noise_scale_ = self._median_noise(X, groups, most)
         self._warn_if_not_converged()
         progress.end(attributes)
 
@@ -503,6 +509,9 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _encoder(self, dtype):
         return self._frame(self.components_, self.alpha_, dtype)
+
+    def _rough_encoder(self, dtype):
+        return replace(self._encoder(dtype), n_steps=NEWTON_STEPS)
 
     def _remedy_for_zeros(self):
         if self.alpha == "pivotal":

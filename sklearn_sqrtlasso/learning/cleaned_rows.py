@@ -12,8 +12,11 @@ factor, as of complete rows. A step costs two products more than one of complete
 Steps of one after the other approach a minimum slowly. They are taken from a point that
 lies ahead, in the direction of the last change of W and c, by a share that grows as in
 Nesterov's accelerated gradient method. Where that does not lower the objective, the
-step is taken without it, and the share starts from 0 [1]_. Rows are coded exactly at
-first, and where little is left to gain.
+step is taken without it, and the share starts from 0 [1]_. Closed forms leave
+rows as they are that are decoded without an error, as by the first directions of fewer
+rows than columns. Those are coded by some of Newton's steps at first; and all rows are
+once more where little is left to gain, if some of them tell that this lowers the
+objective.
 
 References
 ----------
@@ -29,21 +32,24 @@ import scipy.sparse as sp
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, each_chunk
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
+from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.learning.tight_frame import (
     FrameLearner,
     FrameStatistics,
     statistics_here,
+    tight_frame_ahead,
     turned,
 )
-from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
+from sklearn_sqrtlasso.models.tight_frame import TightFrame
 
 DELAY = 3  # steps by which the share of the last change lags behind 1: n / (n + DELAY)
-MOST_CLEANED = 1  # times that rows are coded exactly where little is left to gain
+NEWTON_STEPS = 8  # of a row, in learning
+TOLD_BY = 128  # rows, of which Newton's steps must lower the objective
 
 
 def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
-    """Return rows without outliers and with missing entries filled in, exactly.
+    """Return rows without outliers and with missing entries filled in.
 
     Parameters
     ----------
@@ -167,14 +173,19 @@ class CleaningLearner(FrameLearner):
     """
 
     def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
-        self.given, self.n_cleaned = X, 0
+        self.given, self.n_jobs, self.has_rested = X, n_jobs, False
         self.last, self.n_ahead = None, 0  # of steps without a restart
-        clean, _ = clean_rows(X, frame, groups, n_jobs=n_jobs)
+        n_steps = NEWTON_STEPS if X.shape[0] < X.shape[1] else 0
+        clean = self._cleaned(X, frame, groups, n_steps)
         super().__init__(clean, frame, groups, n_jobs, unit)
 
     def _statistics_at(self, frame):
         self.point = self._at(frame, self.X)
         return self.point.statistics
+
+    def _cleaned(self, X, frame, groups, n_steps):
+        frame = replace(frame, n_steps=n_steps)
+        return clean_rows(X, frame, groups, n_jobs=self.n_jobs)[0]
 
     def _at(self, frame, clean):
         given = clean, self.given, frame, self.groups, self.unit
@@ -185,7 +196,8 @@ class CleaningLearner(FrameLearner):
         before = self.objective
         self._turn()
         rests = before - self.objective <= self.tol * before
-        if rests and self.n_cleaned < MOST_CLEANED:
+        if rests and not self.has_rested:
+            self.has_rested = True
             self._clean()
         fall = before - self.objective
         self.fall = fall / before if before else fall
@@ -204,16 +216,28 @@ class CleaningLearner(FrameLearner):
         """Return the point ahead of the next one, by a share of the last change."""
         share, (last, last_clean) = self.n_ahead / (self.n_ahead + DELAY), self.last
         W = frame.components
-        ahead = nearest_tight_frame(W + share * (W - last.components))
+        ahead = tight_frame_ahead(W, last.components, share)
         frame = replace(frame, components=ahead.astype(W.dtype))
         return self._at(frame, _beyond(clean, last_clean, share))
 
     def _clean(self):
-        """Clean the rows exactly if that lowers the objective."""
-        self.n_cleaned += 1
-        clean, _ = clean_rows(self.given, self.frame, self.groups, n_jobs=self.n_jobs)
+        """Clean the rows by Newton's steps if that lowers the objective."""
+        if not self._gains():
+            return
+        clean = self._cleaned(self.given, self.frame, self.groups, NEWTON_STEPS)
         if self._take(self._at(self.frame, clean)):
             self.last, self.n_ahead = None, 0
+
+    def _gains(self):
+        """Return whether Newton's steps lower the objective of some rows enough."""
+        rows, groups = spread_over(self.groups, TOLD_BY)
+        x, now = self.given[rows], self.point.clean[rows]
+        clean = self._cleaned(x, self.frame, groups, NEWTON_STEPS)
+        before, after = (
+            cleaner_rows(of, x, self.frame, groups, self.unit)[1].objective
+            for of in (now, clean)
+        )
+        return before - after > self.tol * before
 
     def _take(self, point):
         """Go to a point where the objective is not larger; return whether it is not."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.fft import idct
-from scipy.linalg import eigh, get_lapack_funcs, qr
+from scipy.linalg import cholesky, eigh, get_lapack_funcs, qr, solve_triangular
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
@@ -207,6 +207,30 @@ def procrustes_frame(moment, components):
     inert = INERTIA * components
     inert += moment / largest
     return nearest_tight_frame(inert, own=True)
+
+
+def tight_frame_ahead(W, last, share):
+    """Return a tight frame ahead of one, by a share of its last change.
+
+    Singular values of ``(1 + share) W - share last`` are at least 1, so that a Cholesky
+    factor of its Gram matrix makes it tight, at less cost than its polar factor.
+
+    Parameters
+    ----------
+    W, last : ndarray of shape (n_components, n_features)
+        A tight frame, and the one before.
+    share : float
+        Share of their difference, in [0, 1].
+
+    Returns
+    -------
+    ahead : ndarray of shape (n_components, n_features)
+        Tight frame, in double precision.
+    """
+    A = W.astype(np.float64) + share * (W - last.astype(np.float64))
+    if A.shape[0] > A.shape[1]:
+        return solve_triangular(cholesky(A.T @ A), A.T, trans="T").T
+    return solve_triangular(cholesky(A @ A.T), A, trans="T")
 
 
 def turned(frame, statistics):

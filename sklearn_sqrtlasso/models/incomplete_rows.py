@@ -202,6 +202,8 @@ class _Rows:
         self._put(rows, self._in_turns(rows, sizes[alone], FEW_ROUNDS))
         rows = rows[self.gap[rows] > SOLVED]
         self._put(rows, self._by_newton(rows))
+        if self.frame.n_steps is not None:
+            return np.zeros(len(groups) - 1, bool)
         return (self.gap[firsts] > GAP) & (n_atoms + n_spikes <= TOO_MANY)
 
     def _in_turns(self, rows, sizes, n_rounds):
@@ -215,7 +217,8 @@ class _Rows:
         W = self.frame.components
         penalties = self.alpha, self.bounds, self.positive
         units = Units(W, np.eye(len(W)), *penalties, orthonormal=True)
-        return code_by_newton(units, self.x[rows], self.observed[rows], self.Z[rows])
+        given = units, self.x[rows], self.observed[rows], self.Z[rows]
+        return code_by_newton(*given, self.frame.n_steps)
 
     def _put(self, rows, found):
         """Keep the codes that were found for rows, where they are better."""

@@ -54,6 +54,8 @@ class TightFrame(PoolingEncoder):
     whole_groups : bool
         Whether rows have missing entries or outliers: codes are then not in closed
         form, and groups are encoded at once.
+    n_steps : int or None
+        Largest number of Newton's steps of such a row, if codes need not be exact.
     """
 
     components: np.ndarray
@@ -62,6 +64,7 @@ class TightFrame(PoolingEncoder):
     mean: np.ndarray | None = None
     outlier_alpha: np.ndarray | None = None
     whole_groups: bool = False
+    n_steps: int | None = None
 
     def centred(self, x):
         """Return dense rows less the mean."""

@@ -103,7 +103,7 @@ class _Place(NamedTuple):
             mine[which] = theirs
 
 
-def code_by_newton(units, x, observed, Z):
+def code_by_newton(units, x, observed, Z, n_steps=None):
     """Code rows with missing entries and outliers.
 
     Parameters
@@ -116,6 +116,8 @@ def code_by_newton(units, x, observed, Z):
         Whether an entry is observed.
     Z : ndarray of shape (n_rows, n_components)
         Codes to start from, such as those of rows without outliers.
+    n_steps : int, default=None
+        Largest number of steps of a row; None is ``STEPS``.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def code_by_newton(units, x, observed, Z):
     )
     rows, place = np.arange(n_rows), _place(units, x, observed, Z, np.zeros(n_rows))
     waited, floored = np.zeros(n_rows, int), np.zeros(n_rows, bool)
-    for _ in range(STEPS):
+    for _ in range(STEPS if n_steps is None else n_steps):
         C = place.r @ units.A.T
         gap = _gaps(units, place, C)
         better = ~(gap >= found.gap[rows])

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
+from sklearn_sqrtlasso.learning import cleaned_rows
 from sklearn_sqrtlasso.learning.cleaned_rows import (
     CleaningLearner,
     clean_rows,
@@ -147,3 +148,18 @@ def test_an_earlier_point_is_restored():
     learner.restore(before)
     assert learner.objective == objective
     assert [learner.step(n) for n in (2, 3)] == curve
+
+
+def test_rows_that_are_decoded_without_an_error_are_cleaned(monkeypatch):
+    """Closed forms leave them, and Newton's steps are told by some rows."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 3)) @ rng.standard_normal((3, 400))
+    X += 0.1 * rng.standard_normal(X.shape)
+    X += 9 * rng.standard_normal(X.shape) * (rng.random(X.shape) < 0.1)
+    W = nearest_tight_frame(np.linalg.svd(X, full_matrices=False)[2])
+    frame = TightFrame(W, np.full(40, 0.14), False, None, np.full(400, 0.11))
+    _, usual = learnt(X, frame, ungrouped(40), tol=1e-3)
+    monkeypatch.setattr(cleaned_rows, "NEWTON_STEPS", 0)
+    _, stuck = learnt(X, frame, ungrouped(40), tol=1e-3)
+    assert usual[0] < stuck[0]
+    assert usual[-1] < 0.95 * stuck[-1]

@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.learning.tight_frame import (
     frame_statistics,
     pca_frame,
     procrustes_frame,
+    tight_frame_ahead,
 )
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 from tests import oracles, sized
@@ -317,3 +318,20 @@ def test_cosines_of_a_square_are_separable_and_begin_with_the_mean():
     assert_tight(W)
     for patch in W.reshape(-1, 4, 4):
         assert np.linalg.matrix_rank(patch, tol=1e-8) == 1
+
+
+@each_shape
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_frames_ahead_are_tight_and_lie_beyond_the_last_change(share, shape):
+    W = random_frame(shape)
+    last = nearest_tight_frame(W + 0.001 * np.random.default_rng(7).random(shape))
+    ahead = tight_frame_ahead(W, last, share)
+    assert_tight(ahead)
+    assert np.linalg.norm(ahead - (W + share * (W - last))) < 1e-3
+    assert_tight(tight_frame_ahead(W, -W, share))
+
+
+@each_shape
+def test_a_frame_that_does_not_change_has_none_ahead(shape):
+    W = random_frame(shape)
+    assert_allclose(tight_frame_ahead(W, W, 0.7), W, atol=1e-13)
