@@ -42,6 +42,9 @@ FEW_USERS = 3  # users up to which an atom is replaced, if there are enough rows
 ROWS_PER_ATOM = 10  # rows per atom that are enough for that
 ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
+WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
+ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
+LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 BATCH = 512  # rows of a batch of the online learner
 COPIED = 2**23  # entries of the rows that it draws, unless it needs more
@@ -272,6 +275,27 @@ def past_weight(n_rows, n_seen):
     return (1 - n_rows / n_seen) ** FORGETTING
 
 
+def work_of_row(k, n_components):
+    """Return how many products the coding of a row takes, about.
+
+    The path of a code of k atoms has about k breakpoints; at each, the products of the
+    active atoms with half of all atoms, those near the penalty, are combined.
+
+    Parameters
+    ----------
+    k : float
+        Number of atoms of its code, positive.
+    n_components : int
+        Number of atoms.
+
+    Returns
+    -------
+    work : float
+        ``k^2 / 2 n_components / 2``.
+    """
+    return k**2 * n_components / 4
+
+
 class SweepLearner:
     """Learn atoms by sweeps that alternate coding of all rows and atom updates.
 
@@ -285,30 +309,59 @@ class SweepLearner:
         Updates the atoms of the task from codes.
     code : callable, (task) -> CodeSums or CodedRows
         Codes the rows of the task.
+    by_part : bool
+        Whether a sweep is over rows drawn anew, if one over all takes more than its
+        share of the work.
     """
 
-    def __init__(self, task, stopping, update, code):
+    def __init__(self, task, stopping, update, code, by_part):
         self.task, self.stopping, self.update, self.code = task, stopping, update, code
+        self.by_part = by_part
         self.losses, self.n_replaced, self.converged = [], 0, False
-        self.coded = None
+        self.coded, self.work, self.n_rows = None, 0.0, 0
+        p, most = len(task.D), task.options.n_nonzero
+        self.k = most or ACTIVE * p  # atoms of a code, on average
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
-        self.coded = self.code(self.task)
+        part, n_before = self._next_part(), self.n_rows
+        self.coded, self.n_rows = self.code(part), part.X.shape[0]
         residuals, n_users = self.coded.residuals, self.coded.n_users
         self.losses.append(residuals.root_mean_square)
-        self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
-        self.update(self.task, self.coded)
+        self.k = max(n_users.sum() / self.n_rows, 1)
+        self.work += self.n_rows * work_of_row(self.k, len(n_users))
+        n_all = self.task.X.shape[0]
+        alike = n_before == self.n_rows == n_all  # losses are of the same rows
+        self.converged = self.work >= self.stopping.most_work or _converged(
+            self.losses[-2 if alike else -1 :], self.stopping.tol, self.n_replaced
+        )
+        self.update(part, self.coded)
         self.task = self.task.knowing(self.coded.gram, self.coded.error)
         if n_iter < self.stopping.max_iter and not self.converged:
-            self.n_replaced = replace_atoms(self.task, self.task.X, n_users, residuals)
+            self.n_replaced = replace_atoms(self.task, part.X, n_users, residuals)
         return self.losses[-1]
 
+    def _next_part(self):
+        """Return the task with the rows of the next sweep, drawn if some will do."""
+        X, p = self.task.X, len(self.task.D)
+        if not self.by_part:
+            return self.task
+        share = self.stopping.most_work / self.stopping.max_iter
+        most = max(share / work_of_row(self.k, p), LEAST_ROWS * p)
+        if most >= X.shape[0]:
+            return self.task
+        rows = np.sort(self.task.rng.permutation(X.shape[0])[: int(most)])
+        return self.task._replace(X=X[rows])
+
     def run(self, report):
-        """Learn; return the loss before each sweep, and the statistics of the last."""
+        """Learn; return the loss before each sweep, and the statistics of the last.
+
+        Those of a sweep over some rows are sums over all, if these are like them.
+        """
         _run(self, report)
-        return self.losses, self.coded.statistics
+        times = self.task.X.shape[0] / self.n_rows
+        return self.losses, Statistics(*(times * s for s in self.coded.statistics))
 
 
 class OnlineLearner:
@@ -326,7 +379,7 @@ class OnlineLearner:
         self.task, self.stopping = task, stopping
         p, n = task.D.shape
         self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)), np.zeros(()))
-        self.losses, self.converged, self.n_seen = [], False, 0
+        self.losses, self.converged, self.n_seen, self.work = [], False, 0, 0.0
 
     def epoch(self, n_iter):
         """Process all rows once in batches; return the loss of their codes."""
@@ -341,10 +394,14 @@ class OnlineLearner:
             energy += residuals.energy
             n_users += users
         self.losses.append(float(np.sqrt(energy / n_rows)))
-        last, n_replaced = n_iter == self.stopping.max_iter, 0
+        k = max(n_users.sum() / n_rows, 1)
+        self.work += n_rows * work_of_row(k, len(D))
+        enough = self.work >= self.stopping.most_work
+        last, n_replaced = enough or n_iter == self.stopping.max_iter, 0
         if not last:
             n_replaced = replace_atoms(self.task, batch, n_users, residuals)
-        self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
+        tol = self.stopping.tol
+        self.converged = enough or _converged(self.losses, tol, n_replaced)
         return self.losses[-1]
 
     def run(self, report):
@@ -400,6 +457,10 @@ class Learner(NamedTuple):
         few, most = STEPS * rows_of_batch(X), COPIED // stored_entries(X)
         return max(few, min(math.isqrt(few * X.shape[0]), most))
 
+    def usual_stopping(self, X, tol):
+        """Return the criterion that stops sweeps over rows where they are enough."""
+        return Stopping(self.usual_sweeps(X), tol, most_work=WORK)
+
     def usual_sweeps(self, X):
         """Return how many sweeps over rows are enough."""
         if not self.by_batch:
@@ -425,19 +486,19 @@ def rows_of_batch(X):
     return max(BATCH, X.shape[1] // stored_entries(X))
 
 
-def _sweeps(update, code=sum_codes):
-    return lambda task, stopping: SweepLearner(task, stopping, update, code)
+def _sweeps(update, code=sum_codes, *, by_part=False):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_part)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
         "ksvd": Learner(
-            _sweeps(update_by_ksvd, code_by_atom),
+            _sweeps(update_by_ksvd, code_by_atom, by_part=True),
             "k-SVD: each atom and its entries in turn, by the first singular pair of "
             "the residual without it",
         ),
         "aksvd": Learner(
-            _sweeps(update_by_aksvd, code_by_atom),
+            _sweeps(update_by_aksvd, code_by_atom, by_part=True),
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(

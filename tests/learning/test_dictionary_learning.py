@@ -18,6 +18,7 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     update_by_aksvd,
     update_by_ksvd,
     update_by_mod,
+    work_of_row,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
@@ -51,12 +52,17 @@ def n_found(D, true):
 def learn(
     X, learner, n_components, *, max_iter=10, tol=0.0, n_jobs=None, options=OPTIONS
 ):
+    D, (curve, _) = run(
+        X, learner, n_components, Stopping(max_iter, tol), n_jobs, options
+    )
+    return D, curve
+
+
+def run(X, learner, n_components, stopping, n_jobs=None, options=OPTIONS):
     rng = np.random.RandomState(0)
     D = first_atoms(X, n_components, rng)
     task = DictionaryTask(X, D, options, rng, n_jobs)
-    stopping = Stopping(max_iter, tol)
-    curve, _ = learn_dictionary(task, learner, stopping, lambda *step: False)
-    return D, curve
+    return D, learn_dictionary(task, learner, stopping, lambda *step: False)
 
 
 @pytest.mark.skipif(sized(False, True), reason="too long without a compiler")
@@ -206,3 +212,45 @@ def test_there_are_first_atoms_for_few_and_for_zero_rows():
         D = first_atoms(X, 6, rng)
         assert D.shape == (6, 4)
         assert_allclose(np.linalg.norm(D, axis=1), 1)
+
+
+@pytest.fixture
+def rows_of_sweeps(monkeypatch):
+    """Collect how many rows are coded at a time."""
+    found, batches = [], DictionaryTask.batches
+
+    def counted(task, X):
+        found.append(X.shape[0])
+        return batches(task, X)
+
+    monkeypatch.setattr(DictionaryTask, "batches", counted)
+    return found
+
+
+@each_learner
+@pytest.mark.parametrize("n_sweeps", [2.5, 0.1])
+def test_no_sweep_starts_once_the_work_is_done(learner, n_sweeps, rows_of_sweeps):
+    X, _ = made_rows(n_rows=300)
+    whole = len(X) * work_of_row(OPTIONS.n_nonzero, 50)
+    run(X, learner, 50, Stopping(5, 0.0, most_work=n_sweeps * whole))
+    done = np.cumsum(rows_of_sweeps)
+    assert done[-1] >= n_sweeps * len(X) > 0
+    assert len(done) == 1 or done[-2] < n_sweeps * len(X)
+
+
+@pytest.mark.parametrize("learner", ["ksvd", "aksvd"])
+def test_atoms_fitted_to_their_users_are_swept_over_rows_drawn_anew(
+    learner, rows_of_sweeps
+):
+    X, _ = made_rows(n_rows=300)
+    whole = len(X) * work_of_row(OPTIONS.n_nonzero, 50)
+    _, (curve, some) = run(X, learner, 50, Stopping(4, 0.1, most_work=2 * whole))
+    assert len(curve) == 4  # losses of different rows do not end learning
+    assert 150 <= min(rows_of_sweeps) <= max(rows_of_sweeps) < 300
+    rows_of_sweeps.clear()
+    run(X, learner, 50, Stopping(1000, 0.0, most_work=1.01 * whole))
+    assert set(rows_of_sweeps) == {50}  # at least as many as atoms
+    _, (_, all_of_them) = run(X, learner, 50, Stopping(4, 0.0))
+    # sums stand for all rows
+    ratio = np.trace(some.gram) / np.trace(all_of_them.gram)
+    assert ratio == pytest.approx(1, rel=0.3)
