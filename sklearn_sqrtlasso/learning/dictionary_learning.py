@@ -15,6 +15,7 @@ from scipy.linalg import lstsq
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
+from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, end_to_end, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
@@ -46,6 +47,7 @@ WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
 ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
 LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
+ATOMS = 16  # of a block of an online sweep
 BATCH = 512  # rows of a batch of the online learner
 COPIED = 2**23  # entries of the rows that it draws, unless it needs more
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
@@ -223,6 +225,26 @@ def replace_atoms(task: DictionaryTask, X, n_users, residuals, few=None):
     return len(places)
 
 
+def sweep_in_blocks(A, B, D):
+    """Take the sweep of ``online_sweep``, a block of atoms after the other.
+
+    What other atoms leave to a block is a product of matrices, and the atoms of a block
+    fit the cache.
+
+    Parameters
+    ----------
+    A, B, D
+        As for ``online_sweep``.
+    """
+    for own in gen_batches(len(D), ATOMS):
+        others = A[own].copy()
+        others[:, own] = 0
+        with one_thread_of_blas:  # a product rounds differently on more threads
+            left = B[own] - others @ D
+        inner = np.ascontiguousarray(A[own, own])
+        online_sweep(inner, np.ascontiguousarray(left), D[own])
+
+
 def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     """Take one step of online learning with a batch of rows.
 
@@ -251,7 +273,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         past *= past_weight
         new /= energy
         past += new
-    online_sweep(statistics.gram, statistics.moment, task.D)
+    sweep_in_blocks(statistics.gram, statistics.moment, task.D)
     return sums.n_users, sums.residuals
 
 

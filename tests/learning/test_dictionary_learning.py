@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.algorithms.dictionary_update import online_sweep
 from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     code_by_atom,
@@ -15,6 +16,7 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     learn_dictionary,
     mean_energy,
     replace_atoms,
+    sweep_in_blocks,
     update_by_aksvd,
     update_by_ksvd,
     update_by_mod,
@@ -254,3 +256,15 @@ def test_atoms_fitted_to_their_users_are_swept_over_rows_drawn_anew(
     # sums stand for all rows
     ratio = np.trace(some.gram) / np.trace(all_of_them.gram)
     assert ratio == pytest.approx(1, rel=0.3)
+
+
+@pytest.mark.parametrize("n_components", [1, 16, 17, 50])
+def test_a_sweep_in_blocks_is_a_sweep_over_atoms(n_components):
+    rng = np.random.default_rng(n_components)
+    Z = rng.standard_normal((70, n_components)) * (rng.random(n_components) < 0.9)
+    X, ours = rng.standard_normal((70, 20)), rng.standard_normal((n_components, 20))
+    ours /= np.linalg.norm(ours, axis=1, keepdims=True)
+    A, B, atoms = Z.T @ Z, Z.T @ X, ours.copy()
+    sweep_in_blocks(A, B, ours)
+    online_sweep(A, B, atoms)
+    assert_allclose(ours, atoms, atol=1e-12)
