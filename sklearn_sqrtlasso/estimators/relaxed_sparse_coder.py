@@ -165,7 +165,11 @@ class RelaxedSparseCoder(BaseEncoder):
         them in blocks.
     max_iter : int or "auto", default="auto"
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
-        as make 100 batches for "online", and at least one.
+        as make 100 batches for "online", and at least one; none starts after
+        :math:`2 \cdot 10^{10}` products, some ten seconds of coding, of which a row of
+        k atoms takes :math:`k^2 / 4` times the number of atoms. If 30 sweeps over all
+        rows take more, those of "ksvd" and "aksvd" are over rows drawn anew each time,
+        at least as many as there are atoms.
     tol : float, default=1e-4
         Learning stops if a sweep lowers the residual by this share or less, at least 0;
         0 runs all sweeps.
@@ -196,10 +200,11 @@ class RelaxedSparseCoder(BaseEncoder):
         its calls.
     stop_reason_ : {"tol", "max_iter", "callback", "interrupt"}
         Why the last ``fit`` ended: a sweep lowered the loss by a share of at most
-        ``tol``, all sweeps were done, or a callback or a keyboard interrupt ended it.
+        ``tol``, all sweeps were done, or as many as a default fit affords, or a
+        callback or a keyboard interrupt ended it.
     objective_curve_ : ndarray of shape (n_sweeps,)
-        Root mean square norm of the residuals before each sweep, of observed entries
-        that are no outliers, in units of X.
+        Root mean square norm of the residuals before each sweep, of the observed
+        entries of its rows that are no outliers, in units of X.
     fitted_params_ : dict
         Values of ``selector``, ``n_nonzero_coefs``, ``phi``, ``positive`` and
         ``outlier_alpha`` in the last fit, which rows are coded with; defaults are
@@ -376,10 +381,8 @@ class RelaxedSparseCoder(BaseEncoder):
         rng, (n_rows, n_features) = check_random_state(self.random_state), X.shape
         n_atoms = self.n_components or min(X.shape)
         X, given = self._some_rows(X, n_atoms, rng), X
-        n_sweeps, dtype, unit = self.max_iter, X.dtype, _unit_of(X)
-        if n_sweeps == "auto":
-            n_sweeps = LEARNERS[self.learner].usual_sweeps(X)
-        progress = Progress(self, given, n_sweeps)
+        stopping, dtype, unit = self._stopping(X), X.dtype, _unit_of(X)
+        progress = Progress(self, given, stopping.max_iter)
         X = scaled_rows(X, unit)  # exact: avoids overflow of squares, also in alpha
         whole = self.outlier_alpha or isinstance(X, ChunkedRows) or sp.issparse(X[:0])
         span = RowSpan(X, None) if whole else span_of_few_rows(X)
@@ -394,7 +397,6 @@ class RelaxedSparseCoder(BaseEncoder):
         def report(n_iter, objective):
             return progress.step(n_iter, objective * unit, attributes)
 
-        stopping = Stopping(n_sweeps, self.tol)
         history, statistics = learn_dictionary(task, self.learner, stopping, report)
         curve, self.stop_reason_ = history.losses, history.reason
         self._set_atoms(span.unfold(D), dtype)
@@ -407,6 +409,11 @@ class RelaxedSparseCoder(BaseEncoder):
         self.code_error_ = np.asarray(statistics.error * share / weight)
         self.n_samples_seen_ = n_rows
         progress.end(attributes)
+
+    def _stopping(self, X):
+        if self.max_iter == "auto":
+            return LEARNERS[self.learner].usual_stopping(X, self.tol)
+        return Stopping(self.max_iter, self.tol)
 
     def _some_rows(self, X, n_atoms, rng):
         """Return the rows that atoms are learnt from, in their order."""

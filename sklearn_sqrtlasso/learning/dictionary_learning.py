@@ -15,6 +15,7 @@ from scipy.linalg import lstsq
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
+from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, end_to_end, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
@@ -42,7 +43,11 @@ FEW_USERS = 3  # users up to which an atom is replaced, if there are enough rows
 ROWS_PER_ATOM = 10  # rows per atom that are enough for that
 ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
+WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
+ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
+LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
+ATOMS = 16  # of a block of an online sweep
 BATCH = 512  # rows of a batch of the online learner
 COPIED = 2**23  # entries of the rows that it draws, unless it needs more
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
@@ -220,6 +225,26 @@ def replace_atoms(task: DictionaryTask, X, n_users, residuals, few=None):
     return len(places)
 
 
+def sweep_in_blocks(A, B, D):
+    """Take the sweep of ``online_sweep``, a block of atoms after the other.
+
+    What other atoms leave to a block is a product of matrices, and the atoms of a block
+    fit the cache.
+
+    Parameters
+    ----------
+    A, B, D
+        As for ``online_sweep``.
+    """
+    for own in gen_batches(len(D), ATOMS):
+        others = A[own].copy()
+        others[:, own] = 0
+        with one_thread_of_blas:  # a product rounds differently on more threads
+            left = B[own] - others @ D
+        inner = np.ascontiguousarray(A[own, own])
+        online_sweep(inner, np.ascontiguousarray(left), D[own])
+
+
 def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     """Take one step of online learning with a batch of rows.
 
@@ -248,7 +273,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         past *= past_weight
         new /= energy
         past += new
-    online_sweep(statistics.gram, statistics.moment, task.D)
+    sweep_in_blocks(statistics.gram, statistics.moment, task.D)
     return sums.n_users, sums.residuals
 
 
@@ -272,6 +297,27 @@ def past_weight(n_rows, n_seen):
     return (1 - n_rows / n_seen) ** FORGETTING
 
 
+def work_of_row(k, n_components):
+    """Return how many products the coding of a row takes, about.
+
+    The path of a code of k atoms has about k breakpoints; at each, the products of the
+    active atoms with half of all atoms, those near the penalty, are combined.
+
+    Parameters
+    ----------
+    k : float
+        Number of atoms of its code, positive.
+    n_components : int
+        Number of atoms.
+
+    Returns
+    -------
+    work : float
+        ``k^2 / 2 n_components / 2``.
+    """
+    return k**2 * n_components / 4
+
+
 class SweepLearner:
     """Learn atoms by sweeps that alternate coding of all rows and atom updates.
 
@@ -285,29 +331,59 @@ class SweepLearner:
         Updates the atoms of the task from codes.
     code : callable, (task) -> CodeSums or CodedRows
         Codes the rows of the task.
+    by_part : bool
+        Whether a sweep is over rows drawn anew, if one over all takes more than its
+        share of the work.
     """
 
-    def __init__(self, task, stopping, update, code):
+    def __init__(self, task, stopping, update, code, by_part):
         self.task, self.stopping, self.update, self.code = task, stopping, update, code
-        self.losses, self.n_replaced, self.converged = [], 0, False
-        self.coded = None
+        self.by_part = by_part
+        self.losses, self.n_replaced = [], 0
+        self.converged = self.spent = False
+        self.coded, self.work, self.n_rows = None, 0.0, 0
+        p, most = len(task.D), task.options.n_nonzero
+        self.k = most or ACTIVE * p  # atoms of a code, on average
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
-        self.coded = self.code(self.task)
+        part, n_before = self._next_part(), self.n_rows
+        self.coded, self.n_rows = self.code(part), part.X.shape[0]
         residuals, n_users = self.coded.residuals, self.coded.n_users
         self.losses.append(residuals.root_mean_square)
-        self.converged = _converged(self.losses, self.stopping.tol, self.n_replaced)
-        self.update(self.task, self.coded)
+        self.k = max(n_users.sum() / self.n_rows, 1)
+        self.work += self.n_rows * work_of_row(self.k, len(n_users))
+        n_all = self.task.X.shape[0]
+        alike = n_before == self.n_rows == n_all  # losses are of the same rows
+        self.spent = self.work >= self.stopping.most_work
+        losses = self.losses[-2 if alike else -1 :]
+        self.converged = _converged(losses, self.stopping.tol, self.n_replaced)
+        self.update(part, self.coded)
         self.task = self.task.knowing(self.coded.gram, self.coded.error)
-        if n_iter < self.stopping.max_iter and not self.converged:
-            self.n_replaced = replace_atoms(self.task, self.task.X, n_users, residuals)
+        if n_iter < self.stopping.max_iter and not (self.converged or self.spent):
+            self.n_replaced = replace_atoms(self.task, part.X, n_users, residuals)
         return self.losses[-1]
 
+    def _next_part(self):
+        """Return the task with the rows of the next sweep, drawn if some will do."""
+        X, p = self.task.X, len(self.task.D)
+        if not self.by_part:
+            return self.task
+        share = self.stopping.most_work / self.stopping.max_iter
+        most = max(share / work_of_row(self.k, p), LEAST_ROWS * p)
+        if most >= X.shape[0]:
+            return self.task
+        rows = np.sort(self.task.rng.permutation(X.shape[0])[: int(most)])
+        return self.task._replace(X=X[rows])
+
     def run(self, report):
-        """Learn; return the losses before each sweep, and the last statistics."""
-        return _run(self, report), self.coded.statistics
+        """Learn; return the losses before each sweep, and the last statistics.
+
+        Those of a sweep over some rows are sums over all, if these are like them.
+        """
+        history, times = _run(self, report), self.task.X.shape[0] / self.n_rows
+        return history, Statistics(*(times * s for s in self.coded.statistics))
 
 
 class OnlineLearner:
@@ -325,7 +401,8 @@ class OnlineLearner:
         self.task, self.stopping = task, stopping
         p, n = task.D.shape
         self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)), np.zeros(()))
-        self.losses, self.converged, self.n_seen = [], False, 0
+        self.losses, self.n_seen, self.work = [], 0, 0.0
+        self.converged = self.spent = False
 
     def epoch(self, n_iter):
         """Process all rows once in batches; return the loss of their codes."""
@@ -340,7 +417,10 @@ class OnlineLearner:
             energy += residuals.energy
             n_users += users
         self.losses.append(float(np.sqrt(energy / n_rows)))
-        last, n_replaced = n_iter == self.stopping.max_iter, 0
+        k = max(n_users.sum() / n_rows, 1)
+        self.work += n_rows * work_of_row(k, len(D))
+        self.spent = self.work >= self.stopping.most_work
+        last, n_replaced = self.spent or n_iter == self.stopping.max_iter, 0
         if not last:
             n_replaced = replace_atoms(self.task, batch, n_users, residuals)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
@@ -357,11 +437,14 @@ def _run(learner, report):
     def restore(D):
         task.D[:] = D
 
-    def converged():
-        return learner.converged
+    def ended():
+        return learner.converged or learner.spent
 
     given = learner.epoch, task.D.copy, restore, stopping, report
-    return learn(*given, converged=converged)
+    history = learn(*given, converged=ended)
+    if history.converged and not learner.converged:
+        return history._replace(reason="max_iter")
+    return history
 
 
 def _converged(losses, tol, n_replaced):
@@ -399,6 +482,10 @@ class Learner(NamedTuple):
         few, most = STEPS * rows_of_batch(X), COPIED // stored_entries(X)
         return max(few, min(math.isqrt(few * X.shape[0]), most))
 
+    def usual_stopping(self, X, tol):
+        """Return the criterion that stops sweeps over rows where they are enough."""
+        return Stopping(self.usual_sweeps(X), tol, most_work=WORK)
+
     def usual_sweeps(self, X):
         """Return how many sweeps over rows are enough."""
         if not self.by_batch:
@@ -424,19 +511,19 @@ def rows_of_batch(X):
     return max(BATCH, X.shape[1] // stored_entries(X))
 
 
-def _sweeps(update, code=sum_codes):
-    return lambda task, stopping: SweepLearner(task, stopping, update, code)
+def _sweeps(update, code=sum_codes, *, by_part=False):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_part)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
         "ksvd": Learner(
-            _sweeps(update_by_ksvd, code_by_atom),
+            _sweeps(update_by_ksvd, code_by_atom, by_part=True),
             "k-SVD: each atom and its entries in turn, by the first singular pair of "
             "the residual without it",
         ),
         "aksvd": Learner(
-            _sweeps(update_by_aksvd, code_by_atom),
+            _sweeps(update_by_aksvd, code_by_atom, by_part=True),
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(

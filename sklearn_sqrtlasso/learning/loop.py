@@ -53,11 +53,15 @@ class Stopping(NamedTuple):
         Share by which the loss must fall below the best one so far; 0 runs all epochs.
     patience : int, default=1
         Number of epochs without such a decrease after which learning stops.
+    most_work : float, default=inf
+        Number of products after which no further epoch starts, of learners that count
+        them.
     """
 
     max_iter: int
     tol: float
     patience: int = 1
+    most_work: float = np.inf
 
 
 def learn(

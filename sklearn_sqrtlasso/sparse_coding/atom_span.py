@@ -23,6 +23,7 @@ from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches, nonzeros
 from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
 
 FEW_DIGITS = 1e-4  # energy share outside the span below which rows are made dense
+ROUNDING = 1e-13  # such a distance that none needs to
 ROUND = 0.5  # largest distance of a Gram matrix from the identity that one step mends
 
 
@@ -99,7 +100,7 @@ def _basis_by_cholesky(dictionary):
     """Return basis and factor of atoms, or None of atoms that are nearly dependent.
 
     The basis from one Cholesky factorisation is not orthonormal to rounding, if atoms
-    are alike, that from two is: "CholeskyQR2" (Yamamoto, Nakatsukasa, Yanagisawa and
+    are alike; that from two is: "CholeskyQR2" (Yamamoto, Nakatsukasa, Yanagisawa and
     Fukaya 2015). It takes a quarter of the time of Householder's reflections.
     """
     basis, gram = np.array(dictionary.D.T, order="C"), dictionary.G
@@ -111,8 +112,11 @@ def _basis_by_cholesky(dictionary):
             return None
         basis = dtrsm(1.0, step, basis.T, lower=1, overwrite_b=1).T
         factor, gram = factor @ step, basis.T @ basis
-        if not np.linalg.norm(gram - np.eye(len(gram))) < ROUND:
+        distance = np.linalg.norm(gram - np.eye(len(gram)))
+        if not distance < ROUND:
             return None
+        if distance < ROUNDING:
+            break
     return basis, factor
 
 

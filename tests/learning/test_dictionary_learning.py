@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.algorithms.dictionary_update import online_sweep
 from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     code_by_atom,
@@ -15,9 +16,11 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     learn_dictionary,
     mean_energy,
     replace_atoms,
+    sweep_in_blocks,
     update_by_aksvd,
     update_by_ksvd,
     update_by_mod,
+    work_of_row,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
@@ -51,12 +54,17 @@ def n_found(D, true):
 def learn(
     X, learner, n_components, *, max_iter=10, tol=0.0, n_jobs=None, options=OPTIONS
 ):
+    D, (history, _) = run(
+        X, learner, n_components, Stopping(max_iter, tol), n_jobs, options
+    )
+    return D, history.losses
+
+
+def run(X, learner, n_components, stopping, n_jobs=None, options=OPTIONS):
     rng = np.random.RandomState(0)
     D = first_atoms(X, n_components, rng)
     task = DictionaryTask(X, D, options, rng, n_jobs)
-    stopping = Stopping(max_iter, tol)
-    history, _ = learn_dictionary(task, learner, stopping, lambda *step: False)
-    return D, history.losses
+    return D, learn_dictionary(task, learner, stopping, lambda *step: False)
 
 
 @pytest.mark.skipif(sized(False, True), reason="too long without a compiler")
@@ -206,3 +214,59 @@ def test_there_are_first_atoms_for_few_and_for_zero_rows():
         D = first_atoms(X, 6, rng)
         assert D.shape == (6, 4)
         assert_allclose(np.linalg.norm(D, axis=1), 1)
+
+
+@pytest.fixture
+def rows_of_sweeps(monkeypatch):
+    """Collect how many rows are coded at a time."""
+    found, batches = [], DictionaryTask.batches
+
+    def counted(task, X):
+        found.append(X.shape[0])
+        return batches(task, X)
+
+    monkeypatch.setattr(DictionaryTask, "batches", counted)
+    return found
+
+
+@each_learner
+@pytest.mark.parametrize("n_sweeps", [2.5, 0.1])
+def test_no_sweep_starts_once_the_work_is_done(learner, n_sweeps, rows_of_sweeps):
+    X, _ = made_rows(n_rows=300)
+    whole = len(X) * work_of_row(OPTIONS.n_nonzero, 50)
+    stopping = Stopping(5, 0.0, most_work=n_sweeps * whole)
+    _, (history, _) = run(X, learner, 50, stopping)
+    assert history.reason == "max_iter"
+    done = np.cumsum(rows_of_sweeps)
+    assert done[-1] >= n_sweeps * len(X) > 0
+    assert len(done) == 1 or done[-2] < n_sweeps * len(X)
+
+
+@pytest.mark.parametrize("learner", ["ksvd", "aksvd"])
+def test_atoms_fitted_to_their_users_are_swept_over_rows_drawn_anew(
+    learner, rows_of_sweeps
+):
+    X, _ = made_rows(n_rows=300)
+    whole = len(X) * work_of_row(OPTIONS.n_nonzero, 50)
+    _, (history, some) = run(X, learner, 50, Stopping(4, 0.1, most_work=2 * whole))
+    assert len(history.losses) == 4  # losses of different rows do not end learning
+    assert 150 <= min(rows_of_sweeps) <= max(rows_of_sweeps) < 300
+    rows_of_sweeps.clear()
+    run(X, learner, 50, Stopping(1000, 0.0, most_work=1.01 * whole))
+    assert set(rows_of_sweeps) == {50}  # at least as many as atoms
+    _, (_, all_of_them) = run(X, learner, 50, Stopping(4, 0.0))
+    # sums stand for all rows
+    ratio = np.trace(some.gram) / np.trace(all_of_them.gram)
+    assert ratio == pytest.approx(1, rel=0.3)
+
+
+@pytest.mark.parametrize("n_components", [1, 16, 17, 50])
+def test_a_sweep_in_blocks_is_a_sweep_over_atoms(n_components):
+    rng = np.random.default_rng(n_components)
+    Z = rng.standard_normal((70, n_components)) * (rng.random(n_components) < 0.9)
+    X, ours = rng.standard_normal((70, 20)), rng.standard_normal((n_components, 20))
+    ours /= np.linalg.norm(ours, axis=1, keepdims=True)
+    A, B, atoms = Z.T @ Z, Z.T @ X, ours.copy()
+    sweep_in_blocks(A, B, ours)
+    online_sweep(A, B, atoms)
+    assert_allclose(ours, atoms, atol=1e-12)
