@@ -78,7 +78,7 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
     assert starts.shape[0] == D.shape[0] + 1
     for i in range(users.shape[0]):
         assert 0 <= users[i] < R.shape[0]
-    before, new = values.copy(), np.empty(D.shape[1])
+    before, new = values.copy(), np.zeros(D.shape[1])
     for turn in range(order.shape[0]):
         atom = order[turn]
         assert 0 <= atom < D.shape[0]

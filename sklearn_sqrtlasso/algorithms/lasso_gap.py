@@ -129,8 +129,8 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     assert G.shape == (p, p)
     assert C.shape == Z.shape == (n, p)
     assert alpha.shape == gap.shape == norm.shape == (n,)
-    r, c = np.empty(width), np.empty(p)
-    active, both = np.empty(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
+    r, c = np.zeros(width), np.zeros(p)
+    active, both = np.zeros(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
     longest = 0.0
     for j in range(D.shape[0]):
         longest = max(longest, math.sqrt(G[j, j]))

@@ -424,13 +424,16 @@ def new_stage(c, G, room, code, lines, places, k, mu, share, both):
 
 @step
 def allocate(p, n):
-    """Return arrays for the lines, the code, zeros, places, the inverse and S."""
+    """Return arrays for the lines, the code, zeros, places, the inverse and S.
+
+    All are zero, which costs nothing beside a path: ``np.empty`` is compiled, too.
+    """
     most, size = min(p, n), max(p, n) + 1
     places = np.zeros((4, size), np.int64)
     for j in range(size):
         places[3, j] = j
     lines, code, zero = np.zeros((4, p)), np.zeros((7, size)), np.zeros(size)
-    W, room = np.empty((most + 1, most + 4)), np.empty((most + 1) * p)
+    W, room = np.zeros((most + 1, most + 4)), np.zeros((most + 1) * p)
     return lines, code, zero, places, W, room
 
 
