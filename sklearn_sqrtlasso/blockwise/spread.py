@@ -129,9 +129,10 @@ def _sparse_moment(X, mean, unit):
         x = X[rows].astype(np.float64) / unit
         add_sparse_gram(*nonzeros(x), moment)
         sums += np.ravel(x.sum(axis=0))
-    squares = n_rows * mean**2
-    if _few_digits(moment.diagonal() - squares, squares):
-        return None
+    with np.errstate(over="ignore", invalid="ignore"):  # then it has no digits
+        squares = n_rows * mean**2
+        if _few_digits(moment.diagonal() - squares, squares):
+            return None
     shift = np.outer(mean, sums - n_rows * mean / 2)
     moment -= shift
     moment -= shift.T
@@ -154,13 +155,15 @@ def sparse_gram(X, mean):
         In double precision; None if it would have too few digits.
     """
     X = X.astype(np.float64)
-    gram, shift, whole = dense_rows(X @ X.T), np.ravel(X @ mean), mean @ mean
-    if _few_digits(gram.diagonal() - 2 * shift + whole, gram.diagonal() + whole):
-        return None
+    with np.errstate(over="ignore", invalid="ignore"):  # then it has no digits
+        gram, shift, whole = dense_rows(X @ X.T), np.ravel(X @ mean), mean @ mean
+        if _few_digits(gram.diagonal() - 2 * shift + whole, gram.diagonal() + whole):
+            return None
     gram -= np.add.outer(shift - whole / 2, shift - whole / 2)
     return gram
 
 
 def _few_digits(differences, terms):
-    """Return whether differences are much smaller than their terms."""
-    return bool(np.max(terms) > OFFSET**2 * np.max(differences))
+    """Return whether differences are much smaller than their terms, or overflow."""
+    largest = np.max(terms)
+    return not largest <= OFFSET**2 * np.max(differences) or largest == np.inf

@@ -444,8 +444,11 @@ class BaseEncoder(
         if linear is None or has_missing(X):
             return in_dense_batches
         weights, offset = linear
-        errors = SparseProjection(weights, None if offset is None else offset / unit)
+        with np.errstate(over="ignore", divide="ignore"):  # such rows are made dense
+            offset = None if offset is None else offset / unit
+        errors = SparseProjection(weights, offset)
 
+        @np.errstate(over="ignore", divide="ignore", invalid="ignore")
         def of_sparse_rows(block):
             x = block.X.astype(np.float64) / unit
             residual, lost = errors.squared_errors(x, block.Z / unit)

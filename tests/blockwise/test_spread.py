@@ -67,6 +67,14 @@ def test_products_that_would_lose_digits_are_not_returned():
     assert sparse_gram(sp.csr_array(X), offset) is None
 
 
+def test_rows_beyond_the_range_of_squares_are_no_products_and_have_no_spread():
+    X = 1e200 * sp.csr_array(rows()[:1])
+    mean = column_means(X)
+    with np.errstate(all="raise"):
+        assert sparse_gram(X, mean) is None
+        assert_array_equal(second_moment(X, mean, 1.0), np.zeros((4, 4)))
+
+
 def test_the_second_moment_of_sparse_rows_copies_few_of_them(monkeypatch):
     X = sp.random_array((20_000, 16), density=0.5, format="csr", rng=0)
     expected = X.toarray().T @ X.toarray()

@@ -183,3 +183,22 @@ def test_given_components_may_be_as_large_as_they_are():
     assert network.components_.shape == (2, 10**5)
     coder = RelaxedSparseCoder(dictionary=sp.eye_array(2, 10**5).toarray())
     assert coder.fit(X).transform(X).shape == (10, 2)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_the_score_of_rows_of_another_size_is_that_of_dense_rows(scale):
+    X = make_rows()
+    coder = SqrtLassoTransform(3, max_iter=2, random_state=0).fit(X * 1e200)
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score = coder.score(sp.csr_array(X * scale))
+    assert_allclose(score, coder.score(X * scale), rtol=1e-12)
+
+
+def test_one_huge_sparse_row_is_fitted():
+    X = sp.csr_array([[0.0, 1e300, -1e299]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        sparse = SqrtLassoTransform(random_state=0).fit(X)
+    dense = SqrtLassoTransform(random_state=0).fit(X.toarray())
+    assert_allclose(sparse.components_, dense.components_)
