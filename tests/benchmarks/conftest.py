@@ -24,21 +24,6 @@ MIN_ROUNDS, BUDGET = 3, 6.0  # rounds, and seconds of a race with goals from the
 BUSY = os.getloadavg()[0] > (os.cpu_count() or 1) / 2  # races of threads cannot be run
 
 
-def on_idle_cores(n_threads):
-    """Return a clock of work in threads, whatever else the machine does.
-
-    It is the processor time of the calling thread, which has what is not distributed,
-    and that of all others, divided by their number. What threads wait for each other
-    is left out.
-    """
-
-    def clock():
-        own = time.thread_time()
-        return own + (time.process_time() - own) / n_threads
-
-    return clock
-
-
 def seconds_of(runner, clock):
     """Return what a clock counts during a run."""
     time.sleep(PAUSE)
@@ -47,7 +32,7 @@ def seconds_of(runner, clock):
     return clock() - start
 
 
-def seconds_in_turns(runners, rounds, clocks, budget):
+def seconds_in_turns(runners, rounds, clock, budget):
     """Return the seconds of each runner in each round, of which there are at least 3.
 
     More are run while they have taken fewer seconds of processor time than a budget.
@@ -58,7 +43,7 @@ def seconds_in_turns(runners, rounds, clocks, budget):
         if done >= MIN_ROUNDS and time.process_time() - start > budget:
             break
         for name, runner in runners.items():
-            seconds[name].append(seconds_of(runner, clocks[name]))
+            seconds[name].append(seconds_of(runner, clock))
     return seconds
 
 
@@ -67,23 +52,19 @@ def race(benchmark, request):
     """Run callables in turns and report the ratios of ours to the others.
 
     ``goals`` gives a rival's name the ratio to be reached. With ``n_threads=1`` seconds
-    are those of the processor, which other work on the machine hardly changes; with
-    a ``clock``, our seconds are those of the clock. Other races with goals are left out
-    where the machine is busy.
+    are those of the processor, which other work on the machine hardly changes. Other
+    races with goals are left out where the machine is busy.
     """
 
-    def run(
-        ours, rounds=9, target=None, goals=None, n_threads=None, clock=None, **others
-    ):
+    def run(ours, rounds=9, target=None, goals=None, n_threads=None, **others):
         runners, goals = {"ours": ours, **others}, goals or {}
         if goals and n_threads != 1 and BUSY:
             pytest.skip("threads need idle cores")
-        usual = time.process_time if n_threads == 1 else time.perf_counter
-        clocks = {**dict.fromkeys(runners, usual), "ours": clock or usual}
+        clock = time.process_time if n_threads == 1 else time.perf_counter
         for runner in runners.values():  # compile, and touch the memory
             runner()
         budget = BUDGET if goals else float("inf")
-        seconds = seconds_in_turns(runners, rounds, clocks, budget)
+        seconds = seconds_in_turns(runners, rounds, clock, budget)
         found = {
             name: ratios.ratio_of(seconds["ours"], seconds[name], goals.get(name))
             for name in others
