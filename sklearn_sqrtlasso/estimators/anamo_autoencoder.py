@@ -38,7 +38,7 @@ from sklearn_sqrtlasso.learning.initialization import (
     start_in_directions,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.learning.usual_steps import steps_from
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Parameters,
@@ -53,7 +53,6 @@ from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
-AT_ONCE = 2**12  # rows, beyond which batches from random weights learn as fast
 MANY_ROWS = 2**17  # the first of these if weights start in principal directions
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
@@ -137,9 +136,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Initial biases: such that the output is close to the mean row ("mean"), or zero
         ("random"). Initial weights are Gaussian; but with "mean", an activation that is
         smooth at zero and a linear decoder, principal directions of fewer than twice as
-        many rows as columns, of more than 1024 columns if these and rows are both more
-        than four times as many as units, and of up to 4096 rows if ``max_iter="auto"``
-        from random weights would make more than 5e9 products of a weight and an entry.
+        many rows as columns, and of more than 1024 columns if these and rows are both
+        more than four times as many as units.
     batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
@@ -149,7 +147,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Largest number of outer iterations, at least 1: passes over the rows. "auto" is
         100, or 25 if columns are at least twice as many as rows, which are learnt from
         in their span; or as many as make 500 batches. If weights start in principal
-        directions, it is 20, or as many as make 20 batches or 3e9 products of a weight
+        directions, it is 20, or as many as make 20 batches or 5e9 products of a weight
         and an entry of X, but at least one. Of more rows than these take in, some are
         drawn at random.
     tol : float, default=1e-4
@@ -264,8 +262,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     _kept_with = ("encoder_activation", "decoder_activation", "binary", "width")
     _coded_with = (*_kept_with, "prox")
-    _affordable = 5e9
-    _usual = steps_from(span=(500, 100), directions=(20, 20, 3e9))
+    _usual = UsualSteps(500, 100)
+    _of_directions = UsualSteps(20, 20, 5e9)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -411,28 +409,26 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _stays_in_span(self, data):
         return POINTWISE[self.decoder_activation].is_linear
 
-    def _start(self, data):
-        if not suits_directions(self):
-            return "span"
-        if start_in_directions(self._shape(data), data.X):
-            return "directions"
-        dear = data.groups.n_rows <= AT_ONCE and self._is_dear(data)
-        return "directions" if dear else "span"
+    def _starts_in_directions(self, data):
+        suits = suits_directions(self)
+        return suits and start_in_directions(self._shape(data), data.X)
 
-    def _rows_of_batch(self, data, start=None):
+    def _rows_of_batch(self, data):
         """Return the number of rows of a batch, None for all."""
         if self.batch_size != "auto":
             return self.batch_size
         free = self.binary is not None and SCHEMES[self.binary].free_codes
-        few = (start or self._start(data)) == "directions"
+        few = self._starts_in_directions(data)
         most, size = (MANY_ROWS, MANY_ROWS // 2) if few else (FEW_ROWS, BATCH)
         return None if free or data.groups.n_rows <= most else size
 
-    def _usual_steps(self, data):
-        steps = super()._usual_steps(data)
-        if data.given is None:
-            return steps
-        return steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
+    def _n_epochs(self, data):
+        if self.max_iter != "auto":
+            return self.max_iter
+        steps, n_products = self._usual_steps(data), self._n_products(data)
+        if data.given is not None:
+            steps = steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
+        return steps.epochs(data, self._rows_of_batch(data), n_products)
 
     def _with_width(self, activation):
         if activation.with_width is None:
@@ -485,7 +481,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         else:
             given, start = (model, X, units.rows), initial_biased_parameters
             start = partial(start, init=self.init)
-            if progress is not None and self._start(data) == "directions":
+            if progress is not None and self._starts_in_directions(data):
                 start = parameters_of_directions
             parameters = start(*given, rng=rng)
             parameters = self._shifted(parameters, model, self._middle())

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
@@ -47,11 +46,9 @@ class AutoencoderMixin:
 
     A subclass implements ``_train(data, resumed, rng, progress)``, which sets the
     fitted attributes and returns the history; ``_parameters()``, which returns a dict
-    of those that hold learnt parameters; ``_start(data)``, where weights start, a key
-    of ``_usual``: the steps from there that are taken if ``max_iter="auto"``;
-    ``_affordable``, the largest number of products of rows with weights that these are
-    taken for from random weights, if others suit; ``_rows_of_batch(data, start)``, the
-    size of batches, None for all rows;
+    of those that hold learnt parameters; ``_usual``, the steps that are taken if
+    ``max_iter="auto"``, and ``_of_directions``, those if weights start in principal
+    directions, as ``_starts_in_directions(data)`` tells; ``_n_epochs(data)``;
     and ``_stays_in_span(data)``, whether what is learnt from rows lies in their span.
     """
 
@@ -131,24 +128,8 @@ class AutoencoderMixin:
 
     def _usual_steps(self, data):
         """Return the steps of a default fit: few if weights start in directions."""
-        return self._usual[self._start(data)]
-
-    def _n_epochs(self, data):
-        if self.max_iter != "auto":
-            return self.max_iter
-        size = self._rows_of_batch(data)
-        return self._usual_steps(data).epochs(data, size, self._n_products(data))
-
-    def _rows_of_batch(self, data, start=None):
-        return self.batch_size
-
-    def _is_dear(self, data):
-        """Return whether the usual steps from random weights would take too long."""
-        if isinstance(data.X, ChunkedRows):  # whose weights are random
-            return False
-        n_rows, usual = data.groups.n_rows, self._usual["span"]
-        n_epochs = usual.epochs(data, self._rows_of_batch(data, "span"), 1)
-        return n_epochs * n_rows * self._n_products(data) > self._affordable
+        few = self._starts_in_directions(data)
+        return self._of_directions if few else self._usual
 
     def _n_components_of(self, data, resumed, stream):
         if self.n_components is not None:

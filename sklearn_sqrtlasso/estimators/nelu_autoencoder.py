@@ -42,7 +42,7 @@ from sklearn_sqrtlasso.learning.initialization import (
     start_in_directions,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.learning.usual_steps import steps_from
+from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.learning.weights_and_penalties import (
     TwoLayerLearner,
     n_batches,
@@ -99,13 +99,11 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         units do not start dead. For the other activations, an offset that is subtracted
         from :math:`Wx`, like a bias: a threshold in units of X ("soft", "relu", "helu",
         "identity") or a pure number ("sigmoid", "tanh", "sign"); never "pivotal".
-        "auto" is 0 for offsets, and "pivotal" for penalties. Where weights do not start
-        at random, "auto" is what restores the training rows best if it is learnt, at
-        most "pivotal". They start in principal directions from fewer than twice as many
-        rows as columns, and of more than 1024 columns if rows and columns are both more
-        than four times as many as units; and along rows, no fewer than units, if the
-        decoder is free and ``max_iter="auto"`` from random weights would make more than
-        2e10 products of a weight and an entry of X.
+        "auto" is 0 for offsets, and "pivotal" for penalties. Where weights start in
+        principal directions, "auto" is what restores the training rows best if it is
+        learnt, at most "pivotal". They start there from fewer than twice as many rows
+        as columns, and of more than 1024 columns if rows and columns are both more than
+        four times as many as units.
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
         Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
         ("shared"), or none (False: ``alpha`` is fixed).
@@ -149,9 +147,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
         steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
         weights start in principal directions (``alpha``), and then fewer of many
-        weights: at most 2.5e10 products of a weight and an entry of X, or an epoch; at
-        most 2e10 if they start along rows. Of more rows than these steps take in, some
-        are drawn at random.
+        weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. Of
+        more rows than these steps take in, some are drawn at random.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -256,10 +253,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
-    _affordable = 2e10
-    _usual = steps_from(
-        span=(2000, 200), rows=(2000, 200, 2e10), directions=(200, 20, 2.5e10)
-    )
+    _usual = UsualSteps(2000, 200)
+    _of_directions = UsualSteps(200, 20, 2.5e10)
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -541,8 +536,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 layers.p["alpha"][:] = start.alpha(layers.W)
             moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
         else:
-            at = "anywhere" if stream else self._start(data)
-            layers = initial_layers(model, data, start, rng, at=at)
+            layers = initial_layers(model, data, start, rng, whole=stream)
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -577,12 +571,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _stays_in_span(self, data):
         return data.coded or data.target is None
 
-    def _start(self, data):
-        shape, free = self._shape(data), DECODERS[self.decoder].free
-        if not data.coded and start_in_directions(shape, data.X):
-            return "directions"
-        suits = free and not data.coded and shape[0] <= data.groups.n_rows
-        return "rows" if suits and self._is_dear(data) else "span"
+    def _starts_in_directions(self, data):
+        return not data.coded and start_in_directions(self._shape(data), data.X)
+
+    def _n_epochs(self, data):
+        if self.max_iter != "auto":
+            return self.max_iter
+        n_products = self._n_products(data)
+        return self._usual_steps(data).epochs(data, self.batch_size, n_products)
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None

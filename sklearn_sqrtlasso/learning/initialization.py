@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import solve
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
@@ -16,13 +15,12 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     project_rows,
     unit_near,
 )
-from sklearn_sqrtlasso.learning.batches import CHUNK_ROWS, TrainingData, batches
+from sklearn_sqrtlasso.learning.batches import TrainingData, batches
 from sklearn_sqrtlasso.learning.tight_frame import few_directions, pca_frame
 from sklearn_sqrtlasso.models.activations import ProjectedRows
 from sklearn_sqrtlasso.models.biased_autoencoder import BiasedAutoencoder, Parameters
 from sklearn_sqrtlasso.models.block import join_block
 from sklearn_sqrtlasso.models.decoders import least_squares_atoms
-from sklearn_sqrtlasso.models.span_noise import roots_of
 from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
@@ -34,9 +32,6 @@ ENOUGH_ROWS = 2  # times as many rows as columns, from which these are not few
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 FEWER = 4  # times as many rows and columns as units, from which these are few
-MIXED = 0.1  # share of other rows in a unit: units of equal rows would learn the same
-CODED_ROWS = 4  # times as many noisy rows as units, that first atoms restore
-RIDGE = 1e-6  # share of the mean square of their codes: some units may get equal ones
 SEEN_ENTRIES = 2**22  # of evenly spread rows whose principal directions are found
 MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
@@ -119,12 +114,11 @@ def span_of(X):
     for rows in blocks[:: -(-len(blocks) // MOST_BLOCKS)]:
         x = X[rows] / X.dtype.type(unit_near(largest, X.dtype))
         moment += dense_rows(x.T @ x)
-    least = max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
-    variances = np.linalg.eigvalsh(moment)
-    if variances[0] > variances[-1] * least:
-        return None
     variances, directions = np.linalg.eigh(moment)
-    kept = directions[:, variances > variances[-1] * least]
+    empty = variances <= variances[-1] * max(SMALLEST, (8 * np.finfo(X.dtype).eps) ** 2)
+    if not empty.any():
+        return None
+    kept = directions[:, ~empty]
     kept[moment.diagonal() == 0] = 0
     return (kept @ kept.T).astype(X.dtype)
 
@@ -210,10 +204,12 @@ def _first_directions(shape, X, rng, *, center=False):
 
     Returns
     -------
-    W : ndarray of the given shape
-        Rows of unit norm.
+    W : ndarray of the given shape, or None
+        Rows of unit norm; None for other shapes.
     """
     n_components, n_features = shape
+    if not start_in_directions(shape, X):
+        return None
     mean = mean_row(X, 1.0) if center else np.zeros(n_features)
     if not _are_few_units(shape, X):
         W = pca_frame(X, n_components, rng, mean)
@@ -226,39 +222,8 @@ def _first_directions(shape, X, rng, *, center=False):
     return (rotation @ directions).astype(X.dtype)
 
 
-def units_of_rows(n_components, data: TrainingData, rng):
-    """Return weights along some of the rows, each mixed with a little of the others.
-
-    Rows vary mostly where the others do, and those of a union of subspaces each lie in
-    one of them, so that fewer steps are left to take than from random directions.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of units, at most that of rows.
-    data : TrainingData
-        Rows, or targets that they are restored to.
-    rng : numpy.random.Generator
-        Source of the choice and of the mixture.
-
-    Returns
-    -------
-    W : ndarray of shape (n_components, n_features)
-        Rows of unit norm, in the dtype of X.
-    """
-    batch = next(batches(data, n_components + CHUNK_ROWS, rng))
-    rows = _unit_rows(dense_rows(batch.target[:n_components]))
-    mixture = rng.standard_normal((n_components,) * 2, dtype=rows.dtype) @ rows
-    return _unit_rows(rows + rows.dtype.type(MIXED) * _unit_rows(mixture))
-
-
-def _unit_rows(rows):
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norms > 0, norms, 1)
-
-
-def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, at="span"):
-    """Return first layers, or the least-squares map to target codes.
+def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=False):
+    """Return random layers, or the least-squares map to target codes.
 
     Parameters
     ----------
@@ -270,57 +235,27 @@ def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, at="span"
         Initial penalty or offset.
     rng : numpy.random.Generator
         Source of random numbers.
-    at : {"span", "directions", "rows", "anywhere"}, default="span"
-        Where weights start: at random in the span of rows; in their principal
-        directions, which they must suit; along rows; or at random in the whole space,
-        as for rows that others will follow.
+    whole : bool, default=False
+        Whether weights span the whole space, as for rows that others will follow.
 
     Returns
     -------
     layers : Layers
         Layers for rows divided by the unit of scaling.
     """
+    X, directions = data.X, None
     if data.coded:  # from random weights, some units learn the code of another unit
         units = data.unit, data.target_unit
-        W = least_squares_atoms(data.X, data.target, *units).T.astype(data.X.dtype)
-    elif at == "rows":
-        W = units_of_rows(model.shape[0], data, rng)
-    elif at == "directions":
-        W = _first_directions(model.shape, data.X, rng)
+        W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        span = span_of(data.X) if at == "span" else None
-        W = first_weights(model.shape, span, rng, data.X.dtype)
+        W = directions = None if whole else _first_directions(model.shape, X, rng)
+        if W is None:
+            span = None if whole else span_of(X)
+            W = first_weights(model.shape, span, rng, X.dtype)
     first = start.alpha(W)
-    if at in ("directions", "rows") and start.may_fall:
+    if directions is not None and start.may_fall:
         first = _restoring_alpha(model, W, data, first, rng)
-    p = _first_parameters(model, first, W.dtype)
-    if at == "rows":
-        return Layers(W, _restoring_atoms(model, W, p, data, rng), p)
-    return Layers(W, model.decoder.atoms(W), p)
-
-
-def _restoring_atoms(model, W, p, data, rng):
-    """Return the atoms that restore noisy rows best, by codes of first weights."""
-    n_rows, gram, moment = 0, np.zeros((len(W),) * 2), np.zeros(W.shape)
-    while n_rows < CODED_ROWS * len(W):
-        for batch in batches(data, SEEN_ROWS, rng):
-            Z = model.activation.value(_projected(model, W, batch), p)[0]
-            weighted = (batch.weight[:, None] * Z).astype(np.float64)
-            gram += weighted.T @ Z
-            moment += dense_rows(batch.target.T @ weighted).T
-            n_rows += len(Z)
-            if n_rows >= CODED_ROWS * len(W):
-                break
-    gram[np.diag_indices(len(W))] += RIDGE * np.trace(gram) / len(W) or 1.0
-    return solve(gram, moment, assume_a="pos").astype(W.dtype)
-
-
-def _projected(model, W, batch):
-    """Return what units receive of rows with noise."""
-    U = project_rows(batch.X, W)
-    if batch.noise is not None:
-        U += batch.noise @ roots_of(W).root
-    return ProjectedRows(U, batch.groups, model.positive)
+    return Layers(W, model.decoder.atoms(W), _first_parameters(model, first, X.dtype))
 
 
 def _first_parameters(model, alpha, dtype):
@@ -344,7 +279,7 @@ def _restoring_alpha(model, W, data, largest, rng):
     Parameters
     ----------
     model, W, data, rng
-        The model, its weights, rows with noise, and random numbers.
+        The model, its orthonormal weights, rows with noise, and random numbers.
     largest : float
         Largest penalty.
 
@@ -354,7 +289,9 @@ def _restoring_alpha(model, W, data, largest, rng):
         Penalty.
     """
     batch = next(batches(data, SEEN_ROWS, rng))
-    rows, clean = _projected(model, W, batch), project_rows(batch.target, W)
+    U, clean = (project_rows(of, W) for of in (batch.X, batch.target))
+    U = U if batch.noise is None else U + batch.noise
+    rows = ProjectedRows(U, batch.groups, model.positive)
 
     def error(alpha):
         p = _first_parameters(model, alpha, W.dtype)
@@ -434,7 +371,7 @@ def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
         Model of rows that are not rescaled, whose encoder is smooth at zero and whose
         decoder is linear.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows.
+        Rows, which ``start_in_directions``.
     unit, rng
         As for ``initial_biased_parameters``.
 

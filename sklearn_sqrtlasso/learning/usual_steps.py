@@ -1,7 +1,6 @@
 """How long default fits learn: a number of steps, on some rows of long tables."""
 
 import math
-from types import MappingProxyType
 from typing import NamedTuple
 
 from sklearn_sqrtlasso.learning.batches import TrainingData, split_groups
@@ -68,22 +67,3 @@ class UsualSteps(NamedTuple):
         if n_others <= 0:
             return data
         return data._replace(groups=split_groups(data.groups, n_others, rng)[0])
-
-
-def steps_from(span, directions, rows=()):
-    """Return the usual steps from each start of weights.
-
-    Parameters
-    ----------
-    span, directions, rows : tuple
-        Arguments of ``UsualSteps`` for weights that start at random in the span of the
-        rows, in their principal directions, or along rows.
-
-    Returns
-    -------
-    steps : mapping of str to UsualSteps
-        Under the same names; without those that are not given.
-    """
-    starts = {"span": span, "directions": directions, "rows": rows}
-    steps = {name: UsualSteps(*of) for name, of in starts.items() if of}
-    return MappingProxyType(steps)

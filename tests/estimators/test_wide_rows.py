@@ -114,10 +114,9 @@ def pca_score(pca, X):
 @pytest.mark.parametrize("network", [NeLUAutoencoder, ANAMOAutoencoder])
 def test_default_fits_of_many_weights_take_few_epochs(network, monkeypatch):
     X, few = make_rows(30, 40), UsualSteps(400, 40, 7 * 30 * 20 * 40)
-    monkeypatch.setattr(network, "_usual", {"directions": few})
+    monkeypatch.setattr(network, "_of_directions", few)
     assert network(20, random_state=0).fit(X).n_iter_ == 7
-    few = few._replace(most_work=1.0)
-    monkeypatch.setattr(network, "_usual", {"directions": few})
+    monkeypatch.setattr(network, "_of_directions", few._replace(most_work=1.0))
     assert network(20, random_state=0).fit(X).n_iter_ == 1
 
 
