@@ -191,7 +191,8 @@ class SparseProjection:
         """Return ``(x - mean) W'`` of CSR rows, in double precision."""
         U = np.empty((x.shape[0], len(self.W)))
         multiply_sparse_rows(*nonzeros(x), self.columns, U)
-        return U - self.offset
+        with np.errstate(invalid="ignore"):  # of rows that are made dense
+            return U - self.offset
 
     def project(self, x):
         """Return coefficients, norms outside the span, and which are inaccurate.
@@ -242,5 +243,6 @@ class SparseProjection:
         with np.errstate(over="ignore", invalid="ignore"):
             decoded = np.einsum("ij,ij->i", Z @ self.gram, Z)
             squares = whole - 2 * np.einsum("ij,ij->i", Z, U) + decoded
-            terms = whole + decoded
-            return squares, lost | ((terms > 0) & _is_lost(squares, terms))
+            # atoms that nearly cancel are decoded from codes larger than the row
+            terms = whole + decoded + Z**2 @ self.gram.diagonal()
+            return squares, lost | ((terms != 0) & _is_lost(squares, terms))

@@ -111,6 +111,17 @@ def test_exact_codes_are_said_to_have_inaccurate_errors():
     assert SparseProjection(W, mean).squared_errors(sp.csr_array(X), Z)[1].all()
 
 
+@pytest.mark.parametrize("size", [1e8, 1e200])
+@given(seeds)
+def test_errors_are_accurate_where_decoded_atoms_cancel(size, seed):
+    X, _, W = problem(seed, n_components=3, centred=False)
+    W, Z = np.vstack([W, W[0]]), np.random.default_rng(seed).standard_normal((9, 4))
+    Z[::2, 0], Z[::2, 3] = size, -size
+    lost = SparseProjection(W, None).squared_errors(sp.csr_array(X), Z)[1]
+    assert lost[::2].all()
+    assert not lost[1::2].all()
+
+
 @given(seeds)
 def test_moments_are_added(seed):
     X, _, _ = problem(seed)
