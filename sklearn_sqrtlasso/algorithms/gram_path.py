@@ -30,17 +30,58 @@ FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
 
 
 @part
-def append_row(G, b, pull, L, act, k, j):
+def eliminate_four(G, L, act, k):
+    """Write the first k entries of the rows of four columns, which follow in ``act``.
+
+    Each row of the factor is read once for all four.
+    """
+    p = act.shape[0]
+    assert 0 <= k <= p - 4
+    assert p == G.shape[0] == G.shape[1] == L.shape[1]
+    assert L.shape[0] == p + 2
+    assert min(act[k], act[k + 1], act[k + 2], act[k + 3]) >= 0
+    assert max(act[k], act[k + 1], act[k + 2], act[k + 3]) < p
+    g0, g1, g2, g3 = G[act[k]], G[act[k + 1]], G[act[k + 2]], G[act[k + 3]]
+    r0, r1, r2, r3 = L[k], L[k + 1], L[k + 2], L[k + 3]
+    for a in range(0, k, 2):  # the last row is read twice if there is no other
+        n = min(a + 1, k - 1)
+        assert 0 <= act[a] < p
+        assert 0 <= act[n] < p
+        one, two, i, j = L[a], L[n], act[a], act[n]
+        v0, v1, v2, v3 = g0[i], g1[i], g2[i], g3[i]
+        w0, w1, w2, w3 = g0[j], g1[j], g2[j], g3[j]
+        for i in range(a):
+            x, y = one[i], two[i]
+            v0 -= x * r0[i]
+            v1 -= x * r1[i]
+            v2 -= x * r2[i]
+            v3 -= x * r3[i]
+            w0 -= y * r0[i]
+            w1 -= y * r1[i]
+            w2 -= y * r2[i]
+            w3 -= y * r3[i]
+        x = 1.0 / one[a]
+        v0, v1, v2, v3 = v0 * x, v1 * x, v2 * x, v3 * x
+        r0[a], r1[a], r2[a], r3[a] = v0, v1, v2, v3
+        if n > a:
+            x, y = two[a], 1.0 / two[n]
+            r0[n], r1[n] = (w0 - x * v0) * y, (w1 - x * v1) * y
+            r2[n], r3[n] = (w2 - x * v2) * y, (w3 - x * v3) * y
+
+
+@part
+def append_row(G, b, pull, L, act, k, j, done):
     """Add column j to the factor, and to the solutions in its last two rows.
 
-    Return whether the column is independent of those before.
+    The first ``done`` entries of its row are known. Return whether the column is
+    independent of those before.
     """
     p = b.shape[0]
     assert 0 <= k < p == pull.shape[0] == act.shape[0] == L.shape[1]
     assert 0 <= j < p == G.shape[0] == G.shape[1]
     assert L.shape[0] == p + 2
     row, of_b, of_pull, left = L[k], b[j], pull[j], G[j, j]
-    for a in range(k):
+    for a in range(done, k):
         assert 0 <= act[a] < p
         v = G[j, act[a]]
         for i in range(a):
@@ -55,6 +96,32 @@ def append_row(G, b, pull, L, act, k, j):
     row[k], act[k] = math.sqrt(left), j
     L[p, k], L[p + 1, k] = of_b / row[k], of_pull / row[k]
     return True
+
+
+@part
+def append_rows(G, b, pull, L, act, k, n):
+    """Add the n columns that follow the active ones, at most four.
+
+    Those that depend on the others are left out. Return the number of active columns.
+    """
+    p, first = b.shape[0], k
+    assert 0 <= n <= 4
+    assert 0 <= k <= p - n
+    assert p == act.shape[0] == pull.shape[0] == L.shape[1]
+    done = k if n == 4 else 0
+    if n == 4:
+        eliminate_four(G, L, act, k)
+    for i in range(first, first + n):
+        j = act[i]
+        assert 0 <= j < p
+        if k < i:
+            for a in range(done):
+                L[k, a] = L[i, a]
+        if append_row(G, b, pull, L, act, k, j, done):
+            k += 1
+        else:
+            pull[j] = 0.0
+    return k
 
 
 @part
@@ -205,7 +272,7 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
     assert p == penalties.shape[0] == pull.shape[0] == act.shape[0] == lines.shape[1]
     assert lines.shape[0] == 4
     assert 0 <= k <= p
-    n_changes, left_out = 0, False
+    n_changes, n_new, left_out = 0, 0, False
     for place in range(k - 1, -1, -1):
         j = act[place]
         assert 0 <= j < p
@@ -219,10 +286,11 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
         size = max(c, 0.0) if positive else abs(c)
         if size > t * penalties[j] * (1.0 + TIE) and pull[j] == 0.0:
             pull[j] = math.copysign(penalties[j], c)
-            if append_row(G, b, pull, L, act, k, j):
-                k, n_changes = k + 1, n_changes + 1
-            else:
-                pull[j], left_out = 0.0, True
+            act[k + n_new], n_new = j, n_new + 1
+        if n_new == 4 or (j == p - 1 and n_new > 0):
+            before, k = k, append_rows(G, b, pull, L, act, k, n_new)
+            left_out = left_out or k < before + n_new
+            n_changes, n_new = n_changes + k - before, 0
     return k, -1 if left_out and n_changes == 0 else n_changes
 
 
@@ -261,15 +329,14 @@ def newton_steps(G, b, penalties, positive, alpha, L, act, k, pull, whole, lines
 @part
 def refactor_columns(G, b, before, L, act, pull, whole, lines):
     """Restore active columns with the penalties of ``before``; return their number."""
-    p, k = b.shape[0], 0
+    p, k, n_new = b.shape[0], 0, 0
     assert p == pull.shape[0] == before.shape[0]
     for j in range(p):
         pull[j] = before[j]
         if before[j] != 0.0:
-            if append_row(G, b, pull, L, act, k, j):
-                k += 1
-            else:
-                pull[j] = 0.0
+            act[k + n_new], n_new = j, n_new + 1
+        if n_new == 4 or j == p - 1:
+            k, n_new = append_rows(G, b, pull, L, act, k, n_new), 0
     write_lines(G, b, L, act, k, pull, whole, lines)
     return k
 

@@ -310,6 +310,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             fit = self._fit_rows(X, targets, weights, loadings, starts)
         results, alpha, design, targets = fit
         self._keep(results, alpha, n_rows, X.dtype, y.ndim == 2)
+        del fit, results  # coefficients may take as much memory as sparse X
         warn_unsolved_fits(self.dual_gap_, self.tol, self.max_iter)
         if self.penalty_loadings is None:
             warn_hidden_columns(design, targets, np.atleast_2d(self.coef_), alpha)

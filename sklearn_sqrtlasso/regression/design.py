@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import daxpy
 
 from sklearn_sqrtlasso.algorithms.count_sketch import add_signed_rows
 from sklearn_sqrtlasso.regression.column_sizes import (
@@ -166,7 +167,7 @@ class Design(Columns):
             c *= self._scale
             c *= self.unit
             if self.fit_intercept:
-                c -= self._centers * r.sum()
+                c = daxpy(self._centers, c, a=-r.sum())  # in place
         c[self._dead] = 0
         return self._correlate_kept(c, r)
 
@@ -341,8 +342,9 @@ class DenseDesign(Design):
         scale[kept] = centers[kept] = 0.0
         for start in range(0, p, WIDTH):
             part = slice(start, start + WIDTH)
+            columns = _as_slice(features[part])
             for rows in self.spans(min(p, WIDTH)):
-                block = self.X[rows, _as_slice(features[part])]
+                block = self.X[rows, columns]
                 add_signed_rows(
                     np.ascontiguousarray(block), roots[rows], places[rows],
                     scale[part], centers[part], sums[:, part], squares[part],

@@ -118,7 +118,8 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     features = np.arange(len(norms))
     if design.has_rows and sp.issparse(design.X):  # whose norms are not estimates
         features = Peaks(norms, freedom, level, positive).leaders()
-    columns = _columns(design, features, freedom, rng).scaled(scales[features])
+    scales = scales[features]
+    columns = _columns(design, features, freedom, rng).scaled(scales)
     norms[features] = columns.norms
     peaks = Peaks(norms, freedom, level, positive)
     return float(np.ldexp(peak_quantile(peaks, columns, rng), exponent))

@@ -339,7 +339,9 @@ class Regression:
 
         Return their number, and the worst correlation, relative to its threshold.
         """
-        score = np.where(self.set.is_in, 0, self._sizes(self.c) / alpha)
+        score = self._sizes(self.c)
+        score /= alpha
+        score[self.set.is_in] = 0.0
         worst = score.max(initial=0) / scale
         missing = np.flatnonzero(score > share * scale)
         most = max(FIRST, np.count_nonzero(self.set.w))

@@ -56,22 +56,23 @@ def warn_hidden_columns(design, targets, coef, alpha):
     alpha : float
         Penalty, in units of X.
     """
-    live = design.norms > 0
-    if alpha == 0 or not live.any():
+    live = np.flatnonzero(design.norms > 0)
+    if alpha == 0 or not len(live):
         return
-    logs = np.full(len(live), -np.inf)
-    logs[live] = np.log2(design.norms[live]) + design.exponents[live]
-    apart = logs.max() - logs[live].min()
-    small = live & (logs < logs.max() - np.log2(APART))
-    if apart <= np.log2(APART):
+    logs = _log_sizes(design, live)
+    largest, apart = logs.max(), logs.max() - logs.min()
+    small = live[logs < largest - np.log2(APART)]
+    if not len(small):
         return
+    del live, logs  # of all columns: they may take as much memory as X
     # A column of noise is to be found in one of twenty such designs only.
     noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
     for target, w in zip(targets, coef, strict=True):
         if w[small].any():
             continue
         with np.errstate(over="ignore"):  # the penalty, for columns of norm one
-            share = np.exp2(np.log2(alpha) - logs.min(initial=logs.max(), where=w != 0))
+            used = _log_sizes(design, np.flatnonzero(w))
+            share = np.exp2(np.log2(alpha) - used.min(initial=largest))
         if np.any(_correlations(design, target, w) > SURELY * max(share, noise)):
             which = "All coefficients"
             if w.any():
@@ -86,6 +87,11 @@ def warn_hidden_columns(design, targets, coef, alpha):
             return
 
 
+def _log_sizes(design, features):
+    """Return logarithms to base 2 of the norms of some columns, in units of X."""
+    return np.log2(design.norms[features]) + design.exponents[features]
+
+
 def _correlations(design, target, coef):
     """Return how columns correlate with the residual, 0 for those in use."""
     y, exponent = design.target(target)[:2]
@@ -96,5 +102,7 @@ def _correlations(design, target, coef):
     idle = (design.norms > 0) & (coef == 0)
     if size <= ROUNDING * np.linalg.norm(y) or not idle.any():
         return np.zeros(len(coef))
-    products = np.abs(design.correlate(residual / size))
-    return np.divide(products, design.norms, out=0 * products, where=idle)
+    products = design.correlate(residual / size)
+    products[~idle] = 0.0
+    np.abs(products, out=products)
+    return np.divide(products, design.norms, out=products, where=idle)

@@ -9,8 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_sqrtlasso.algorithms.gram_path import (
     active_lines,
     append_row,
+    append_rows,
     change_active_set,
     count_entering,
+    eliminate_four,
     lines_by_active_rows,
     lines_by_other_rows,
     newton_steps,
@@ -50,7 +52,7 @@ def started(seed, on=(4, 1, 6)):
     penalties = np.random.default_rng(seed).uniform(0.5, 1, p)
     for k, j in enumerate(on):
         pull[j] = penalties[j] * (-1) ** k
-        assert append_row(G, b, pull, L, act, k, j)
+        assert append_row(G, b, pull, L, act, k, j, 0)
     whole, lines = np.zeros((2, p)), np.zeros((4, p))
     write_lines(G, b, L, act, len(on), pull, whole, lines)
     return G, b, penalties, L, act, pull, whole, lines
@@ -126,7 +128,43 @@ def test_a_dependent_column_is_not_appended():
     G[:, 5], b[5] = G[:, 4], b[4]
     G[5] = G[4]
     G[5, 5] = 1.0
-    assert not append_row(G, b, pull, L, act, 3, 5)
+    assert not append_row(G, b, pull, L, act, 3, 5, 0)
+
+
+@given(seeds, st.integers(0, 3), st.integers(0, 4))
+def test_columns_are_appended_at_once_as_one_by_one(seed, n_before, n):
+    X, y = columns(seed)
+    G, b, L, pull = X.T @ X, X.T @ y, np.zeros((10, 8)), np.ones(8)
+    order = np.random.default_rng(seed).permutation(8)
+    for k in range(n_before):
+        assert append_row(G, b, pull, L, order, k, order[k], 0)
+    assert append_rows(G, b, pull, L, order, n_before, n) == n_before + n
+    check_factor(G, b, pull, L, order[: n_before + n])
+
+
+@given(seeds, st.integers(0, 3))
+def test_of_columns_appended_at_once_a_dependent_one_is_left_out(seed, place):
+    X, y = columns(seed)
+    X[:, 3 + place] = (X[:, 0] - X[:, 2]) / np.linalg.norm(X[:, 0] - X[:, 2])
+    G, b, L, pull = X.T @ X, X.T @ y, np.zeros((10, 8)), np.ones(8)
+    act = np.arange(8)
+    for k in range(3):
+        assert append_row(G, b, pull, L, act, k, k, 0)
+    assert append_rows(G, b, pull, L, act, 3, 4) == 6
+    on = np.delete(np.arange(7), 3 + place)
+    assert_array_equal(act[:6], on)
+    assert_array_equal(np.flatnonzero(pull[:7]), on)
+    check_factor(G, b, pull, L, on)
+
+
+@given(seeds, st.integers(0, 4))
+def test_four_rows_of_a_factor_are_those_of_a_triangular_system(seed, k):
+    X, _ = columns(seed)
+    G, act, L = X.T @ X, np.random.default_rng(seed).permutation(8), np.zeros((10, 8))
+    L[:k, :k] = np.linalg.cholesky(G[np.ix_(act[:k], act[:k])])
+    eliminate_four(G, L, act, k)
+    new, on = act[k : k + 4], act[:k]
+    assert_allclose(L[k : k + 4, :k] @ L[:k, :k].T, G[np.ix_(new, on)], atol=1e-12)
 
 
 @given(seeds)
