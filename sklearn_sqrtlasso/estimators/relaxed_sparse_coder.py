@@ -480,7 +480,7 @@ class RelaxedSparseCoder(BaseEncoder):
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        _, residuals = online_step(task, batch, statistics, weight, energy)
+        residuals = online_step(task, batch, statistics, weight, energy).residuals
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics.gram, statistics.moment
         self.code_error_ = np.asarray(statistics.error)

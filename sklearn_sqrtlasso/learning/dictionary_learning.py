@@ -36,6 +36,7 @@ from sklearn_sqrtlasso.learning.coded_rows import (
 )
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.learning.sparse_ksvd import sparse_ksvd_sweep
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
 
 POWER_STEPS, POWER_TOL = 30, 1e-4  # of the first singular pair in k-SVD
 ALIKE = 0.99  # correlation above which one of two atoms is replaced
@@ -45,6 +46,7 @@ ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
 WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
 ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
+OUTLYING = 1 / 2  # the same of the largest number of outliers
 LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 ATOMS = 16  # of a block of an online sweep
@@ -263,10 +265,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
 
     Returns
     -------
-    n_users : ndarray of shape (n_components,)
-        Number of rows that use each atom.
-    residuals : Residuals
-        Residuals of the batch.
+    sums : CodeSums
+        Sums over the batch.
     """
     sums = sum_codes(task.knowing(statistics.gram, statistics.error), X)
     for past, new in zip(statistics, sums.statistics, strict=True):
@@ -274,7 +274,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         new /= energy
         past += new
     sweep_in_blocks(statistics.gram, statistics.moment, task.D)
-    return sums.n_users, sums.residuals
+    return sums
 
 
 def past_weight(n_rows, n_seen):
@@ -295,27 +295,6 @@ def past_weight(n_rows, n_seen):
         Weight in [0, 1).
     """
     return (1 - n_rows / n_seen) ** FORGETTING
-
-
-def work_of_row(k, n_components):
-    """Return how many products the coding of a row takes, about.
-
-    The path of a code of k atoms has about k breakpoints; at each, the products of the
-    active atoms with half of all atoms, those near the penalty, are combined.
-
-    Parameters
-    ----------
-    k : float
-        Number of atoms of its code, positive.
-    n_components : int
-        Number of atoms.
-
-    Returns
-    -------
-    work : float
-        ``k^2 / 2 n_components / 2``.
-    """
-    return k**2 * n_components / 4
 
 
 class SweepLearner:
@@ -342,8 +321,7 @@ class SweepLearner:
         self.losses, self.n_replaced = [], 0
         self.converged = self.spent = False
         self.coded, self.work, self.n_rows = None, 0.0, 0
-        p, most = len(task.D), task.options.n_nonzero
-        self.k = most or ACTIVE * p  # atoms of a code, on average
+        self.of_row = _expected_work(task)
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
@@ -352,8 +330,8 @@ class SweepLearner:
         self.coded, self.n_rows = self.code(part), part.X.shape[0]
         residuals, n_users = self.coded.residuals, self.coded.n_users
         self.losses.append(residuals.root_mean_square)
-        self.k = max(n_users.sum() / self.n_rows, 1)
-        self.work += self.n_rows * work_of_row(self.k, len(n_users))
+        self.work += self.coded.work
+        self.of_row = self.coded.work / self.n_rows
         n_all = self.task.X.shape[0]
         alike = n_before == self.n_rows == n_all  # losses are of the same rows
         self.spent = self.work >= self.stopping.most_work
@@ -371,7 +349,7 @@ class SweepLearner:
         if not self.by_part:
             return self.task
         share = self.stopping.most_work / self.stopping.max_iter
-        most = max(share / work_of_row(self.k, p), LEAST_ROWS * p)
+        most = max(share / self.of_row, LEAST_ROWS * p)
         if most >= X.shape[0]:
             return self.task
         rows = np.sort(self.task.rng.permutation(X.shape[0])[: int(most)])
@@ -384,6 +362,17 @@ class SweepLearner:
         """
         history, times = _run(self, report), self.task.X.shape[0] / self.n_rows
         return history, Statistics(*(times * s for s in self.coded.statistics))
+
+
+def _expected_work(task):
+    """Return what a row takes before codes are known."""
+    (p, n), options = task.D.shape, task.options
+    k, n_spikes = options.n_nonzero or ACTIVE * p, 0
+    if options.outlier_alpha is not None:  # signs of outliers are at most a unit long
+        n_spikes = n * (1 + options.positive)
+        k += min(OUTLYING / options.outlier_alpha**2, n)
+    n_missing = _energy_and_missing(task.X)[1] / task.X.shape[0]
+    return work_of_row(k, p, n_missing, n_spikes)
 
 
 class OnlineLearner:
@@ -405,7 +394,7 @@ class OnlineLearner:
         self.converged = self.spent = False
 
     def epoch(self, n_iter):
-        """Process all rows once in batches; return the loss of their codes."""
+        """Process all rows once in batches, while work is left; return their loss."""
         X, D, n_rows = self.task.X, self.task.D, self.task.X.shape[0]
         order, energy = self.task.rng.permutation(n_rows), 0.0
         n_users = np.zeros(len(D), np.int64)
@@ -413,16 +402,18 @@ class OnlineLearner:
             batch = X[order[places]]
             self.n_seen += batch.shape[0]
             weight = past_weight(batch.shape[0], self.n_seen)
-            users, residuals = online_step(self.task, batch, self.statistics, weight)
-            energy += residuals.energy
-            n_users += users
+            sums = online_step(self.task, batch, self.statistics, weight)
+            energy += sums.residuals.energy
+            n_users += sums.n_users
+            self.work += sums.work
+            self.spent = self.work >= self.stopping.most_work
+            if self.spent:
+                n_rows = places.stop
+                break
         self.losses.append(float(np.sqrt(energy / n_rows)))
-        k = max(n_users.sum() / n_rows, 1)
-        self.work += n_rows * work_of_row(k, len(D))
-        self.spent = self.work >= self.stopping.most_work
         last, n_replaced = self.spent or n_iter == self.stopping.max_iter, 0
         if not last:
-            n_replaced = replace_atoms(self.task, batch, n_users, residuals)
+            n_replaced = replace_atoms(self.task, batch, n_users, sums.residuals)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
         return self.losses[-1]
 

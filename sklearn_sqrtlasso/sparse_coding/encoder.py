@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.sparse_coding.atom_span import AtomSpan, span_of_atoms
 from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
@@ -299,6 +300,29 @@ class DictionaryEncoder(Encoder):
         n_entries, n_free = self._freedom(block)
         scales = _per_entry(norms, n_free)
         return scales**2 * n_entries / np.maximum(n_free, 1)
+
+    def work_of(self, block):
+        """Return how many products the coding of a block takes, about.
+
+        Parameters
+        ----------
+        block : EncodedBlock
+            Rows and codes of this encoder.
+
+        Returns
+        -------
+        work : float
+            That of a usual row of each kind, complete or not, times their number.
+        """
+        (n_atoms, n_features), work = self.dictionary.D.shape, 0.0
+        sides = 1 + self.options.positive
+        n_spikes = n_features * sides if self.tells_outliers else 0
+        used, missing = np.count_nonzero(block.Z, axis=1), missing_per_row(block.X)
+        for kind in (missing == 0, missing > 0):
+            if kind.any():
+                k, lost = max(used[kind].mean(), 1.0), missing[kind].mean()
+                work += kind.sum() * work_of_row(k, n_atoms, lost, n_spikes)
+        return float(work)
 
     def _freedom(self, block):
         """Return the number of observed entries of each row, and how many are free."""

@@ -20,9 +20,9 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     update_by_aksvd,
     update_by_ksvd,
     update_by_mod,
-    work_of_row,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
 from tests import sized
 
@@ -258,6 +258,26 @@ def test_atoms_fitted_to_their_users_are_swept_over_rows_drawn_anew(
     # sums stand for all rows
     ratio = np.trace(some.gram) / np.trace(all_of_them.gram)
     assert ratio == pytest.approx(1, rel=0.3)
+
+
+@each_learner
+@pytest.mark.parametrize("outlier_alpha", [None, 0.5])
+def test_sweeps_over_rows_that_take_longer_are_over_fewer(
+    learner, outlier_alpha, rows_of_sweeps
+):
+    """Missing entries and outliers count as work, so that fits take as long."""
+    X, _ = made_rows(n_rows=1200, n_components=10)
+    options, rows = CodingOptions("sqrt_lasso", 0.25), []
+    stopping = Stopping(10, 0.0, most_work=3 * len(X) * work_of_row(10, 10))
+    some = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    for x, beta in ((X, None), (some, outlier_alpha)):
+        rows_of_sweeps.clear()
+        given = options._replace(outlier_alpha=beta)
+        run(x, learner, 10, stopping, options=given)
+        rows.append(sum(rows_of_sweeps))
+    few, many = sorted(rows)
+    assert rows == [many, few]
+    assert few < many
 
 
 @pytest.mark.parametrize("n_components", [1, 16, 17, 50])
