@@ -157,6 +157,9 @@ class DictionaryTask(NamedTuple):
         Number of threads, as in joblib.
     prior : CodePrior or None
         Tells missing entries; None leaves them out.
+    filled : ndarray of shape (n_samples, n_features) or None
+        Rows whose missing entries are filled in, which are coded instead, as complete
+        ones; afterwards they are those of the decoded rows.
     """
 
     X: np.ndarray
@@ -165,6 +168,7 @@ class DictionaryTask(NamedTuple):
     rng: np.random.RandomState
     n_jobs: int | None = None
     prior: CodePrior | None = None
+    filled: np.ndarray | None = None
 
     def knowing(self, gram, error):
         """Return the task with what codes so far tell of missing entries.
@@ -207,19 +211,23 @@ class DictionaryTask(NamedTuple):
         encoder = encoder.prepared(X)
 
         def clean(block):
-            found = encoder.cleaned(block)
+            given = block if filled is x else block._replace(X=x[block.rows])
+            found = encoder.cleaned(given)
             norms = encoder.residual_norms(found.X, found.Z)
-            errors = encoder.errors_of_prediction(block, norms).sum()
+            errors = encoder.errors_of_prediction(given, norms).sum()
             work = encoder.work_of(block)
-            return found.X, found.Z, norms, errors, work, found is block
+            return found.X, found.Z, norms, errors, work, found is given
 
         for rows in batches_of(X, len(self.D)):
             x = X[rows]
+            filled = x if self.filled is None else self.filled[rows]
             groups = ungrouped(x.shape[0])
-            blocks = map_encoded(clean, x, encoder, groups, n_jobs=self.n_jobs)
+            blocks = map_encoded(clean, filled, encoder, groups, n_jobs=self.n_jobs)
             parts, Z, norms, errors, work, untouched = zip(*blocks, strict=True)
             if not all(untouched):
-                x = _joined(parts)
+                x, given = _joined(parts), x
+                if self.filled is not None:
+                    self.filled[rows] = np.where(np.isnan(given), x, given)
             codes, left = np.concatenate(Z), np.concatenate(norms)
             sums = sum(errors), sum(work)
             yield CodedBatch(rows, x, codes, left, *sums, all(untouched))

@@ -80,7 +80,8 @@ def update_by_aksvd(task, coded):
 
 def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
-    used, (gram, moment, _) = np.flatnonzero(coded.n_users), coded.statistics
+    gram, moment, _ = coded.statistics
+    used = np.flatnonzero(gram.diagonal())
     gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
     for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
         fit[:, columns] = lstsq(gram, moment[used, columns])[0]
@@ -310,24 +311,35 @@ class SweepLearner:
         Updates the atoms of the task from codes.
     code : callable, (task) -> CodeSums or CodedRows
         Codes the rows of the task.
-    by_part : bool
-        Whether a sweep is over rows drawn anew, if one over all takes more than its
-        share of the work.
+    by_sums : bool
+        Whether atoms are updated from sums over codes, which add up over sweeps.
+
+    Notes
+    -----
+    A sweep is over rows drawn anew, if one over all takes more than its share of the
+    work. Incomplete ones with outliers are then filled in by what they were decoded to
+    the last time, at first by means, and coded as complete ones: each pattern of
+    missing entries would take several times as long. Where entries do not change any
+    more, codes are those of observed entries.
     """
 
-    def __init__(self, task, stopping, update, code, by_part):
+    def __init__(self, task, stopping, update, code, by_sums):
         self.task, self.stopping, self.update, self.code = task, stopping, update, code
-        self.by_part = by_part
+        self.by_sums = by_sums
         self.losses, self.n_replaced = [], 0
         self.converged = self.spent = False
-        self.coded, self.work, self.n_rows = None, 0.0, 0
+        self.coded, self.work, self.n_rows, self.n_seen = None, 0.0, 0, 0
+        self.sums, self.n_summed = None, 0.0  # over parts, earlier ones by a weight
+        self.rows = self.filled = None  # of the last part, and all if filled in
         self.of_row = _expected_work(task)
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
-        part, n_before = self._next_part(), self.n_rows
+        n_before, part = self.n_rows, self._next_part()
         self.coded, self.n_rows = self.code(part), part.X.shape[0]
+        if self.filled is not None:
+            self.filled[self.rows] = part.filled
         residuals, n_users = self.coded.residuals, self.coded.n_users
         self.losses.append(residuals.root_mean_square)
         self.work += self.coded.work
@@ -337,31 +349,62 @@ class SweepLearner:
         self.spent = self.work >= self.stopping.most_work
         losses = self.losses[-2 if alike else -1 :]
         self.converged = _converged(losses, self.stopping.tol, self.n_replaced)
+        if self.by_sums:
+            self._pool()
         self.update(part, self.coded)
         self.task = self.task.knowing(self.coded.gram, self.coded.error)
         if n_iter < self.stopping.max_iter and not (self.converged or self.spent):
-            self.n_replaced = replace_atoms(self.task, part.X, n_users, residuals)
+            rows = part.X if self.filled is None else self.coded.X
+            self.n_replaced = replace_atoms(self.task, rows, n_users, residuals)
         return self.losses[-1]
 
     def _next_part(self):
         """Return the task with the rows of the next sweep, drawn if some will do."""
         X, p = self.task.X, len(self.task.D)
-        if not self.by_part:
-            return self.task
         share = self.stopping.most_work / self.stopping.max_iter
         most = max(share / self.of_row, LEAST_ROWS * p)
-        if most >= X.shape[0]:
+        if most >= X.shape[0] and self.filled is None:
             return self.task
-        rows = np.sort(self.task.rng.permutation(X.shape[0])[: int(most)])
-        return self.task._replace(X=X[rows])
+        if self.filled is None and self._may_fill():
+            self.filled = _filled_in(X)
+            self.of_row = _expected_work(self.task._replace(X=self.filled))
+            most = max(share / self.of_row, LEAST_ROWS * p)
+        n_rows = min(int(most), X.shape[0])
+        self.rows = np.sort(self.task.rng.permutation(X.shape[0])[:n_rows])
+        filled = None if self.filled is None else self.filled[self.rows]
+        return self.task._replace(X=X[self.rows], filled=filled)
+
+    def _may_fill(self):
+        """Return whether incomplete rows are held, and missing entries left out."""
+        X, outlying = self.task.X, self.task.options.outlier_alpha is not None
+        held = not (self.by_sums or sp.issparse(X[:0]))
+        return outlying and held and _is_incomplete(X)
+
+    def _pool(self):
+        """Add sums over earlier parts to those of the last one, as online."""
+        self.n_seen += self.n_rows
+        whole = self.n_rows == self.task.X.shape[0] or self.sums is None
+        weight = 0.0 if whole else past_weight(self.n_rows, self.n_seen)
+        self.n_summed = weight * self.n_summed + self.n_rows
+        if weight:
+            pairs = zip(self.sums, self.coded.statistics, strict=True)
+            pooled = Statistics(*(weight * past + new for past, new in pairs))
+            self.coded = self.coded._replace(statistics=pooled)
+        self.sums = self.coded.statistics
 
     def run(self, report):
         """Learn; return the losses before each sweep, and the last statistics.
 
-        Those of a sweep over some rows are sums over all, if these are like them.
+        Those of sweeps over some rows are sums over all, if these are like them.
         """
-        history, times = _run(self, report), self.task.X.shape[0] / self.n_rows
+        history, n_rows = _run(self, report), self.n_summed or self.n_rows
+        times = self.task.X.shape[0] / n_rows
         return history, Statistics(*(times * s for s in self.coded.statistics))
+
+
+def _filled_in(X):
+    """Return rows whose missing entries are the means of columns."""
+    return filled_rows(X[:], _means_of_incomplete(X))
 
 
 def _expected_work(task):
@@ -502,23 +545,23 @@ def rows_of_batch(X):
     return max(BATCH, X.shape[1] // stored_entries(X))
 
 
-def _sweeps(update, code=sum_codes, *, by_part=False):
-    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_part)
+def _sweeps(update, code, *, by_sums=False):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_sums)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
         "ksvd": Learner(
-            _sweeps(update_by_ksvd, code_by_atom, by_part=True),
+            _sweeps(update_by_ksvd, code_by_atom),
             "k-SVD: each atom and its entries in turn, by the first singular pair of "
             "the residual without it",
         ),
         "aksvd": Learner(
-            _sweeps(update_by_aksvd, code_by_atom, by_part=True),
+            _sweeps(update_by_aksvd, code_by_atom),
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(
-            _sweeps(update_by_mod),
+            _sweeps(update_by_mod, sum_codes, by_sums=True),
             "the method of optimal directions: all atoms at once, by least squares",
             by_sums=True,
         ),

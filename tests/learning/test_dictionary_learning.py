@@ -23,7 +23,8 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
-from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from tests import sized
 
 OPTIONS = CodingOptions("omp", n_nonzero=3)
@@ -278,6 +279,35 @@ def test_sweeps_over_rows_that_take_longer_are_over_fewer(
     few, many = sorted(rows)
     assert rows == [many, few]
     assert few < many
+
+
+@pytest.mark.parametrize("learner", ["ksvd", "aksvd"])
+def test_incomplete_rows_are_coded_filled_in_where_sweeps_are_dear(
+    learner, monkeypatch
+):
+    """Missing entries are then restored about as by sweeps over all patterns."""
+    rng, filled, batches = np.random.default_rng(0), [], DictionaryTask.batches
+    true = rng.standard_normal((400, 8)) @ rng.standard_normal((8, 40))
+    lost = rng.random(true.shape) < 0.25
+    X = np.where(lost, np.nan, true + 0.3 * rng.standard_normal(true.shape))
+    X[rng.random(X.shape) < 0.05] += 10
+
+    def followed(task, X):
+        filled.append(task.filled)
+        return batches(task, X)
+
+    monkeypatch.setattr(DictionaryTask, "batches", followed)
+    options, errors = CodingOptions("sqrt_lasso", 0.19, outlier_alpha=0.35), []
+    for most_work in (1.5e8, np.inf):
+        filled.clear()
+        stopping = Stopping(20, 0.0, most_work=most_work)
+        D, _ = run(X, learner, 20, stopping, options=options)
+        dear = [of for of in filled if of is not None]
+        assert len(dear) == (20 if most_work < np.inf else 0)
+        assert all(np.isfinite(of).all() for of in dear)
+        Z = code_rows(X, make_dictionary(D), options).Z
+        errors.append(np.sum((Z @ D - true)[lost] ** 2) / np.sum(true[lost] ** 2))
+    assert errors[0] < min(0.1, 1.1 * errors[1])
 
 
 @pytest.mark.parametrize("n_components", [1, 16, 17, 50])
