@@ -51,7 +51,7 @@ LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 ATOMS = 16  # of a block of an online sweep
 BATCH = 512  # rows of a batch of the online learner
-COPIED = 2**23  # entries of the rows that it draws, unless it needs more
+COPIED = 2**23  # entries of rows drawn by what may hold few, unless it needs more
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
 
@@ -369,6 +369,8 @@ class SweepLearner:
             self.filled = _filled_in(X)
             self.of_row = _expected_work(self.task._replace(X=self.filled))
             most = max(share / self.of_row, LEAST_ROWS * p)
+        if self.by_sums:  # rows need not fit in memory
+            most = min(most, max(COPIED // stored_entries(X), LEAST_ROWS * p))
         n_rows = min(int(most), X.shape[0])
         self.rows = np.sort(self.task.rng.permutation(X.shape[0])[:n_rows])
         filled = None if self.filled is None else self.filled[self.rows]
