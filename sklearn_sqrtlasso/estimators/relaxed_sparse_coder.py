@@ -167,9 +167,9 @@ class RelaxedSparseCoder(BaseEncoder):
         Largest number of sweeps over these rows, at least 1. "auto" is 30, but as many
         as make 100 batches for "online", and at least one; none starts after
         :math:`2 \cdot 10^{10}` products, some ten seconds of coding, of which a row of
-        k atoms takes :math:`k^2 / 4` times the number of atoms. If 30 sweeps over all
-        rows take more, those of "ksvd" and "aksvd" are over rows drawn anew each time,
-        at least as many as there are atoms.
+        k atoms takes :math:`k^2 / 4` times the number of atoms, one with outliers or
+        missing entries several times as many. If 30 sweeps over all rows take more,
+        they are over rows drawn anew each time, at least as many as there are atoms.
     tol : float, default=1e-4
         Learning stops if a sweep lowers the residual by this share or less, at least 0;
         0 runs all sweeps.
@@ -480,7 +480,7 @@ class RelaxedSparseCoder(BaseEncoder):
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        _, residuals = online_step(task, batch, statistics, weight, energy)
+        residuals = online_step(task, batch, statistics, weight, energy).residuals
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics.gram, statistics.moment
         self.code_error_ = np.asarray(statistics.error)

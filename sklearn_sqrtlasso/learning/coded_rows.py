@@ -125,6 +125,8 @@ class CodedBatch(NamedTuple):
         Norms of their residuals ``x - z D``.
     error : float
         Sum of what the other entries of a row leave of the variance of an entry.
+    work : float
+        Number of products that their coding took, about.
     untouched : bool
         Whether the rows are as they were given.
     """
@@ -134,6 +136,7 @@ class CodedBatch(NamedTuple):
     Z: np.ndarray
     norms: np.ndarray
     error: float
+    work: float
     untouched: bool
 
 
@@ -154,6 +157,9 @@ class DictionaryTask(NamedTuple):
         Number of threads, as in joblib.
     prior : CodePrior or None
         Tells missing entries; None leaves them out.
+    filled : ndarray of shape (n_samples, n_features) or None
+        Rows whose missing entries are filled in, which are coded instead, as complete
+        ones; afterwards they are those of the decoded rows.
     """
 
     X: np.ndarray
@@ -162,6 +168,7 @@ class DictionaryTask(NamedTuple):
     rng: np.random.RandomState
     n_jobs: int | None = None
     prior: CodePrior | None = None
+    filled: np.ndarray | None = None
 
     def knowing(self, gram, error):
         """Return the task with what codes so far tell of missing entries.
@@ -204,20 +211,26 @@ class DictionaryTask(NamedTuple):
         encoder = encoder.prepared(X)
 
         def clean(block):
-            found = encoder.cleaned(block)
+            given = block if filled is x else block._replace(X=x[block.rows])
+            found = encoder.cleaned(given)
             norms = encoder.residual_norms(found.X, found.Z)
-            errors = encoder.errors_of_prediction(block, norms).sum()
-            return found.X, found.Z, norms, errors, found is block
+            errors = encoder.errors_of_prediction(given, norms).sum()
+            work = encoder.work_of(block)
+            return found.X, found.Z, norms, errors, work, found is given
 
         for rows in batches_of(X, len(self.D)):
             x = X[rows]
+            filled = x if self.filled is None else self.filled[rows]
             groups = ungrouped(x.shape[0])
-            blocks = map_encoded(clean, x, encoder, groups, n_jobs=self.n_jobs)
-            parts, Z, norms, errors, untouched = zip(*blocks, strict=True)
+            blocks = map_encoded(clean, filled, encoder, groups, n_jobs=self.n_jobs)
+            parts, Z, norms, errors, work, untouched = zip(*blocks, strict=True)
             if not all(untouched):
-                x = _joined(parts)
+                x, given = _joined(parts), x
+                if self.filled is not None:
+                    self.filled[rows] = np.where(np.isnan(given), x, given)
             codes, left = np.concatenate(Z), np.concatenate(norms)
-            yield CodedBatch(rows, x, codes, left, sum(errors), all(untouched))
+            sums = sum(errors), sum(work)
+            yield CodedBatch(rows, x, codes, left, *sums, all(untouched))
 
     def cleaned(self, X):
         """Return few rows, filled in and without outliers."""
@@ -294,11 +307,14 @@ class CodeSums(NamedTuple):
         Sums over the residuals, and the largest of them.
     statistics : Statistics
         What atoms are learnt from.
+    work : float
+        Number of products that their coding took, about.
     """
 
     n_users: np.ndarray
     residuals: Residuals
     statistics: Statistics
+    work: float
 
     @property
     def gram(self):
@@ -315,7 +331,8 @@ def _joined_sums(one, two):
     """Return the sums over the codes of rows and of those that come after them."""
     residuals = one.residuals.joined(two.residuals)
     statistics = added(one.statistics, two.statistics)
-    return CodeSums(one.n_users + two.n_users, residuals, statistics)
+    n_users, work = one.n_users + two.n_users, one.work + two.work
+    return CodeSums(n_users, residuals, statistics, work)
 
 
 def sum_codes(task: DictionaryTask, X=None):
@@ -341,12 +358,13 @@ def sum_codes(task: DictionaryTask, X=None):
 def _sum_codes(X, task):
     p, n_features = task.D.shape
     n_users, norms = np.zeros(p, np.int64), np.empty(X.shape[0])
-    sums = _Sums(p, n_features)
+    sums, work = _Sums(p, n_features), 0.0
     for batch in task.batches(X):
+        work += batch.work
         n_users += np.count_nonzero(batch.Z, axis=0)
         norms[batch.rows] = batch.norms
         sums.add(batch.Z, batch.X, batch.error)
-    return CodeSums(n_users, residuals_of(norms, p), sums.statistics())
+    return CodeSums(n_users, residuals_of(norms, p), sums.statistics(), work)
 
 
 class _Sums:
@@ -399,6 +417,8 @@ class CodedRows(NamedTuple):
         Norms of the residuals ``x - z D``.
     error : float
         Sum of what the other entries of a row leave of the variance of an entry.
+    work : float
+        Number of products that their coding took, about.
     """
 
     users: np.ndarray
@@ -407,6 +427,7 @@ class CodedRows(NamedTuple):
     X: np.ndarray
     norms: np.ndarray
     error: float
+    work: float
 
     @property
     def n_users(self):
@@ -459,14 +480,14 @@ def code_by_atom(task: DictionaryTask):
         Codes and norms of the residuals.
     """
     parts, X, untouched = [], [], True  # X: batches that are not as they were
-    error = 0.0
+    error = work = 0.0
     for batch in task.batches(task.X):
         place = np.flatnonzero(batch.Z)
         row, atom = np.divmod(place, len(task.D))
         entries = batch.Z.ravel()[place]
         parts.append((row + batch.rows.start, atom, entries, batch.norms))
         untouched &= batch.untouched
-        error += batch.error
+        error, work = error + batch.error, work + batch.work
         X.append((batch.rows, None if batch.untouched else batch.X))
     users, atom, values, norms = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(atom, kind="stable")
@@ -475,4 +496,4 @@ def code_by_atom(task: DictionaryTask):
     rows = task.X
     if not untouched:
         rows = _joined([task.X[at] if of is None else of for at, of in X])
-    return CodedRows(users[order], starts, values[order], rows, norms, error)
+    return CodedRows(users[order], starts, values[order], rows, norms, error, work)

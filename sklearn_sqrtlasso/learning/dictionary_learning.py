@@ -36,6 +36,7 @@ from sklearn_sqrtlasso.learning.coded_rows import (
 )
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.learning.sparse_ksvd import sparse_ksvd_sweep
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
 
 POWER_STEPS, POWER_TOL = 30, 1e-4  # of the first singular pair in k-SVD
 ALIKE = 0.99  # correlation above which one of two atoms is replaced
@@ -45,11 +46,12 @@ ENOUGH_ROWS = 64  # rows per atom that atoms are learnt from
 SWEEPS, STEPS = 30, 100  # after which more hardly restore rows better
 WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
 ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
+OUTLYING = 1 / 2  # the same of the largest number of outliers
 LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
 MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
 ATOMS = 16  # of a block of an online sweep
 BATCH = 512  # rows of a batch of the online learner
-COPIED = 2**23  # entries of the rows that it draws, unless it needs more
+COPIED = 2**23  # entries of rows drawn by what may hold few, unless it needs more
 FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight 1/32
 
 
@@ -78,7 +80,8 @@ def update_by_aksvd(task, coded):
 
 def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
-    used, (gram, moment, _) = np.flatnonzero(coded.n_users), coded.statistics
+    gram, moment, _ = coded.statistics
+    used = np.flatnonzero(gram.diagonal())
     gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
     for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
         fit[:, columns] = lstsq(gram, moment[used, columns])[0]
@@ -263,10 +266,8 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
 
     Returns
     -------
-    n_users : ndarray of shape (n_components,)
-        Number of rows that use each atom.
-    residuals : Residuals
-        Residuals of the batch.
+    sums : CodeSums
+        Sums over the batch.
     """
     sums = sum_codes(task.knowing(statistics.gram, statistics.error), X)
     for past, new in zip(statistics, sums.statistics, strict=True):
@@ -274,7 +275,7 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
         new /= energy
         past += new
     sweep_in_blocks(statistics.gram, statistics.moment, task.D)
-    return sums.n_users, sums.residuals
+    return sums
 
 
 def past_weight(n_rows, n_seen):
@@ -297,27 +298,6 @@ def past_weight(n_rows, n_seen):
     return (1 - n_rows / n_seen) ** FORGETTING
 
 
-def work_of_row(k, n_components):
-    """Return how many products the coding of a row takes, about.
-
-    The path of a code of k atoms has about k breakpoints; at each, the products of the
-    active atoms with half of all atoms, those near the penalty, are combined.
-
-    Parameters
-    ----------
-    k : float
-        Number of atoms of its code, positive.
-    n_components : int
-        Number of atoms.
-
-    Returns
-    -------
-    work : float
-        ``k^2 / 2 n_components / 2``.
-    """
-    return k**2 * n_components / 4
-
-
 class SweepLearner:
     """Learn atoms by sweeps that alternate coding of all rows and atom updates.
 
@@ -331,59 +311,113 @@ class SweepLearner:
         Updates the atoms of the task from codes.
     code : callable, (task) -> CodeSums or CodedRows
         Codes the rows of the task.
-    by_part : bool
-        Whether a sweep is over rows drawn anew, if one over all takes more than its
-        share of the work.
+    by_sums : bool
+        Whether atoms are updated from sums over codes, which add up over sweeps.
+
+    Notes
+    -----
+    A sweep is over rows drawn anew, if one over all takes more than its share of the
+    work. Incomplete ones with outliers are then filled in by what they were decoded to
+    the last time, at first by means, and coded as complete ones: each pattern of
+    missing entries would take several times as long. Where entries do not change any
+    more, codes are those of observed entries.
     """
 
-    def __init__(self, task, stopping, update, code, by_part):
+    def __init__(self, task, stopping, update, code, by_sums):
         self.task, self.stopping, self.update, self.code = task, stopping, update, code
-        self.by_part = by_part
+        self.by_sums = by_sums
         self.losses, self.n_replaced = [], 0
         self.converged = self.spent = False
-        self.coded, self.work, self.n_rows = None, 0.0, 0
-        p, most = len(task.D), task.options.n_nonzero
-        self.k = most or ACTIVE * p  # atoms of a code, on average
+        self.coded, self.work, self.n_rows, self.n_seen = None, 0.0, 0, 0
+        self.sums, self.n_summed = None, 0.0  # over parts, earlier ones by a weight
+        self.rows = self.filled = None  # of the last part, and all if filled in
+        self.of_row = _expected_work(task)
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
-        part, n_before = self._next_part(), self.n_rows
+        n_before, part = self.n_rows, self._next_part()
         self.coded, self.n_rows = self.code(part), part.X.shape[0]
+        if self.filled is not None:
+            self.filled[self.rows] = part.filled
         residuals, n_users = self.coded.residuals, self.coded.n_users
         self.losses.append(residuals.root_mean_square)
-        self.k = max(n_users.sum() / self.n_rows, 1)
-        self.work += self.n_rows * work_of_row(self.k, len(n_users))
+        self.work += self.coded.work
+        self.of_row = self.coded.work / self.n_rows
         n_all = self.task.X.shape[0]
         alike = n_before == self.n_rows == n_all  # losses are of the same rows
         self.spent = self.work >= self.stopping.most_work
         losses = self.losses[-2 if alike else -1 :]
         self.converged = _converged(losses, self.stopping.tol, self.n_replaced)
+        if self.by_sums:
+            self._pool()
         self.update(part, self.coded)
         self.task = self.task.knowing(self.coded.gram, self.coded.error)
         if n_iter < self.stopping.max_iter and not (self.converged or self.spent):
-            self.n_replaced = replace_atoms(self.task, part.X, n_users, residuals)
+            rows = part.X if self.filled is None else self.coded.X
+            self.n_replaced = replace_atoms(self.task, rows, n_users, residuals)
         return self.losses[-1]
 
     def _next_part(self):
         """Return the task with the rows of the next sweep, drawn if some will do."""
         X, p = self.task.X, len(self.task.D)
-        if not self.by_part:
-            return self.task
         share = self.stopping.most_work / self.stopping.max_iter
-        most = max(share / work_of_row(self.k, p), LEAST_ROWS * p)
-        if most >= X.shape[0]:
+        most = max(share / self.of_row, LEAST_ROWS * p)
+        if most >= X.shape[0] and self.filled is None:
             return self.task
-        rows = np.sort(self.task.rng.permutation(X.shape[0])[: int(most)])
-        return self.task._replace(X=X[rows])
+        if self.filled is None and self._may_fill():
+            self.filled = _filled_in(X)
+            self.of_row = _expected_work(self.task._replace(X=self.filled))
+            most = max(share / self.of_row, LEAST_ROWS * p)
+        if self.by_sums:  # rows need not fit in memory
+            most = min(most, max(COPIED // stored_entries(X), LEAST_ROWS * p))
+        n_rows = min(int(most), X.shape[0])
+        self.rows = np.sort(self.task.rng.permutation(X.shape[0])[:n_rows])
+        filled = None if self.filled is None else self.filled[self.rows]
+        return self.task._replace(X=X[self.rows], filled=filled)
+
+    def _may_fill(self):
+        """Return whether incomplete rows are held, and missing entries left out."""
+        X, outlying = self.task.X, self.task.options.outlier_alpha is not None
+        held = not (self.by_sums or sp.issparse(X[:0]))
+        return outlying and held and _is_incomplete(X)
+
+    def _pool(self):
+        """Add sums over earlier parts to those of the last one, as online."""
+        self.n_seen += self.n_rows
+        whole = self.n_rows == self.task.X.shape[0] or self.sums is None
+        weight = 0.0 if whole else past_weight(self.n_rows, self.n_seen)
+        self.n_summed = weight * self.n_summed + self.n_rows
+        if weight:
+            pairs = zip(self.sums, self.coded.statistics, strict=True)
+            pooled = Statistics(*(weight * past + new for past, new in pairs))
+            self.coded = self.coded._replace(statistics=pooled)
+        self.sums = self.coded.statistics
 
     def run(self, report):
         """Learn; return the losses before each sweep, and the last statistics.
 
-        Those of a sweep over some rows are sums over all, if these are like them.
+        Those of sweeps over some rows are sums over all, if these are like them.
         """
-        history, times = _run(self, report), self.task.X.shape[0] / self.n_rows
+        history, n_rows = _run(self, report), self.n_summed or self.n_rows
+        times = self.task.X.shape[0] / n_rows
         return history, Statistics(*(times * s for s in self.coded.statistics))
+
+
+def _filled_in(X):
+    """Return rows whose missing entries are the means of columns."""
+    return filled_rows(X[:], _means_of_incomplete(X))
+
+
+def _expected_work(task):
+    """Return what a row takes before codes are known."""
+    (p, n), options = task.D.shape, task.options
+    k, n_spikes = options.n_nonzero or ACTIVE * p, 0
+    if options.outlier_alpha is not None:  # signs of outliers are at most a unit long
+        n_spikes = n * (1 + options.positive)
+        k += min(OUTLYING / options.outlier_alpha**2, n)
+    n_missing = _energy_and_missing(task.X)[1] / task.X.shape[0]
+    return work_of_row(k, p, n_missing, n_spikes)
 
 
 class OnlineLearner:
@@ -405,7 +439,7 @@ class OnlineLearner:
         self.converged = self.spent = False
 
     def epoch(self, n_iter):
-        """Process all rows once in batches; return the loss of their codes."""
+        """Process all rows once in batches, while work is left; return their loss."""
         X, D, n_rows = self.task.X, self.task.D, self.task.X.shape[0]
         order, energy = self.task.rng.permutation(n_rows), 0.0
         n_users = np.zeros(len(D), np.int64)
@@ -413,16 +447,18 @@ class OnlineLearner:
             batch = X[order[places]]
             self.n_seen += batch.shape[0]
             weight = past_weight(batch.shape[0], self.n_seen)
-            users, residuals = online_step(self.task, batch, self.statistics, weight)
-            energy += residuals.energy
-            n_users += users
+            sums = online_step(self.task, batch, self.statistics, weight)
+            energy += sums.residuals.energy
+            n_users += sums.n_users
+            self.work += sums.work
+            self.spent = self.work >= self.stopping.most_work
+            if self.spent:
+                n_rows = places.stop
+                break
         self.losses.append(float(np.sqrt(energy / n_rows)))
-        k = max(n_users.sum() / n_rows, 1)
-        self.work += n_rows * work_of_row(k, len(D))
-        self.spent = self.work >= self.stopping.most_work
         last, n_replaced = self.spent or n_iter == self.stopping.max_iter, 0
         if not last:
-            n_replaced = replace_atoms(self.task, batch, n_users, residuals)
+            n_replaced = replace_atoms(self.task, batch, n_users, sums.residuals)
         self.converged = _converged(self.losses, self.stopping.tol, n_replaced)
         return self.losses[-1]
 
@@ -511,23 +547,23 @@ def rows_of_batch(X):
     return max(BATCH, X.shape[1] // stored_entries(X))
 
 
-def _sweeps(update, code=sum_codes, *, by_part=False):
-    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_part)
+def _sweeps(update, code, *, by_sums=False):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_sums)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
     {
         "ksvd": Learner(
-            _sweeps(update_by_ksvd, code_by_atom, by_part=True),
+            _sweeps(update_by_ksvd, code_by_atom),
             "k-SVD: each atom and its entries in turn, by the first singular pair of "
             "the residual without it",
         ),
         "aksvd": Learner(
-            _sweeps(update_by_aksvd, code_by_atom, by_part=True),
+            _sweeps(update_by_aksvd, code_by_atom),
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(
-            _sweeps(update_by_mod),
+            _sweeps(update_by_mod, sum_codes, by_sums=True),
             "the method of optimal directions: all atoms at once, by least squares",
             by_sums=True,
         ),

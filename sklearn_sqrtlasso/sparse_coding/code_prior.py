@@ -15,6 +15,10 @@ A row is filled in by m, and its missing entries have the weight
 :math:`w_j^2 = \sigma / s_j` in the squared residual: 1 where the others tell them as
 well as atoms do, and little where atoms have nothing in common, so that codes decide.
 Since m is linear in the row, codes still scale with it.
+
+Both follow from the precision of rows, ``P = (I + A'A)^-1``, in far less time where few
+entries are missing: ``m = -x_O P_OM P_MM^-1``, and ``s_j^2`` is in the diagonal of
+``sigma^2 P_MM^-1``. Where atoms explain nearly all, P is rounding error.
 """
 
 from dataclasses import dataclass
@@ -22,13 +26,14 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cholesky
-from scipy.linalg.lapack import dpotrf, dtrtrs
+from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 
 from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.sparse_coding.dictionary import products_without
 
 LEAST_ERROR = 1e-12  # of an entry, in units of the energy of codes
+ACCURATE = 1e6  # times the rounding error of precisions, up to which they are trusted
 LEAST_SPREAD = 1e-12  # of a direction of codes, in units of the sum of all
 
 
@@ -76,6 +81,31 @@ class CodePrior:
         """
         return self.loadings @ self.loadings.T
 
+    @cached_property
+    def explained(self):
+        """Return a factor B of what the other entries of a row explain of each entry.
+
+        Returns
+        -------
+        explained : ndarray of shape (n_features, n_components)
+            ``I - B B'`` is the inverse of ``I + A' A``, the precision of rows.
+        """
+        with one_thread_of_blas:  # others would spin beside the threads that code rows
+            root = dpotrf(_plus_identity(self.products.copy()), lower=1)[0]
+            return np.ascontiguousarray(dtrtrs(root, self.loadings, lower=1)[0].T)
+
+    @cached_property
+    def rounding(self):
+        """Return the rounding error of the precision.
+
+        Returns
+        -------
+        rounding : float
+            A share of the trace of ``I + A' A``.
+        """
+        size = self.loadings.shape[1] + np.sum(self.loadings**2)
+        return float(np.finfo(np.float64).eps * size)
+
     def expect(self, x, missing):
         """Return the expected missing entries of rows, and their weights.
 
@@ -95,25 +125,50 @@ class CodePrior:
         """
         unit = unit_near(np.abs(x).max(axis=1))[:, None]
         with one_thread_of_blas:  # others would spin beside the threads that code rows
-            others = self.loadings[:, missing]
-            root = dpotrf(self._system_without(missing), lower=1)[0]  # at least I
-            inner = self.loadings @ (x / unit).T
-            half = dtrtrs(root, np.hstack([others, inner]), lower=1)[0]
-            others, own = np.split(half, [others.shape[1]], axis=1)
-            return unit * (own.T @ others), (1 + np.sum(others**2, axis=0)) ** -0.25
+            found = None
+            if np.count_nonzero(missing) < len(self.loadings):
+                found = self._by_precision(x / unit, missing)
+            mean, variance = found or self._by_codes(x / unit, missing)
+        return unit * mean, variance**-0.25
 
-    def _system_without(self, missing):
-        """Return the matrix Q of rows that lack some entries."""
+    def _by_precision(self, x, missing):
+        """Return means and variances, in units of that left, or None if inaccurate.
+
+        The precision of missing entries given the others is their part of that of rows.
+        """
+        own = self.explained[missing]
+        precision = own @ own.T
+        np.negative(precision, out=precision)
+        root, failed = dpotrf(_plus_identity(precision).T, lower=1, overwrite_a=1)
+        if failed or root.diagonal().min() ** 2 < ACCURATE * self.rounding:
+            return None
+        inverse = dtrtri(root, lower=1, overwrite_c=1)[0]
+        mean = inverse.T @ (inverse @ (own @ (self.explained.T @ x.T)))
+        return mean.T, np.einsum("ij,ij->j", inverse, inverse)
+
+    def _by_codes(self, x, missing):
+        """Return the same by the matrix Q, as large as codes."""
+        system = _plus_identity(self._products_without(missing))
+        root = dpotrf(system, lower=1)[0]  # at least I
+        others, inner = self.loadings[:, missing], self.loadings @ x.T
+        half = dtrtrs(root, np.hstack([others, inner]), lower=1)[0]
+        others, own = np.split(half, [others.shape[1]], axis=1)
+        return own.T @ others, 1 + np.einsum("ij,ij->j", others, others)
+
+    def _products_without(self, missing):
+        """Return ``A_O A_O'`` for the other entries O."""
         if 2 * np.count_nonzero(missing) > len(missing):
             own = self.loadings[:, ~missing]
-            system = own @ own.T
-        else:
-            others = self.loadings[:, missing]
-            system = products_without(
-                self.products, others, lambda: np.where(missing, 0, self.loadings)
-            )
-        system[np.diag_indices(len(system))] += 1
-        return system
+            return own @ own.T
+        lost = self.loadings[:, missing]
+        return products_without(
+            self.products, lost, lambda: np.where(missing, 0, self.loadings)
+        )
+
+
+def _plus_identity(matrix):
+    matrix[np.diag_indices(len(matrix))] += 1
+    return matrix
 
 
 def code_prior(gram, error, components):

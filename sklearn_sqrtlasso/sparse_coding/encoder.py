@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
 )
 from sklearn_sqrtlasso.sparse_coding.atom_span import AtomSpan, span_of_atoms
 from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
 from sklearn_sqrtlasso.sparse_coding.dictionary import (
     CodingOptions,
     Dictionary,
@@ -23,8 +24,7 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
 )
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_in_span, parts_of
 from sklearn_sqrtlasso.sparse_coding.outliers import (
-    dictionary_with_spikes,
-    raised_penalties,
+    SpikedAtoms,
     split_codes,
 )
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import relax
@@ -90,10 +90,12 @@ def _code_by_patterns(X, dictionary, options, span=None, prior=None):
         parts = parts_of(dense_rows(X), dictionary, prior)
     else:
         parts = parts_in_span(X, dictionary, span, prior)
-    first = next(parts)
-    solution = _code_whole_rows(first.X, first.dictionary, options)
+    code = _code_part
+    if options.outlier_alpha is not None:
+        code = _coder_with_outliers(dictionary, options)
+    solution = code(next(parts), options)
     for part in parts:
-        found = _code_whole_rows(part.X, part.dictionary, options)
+        found = code(part, options)
         solution.Z[part.rows], solution.gap[part.rows] = found.Z, found.gap
         if found.mu is not None:
             solution.mu[part.rows] = found.mu
@@ -102,10 +104,29 @@ def _code_by_patterns(X, dictionary, options, span=None, prior=None):
     return solution
 
 
+def _code_part(part, options):
+    """Code rows that lack the same entries."""
+    return _code_whole_rows(part.X, part.dictionary, options)
+
+
+def _coder_with_outliers(dictionary, options):
+    """Return the same in atoms and spikes, one for each entry."""
+    penalties = options.alpha, options.outlier_alpha, options.positive
+    spiked = SpikedAtoms(dictionary, *penalties)
+
+    def code(part, options):
+        pure = options._replace(alpha=1.0, outlier_alpha=None)
+        atoms = spiked.of(part.dictionary, part.missing)
+        found = _code_whole_rows(part.X, atoms, pure)
+        given = spiked.alpha, spiked.beta, options.positive
+        Z, outliers = split_codes(found.Z, *given)
+        return found._replace(Z=Z, outliers=outliers)
+
+    return code
+
+
 def _code_whole_rows(X, dictionary, options):
-    """Code rows without missing entries."""
-    if options.outlier_alpha is not None:
-        return _code_with_outliers(X, dictionary, options)
+    """Code rows without missing entries and outliers."""
     rows = correlate_rows(X, dictionary)
     first = SELECTORS[options.selector].select(rows, dictionary, options)
     Z = relax(rows, dictionary, first, options)
@@ -114,17 +135,6 @@ def _code_whole_rows(X, dictionary, options):
             Z = Z * rows.unit[:, None]
         mu = None if first.mu is None else first.mu * rows.unit
     return Solution(Z, first.gap, mu)
-
-
-def _code_with_outliers(X, dictionary, options):
-    """Code rows in atoms and spikes, one for each entry."""
-    alpha = raised_penalties(options.alpha, dictionary.D)
-    beta = np.full(dictionary.D.shape[1], options.outlier_alpha)
-    spiked = dictionary_with_spikes(dictionary.D, alpha, beta, options.positive)
-    pure = options._replace(alpha=1.0, outlier_alpha=None)
-    found = _code_whole_rows(X, spiked, pure)
-    Z, outliers = split_codes(found.Z, alpha, beta, options.positive)
-    return found._replace(Z=Z, outliers=outliers)
 
 
 @dataclass(frozen=True)
@@ -290,6 +300,29 @@ class DictionaryEncoder(Encoder):
         n_entries, n_free = self._freedom(block)
         scales = _per_entry(norms, n_free)
         return scales**2 * n_entries / np.maximum(n_free, 1)
+
+    def work_of(self, block):
+        """Return how many products the coding of a block takes, about.
+
+        Parameters
+        ----------
+        block : EncodedBlock
+            Rows and codes of this encoder.
+
+        Returns
+        -------
+        work : float
+            That of a usual row of each kind, complete or not, times their number.
+        """
+        (n_atoms, n_features), work = self.dictionary.D.shape, 0.0
+        sides = 1 + self.options.positive
+        n_spikes = n_features * sides if self.tells_outliers else 0
+        used, missing = np.count_nonzero(block.Z, axis=1), missing_per_row(block.X)
+        for kind in (missing == 0, missing > 0):
+            if kind.any():
+                k, lost = max(used[kind].mean(), 1.0), missing[kind].mean()
+                work += kind.sum() * work_of_row(k, n_atoms, lost, n_spikes)
+        return float(work)
 
     def _freedom(self, block):
         """Return the number of observed entries of each row, and how many are free."""

@@ -22,6 +22,8 @@ from sklearn_sqrtlasso.sparse_coding.dictionary import (
     products_without,
 )
 
+NOTHING = np.empty(0, np.int64)
+
 
 class Part(NamedTuple):
     """Rows that lack the same entries, without these or with what they should be.
@@ -35,11 +37,14 @@ class Part(NamedTuple):
         weights, or 0; or coordinates in the span of the atoms.
     dictionary : Dictionary
         Atoms, missing entries times their weights, or 0; or of these coordinates.
+    missing : ndarray of shape (n_missing,)
+        Indices of the missing entries.
     """
 
     rows: np.ndarray | slice
     X: np.ndarray
     dictionary: Dictionary
+    missing: np.ndarray = NOTHING
 
 
 def parts_of(X, dictionary, prior=None):
@@ -75,7 +80,8 @@ def _incomplete_parts(X, missing, dictionary, prior):
         if prior is not None:
             expected, weights = prior.expect(x, lost)
             x[:, lost] = weights * expected
-        yield Part(rows, x, weigh_entries(dictionary, lost, weights))
+        atoms = weigh_entries(dictionary, lost, weights)
+        yield Part(rows, x, atoms, np.flatnonzero(lost))
 
 
 def weigh_entries(dictionary, entries, weights):

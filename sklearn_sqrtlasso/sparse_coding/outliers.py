@@ -76,7 +76,7 @@ def raised_penalties(alpha, A):
     return np.where(norms > 0, np.maximum(alpha, LEAST_PENALTY * norms), 1.0)
 
 
-def dictionary_with_spikes(A, alpha, beta, positive):
+def dictionary_with_spikes(A, alpha, beta, positive, G=None):
     """Return atoms whose code with penalties of 1 holds a code and outliers.
 
     Parameters
@@ -89,13 +89,18 @@ def dictionary_with_spikes(A, alpha, beta, positive):
         Penalty of outliers in each of the first entries; None has no outliers.
     positive : bool
         Whether codes are nonnegative; outliers have any sign.
+    G : ndarray of shape (n_components, n_components), default=None
+        ``A A'``; None computes it.
 
     Returns
     -------
     dictionary : Dictionary
         ``n_components`` atoms over their penalties, and spikes over theirs.
     """
-    atoms = make_dictionary(A / alpha[:, None])
+    if G is None:
+        atoms = make_dictionary(A / alpha[:, None])
+    else:
+        atoms = Dictionary(A / alpha[:, None], G / np.outer(alpha, alpha))
     if beta is None:
         return atoms
     height = 1 / np.maximum(beta, LEAST_PENALTY)
@@ -105,9 +110,65 @@ def dictionary_with_spikes(A, alpha, beta, positive):
     D[:p], D[p + np.arange(len(height)), entry] = atoms.D, height
     G = np.empty((len(D), len(D)))  # by entries: the spikes have but one each
     G[:p, :p], G[:p, p:] = atoms.G, atoms.D[:, entry] * height
-    G[p:, :p] = G[:p, p:].T
-    G[p:, p:] = (entry[:, None] == entry) * np.outer(height, height)
+    G[p:, :p], G[p:, p:] = G[:p, p:].T, 0
+    for sign in range(1 + positive if len(height) else 0):  # opposite spikes of entries
+        other = np.roll(np.arange(len(height)), sign * len(beta))
+        G[p + np.arange(len(height)), p + other] = height * height[other]
     return Dictionary(D, G)
+
+
+class SpikedAtoms:
+    """Atoms and spikes of rows that lack some entries, one pattern after the other.
+
+    A pattern takes the place of the last one, so that only what differs is written.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Atoms.
+    alpha : float
+        Penalty of all atoms.
+    beta : float
+        Penalty of outliers.
+    positive : bool
+        Whether codes are nonnegative.
+    """
+
+    def __init__(self, dictionary, alpha, beta, positive):
+        self.alpha = raised_penalties(alpha, dictionary.D)
+        self.beta, self.positive = np.full(dictionary.D.shape[1], beta), positive
+        penalties = self.alpha, self.beta, positive
+        self.spiked = dictionary_with_spikes(dictionary.D, *penalties, dictionary.G)
+        self.shares = np.outer(1 / self.alpha, 1 / self.alpha)
+        self.missing = np.empty(0, np.int64)
+
+    def of(self, atoms, missing):
+        """Return the atoms and spikes of rows that lack some entries.
+
+        Parameters
+        ----------
+        atoms : Dictionary
+            Atoms without these entries.
+        missing : ndarray of shape (n_missing,)
+            Indices of these entries, whose spikes have no products with atoms.
+
+        Returns
+        -------
+        spiked : Dictionary
+            As of ``dictionary_with_spikes``, until the next call.
+        """
+        p = len(atoms.D)
+        G = self.spiked.G
+        np.multiply(atoms.G, self.shares, out=G[:p, :p])
+        changed = np.union1d(missing, self.missing)
+        D = atoms.D[:, changed] / self.alpha[:, None]
+        self.spiked.D[:p, changed] = D
+        for sign in range(1 + self.positive):
+            spikes = p + changed + sign * len(self.beta)
+            products = D * self.spiked.D[spikes, changed]
+            G[:p, spikes], G[spikes, :p] = products, products.T
+        self.missing = missing
+        return self.spiked
 
 
 def split_codes(codes, alpha, beta, positive):

@@ -27,8 +27,8 @@ from sklearn_sqrtlasso.sparse_coding.outliers import (
 from sklearn_sqrtlasso.sparse_coding.relaxed_lasso import lasso_on_support
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
-MANY = 256  # atoms and features, of which codes are sought by Newton's method
-TOO_MANY = 1024  # atoms and spikes, of which paths would crawl
+MANY = 1536  # atoms and spikes, of which paths take more time than Newton's method
+TOO_MANY = 3072  # atoms and spikes, of which paths would take too much memory
 
 
 def code_wide_rows(X, dictionary, options):
@@ -79,12 +79,9 @@ def has_wide_rows(dictionary, options):
     Returns
     -------
     wide : bool
-        Of more atoms than features, where it may fail, only if there is no other way.
+        Whether there are more than ``MANY`` atoms and spikes.
     """
-    return sum(dictionary.D.shape) > MANY and (
-        dictionary.D.shape[0] <= dictionary.D.shape[1]
-        or not has_short_paths(dictionary, options)
-    )
+    return _count_spiked(dictionary, options) > MANY
 
 
 def has_short_paths(dictionary, options):
@@ -100,8 +97,12 @@ def has_short_paths(dictionary, options):
     short : bool
         Whether there are at most ``TOO_MANY``.
     """
+    return _count_spiked(dictionary, options) <= TOO_MANY
+
+
+def _count_spiked(dictionary, options):
     n_atoms, n_features = dictionary.D.shape
-    return n_atoms + n_features * (1 + options.positive) <= TOO_MANY
+    return n_atoms + n_features * (1 + options.positive)
 
 
 def _first_codes(x, dictionary, options):

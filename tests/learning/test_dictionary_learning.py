@@ -20,10 +20,11 @@ from sklearn_sqrtlasso.learning.dictionary_learning import (
     update_by_aksvd,
     update_by_ksvd,
     update_by_mod,
-    work_of_row,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions
+from sklearn_sqrtlasso.sparse_coding.coding_work import work_of_row
+from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
+from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from tests import sized
 
 OPTIONS = CodingOptions("omp", n_nonzero=3)
@@ -258,6 +259,55 @@ def test_atoms_fitted_to_their_users_are_swept_over_rows_drawn_anew(
     # sums stand for all rows
     ratio = np.trace(some.gram) / np.trace(all_of_them.gram)
     assert ratio == pytest.approx(1, rel=0.3)
+
+
+@each_learner
+@pytest.mark.parametrize("outlier_alpha", [None, 0.5])
+def test_sweeps_over_rows_that_take_longer_are_over_fewer(
+    learner, outlier_alpha, rows_of_sweeps
+):
+    """Missing entries and outliers count as work, so that fits take as long."""
+    X, _ = made_rows(n_rows=1200, n_components=10)
+    options, rows = CodingOptions("sqrt_lasso", 0.25), []
+    stopping = Stopping(10, 0.0, most_work=3 * len(X) * work_of_row(10, 10))
+    some = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    for x, beta in ((X, None), (some, outlier_alpha)):
+        rows_of_sweeps.clear()
+        given = options._replace(outlier_alpha=beta)
+        run(x, learner, 10, stopping, options=given)
+        rows.append(sum(rows_of_sweeps))
+    few, many = sorted(rows)
+    assert rows == [many, few]
+    assert few < many
+
+
+@pytest.mark.parametrize("learner", ["ksvd", "aksvd"])
+def test_incomplete_rows_are_coded_filled_in_where_sweeps_are_dear(
+    learner, monkeypatch
+):
+    """Missing entries are then restored about as by sweeps over all patterns."""
+    rng, filled, batches = np.random.default_rng(0), [], DictionaryTask.batches
+    true = rng.standard_normal((400, 8)) @ rng.standard_normal((8, 40))
+    lost = rng.random(true.shape) < 0.25
+    X = np.where(lost, np.nan, true + 0.3 * rng.standard_normal(true.shape))
+    X[rng.random(X.shape) < 0.05] += 10
+
+    def followed(task, X):
+        filled.append(task.filled)
+        return batches(task, X)
+
+    monkeypatch.setattr(DictionaryTask, "batches", followed)
+    options, errors = CodingOptions("sqrt_lasso", 0.19, outlier_alpha=0.35), []
+    for most_work in (1.5e8, np.inf):
+        filled.clear()
+        stopping = Stopping(20, 0.0, most_work=most_work)
+        D, _ = run(X, learner, 20, stopping, options=options)
+        dear = [of for of in filled if of is not None]
+        assert len(dear) == (20 if most_work < np.inf else 0)
+        assert all(np.isfinite(of).all() for of in dear)
+        Z = code_rows(X, make_dictionary(D), options).Z
+        errors.append(np.sum((Z @ D - true)[lost] ** 2) / np.sum(true[lost] ** 2))
+    assert errors[0] < min(0.1, 1.1 * errors[1])
 
 
 @pytest.mark.parametrize("n_components", [1, 16, 17, 50])

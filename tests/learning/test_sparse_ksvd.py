@@ -21,7 +21,7 @@ def problem(seed, positive=False, noise=1.0):
     X = Z @ D + noise * rng.standard_normal((40, 30)) * (rng.random((40, 30)) < 0.2)
     codes = sp.csc_array(Z)
     norms = np.linalg.norm(X - Z @ D, axis=1)
-    return X, D, CodedRows(codes.indices, codes.indptr, codes.data, X, norms, 0.0)
+    return X, D, CodedRows(codes.indices, codes.indptr, codes.data, X, norms, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("n_steps", [1, 30])

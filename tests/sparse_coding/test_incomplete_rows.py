@@ -12,7 +12,10 @@ from sklearn_sqrtlasso.sparse_coding.component_usage import report_refit
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import code_rows
 from sklearn_sqrtlasso.sparse_coding.missing_patterns import parts_of, weigh_entries
-from sklearn_sqrtlasso.sparse_coding.outliers import dictionary_with_spikes
+from sklearn_sqrtlasso.sparse_coding.outliers import (
+    SpikedAtoms,
+    dictionary_with_spikes,
+)
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 from tests import sized
 from tests.sparse_coding.test_selectors import LASSOS, RULES
@@ -273,3 +276,24 @@ def test_inner_products_of_atoms_and_spikes(n_outliers, positive):
     spikes = np.hstack([np.diag(1 / beta), np.zeros((n_outliers, 5 - n_outliers))])
     assert_allclose(D[7 : 7 + n_outliers], spikes)
     assert_allclose(D[7 + n_outliers :], -spikes[: positive * n_outliers])
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("n_atoms", [4, 9])
+def test_spikes_of_a_pattern_are_those_of_its_atoms(positive, n_atoms):
+    """Patterns follow each other in one place, and none leaves a trace."""
+    rng = np.random.default_rng(0)
+    whole = make_dictionary(rng.standard_normal((n_atoms, 6)))
+    spiked = SpikedAtoms(whole, 0.1, 0.5, positive)
+    for missing in ([], [1, 4], [0, 4, 5], [], [2]):
+        D = whole.D.copy()
+        D[:, missing] = 0
+        found = spiked.of(make_dictionary(D), np.array(missing, np.int64))
+        signs = (1, -1) if positive else (1,)
+        expected = np.vstack([D / 0.1, *(sign * np.eye(6) / 0.5 for sign in signs)])
+        seen = np.setdiff1d(np.arange(6), missing)
+        assert_allclose(found.D[:n_atoms], expected[:n_atoms])
+        assert_allclose(found.D[n_atoms:], expected[n_atoms:])
+        assert_allclose(found.G, expected @ expected.T, atol=1e-12)
+        assert not found.D[:n_atoms][:, missing].any()
+        assert found.D[:n_atoms][:, seen].any()

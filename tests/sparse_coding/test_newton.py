@@ -36,16 +36,18 @@ def options(**given):
 def test_codes_are_those_of_paths(alpha, phi, positive, monkeypatch):
     X, dictionary = spiked_rows()
     given = options(alpha=alpha, phi=phi, positive=positive)
-    ours = code_rows(X, dictionary, given)
-    monkeypatch.setattr(wide_rows, "MANY", np.inf)
     theirs = code_rows(X, dictionary, given)
+    monkeypatch.setattr(wide_rows, "MANY", 0)
+    ours = code_rows(X, dictionary, given)
     assert ours.gap.max() <= given.tol
     for name in ("Z", "gap", "mu", "outliers"):
         mine, other = getattr(ours, name), getattr(theirs, name)
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6)
 
 
-def test_rows_of_any_size_have_the_same_codes():
+@pytest.mark.parametrize("many", [0, np.inf])
+def test_rows_of_any_size_have_the_same_codes(many, monkeypatch):
+    monkeypatch.setattr(wide_rows, "MANY", many)
     X, dictionary = spiked_rows()
     ordinary = code_rows(X, dictionary, options())
     for size in (2.0**-700, 2.0**700):
@@ -54,7 +56,9 @@ def test_rows_of_any_size_have_the_same_codes():
         np.testing.assert_array_equal(scaled.outliers, ordinary.outliers * size)
 
 
-def test_exact_fits_are_certified():
+@pytest.mark.parametrize("many", [0, np.inf])
+def test_exact_fits_are_certified(many, monkeypatch):
+    monkeypatch.setattr(wide_rows, "MANY", many)
     _, dictionary = spiked_rows()
     X = np.vstack([2 * dictionary.D[0], dictionary.D[1]])
     X[1, 7] += 3
@@ -81,9 +85,9 @@ def test_signs_that_turn_in_the_refit_keep_their_penalty(monkeypatch):
     monkeypatch.setattr(wide_rows, "lasso_on_support", followed)
     for positive in (False, True):
         given = options(alpha=0.001, positive=positive)
-        ours = code_rows(X, D, given)
-        monkeypatch.setattr(wide_rows, "MANY", np.inf)
         theirs = code_rows(X, D, given)
+        monkeypatch.setattr(wide_rows, "MANY", 0)
+        ours = code_rows(X, D, given)
         monkeypatch.undo()
         monkeypatch.setattr(wide_rows, "lasso_on_support", followed)
         np.testing.assert_allclose(ours.Z, theirs.Z, rtol=0, atol=1e-5)
@@ -94,6 +98,7 @@ def test_signs_that_turn_in_the_refit_keep_their_penalty(monkeypatch):
 def test_what_is_left_unsolved_is_coded_by_paths(monkeypatch):
     X, dictionary = spiked_rows()
     expected = code_rows(X, dictionary, options())
+    monkeypatch.setattr(wide_rows, "MANY", 0)
     monkeypatch.setattr(newton, "STEPS", 1)
     found = code_rows(X, dictionary, options())
     assert found.gap.max() <= 1e-8
@@ -102,15 +107,17 @@ def test_what_is_left_unsolved_is_coded_by_paths(monkeypatch):
     assert code_rows(X, dictionary, options()).gap.max() > 1e-8
 
 
-def test_more_atoms_than_features_are_left_to_paths():
+def test_paths_over_few_atoms_and_spikes_come_first():
     rng = np.random.default_rng(0)
-    wide, tall, huge = (
+    few, more, many = (
         make_dictionary(rng.standard_normal(shape))
-        for shape in ((90, 200), (200, 90), (700, 400))
+        for shape in ((200, 700), (90, 1450), (20, 3060))
     )
-    assert wide_rows.has_wide_rows(wide, options())
-    assert not wide_rows.has_wide_rows(tall, options())
-    assert wide_rows.has_wide_rows(huge, options())
+    assert not wide_rows.has_wide_rows(few, options())
+    assert wide_rows.has_wide_rows(few, options(positive=True))
+    assert wide_rows.has_wide_rows(more, options())
+    assert wide_rows.has_short_paths(more, options())
+    assert not wide_rows.has_short_paths(many, options())
 
 
 @pytest.mark.parametrize("first", ["zeros", "wrong"])
@@ -131,6 +138,7 @@ def test_small_residuals_are_certified_by_themselves(share, monkeypatch):
     """Rows near what is decoded have residuals that are no rounding errors."""
     monkeypatch.setattr(newton, "STEPS", 1)
     X, dictionary = spiked_rows()
+    monkeypatch.setattr(wide_rows, "MANY", 0)
     x, given = X[[0, 3]], options(phi=1.0)
     usual = code_rows(x, dictionary, given)
     decoded = usual.Z @ dictionary.D + usual.outliers
