@@ -56,6 +56,26 @@ def spread_over(groups, n_rows):
     return groups.rows_at(np.arange(n_rows) * groups.n_rows // n_rows)
 
 
+def parted(groups, every):
+    """Return the rows of most groups, and those of the others.
+
+    Parameters
+    ----------
+    groups : RowGroups
+        Groups of all rows, more than ``every``.
+    every : int
+        One group of so many is among the others.
+
+    Returns
+    -------
+    most, others : tuple of (ndarray, RowGroups)
+        Indices of rows, and their groups in the order of these.
+    """
+    sizes = np.diff(groups.starts)
+    is_other = np.repeat(np.arange(len(sizes)) % every == every // 2, sizes)
+    return tuple(groups.rows_at(np.flatnonzero(of)) for of in (~is_other, is_other))
+
+
 def split_groups_of(groups, n_rows):
     """Yield the rows of parts of whole groups, and their groups.
 

@@ -38,6 +38,13 @@ from sklearn_sqrtlasso.learning.cleaned_rows import (
     frame_learner,
 )
 from sklearn_sqrtlasso.learning.first_turns import turned_on_some_rows
+from sklearn_sqrtlasso.learning.held_out_steps import (
+    HELD_OUT,
+    may_hold_out,
+    most_steps,
+    steps_are_dear,
+    steps_that_help,
+)
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
 from sklearn_sqrtlasso.learning.row_span import (
@@ -49,6 +56,7 @@ from sklearn_sqrtlasso.learning.tight_frame import (
     INITS,
     frame_statistics,
     procrustes_frame,
+    tight_frame_ahead,
 )
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, noise_scale
 from sklearn_sqrtlasso.sparse_coding.outliers import usual_outlier_alpha
@@ -124,6 +132,13 @@ class SqrtLassoTransform(GroupedEncoder):
         65536 rows and more, or 512 a unit, some are first taken for as many steps.
     tol : float, default=1e-3
         Relative decrease of the objective at which ``fit`` stops, at least 0.
+    early_stopping : bool or "auto", default="auto"
+        Whether a tenth of the rows, or of their groups, is held out at first: ``fit``
+        learns from the others, and takes as many steps with all rows as lowered the
+        objective of that tenth. If the first four did, it goes on, by accelerated
+        steps, of which it takes at most ``0.3 * max_iter`` if rows are complete. "auto"
+        does so for less than four rows a feature where learning takes longer than about
+        a second.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None
@@ -145,9 +160,10 @@ class SqrtLassoTransform(GroupedEncoder):
     n_iter_ : int
         Number of learning steps on all rows; after ``partial_fit``, number of its
         calls.
-    stop_reason_ : {"tol", "max_iter", "callback", "interrupt"}
+    stop_reason_ : {"tol", "max_iter", "held_out", "callback", "interrupt"}
         Why the last ``fit`` ended: a step lowered the objective by a share of at most
-        ``tol``, all steps were taken, or a callback or a keyboard interrupt ended it.
+        ``tol``, all steps were taken, further ones do not lower the objective of rows
+        that were held out, or a callback or a keyboard interrupt ended it.
     objective_curve_ : ndarray of shape (n_steps + 1,)
         Mean objective per row before the first step on all rows and after each, in
         units of X; never increases. After ``partial_fit``, mean objective of each batch
@@ -246,6 +262,7 @@ class SqrtLassoTransform(GroupedEncoder):
         "init": [StrOptions(set(INITS)), "array-like"],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "sparse_output": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -263,6 +280,7 @@ class SqrtLassoTransform(GroupedEncoder):
         init: str | ArrayLike = "pca",
         max_iter: int = 100,
         tol: float = 1e-3,
+        early_stopping: bool | str = "auto",
         sparse_output: bool = False,
         n_jobs: int | None = None,
         random_state: Seed = None,
@@ -276,6 +294,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.init = init
         self.max_iter = max_iter
         self.tol = tol
+        self.early_stopping = early_stopping
         self.sparse_output = sparse_output
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -295,7 +314,14 @@ class SqrtLassoTransform(GroupedEncoder):
         frame = turned_on_some_rows(
             rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
         )
-        learner = frame_learner(rows, frame, groups, self.n_jobs, unit)
+        holds_out = self._holds_out(rows, frame, groups)
+        learner = frame_learner(
+            rows, frame, groups, self.n_jobs, unit, accelerated=holds_out
+        )
+        most, helpful = self.max_iter, None
+        if holds_out:
+            most = most_steps(rows, frame, self.max_iter)
+            helpful = steps_that_help(learner, rows, self.tol, own=self._in_span())
 
         def attributes():
             W = span.unfold(learner.frame.components)
@@ -304,8 +330,11 @@ class SqrtLassoTransform(GroupedEncoder):
         def report(n_iter, objective):
             return progress.step(n_iter, objective, attributes)
 
-        history = learner.run(self.max_iter, self.tol, report)
+        n_steps = most if helpful is None else min(most, helpful)
+        history = learner.run(n_steps, self.tol, report)
         curve, self.stop_reason_ = history.losses, history.reason
+        if n_steps < most and history.reason == "max_iter":
+            self.stop_reason_ = "held_out"
         vars(self).update(attributes())
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
@@ -413,7 +442,7 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_
-        if self.n_iter_ < self.max_iter or not self.n_iter_ or not self.tol:
+        if self.stop_reason_ != "max_iter" or not self.n_iter_ or not self.tol:
             return
         decrease = (curve[-2] - curve[-1]) / curve[-2] if curve[-2] else 0.0
         if decrease > self.tol:
@@ -424,12 +453,27 @@ class SqrtLassoTransform(GroupedEncoder):
                 ConvergenceWarning,
             )
 
+    def _holds_out(self, X, frame, groups):
+        """Return whether some rows are held out at first."""
+        if not self.max_iter or not self.early_stopping:
+            return False
+        if self.early_stopping == "auto":
+            return steps_are_dear(X, frame, groups)
+        if not may_hold_out(X, groups):
+            raise ValueError(
+                f"early_stopping=True needs rows in one place, of more than {HELD_OUT} "
+                f"groups, got {len(groups.starts) - 1}: set early_stopping=False."
+            )
+        return True
+
+    def _in_span(self):
+        """Return whether first directions are those of the rows."""
+        return isinstance(self.init, str) and INITS[self.init].in_span
+
     def _span(self, X):
         """Return the rows in their span, if a fit stays there, else as they are."""
         whole = RowSpan(X, None)
-        if not isinstance(self.init, str) or not INITS[self.init].in_span:
-            return whole
-        if self.outlier_alpha is not None:
+        if not self._in_span() or self.outlier_alpha is not None:
             return whole
         mean = self.mean_ if self.center else None
         n_components = self.n_components or min(X.shape)
@@ -454,12 +498,14 @@ class SqrtLassoTransform(GroupedEncoder):
             return W * np.where(W.sum(axis=1, keepdims=True) < 0, -1, 1).astype(X.dtype)
         if isinstance(self.init, str):
             rng = check_random_state(self.random_state)
-            in_span = INITS[self.init].in_span
+            in_span = self._in_span()
             few = span is not None and (self.max_iter > 0 or in_span)
             n_components = self.n_components or (min(X.shape) if few else n_features)
             W = INITS[self.init].directions(X, n_components, rng, self.mean_)
             if in_span and n_components < n_features and self.n_components is None:
                 W = W[: rank_of_rows(X, self.mean_, W)]
+            if in_span and len(W) <= n_features:  # orthonormal but for rounding
+                return tight_frame_ahead(W, W, 0.0).astype(X.dtype)
         else:
             W = as_numbers(self.init, "init")
             n_components = self.n_components or len(np.atleast_1d(W))

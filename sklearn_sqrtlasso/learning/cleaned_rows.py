@@ -9,25 +9,16 @@ closed form. At their residual scale t the objective is majorised by ::
 so that the next clean rows are thresholds of residuals, and the next frame is a polar
 factor, as of complete rows. A step costs two products more than one of complete rows.
 
-Steps of one after the other approach a minimum slowly. They are taken from a point that
-lies ahead, in the direction of the last change of W and c, by a share that grows as in
-Nesterov's accelerated gradient method. Where that does not lower the objective, the
-step is taken without it, and the share starts from 0 [1]_. Of a share s, steps are
+Steps are accelerated, of W and c together. Of a share s of the last change, they are
 ``1 / (1 - s)`` times as long as others, so that learning ends where 1 - s of what they
 gain is little: beyond, frames of few rows learn their noise. Closed forms leave
 rows as they are that are decoded without an error, as by the first directions of fewer
 rows than columns. Those are coded by some of Newton's steps at first; and all rows are
 once more where little is left to gain, if some of them tell that this lowers the
 objective.
-
-References
-----------
-.. [1] B. O'Donoghue, E. Candes, "Adaptive restart for accelerated gradient schemes",
-   Foundations of Computational Mathematics 15, 2015.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,16 +27,14 @@ from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, each_chunk
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
+from sklearn_sqrtlasso.learning.accelerated import AcceleratedLearner, Point
 from sklearn_sqrtlasso.learning.tight_frame import (
     FrameLearner,
-    FrameStatistics,
+    frame_statistics,
     statistics_here,
-    tight_frame_ahead,
-    turned,
 )
 from sklearn_sqrtlasso.models.tight_frame import TightFrame
 
-DELAY = 3  # steps by which the share of the last change lags behind 1: n / (n + DELAY)
 NEWTON_STEPS = 8  # of a row, in learning
 TOLD_BY = 128  # rows, of which Newton's steps must lower the objective
 
@@ -147,16 +136,30 @@ class _RowsOfBlocks:
         return rows[np.argsort(np.concatenate(places))]
 
 
-class _Point(NamedTuple):
-    """A frame and clean rows, and what a step from there needs."""
+def objective_of_rows(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
+    """Return the mean objective of rows that a frame did not learn from.
 
-    frame: TightFrame
-    clean: np.ndarray
-    cleaner: np.ndarray
-    statistics: FrameStatistics
+    Parameters
+    ----------
+    X, frame, groups, unit, n_jobs
+        As for ``CleaningLearner``; rows are complete or not.
+
+    Returns
+    -------
+    objective : float
+        In units of scaling; of incomplete rows after some of Newton's steps.
+    """
+    if frame.prepared(X).whole_groups:
+        rough = replace(frame, n_steps=NEWTON_STEPS)
+        clean, _ = clean_rows(X, rough, groups, n_jobs=n_jobs)
+        given = clean, X, frame, groups, unit
+        statistics = cleaner_rows(*given, n_jobs=n_jobs)[1]
+    else:
+        statistics = frame_statistics(X, frame, groups, unit, n_jobs=n_jobs)
+    return statistics.objective / groups.n_rows
 
 
-class CleaningLearner(FrameLearner):
+class CleaningLearner(AcceleratedLearner):
     """Minimise the objective over tight frames and clean rows. It never increases.
 
     Parameters
@@ -165,6 +168,8 @@ class CleaningLearner(FrameLearner):
         As for ``frame_statistics``; NaN where an entry is missing.
     frame : TightFrame
         Initial frame.
+    clean : ndarray or sparse matrix of shape (n_samples, n_features), default=None
+        Initial clean rows; None codes the rows.
 
     Attributes
     ----------
@@ -174,24 +179,26 @@ class CleaningLearner(FrameLearner):
         Statistics of the clean rows for the current frame.
     """
 
-    def __init__(self, X, frame, groups, n_jobs=None, unit=1.0):
+    def __init__(self, X, frame, groups, n_jobs=None, unit=1.0, *, clean=None):
         self.given, self.n_jobs, self.has_rested = X, n_jobs, False
-        self.last, self.n_ahead = None, 0  # of steps without a restart
-        n_steps = NEWTON_STEPS if X.shape[0] < X.shape[1] else 0
-        clean = self._cleaned(X, frame, groups, n_steps)
+        if clean is None:
+            n_steps = NEWTON_STEPS if X.shape[0] < X.shape[1] else 0
+            clean = self._cleaned(X, frame, groups, n_steps)
         super().__init__(clean, frame, groups, n_jobs, unit)
-
-    def _statistics_at(self, frame):
-        self.point = self._at(frame, self.X)
-        return self.point.statistics
 
     def _cleaned(self, X, frame, groups, n_steps):
         frame = replace(frame, n_steps=n_steps)
         return clean_rows(X, frame, groups, n_jobs=self.n_jobs)[0]
 
+    def among(self, rows, frame, groups):
+        """Return a learner from some rows, as clean as they are now."""
+        clean = self.point.rows[rows]
+        given = self.given[rows], frame, groups, self.n_jobs, self.unit
+        return CleaningLearner(*given, clean=clean)
+
     def _at(self, frame, clean):
         given = clean, self.given, frame, self.groups, self.unit
-        return _Point(frame, clean, *cleaner_rows(*given, n_jobs=self.n_jobs))
+        return Point(frame, clean, *cleaner_rows(*given, n_jobs=self.n_jobs))
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""
@@ -206,26 +213,10 @@ class CleaningLearner(FrameLearner):
         self.fall = fall / before if before else fall
         return self.objective
 
-    def _share(self):
-        """Return the share of the last change by which the next step is ahead."""
-        return self.n_ahead / (self.n_ahead + DELAY)
-
-    def _turn(self):
-        """Step from ahead of the current point, or else from there."""
-        plain = turned(self.frame, self.statistics), self.point.cleaner
-        moved = self.last is not None and self._take(self._ahead(*plain))
-        if not moved:
-            self.n_ahead = 0
-            moved = self._take(self._at(*plain))
-        self.last, self.n_ahead = (plain, self.n_ahead + 1) if moved else (None, 0)
-
     def _ahead(self, frame, clean):
-        """Return the point ahead of the next one, by a share of the last change."""
-        share, (last, last_clean) = self._share(), self.last
-        W = frame.components
-        ahead = tight_frame_ahead(W, last.components, share)
-        frame = replace(frame, components=ahead.astype(W.dtype))
-        return self._at(frame, _beyond(clean, last_clean, share))
+        """Return the frame and rows ahead of the next, by a share of the change."""
+        frame, _ = super()._ahead(frame, clean)
+        return frame, _beyond(clean, self.last[1], self._share())
 
     def _clean(self):
         """Clean the rows by Newton's steps if that lowers the objective."""
@@ -238,29 +229,13 @@ class CleaningLearner(FrameLearner):
     def _gains(self):
         """Return whether Newton's steps lower the objective of some rows enough."""
         rows, groups = spread_over(self.groups, TOLD_BY)
-        x, now = self.given[rows], self.point.clean[rows]
+        x, now = self.given[rows], self.point.rows[rows]
         clean = self._cleaned(x, self.frame, groups, NEWTON_STEPS)
         before, after = (
             cleaner_rows(of, x, self.frame, groups, self.unit)[1].objective
             for of in (now, clean)
         )
         return before - after > self.tol * before
-
-    def _take(self, point):
-        """Go to a point where the objective is not larger; return whether it is not."""
-        falls = point.statistics.objective <= self.statistics.objective
-        if falls:
-            self.restore((point, self.last, self.n_ahead))
-        return falls
-
-    def state(self):
-        """Return what ``restore`` takes: all that a step changes."""
-        return self.point, self.last, self.n_ahead
-
-    def restore(self, state):
-        """Restore an earlier point."""
-        self.point, self.last, self.n_ahead = state
-        self.frame, self.statistics = self.point.frame, self.point.statistics
 
 
 @each_chunk
@@ -269,18 +244,23 @@ def _beyond(rows, last, share):
     return rows + rows.dtype.type(share) * (rows - last)
 
 
-def frame_learner(X, frame: TightFrame, groups, n_jobs=None, unit=1.0):
+def frame_learner(
+    X, frame: TightFrame, groups, n_jobs=None, unit=1.0, *, accelerated=False
+):
     """Return the learner of a tight frame for rows, complete or not.
 
     Parameters
     ----------
     X, frame, groups, n_jobs, unit
         As for ``CleaningLearner``.
+    accelerated : bool, default=False
+        Whether steps are accelerated if rows are complete; others always are.
 
     Returns
     -------
     learner : FrameLearner
         The learner.
     """
-    cleans = frame.prepared(X).whole_groups
-    return (CleaningLearner if cleans else FrameLearner)(X, frame, groups, n_jobs, unit)
+    learner = AcceleratedLearner if accelerated else FrameLearner
+    learner = CleaningLearner if frame.prepared(X).whole_groups else learner
+    return learner(X, frame, groups, n_jobs, unit)
