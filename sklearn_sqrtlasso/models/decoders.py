@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import pinvh
+from scipy.linalg.lapack import dpocon, dpotrf, dpotrs
 
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, largest_entry, unit_near
 
 MOST_MOMENTS = 2048  # columns or rows of sparse rows whose products are computed
 MOST_STEPS = 500  # of conjugate gradients for more of both
 RANK_TOL = 1e-10  # squared singular values below this share of the largest count as 0
+FULL_RANK = 10 * RANK_TOL  # least share of the smallest, estimated to a small factor
 
 
 class Decoder(NamedTuple):
@@ -28,12 +30,15 @@ class Decoder(NamedTuple):
         Where the atoms come from, for the documentation.
     free : bool
         Whether V is learnt as a parameter.
+    costs_rows : bool
+        Whether a step costs next to nothing beyond what each row of its batch does.
     """
 
     atoms: Callable
     pull_back: Callable
     summary: str
     free: bool = False
+    costs_rows: bool = True
 
 
 def _pinv(W):
@@ -46,11 +51,24 @@ def _pinv(W):
     unit = unit_near(largest_entry(W))
     wide = W / np.float64(unit)
     if len(W) < W.shape[1]:
-        V = pinvh(wide @ wide.T, rtol=RANK_TOL) @ wide
+        V = _times_inverse(wide @ wide.T, wide)
     else:
-        V = wide @ pinvh(wide.T @ wide, rtol=RANK_TOL)
+        V = _times_inverse(wide.T @ wide, wide.T).T
     with np.errstate(over="ignore"):  # what is out of range is infinite
-        return (V / unit).astype(W.dtype)
+        return (V / unit).astype(W.dtype, order="C")
+
+
+def _times_inverse(gram, W):
+    """Return the product of the pseudo-inverse of a Gram matrix with W.
+
+    If no direction is near ``RANK_TOL``, that is the inverse, by a Cholesky factor.
+    """
+    factor, failed = dpotrf(gram, lower=True)
+    if not failed:
+        size = np.abs(gram).sum(axis=0).max()
+        if dpocon(factor, size, uplo="L")[0] > FULL_RANK:
+            return dpotrs(factor, W, lower=True)[0]
+    return pinvh(gram, rtol=RANK_TOL) @ W
 
 
 def _pinv_pull_back(W, V, G):
@@ -62,9 +80,20 @@ def _pinv_pull_back(W, V, G):
     if len(W) < W.shape[1]:  # by products of units with units
         of_G, of_W, gram = G @ V.T, W @ V.T, V @ V.T
         return (of_G - of_W @ of_G - of_G.T) @ V + gram @ G - (gram @ of_G) @ W
-    leaving = G @ (V.T @ V)
-    inside = V @ (V.T @ G)
-    return leaving - W @ (V.T @ leaving) + inside - inside @ (V.T @ W) - V @ (G.T @ V)
+    inner, by_inverse = V.T @ W, -V @ (G.T @ V)
+    if len(W) > W.shape[1] or not _is_identity(inner):  # where W P is no identity
+        leaving = G @ (V.T @ V)
+        by_inverse += leaving - W @ (V.T @ leaving)
+    if not _is_identity(inner):
+        inside = V @ (V.T @ G)
+        by_inverse += inside - inside @ inner
+    return by_inverse
+
+
+def _is_identity(A):
+    """Return whether a square matrix is the identity up to half its digits."""
+    off = A - np.eye(len(A), dtype=A.dtype)
+    return bool(np.abs(off).max() <= np.sqrt(np.finfo(A.dtype).eps))
 
 
 def _nothing(W, V, G):
@@ -80,7 +109,9 @@ DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
             free=True,
         ),
         "tied": Decoder(lambda W: W, lambda W, V, G: G, "V is W"),
-        "pinv": Decoder(_pinv, _pinv_pull_back, "V is the pseudo-inverse of W"),
+        "pinv": Decoder(
+            _pinv, _pinv_pull_back, "V is the pseudo-inverse of W", costs_rows=False
+        ),
     }
 )
 

@@ -9,16 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklearn_sqrtlasso.algorithms.quadratic import finish_quadratic
-from sklearn_sqrtlasso.blockwise.blocks import even_parts, rows_per_block
+from sklearn_sqrtlasso.blockwise.blocks import rows_per_block
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import entries_per_row
 from sklearn_sqrtlasso.blockwise.sparse_units import (
     SparseTargets,
     add_units,
-    few_digits,
     is_mostly_zero,
-    multiply_units,
     project_units,
 )
 from sklearn_sqrtlasso.models.biased_autoencoder import (
@@ -27,8 +24,8 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
     Parameters,
 )
 from sklearn_sqrtlasso.models.block import BlockFunction, split_block
+from sklearn_sqrtlasso.models.linear_decoder import CodeMoments, with_one
 
-PART_UNITS = 8  # atoms, at least, of a part of a pass over them
 MANY_UNITS = 2  # times as many units as rows, for which products are dense
 
 
@@ -159,7 +156,7 @@ class SparseObjective(Objective):
         def add(encoder, rows, of, gradient):
             by_W, by_b = split_block(gradient, self.model.shape)
             z, memory = self._coded(encoder, of.x)
-            errors, slopes = of.errors(_with_one(z))
+            errors, slopes = of.errors(with_one(z))
             G = slopes[:, :-1] * z.dtype.type(2 / self.n_rows)
             size, sign = self._size(z)
             if by_code:
@@ -179,7 +176,7 @@ class SparseObjective(Objective):
             coded, total = encoder, 0.0
             for rows, of in zip(self.batches, targets, strict=True):
                 z = self._coded(encoder, of.x)[0]
-                errors, Z[rows] = of.errors(_with_one(z))[0], z
+                errors, Z[rows] = of.errors(with_one(z))[0], z
                 total += float(errors.sum()) / self.n_rows + self._size(z)[0]
             return total
 
@@ -190,35 +187,17 @@ class SparseObjective(Objective):
         coded = None  # the encoder whose codes are in Z: the last one evaluated
         return BlockFunction(evaluate, value, codes=codes, pmap=self.pmap)
 
-    def decoder_block(self, Z):
-        """Return the loss as a function of the decoder, a quadratic one."""
-        z, n_features = _with_one(Z), self.model.shape[1]
-        moments, squares, size = np.zeros((z.shape[1], n_features), z.dtype), 0.0, 0.0
+    def _moments(self, Z):
+        z = with_one(Z)
+        cross, squares = np.zeros((z.shape[1], self.model.shape[1]), z.dtype), 0.0
         for rows in self.batches:
             x = self._sparse(rows)
-            add_units(x, z[rows], moments, self.pmap)
+            add_units(x, z[rows], cross, self.pmap)
             squares += float(np.sum(x.data.astype(np.float64) ** 2))
-            size += self._size(Z[rows])[0]
-        gram, decoded = z.T @ z, super().decoder_block
+        return CodeMoments(z.T @ z, cross, squares, self.n_rows)
 
-        def evaluate(decoder):
-            V, slope = decoder.reshape(moments.shape), np.empty_like(moments)
-            multiply_units(gram, V, slope, self.pmap)
-
-            def finish(part):
-                at = V[part], moments[part], slope[part]
-                return finish_quadratic(*at, 2 / self.n_rows)
-
-            found = sum(self.pmap(finish, even_parts(len(V), PART_UNITS)))
-            error = squares + found
-            if not error > few_digits(z.dtype) * (2 * squares + abs(found)):
-                return decoded(Z).value(decoder), slope.ravel()
-            return error / self.n_rows + size, slope.ravel()
-
-        def value(decoder):
-            return evaluate(decoder)[0]
-
-        return BlockFunction(evaluate, value, pmap=self.pmap)
+    def _is_quadratic(self):
+        return True
 
     def codes_block(self, decoder):
         """Return the loss as a function of free codes."""
@@ -228,7 +207,7 @@ class SparseObjective(Objective):
             z, total = Z.reshape(self.n_rows, -1), 0.0
             gradient = np.empty_like(z)
             for rows, of in zip(self.batches, targets, strict=True):
-                errors, slopes = of.errors(_with_one(z[rows]))
+                errors, slopes = of.errors(with_one(z[rows]))
                 total += float(errors.sum()) + self.n_rows * self._size(z[rows])[0]
                 gradient[rows] = 2 * slopes[:, :-1] + z.dtype.type(penalty)
             return total, gradient.ravel()
@@ -264,8 +243,3 @@ class SparseObjective(Objective):
         gram = V @ V.T
         slices = map(self._sparse, self.batches)
         return [SparseTargets(x, V, gram, self.pmap) for x in slices]
-
-
-def _with_one(z):
-    """Return codes with one more entry, of the bias."""
-    return np.hstack([z, np.ones((len(z), 1), z.dtype)])

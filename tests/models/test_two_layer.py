@@ -181,6 +181,31 @@ def test_the_pseudo_inverse_drops_empty_directions():
     assert_allclose(V, np.linalg.pinv(W, rcond=1e-6).T, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("rank", [4, 2], ids=["full", "deficient"])
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7), (4, 4)])
+def test_gradients_pull_back_through_pseudo_inverses_of_any_rank(shape, rank):
+    """Along weights of equal rank, the slope is that of numpy's pseudo-inverses."""
+    rng = np.random.default_rng(1)
+    left, right = (
+        rng.standard_normal((shape[0], rank)),
+        rng.standard_normal((rank, shape[1])),
+    )
+    W, G = left @ right, rng.standard_normal(shape)
+    left_way, right_way = (
+        rng.standard_normal((len(W),) * 2),
+        rng.standard_normal((shape[1],) * 2),
+    )
+
+    def along(t):
+        moved = (W + t * left_way @ W) @ (np.eye(shape[1]) + t * right_way)
+        return np.vdot(G, np.linalg.pinv(moved, rcond=1e-8).T)
+
+    slope = DECODERS["pinv"].pull_back(W, DECODERS["pinv"].atoms(W), G)
+    way, t = left_way @ W + W @ right_way, 1e-6
+    expected = (along(t) - along(-t)) / (2 * t)
+    assert np.vdot(slope, way) == pytest.approx(expected, rel=1e-5)
+
+
 def test_best_atoms_are_least_squares():
     rng = np.random.default_rng(0)
     Z, X = rng.standard_normal((50, 4)), rng.standard_normal((50, 6))
