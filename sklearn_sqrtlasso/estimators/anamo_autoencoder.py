@@ -13,15 +13,17 @@ from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.anamo_parameters import (
     activation_name,
     check_combination,
+    check_exact_step,
     suits_directions,
 )
-from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
+from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin, Units
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
 from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
+from sklearn_sqrtlasso.estimators.training_codes import differ_beyond_rounding
 from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.learning.alternating import (
     METHODS,
@@ -46,14 +48,15 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
     rescale_parameters,
 )
 from sklearn_sqrtlasso.models.block import join_block, split_block
+from sklearn_sqrtlasso.models.earlier_rows import gather_rows, join_rows
 from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
-from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
 ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alpha_``
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
 MANY_ROWS = 2**17  # the first of these if weights start in principal directions
+ALIKE = 4  # largest ratio of units of scaling of rows that are learnt from together
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
@@ -137,7 +140,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         ("random"). Initial weights are Gaussian; but with "mean", an activation that is
         smooth at zero and a linear decoder, principal directions of fewer than twice as
         many rows as columns, and of more than 1024 columns if these and rows are both
-        more than four times as many as units.
+        more than four times as many as units. A stream starts in those of its first
+        batch if columns are more than 1024 and than four times as many as units.
     batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
@@ -202,8 +206,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         was not finite, which raises an error.
     optimizer_state_ : dict of dict
         State of the inner methods of "encoder", "decoder" and free "codes", used to
-        resume: step lengths, moments of Adam; and ``log2_sizes``, the logarithms of the
-        usual and of the last size of rows.
+        resume: step lengths, moments of Adam; ``rows``, the moments of earlier rows in
+        units of training, or None; and ``log2_sizes``, the logarithms of the usual and
+        of the last size of rows.
     fitted_params_ : dict
         Values of ``encoder_activation``, ``decoder_activation``, ``binary``, ``width``
         and ``prox`` in the last fit, which rows are coded with. The first four cannot
@@ -357,6 +362,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def partial_fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Train on a batch of rows for one outer iteration.
 
+        Earlier rows are learnt from too, by their moments: a batch changes parameters
+        so far as these allow. Rows of ``fit`` count as often as it passed over them,
+        and of a stream, rows of later batches more. Not so with ``binary``.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -374,7 +383,21 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return self
 
     def _learn(self, X, groups, resumed):
-        self._learn_all(self._training_data(X), resumed)
+        data = self._training_data(X)
+        self._learn_all(data, resumed)
+        if self.binary is None:
+            self._remember(data)
+
+    def _remember(self, data):
+        """Keep moments of the rows of a fit, each as often as it was learnt from."""
+        units = Units(self.unit_, self.unit_, None)
+        model, rescaled = self._model(data, len(self.components_), units)
+        parameters = self._fitted_parameters(model, data.X.dtype)
+        with thread_map(self.n_jobs):
+            rows = gather_rows(rescaled, data.X, self.unit_, parameters)
+        if rows is not None:
+            rows = rows._replace(n_rows=rows.n_rows * self.n_iter_)
+        self.optimizer_state_ = {**self.optimizer_state_, "rows": rows}
 
     def _training_data(self, X):
         return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
@@ -409,9 +432,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _stays_in_span(self, data):
         return POINTWISE[self.decoder_activation].is_linear
 
-    def _starts_in_directions(self, data):
-        suits = suits_directions(self)
-        return suits and start_in_directions(self._shape(data), data.X)
+    def _starts_in_directions(self, data, *, stream=False):
+        if not suits_directions(self):
+            return False
+        shape = self._n_components_of(data, False, stream), data.X.shape[1]
+        shape = shape if stream else self._shape(data)
+        return start_in_directions(shape, data.X, stream=stream)
 
     def _rows_of_batch(self, data):
         """Return the number of rows of a batch, None for all."""
@@ -481,12 +507,15 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         else:
             given, start = (model, X, units.rows), initial_biased_parameters
             start = partial(start, init=self.init)
-            if progress is not None and self._starts_in_directions(data):
+            if self._starts_in_directions(data, stream=progress is None):
                 start = parameters_of_directions
             parameters = start(*given, rng=rng)
             parameters = self._shifted(parameters, model, self._middle())
             memory = {side: {} for side in SIDES}
         data = data._replace(unit=units.rows)
+        earlier, rows = None, None
+        if resumed and progress is None and 1 / ALIKE <= unit / self.unit_ <= ALIKE:
+            earlier = self.optimizer_state_.get("rows")
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
                 rescaled,
@@ -495,21 +524,24 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
                 memory,
                 self.prox == "exact",
                 pmap,
+                earlier,
             )
             history, losses = self._run(alternation, data, resumed, rng, progress)
+            if progress is None and self.binary is None:
+                rows = gather_rows(rescaled, X, units.rows, alternation.parameters)
         self._refuse_divergence(history, resumed)
         self._set_learnt(alternation, history, losses, unit, resumed)
         in_span = data.given is not None  # in which inner methods cannot go on
         memory = {side: {} for side in SIDES} if in_span else alternation.memory
-        state = {**memory, "log2_sizes": units.log2_sizes}
-        self.unit_, self.optimizer_state_ = unit, state
+        state = {"rows": join_rows(earlier, rows), "log2_sizes": units.log2_sizes}
+        self.unit_, self.optimizer_state_ = unit, {**memory, **state}
         return history
 
     def _memory(self, new_rows):
         """Return the state of the inner methods, to resume on the same or new rows."""
-        state = {**self.optimizer_state_}
-        del state["log2_sizes"]
-        return {name: {**of, "new_rows": new_rows} for name, of in state.items()}
+        state = self.optimizer_state_
+        names = state.keys() - {"log2_sizes", "rows"}
+        return {name: {**state[name], "new_rows": new_rows} for name in sorted(names)}
 
     def _run(self, alternation, data, resumed, rng, progress):
         """Train; return the history, and the losses of binary codes if any."""
@@ -527,7 +559,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             )
 
         whole = objective_of(model, data.X, alternation.pmap, unit)
-        self._check_exact_step(alternation, whole)
+        check_exact_step(alternation, whole)
         codes, held_out = None, None
         if self.binary is not None and SCHEMES[self.binary].free_codes:
             codes = whole.codes(alternation.parameters.encoder)
@@ -552,17 +584,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         parameters, losses = refit_bits(bits, parameters, codes and codes.codes, rng)
         alternation.parameters = self._shifted(parameters, model, self._middle())
         return history, losses
-
-    def _check_exact_step(self, alternation, objective):
-        step = alternation.encoder.step
-        if not alternation.exact or step is None:
-            return
-        largest = largest_exact_step(objective)
-        if step > largest:
-            raise ValueError(
-                f"encoder_step={step} is too long for prox='exact', which converges up "
-                f"to {largest:.3g} on these rows; lower it or set it to 'auto'."
-            )
 
     def _shifted(self, parameters, model, shift):
         """Return parameters with ``shift`` added to all biases of the encoder."""
@@ -610,6 +631,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _parameters(self):
         return {name: getattr(self, name) for name in NAMES}
+
+    def _are_away(self, x, mean):
+        """Return whether rows are not restored, up to rounding, by a code of zeros."""
+        zeros = np.zeros((1, len(self.components_)), x.dtype)
+        return differ_beyond_rounding(x, self._decode(zeros)[0])
 
     def _remedy_for_zeros(self):
         return f"Lower {self._told_alpha()}."

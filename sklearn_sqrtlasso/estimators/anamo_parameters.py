@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_sqrtlasso.learning.alternating import METHODS
 from sklearn_sqrtlasso.learning.binarization import SCHEMES
 from sklearn_sqrtlasso.models.pointwise import POINTWISE
+from sklearn_sqrtlasso.models.sigmoid_prox import largest_exact_step
 
 WITH_EXACT = [name for name, row in POINTWISE.items() if row.curvature < np.inf]
 WITH_PROX = [name for name, row in METHODS.items() if row.takes_prox]
@@ -86,4 +87,25 @@ def check_combination(coder, method):
             "needs early_stopping=False and batch_size=None, got "
             f"early_stopping={coder.early_stopping!r} and "
             f"batch_size={coder.batch_size!r}."
+        )
+
+
+def check_exact_step(alternation, objective):
+    """Raise an error if a given step of the encoder is too long for exact maps.
+
+    Parameters
+    ----------
+    alternation : Alternation
+        With the inner method of the encoder.
+    objective : Objective
+        Loss of the rows.
+    """
+    step = alternation.encoder.step
+    if not alternation.exact or step is None:
+        return
+    largest = largest_exact_step(objective)
+    if step > largest:
+        raise ValueError(
+            f"encoder_step={step} is too long for prox='exact', which converges up "
+            f"to {largest:.3g} on these rows; lower it or set it to 'auto'."
         )

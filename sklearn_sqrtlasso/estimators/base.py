@@ -341,7 +341,7 @@ class BaseEncoder(
         rows, some = spread_over(groups, n_few)
         x = X[rows]
         Z, _ = encode(x, self._rough_encoder(X.dtype), some, n_jobs=self.n_jobs)
-        away = differ_from(x, mean) if sp.issparse(x) else (x != mean).any(axis=1)
+        away = self._are_away(x, mean)
         if away.any():
             used = Z[away] != 0
             warn_zero_codes(used, self._remedy_for_zeros())
@@ -351,6 +351,10 @@ class BaseEncoder(
             rows, some = spread_over(groups, n_fewer)
             x = X[rows]
         warn_hidden_columns(x, mean, lambda: self._restored_from_codes(x, some))
+
+    def _are_away(self, x, mean):
+        """Return whether rows are others than a code of zeros stands for."""
+        return differ_from(x, mean) if sp.issparse(x) else (x != mean).any(axis=1)
 
     def _rough_encoder(self, dtype):
         """Return the encoder of codes that are looked at and need not be exact."""

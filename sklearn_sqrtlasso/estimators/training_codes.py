@@ -11,11 +11,36 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     row_norms,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.sparse_rows import distances
 
 MOSTLY = 0.5  # share of the rows whose codes of zeros are no accident
 APART = 30.0  # ratio of scales from which a large column may hide small ones
-CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
+ROUNDING = 64  # units of the last place of a row, within which it is restored
+CONSTANT = ROUNDING * np.finfo(np.float64).eps  # relative spread of a constant column
 RESTORED = 0.8  # explained variance of a column that is not hidden
+
+
+def differ_beyond_rounding(x, origin):
+    """Return whether rows differ from one row by more than rounding.
+
+    Parameters
+    ----------
+    x : {ndarray, CSR matrix} of shape (n_rows, n_features)
+        Rows.
+    origin : ndarray of shape (n_features,)
+        One row.
+
+    Returns
+    -------
+    differs : ndarray of bool of shape (n_rows,)
+        Whether the distance is more than some units of the last place of the row.
+    """
+    with np.errstate(over="ignore"):
+        if sp.issparse(x):
+            far, size = distances(x, origin), distances(x, None)
+        else:
+            far, size = row_norms(x - origin), row_norms(x)
+    return far > ROUNDING * np.finfo(x.dtype).eps * size
 
 
 def warn_zero_codes(used, remedy):

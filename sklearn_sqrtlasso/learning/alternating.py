@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
     Parameters,
 )
 from sklearn_sqrtlasso.models.block import BlockFunction
+from sklearn_sqrtlasso.models.earlier_rows import LossOfAllRows
 from sklearn_sqrtlasso.models.sigmoid_prox import exact_prox, largest_exact_step
 from sklearn_sqrtlasso.models.sparse_objective import objective_of
 
@@ -352,6 +353,8 @@ class Alternation:
         Whether to use the exact proximal map of the penalty instead of its gradient.
     pmap : callable, (function, items) -> iterable of results
         ``map``, or ``thread_map``.
+    earlier : EarlierRows or None, default=None
+        Moments of earlier rows, which are learnt from too.
     """
 
     def __init__(
@@ -363,10 +366,12 @@ class Alternation:
         memory,
         exact,
         pmap,
+        earlier=None,
     ):
         self.model, self.parameters = model, parameters
         self.encoder, self.decoder = encoder, decoder
         self.memory, self.exact, self.pmap = memory, exact, pmap
+        self.earlier = earlier
         self.curves: dict[str, list[float]] = {"encoder": [], "decoder": [], "time": []}
         self.begin = perf_counter()
 
@@ -397,20 +402,29 @@ class Alternation:
         self.curves["time"].append(perf_counter() - self.begin)
 
     def _turn(self, objective):
-        encoder, decoder = self.parameters
+        encoder, decoder = start = self.parameters
         block = objective.encoder_block(decoder, smooth=not self.exact)
         if self.exact:
             prox = exact_prox(objective, largest_exact_step(objective))
             block = block._replace(prox=prox)
-        encoder, by_encoder = minimize_block(
-            block, encoder, self.encoder, self.memory["encoder"]
-        )
+        of_all = None
+        if self.earlier is not None:
+            of_all = LossOfAllRows(self.model.shape, self.earlier, objective.n_rows)
+        whole = of_all and of_all.of_encoder(block, *start)
+        encoder, by_encoder = self._minimize("encoder", block, encoder, whole)
         block = objective.decoder_block(block.codes(encoder))
-        decoder, by_decoder = minimize_block(
-            block, decoder, self.decoder, self.memory["decoder"]
-        )
+        whole = of_all and of_all.of_decoder(block, decoder)
+        decoder, by_decoder = self._minimize("decoder", block, decoder, whole)
         self.parameters = Parameters(encoder, decoder)
         return by_encoder, by_decoder
+
+    def _minimize(self, side, block, theta, whole):
+        """Minimise a block, or that of all rows; return its best point and value."""
+        solver, memory = getattr(self, side), self.memory[side]
+        if whole is None:
+            return minimize_block(block, theta, solver, memory)
+        theta, _ = minimize_block(whole, theta, solver, memory)
+        return theta, block.value(theta)
 
     def state(self):
         """Return a copy of everything that an iteration changes."""

@@ -27,13 +27,15 @@ from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
 SEEN_ROWS, N_PENALTIES = 1024, 8  # rows that so many penalties are tried on
 ABOVE_ALL = 1.01  # least penalty tried, over that at which all coefficients are kept
-DRIVE = 0.5  # largest root mean square of what units with a bias receive at first
+DRIVES = 0.25, 0.5  # root mean square of what a unit with a bias receives at first
+TOLD_BY = 4.0  # drive times root of rows, from which little is lost by a unit penalty
 ENOUGH_ROWS = 2  # times as many rows as columns, from which these are not few
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**22  # of rows that are copied at a time
 MOST_FEATURES = 1024  # above it, the span of the rows is not computed
 FEWER = 4  # times as many rows and columns as units, from which these are few
 SEEN_ENTRIES = 2**22  # of evenly spread rows whose principal directions are found
 MOST_BLOCKS = 5  # evenly spread row blocks that the span is computed from
+ROUNDING = 64  # times the precision of rows with entries near one, if all are equal
 SMALLEST = 1e-12  # share of the largest variance below which a direction is empty
 WEIGHT_SCALE = 1.0  # of the output of initial weights for rows with entries near 1
 NEAREST = 0.01  # smallest distance of the mean row to the bounds of a sigmoid
@@ -155,8 +157,11 @@ def first_weights(shape, span, rng, dtype):
     return W.astype(dtype)
 
 
-def start_in_directions(shape, X):
+def start_in_directions(shape, X, *, stream=False):
     """Return whether weights of rows start in principal directions of these.
+
+    The first rows of a stream are followed by others. They tell where to begin if
+    columns are so many that few random directions would see next to nothing of them.
 
     Parameters
     ----------
@@ -164,12 +169,16 @@ def start_in_directions(shape, X):
         (n_components, n_features).
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows.
+    stream : bool, default=False
+        Whether others will follow.
 
     Returns
     -------
     wide : bool
         Whether columns are many and units few, or rows few.
     """
+    if stream:
+        return shape[1] > max(MOST_FEATURES, FEWER * shape[0])
     return _are_few_units(shape, X) or _are_few_rows(X)
 
 
@@ -362,8 +371,9 @@ def initial_biased_parameters(model: BiasedAutoencoder, X, unit, init, rng):
 def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
     """Return parameters that restore rows by their principal directions.
 
-    Units are driven so little that their activation is nearly linear, and so much that
-    a model with a penalty, fitted to their codes, does not lose what they tell.
+    Units are driven so little that their activation is nearly linear, and by few rows
+    so much that a model with a penalty, fitted to their codes, does not lose what they
+    tell.
 
     Parameters
     ----------
@@ -386,10 +396,24 @@ def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
     slope = model.encoder.pull_back(z, memory, np.ones_like(z))[0]
     at = np.linspace(0, X.shape[0] - 1, min(X.shape[0], SEEN_ROWS)).astype(np.intp)
     drive = project_rows(X[at], W) / unit - W @ mean
-    size = DRIVE / (np.sqrt(np.mean(drive**2, axis=0).max()) or 1.0)
+    largest = np.sqrt(np.mean(drive**2, axis=0).max())
+    rounding = ROUNDING * np.finfo(X.dtype).eps * np.sqrt(X.shape[1])
+    size = _first_drive(X) / (largest if largest > rounding else 1.0)
     V = W / (size * slope.T)
     encoder, decoder = (
         join_block(size * W, -size * (W @ mean)),
         join_block(V, mean - z[0] @ V),
     )
     return Parameters(encoder.astype(X.dtype), decoder.astype(X.dtype))
+
+
+def _first_drive(X):
+    """Return the largest root mean square of what units receive at first.
+
+    A coefficient of a code of spread s in a logistic regression with a penalty of one
+    on n rows is divided by about ``1 + 4 / (n s**2)``: by 1.25 at ``TOLD_BY``. It is
+    the larger one of ``DRIVES`` at most, where the curvature of "tanh" loses a
+    hundredth of the energy of a unit, and the smaller one, where it loses a
+    six-hundredth, for many rows.
+    """
+    return float(np.clip(TOLD_BY / np.sqrt(X.shape[0]), *DRIVES))
