@@ -21,7 +21,12 @@ from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
-from sklearn_sqrtlasso.estimators.resumption import extend_curves, refuse_change
+from sklearn_sqrtlasso.estimators.resumption import (
+    extend_curves,
+    refuse_change,
+    rows_of_state,
+    state_of_rows,
+)
 from sklearn_sqrtlasso.estimators.row_sizes import usual_spread
 from sklearn_sqrtlasso.estimators.training_codes import differ_beyond_rounding
 from sklearn_sqrtlasso.estimators.validation import check_groups
@@ -397,7 +402,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             rows = gather_rows(rescaled, data.X, self.unit_, parameters)
         if rows is not None:
             rows = rows._replace(n_rows=rows.n_rows * self.n_iter_)
-        self.optimizer_state_ = {**self.optimizer_state_, "rows": rows}
+        self.optimizer_state_ = {**self.optimizer_state_, **state_of_rows(rows)}
 
     def _training_data(self, X):
         return TrainingData(X, target=None, coded=False, groups=check_groups(None, X))
@@ -433,11 +438,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return POINTWISE[self.decoder_activation].is_linear
 
     def _starts_in_directions(self, data, *, stream=False):
-        if not suits_directions(self):
-            return False
-        shape = self._n_components_of(data, False, stream), data.X.shape[1]
-        shape = shape if stream else self._shape(data)
-        return start_in_directions(shape, data.X, stream=stream)
+        n_components = self._n_components_of(data, hasattr(self, "components_"), stream)
+        shape = n_components, data.X.shape[1]
+        return suits_directions(self) and start_in_directions(shape, data.X, stream)
 
     def _rows_of_batch(self, data):
         """Return the number of rows of a batch, None for all."""
@@ -515,7 +518,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         data = data._replace(unit=units.rows)
         earlier, rows = None, None
         if resumed and progress is None and 1 / ALIKE <= unit / self.unit_ <= ALIKE:
-            earlier = self.optimizer_state_.get("rows")
+            earlier = rows_of_state(self.optimizer_state_)
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
                 rescaled,
@@ -533,8 +536,9 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._set_learnt(alternation, history, losses, unit, resumed)
         in_span = data.given is not None  # in which inner methods cannot go on
         memory = {side: {} for side in SIDES} if in_span else alternation.memory
-        state = {"rows": join_rows(earlier, rows), "log2_sizes": units.log2_sizes}
-        self.unit_, self.optimizer_state_ = unit, {**memory, **state}
+        state = state_of_rows(join_rows(earlier, rows))
+        self.unit_ = unit
+        self.optimizer_state_ = {**memory, **state, "log2_sizes": units.log2_sizes}
         return history
 
     def _memory(self, new_rows):

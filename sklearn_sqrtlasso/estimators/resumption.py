@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso.learning.adam import Moments
+from sklearn_sqrtlasso.models.earlier_rows import EarlierRows
 
 
 def resumes(estimator, *, warm, attribute="components_"):
@@ -116,6 +117,39 @@ def carried_moments(state, shapes, dtype):
         return np.concatenate(parts).astype(dtype)
 
     return Moments(flat(state["mean"]), flat(state["square"]), state["n_steps"])
+
+
+def state_of_rows(rows):
+    """Return the moments of earlier rows as plain arrays, which any file may hold.
+
+    Parameters
+    ----------
+    rows : EarlierRows or None
+        Moments, if there are any.
+
+    Returns
+    -------
+    state : dict
+        With ``rows``, a dict or None.
+    """
+    return {"rows": rows and rows._asdict()}
+
+
+def rows_of_state(state):
+    """Return the moments of earlier rows that a state has.
+
+    Parameters
+    ----------
+    state : dict
+        State of an estimator that was fitted, by this version or an earlier one.
+
+    Returns
+    -------
+    rows : EarlierRows or None
+        Moments, if there are any.
+    """
+    rows = state.get("rows")
+    return rows and EarlierRows(**rows)
 
 
 def resumed_rng(random_state, n_iter):

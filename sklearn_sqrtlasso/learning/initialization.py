@@ -157,7 +157,7 @@ def first_weights(shape, span, rng, dtype):
     return W.astype(dtype)
 
 
-def start_in_directions(shape, X, *, stream=False):
+def start_in_directions(shape, X, stream=False):
     """Return whether weights of rows start in principal directions of these.
 
     The first rows of a stream are followed by others. They tell where to begin if

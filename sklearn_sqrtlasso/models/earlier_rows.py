@@ -22,6 +22,7 @@ are learnt from: a change that they suggest is made so far as earlier rows allow
 linear decoder this is recursive least squares.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ from sklearn_sqrtlasso.models.block import BlockFunction, join_block, split_bloc
 
 MOST_ENTRIES = 2**21  # of rows that moments are computed from
 ENOUGH_ROWS = 4  # times as many rows as units, at least
-BLOCK_ENTRIES = 2**20  # of rows and codes that are gathered at a time
+BLOCK_ENTRIES = 2**18  # of rows and codes that are gathered at a time
 GROWTH = 0.5  # of the number of earlier rows: the k-th batch of a stream has weight k
 EMPTY = 64 * np.finfo(np.float32).eps  # share of the largest variance of codes
 
@@ -87,13 +88,14 @@ def gather_rows(model: BiasedAutoencoder, X, unit, parameters: Parameters):
         Moments; None if they are not finite.
     """
     (n_components, n_features), n_rows = model.shape, X.shape[0]
-    most = max(MOST_ENTRIES // entries_per_row(X), ENOUGH_ROWS * n_components)
+    width = entries_per_row(X)
+    most = max(MOST_ENTRIES // width, ENOUGH_ROWS * n_components)
     if n_rows > most or isinstance(X, ChunkedRows):
         X = X[np.linspace(0, n_rows - 1, min(n_rows, most)).astype(np.intp)]
-    size = max(1, BLOCK_ENTRIES // (n_components + n_features))
-    parts = gen_batches(X.shape[0], size)
-    sums = [_sums(model, X[rows] / X.dtype.type(unit), parameters) for rows in parts]
-    means = [sum(of[1:], of[0]) / X.shape[0] for of in zip(*sums, strict=True)]
+    width = n_components + (width if model.decoder.is_linear else n_features)
+    parts = gen_batches(X.shape[0], max(1, BLOCK_ENTRIES // width))
+    sums = (_sums(model, X[rows] / X.dtype.type(unit), parameters) for rows in parts)
+    means = [of / X.shape[0] for of in reduce(_add, sums)]
     if not all(np.isfinite(of).all() for of in means):
         return None
     return EarlierRows(float(n_rows), *means)
@@ -113,6 +115,10 @@ def _sums(model, x, parameters):
     codes = z.T.astype(np.float64) @ z
     products = np.hstack([(x.T @ z).T, codes[:, -1:]]).astype(x.dtype)
     return codes, products, _squares(x), by_unit, by_output * model.gain**2
+
+
+def _add(totals, sums):
+    return [total + of for total, of in zip(totals, sums, strict=True)]
 
 
 def _squares(x):
