@@ -487,7 +487,9 @@ class SqrtLassoTransform(GroupedEncoder):
         alpha = self._penalties(X, W, groups, kept=self.max_iter == 0)
         frame = self._frame(W, alpha, X.dtype)
         if span.basis is not None:
-            frame = replace(frame, components=W @ span.basis.T, mean=None)
+            signs = np.sign(np.einsum("ij,ij->i", W, span.basis[: len(W)]))
+            axes = np.eye(len(W), len(span.basis), dtype=W.dtype)
+            frame = replace(frame, components=signs[:, None] * axes, mean=None)
         return frame, alpha
 
     def _first_components(self, X, span):
