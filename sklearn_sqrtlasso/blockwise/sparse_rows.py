@@ -164,10 +164,13 @@ class SparseProjection:
         Matrix of the coefficients.
     mean : ndarray of shape (n_features,) or None
         Subtracted from rows; None is zero.
+    orthonormal : bool, default=False
+        Whether ``W W'`` is the identity, to rounding in double precision.
     """
 
     W: np.ndarray
     mean: np.ndarray | None = None
+    orthonormal: bool = False
 
     @cached_property
     def columns(self):
@@ -186,6 +189,10 @@ class SparseProjection:
     def gram(self):
         """``W W'``."""
         return self.columns.T @ self.columns
+
+    def _decoded_squares(self, Z):
+        """Return squared norms of ``Z W``."""
+        return np.einsum("ij,ij->i", Z if self.orthonormal else Z @ self.gram, Z)
 
     def coefficients(self, x):
         """Return ``(x - mean) W'`` of CSR rows, in double precision."""
@@ -217,7 +224,7 @@ class SparseProjection:
             return U, np.zeros(len(U)), lost
         with np.errstate(over="ignore", invalid="ignore"):
             inside = np.einsum("ij,ij->i", U, U)
-            left = squares - 2 * inside + np.einsum("ij,ij->i", U @ self.gram, U)
+            left = squares - 2 * inside + self._decoded_squares(U)
             lost |= (squares > 0) & _is_lost(left, squares + inside)
             return U, np.sqrt(np.maximum(left, 0)), lost
 
@@ -241,7 +248,7 @@ class SparseProjection:
         U, Z = self.coefficients(x), Z.astype(np.float64)
         whole, lost = squared_distances(x, self.mean)
         with np.errstate(over="ignore", invalid="ignore"):
-            decoded = np.einsum("ij,ij->i", Z @ self.gram, Z)
+            decoded = self._decoded_squares(Z)
             squares = whole - 2 * np.einsum("ij,ij->i", Z, U) + decoded
             # atoms that nearly cancel are decoded from codes larger than the row
             terms = whole + decoded + Z**2 @ self.gram.diagonal()

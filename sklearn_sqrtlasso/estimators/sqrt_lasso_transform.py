@@ -133,12 +133,13 @@ class SqrtLassoTransform(GroupedEncoder):
     tol : float, default=1e-3
         Relative decrease of the objective at which ``fit`` stops, at least 0.
     early_stopping : bool or "auto", default="auto"
-        Whether a tenth of the rows, or of their groups, is held out at first: ``fit``
-        learns from the others, and takes as many steps with all rows as lowered the
-        objective of that tenth. If the first four did, it goes on, by accelerated
-        steps, of which it takes at most ``0.3 * max_iter`` if rows are complete. "auto"
-        does so for less than four rows a feature where learning takes longer than about
-        a second.
+        Whether a tenth of the rows, or of their groups, is held out for a trial of up
+        to four steps with the others. If the objective of that tenth rises by a share
+        of more than ``tol``, ``fit`` takes as many steps with all rows as made it
+        least, else it goes on. Steps are accelerated, and ``0.3 * max_iter`` are the
+        most of them if rows are complete. "auto" does so for fewer than four rows a
+        feature where learning takes longer than about a second, and holds out none of
+        ten groups or fewer.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None
@@ -442,7 +443,7 @@ class SqrtLassoTransform(GroupedEncoder):
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_
-        if self.stop_reason_ != "max_iter" or not self.n_iter_ or not self.tol:
+        if self.n_iter_ < self.max_iter or not self.n_iter_ or not self.tol:
             return
         decrease = (curve[-2] - curve[-1]) / curve[-2] if curve[-2] else 0.0
         if decrease > self.tol:
@@ -487,7 +488,9 @@ class SqrtLassoTransform(GroupedEncoder):
         alpha = self._penalties(X, W, groups, kept=self.max_iter == 0)
         frame = self._frame(W, alpha, X.dtype)
         if span.basis is not None:
-            frame = replace(frame, components=W @ span.basis.T, mean=None)
+            signs = np.sign(np.einsum("ij,ij->i", W, span.basis[: len(W)]))
+            axes = np.eye(len(W), len(span.basis), dtype=W.dtype)
+            frame = replace(frame, components=signs[:, None] * axes, mean=None)
         return frame, alpha
 
     def _first_components(self, X, span):

@@ -67,7 +67,8 @@ def steps_that_help(learner: AcceleratedLearner, X, tol, *, own=True):
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         The rows.
     tol : float
-        Relative decrease of the objective at which learning stops.
+        Relative change of the objective that is little: learning stops at such a
+        decrease, and a trial at a larger increase.
     own : bool, default=True
         Whether the initial frame is of principal directions of the rows, so that rows
         have another one where some are held out.
@@ -75,7 +76,7 @@ def steps_that_help(learner: AcceleratedLearner, X, tol, *, own=True):
     Returns
     -------
     n_steps : int or None
-        None if all steps do that were tried.
+        None if the objective has not risen, so that more steps may help, too.
     """
     (rows, its_groups), (others, their_groups) = parted(learner.groups, HELD_OUT)
     first = _principal_frame(X[rows], learner.frame) if own else learner.frame
@@ -85,16 +86,15 @@ def steps_that_help(learner: AcceleratedLearner, X, tol, *, own=True):
         given = trial.frame, their_groups, trial.unit
         return objective_of_rows(held_out, *given, n_jobs=trial.n_jobs)
 
-    least = loss()
-    for n_steps in range(N_TRIED):
-        trial.step(n_steps + 1)
-        now = loss()
-        if now >= least:
-            return n_steps
+    losses = [loss()]
+    for n_iter in range(1, N_TRIED + 1):
+        trial.step(n_iter)
+        losses.append(loss())
+        if losses[-1] > (1 + tol) * min(losses):
+            return int(np.argmin(losses))
         if trial.fall <= tol:
             return None
-        least = now
-    return None
+    return None if min(losses) < losses[0] else 0
 
 
 def most_steps(X, frame: TightFrame, max_iter):

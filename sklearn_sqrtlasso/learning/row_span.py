@@ -8,21 +8,25 @@ multiplied by Q: a fit costs what a square matrix costs, but for one QR factoris
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import qr
+import scipy.sparse as sp
+from scipy.linalg import cholesky, eigh, qr, solve_triangular
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
     entries_per_row,
     has_missing,
+    largest_entry,
     row_norms,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.spread import sparse_gram
 
 MOST_ENTRIES = 2**27  # of rows that are made dense: 1 GiB
 FEWER = 2  # times as many columns as rows
 MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored,
 SMALL = 2**22  # or if they have so few entries, zeros included: 32 MiB
+WELL_TOLD = 1e-6  # smallest direction of products of rows, relative to the largest
 
 
 class RowSpan(NamedTuple):
@@ -110,13 +114,50 @@ def span_of_few_rows(X, mean=None, *, n_components=0):
         return whole  # what follows would cost more than learning from the nonzeros
     if has_missing(X):
         return whole
-    rows = dense_rows(X, np.float64) - (0.0 if mean is None else mean)
+    mean = np.zeros(n_features) if mean is None else mean.astype(np.float64)
+    least = n_features * np.finfo(X.dtype).eps
+    found = _by_products(X, mean, least) or _by_factors(X, mean, least)
+    if found is None:
+        return whole
+    return RowSpan(*(of.astype(X.dtype, copy=False) for of in found))
+
+
+def _by_products(X, mean, least):
+    """Return coordinates and a basis from products of rows, None if too few digits.
+
+    With eigenvectors U of ``X X'``, for rows X about their mean, the rows of ``U' X``
+    are orthogonal but for rounding, which a Cholesky factor of their products mends.
+    """
+    unit = unit_near(largest_entry(X))  # squares of entries may be out of range
+    X, mean = X.astype(np.float64) / unit, mean / unit
+    if not sp.issparse(X):
+        X, mean = X - mean, np.zeros(X.shape[1])
+    gram = sparse_gram(X, mean) if sp.issparse(X) else X @ X.T
+    if gram is None:
+        return None
+    left = eigh(gram, overwrite_a=True)[1][:, ::-1]
+    directions = (X.T @ left).T
+    if mean.any():
+        directions -= np.outer(left.sum(axis=0), mean)
+    sizes = row_norms(directions)
+    used = sizes > least * sizes[0]
+    if not used.any() or np.min(sizes[used]) < WELL_TOLD * sizes[0]:
+        return None
+    left, sizes, directions = left[:, used], sizes[used], directions[used]
+    directions /= sizes[:, None]
+    factor = cholesky(directions @ directions.T)
+    basis = solve_triangular(factor, directions, trans="T", overwrite_b=True)
+    return unit * ((left * sizes) @ factor.T), basis
+
+
+def _by_factors(X, mean, least):
+    """Return coordinates and a basis by orthogonal factors, None if rows are zero."""
+    rows = dense_rows(X, np.float64) - mean
     unit = unit_near(np.abs(rows).max())
     directions, factor = qr((rows / unit).T, mode="economic", overwrite_a=True)
     left, sizes, right = np.linalg.svd(factor.T)
-    used = sizes > n_features * np.finfo(X.dtype).eps * sizes[0]
+    used = sizes > least * sizes[0]
     if not used.any():
-        return whole
+        return None
     coordinates = unit * (left[:, used] * sizes[used])
-    basis = right[used] @ directions.T
-    return RowSpan(*(of.astype(X.dtype, copy=False) for of in (coordinates, basis)))
+    return coordinates, right[used] @ directions.T

@@ -95,7 +95,9 @@ class TightFrame(PoolingEncoder):
     @cached_property
     def of_sparse_rows(self):
         """The map of sparse rows to their coefficients."""
-        return SparseProjection(self.components, self.mean)
+        W = self.components
+        orthonormal = W.shape[0] <= W.shape[1] and W.dtype == np.float64
+        return SparseProjection(W, self.mean, orthonormal)
 
     @cached_property
     def in_double_precision(self):
