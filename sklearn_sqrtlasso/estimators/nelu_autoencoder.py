@@ -144,13 +144,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         steps on the 64 rows of ``batch_size="auto"`` by :math:`\sqrt{1000 / N}`.
     batch_size : int or "auto", default="auto"
         Number of rows of a batch, at least 1. "auto" is 256, or 64 of tables that take
-        long (``max_iter``): steps on fewer rows restore others as well, sooner.
+        long (``max_iter``): steps on fewer rows restore most others as well, sooner.
+        256 learns as from other tables.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
         steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
         weights start in principal directions (``alpha``), and then fewer of many
         weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. If
-        ``batch_size`` is "auto", too, and steps on 256 rows would make more than 2e10
+        ``batch_size`` is "auto", too, and steps on 256 rows would make more than 4e10
         products, those on 64 rows end at 3e10, or after an epoch; but not if these are
         less than 1000 steps, as of more than 684 columns and as many units, and not of
         sparse rows, ``groups``, codes ``Z`` and ``decoder="pinv"``. Of more rows than
@@ -261,7 +262,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     _kept_with = ("activation", "n_unrolled")
     _usual = UsualSteps(2000, 200)
     _of_few_rows = UsualSteps(2000, 200, 3e10)
-    _affordable = 2e10
+    _affordable = 4e10
     _of_directions = UsualSteps(200, 20, 2.5e10)
 
     _parameter_constraints: dict = {
