@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.blocks import thread_map
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, narrowed
 from sklearn_sqrtlasso.estimators.anamo_parameters import (
     activation_name,
@@ -144,9 +145,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         Initial biases: such that the output is close to the mean row ("mean"), or zero
         ("random"). Initial weights are Gaussian; but with "mean", an activation that is
         smooth at zero and a linear decoder, principal directions of fewer than twice as
-        many rows as columns, and of more than 1024 columns if these and rows are both
-        more than four times as many as units. A stream starts in those of its first
-        batch if columns are more than 1024 and than four times as many as units.
+        many rows as columns, of more than 1024 columns if these and rows are both more
+        than four times as many as units, and of dense rows of which the usual
+        ``max_iter`` from Gaussian weights would make more than 1e10 products of a
+        weight and an entry of X. A stream starts in those of its first batch if columns
+        are more than 1024 and than four times as many as units.
     batch_size : int, None or "auto", default="auto"
         Number of rows of a batch, at least 1; None uses all rows at once, and then the
         loss never increases. "auto" is None up to 2000 rows, and for binary codes that
@@ -274,6 +277,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     _coded_with = (*_kept_with, "prox")
     _usual = UsualSteps(500, 100)
     _of_directions = UsualSteps(20, 20, 5e9)
+    _affordable = 1e10
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -438,26 +442,28 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         return POINTWISE[self.decoder_activation].is_linear
 
     def _starts_in_directions(self, data, *, stream=False):
+        if not suits_directions(self):
+            return False
         n_components = self._n_components_of(data, hasattr(self, "components_"), stream)
         shape = n_components, data.X.shape[1]
-        return suits_directions(self) and start_in_directions(shape, data.X, stream)
+        if start_in_directions(shape, data.X, stream):
+            return True
+        random = stream or isinstance(data.X, ChunkedRows)  # however long it takes
+        return not random and self._takes_long(data, self._rows_of_batch(data, False))
 
-    def _rows_of_batch(self, data):
-        """Return the number of rows of a batch, None for all."""
+    def _rows_of_batch(self, data, few=None):
         if self.batch_size != "auto":
             return self.batch_size
         free = self.binary is not None and SCHEMES[self.binary].free_codes
-        few = self._starts_in_directions(data)
+        few = self._starts_in_directions(data) if few is None else few
         most, size = (MANY_ROWS, MANY_ROWS // 2) if few else (FEW_ROWS, BATCH)
         return None if free or data.groups.n_rows <= most else size
 
-    def _n_epochs(self, data):
-        if self.max_iter != "auto":
-            return self.max_iter
-        steps, n_products = self._usual_steps(data), self._n_products(data)
-        if data.given is not None:
-            steps = steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
-        return steps.epochs(data, self._rows_of_batch(data), n_products)
+    def _usual_steps(self, data):
+        steps = super()._usual_steps(data)
+        if data.given is None:
+            return steps
+        return steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
 
     def _with_width(self, activation):
         if activation.with_width is None:

@@ -192,13 +192,15 @@ def _are_few_rows(X):
 
 
 def _first_directions(shape, X, rng, *, center=False):
-    """Return weights along the first principal directions of wide rows.
+    """Return weights along the first principal directions of rows.
 
     Few random directions of many columns see next to nothing of rows, and would take
     most of the steps of a fit to find what they vary in. Few units are a random
-    rotation of the directions. Units of few rows are the directions as they are:
-    rotated, each would see much of the noise, which a network of many units learns by
-    heart. Units beyond the number of columns are random directions.
+    rotation of the directions, and so are those of many rows: what nothing varies in
+    would drive a unit too little for its atom to be learnt. Units of few rows are the
+    directions as they are: rotated, each would see much of the noise, which a network
+    of many units learns by heart. Units beyond the number of columns are random
+    directions.
 
     Parameters
     ----------
@@ -213,20 +215,21 @@ def _first_directions(shape, X, rng, *, center=False):
 
     Returns
     -------
-    W : ndarray of the given shape, or None
-        Rows of unit norm; None for other shapes.
+    W : ndarray of the given shape
+        Rows of unit norm.
     """
     n_components, n_features = shape
-    if not start_in_directions(shape, X):
-        return None
     mean = mean_row(X, 1.0) if center else np.zeros(n_features)
-    if not _are_few_units(shape, X):
-        W = pca_frame(X, n_components, rng, mean)
-        return (W / np.linalg.norm(W, axis=1, keepdims=True)).astype(X.dtype)
-    most = max(SEEN_ENTRIES // entries_per_row(X), 2 * FEWER * n_components)
-    if X.shape[0] > most:  # all of them would be read hundreds of times
-        X = X[np.linspace(0, X.shape[0] - 1, most).astype(np.intp)]
-    directions = few_directions(X, mean, n_components, rng)
+    if _are_few_units(shape, X):
+        most = max(SEEN_ENTRIES // entries_per_row(X), 2 * FEWER * n_components)
+        if X.shape[0] > most:  # all of them would be read hundreds of times
+            X = X[np.linspace(0, X.shape[0] - 1, most).astype(np.intp)]
+        directions = few_directions(X, mean, n_components, rng)
+    else:
+        directions = pca_frame(X, n_components, rng, mean)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        if _are_few_rows(X):
+            return directions.astype(X.dtype)
     rotation = nearest_tight_frame(rng.standard_normal((n_components,) * 2))
     return (rotation @ directions).astype(X.dtype)
 
@@ -257,8 +260,9 @@ def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=Fal
         units = data.unit, data.target_unit
         W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        W = directions = None if whole else _first_directions(model.shape, X, rng)
-        if W is None:
+        if not whole and start_in_directions(model.shape, X):
+            W = directions = _first_directions(model.shape, X, rng)
+        else:
             span = None if whole else span_of(X)
             W = first_weights(model.shape, span, rng, X.dtype)
     first = start.alpha(W)
@@ -381,7 +385,7 @@ def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
         Model of rows that are not rescaled, whose encoder is smooth at zero and whose
         decoder is linear.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows, which ``start_in_directions``.
+        Rows.
     unit, rng
         As for ``initial_biased_parameters``.
 

@@ -48,6 +48,22 @@ class UsualSteps(NamedTuple):
         affordable = self.most_work / (data.groups.n_rows * n_products)
         return max(1, int(min(n_epochs, affordable)))
 
+    def work(self, data: TrainingData, batch_size, n_products):
+        """Return the number of products of rows with the weights of a layer.
+
+        Parameters
+        ----------
+        data, batch_size, n_products
+            As for ``epochs``.
+
+        Returns
+        -------
+        n : float
+            Number in all epochs.
+        """
+        n_epochs = self.epochs(data, batch_size, n_products)
+        return float(n_epochs) * data.groups.n_rows * n_products
+
     def some_rows(self, data: TrainingData, batch_size, rng):
         """Return the training data of as many rows as these steps can take in.
 
