@@ -15,7 +15,10 @@ from sklearn_sqrtlasso.estimators.anamo_parameters import (
     activation_name,
     check_combination,
     check_exact_step,
+    learns_codes,
     suits_directions,
+    width_of,
+    with_width,
 )
 from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin, Units
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
@@ -416,18 +419,17 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         method = getattr(self, f"{side}_method")
         if method != "auto":
             return method
-        free = self.binary is not None and SCHEMES[self.binary].free_codes
-        return "fista" if free or self.prox == "exact" else "adam"
+        return "fista" if learns_codes(self) or self.prox == "exact" else "adam"
 
     def _model(self, data, n_components, units):
         """Return the model of rows that are not rescaled, and that of rows that are."""
         encoder, decoder = (
-            self._with_width(POINTWISE[activation_name(name, self.prox)])
+            with_width(self, POINTWISE[activation_name(name, self.prox)])
             for name in (self.encoder_activation, self.decoder_activation)
         )
         if self.binary is not None:
             scheme = SCHEMES[self.binary]
-            encoder = scheme.activation(self._width_of(scheme))
+            encoder = scheme.activation(width_of(self, scheme))
         shape, auto = (n_components, data.X.shape[1]), self.alpha == "auto"
         penalty = 0.0 if auto else float(self.alpha)
         model = BiasedAutoencoder(shape, encoder, decoder, penalty)
@@ -454,10 +456,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def _rows_of_batch(self, data, few=None):
         if self.batch_size != "auto":
             return self.batch_size
-        free = self.binary is not None and SCHEMES[self.binary].free_codes
         few = self._starts_in_directions(data) if few is None else few
         most, size = (MANY_ROWS, MANY_ROWS // 2) if few else (FEW_ROWS, BATCH)
-        return None if free or data.groups.n_rows <= most else size
+        at_once = learns_codes(self) or data.groups.n_rows <= most
+        return None if at_once else size
 
     def _usual_steps(self, data):
         steps = super()._usual_steps(data)
@@ -465,20 +467,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             return steps
         return steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
 
-    def _with_width(self, activation):
-        if activation.with_width is None:
-            return activation
-        return activation.with_width(self._width_of(activation))
-
-    def _width_of(self, row):
-        return float(row.default_width if self.width is None else self.width)
-
     def _middle(self):
         """Return where a binary encoder's activation is one half in training."""
         if self.binary is None:
             return 0.0
         scheme = SCHEMES[self.binary]
-        return scheme.middle * self._width_of(scheme)
+        return scheme.middle * width_of(self, scheme)
 
     def _inner_solvers(self, model, in_stream):
         """Return the inner solvers of encoder and decoder."""
@@ -571,7 +565,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         whole = objective_of(model, data.X, alternation.pmap, unit)
         check_exact_step(alternation, whole)
         codes, held_out = None, None
-        if self.binary is not None and SCHEMES[self.binary].free_codes:
+        if learns_codes(self):
             codes = whole.codes(alternation.parameters.encoder)
             if not resumed:
                 codes = rng.uniform(size=codes.shape).astype(codes.dtype)

@@ -31,6 +31,44 @@ def activation_name(name, prox):
     return "sigmoid" if prox == "exact" else "tanh"
 
 
+def width_of(coder, row):
+    """Return the width of an activation, or of the scheme of binary codes.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With its parameters.
+    row : Pointwise or Scheme
+        The activation or the scheme.
+
+    Returns
+    -------
+    width : float
+        That of the parameter ``width``, or the default.
+    """
+    return float(row.default_width if coder.width is None else coder.width)
+
+
+def with_width(coder, activation):
+    """Return an activation of the width that is asked for, if it has one.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With its parameters.
+    activation : Pointwise
+        The activation.
+
+    Returns
+    -------
+    activation : Pointwise
+        The activation.
+    """
+    if activation.with_width is None:
+        return activation
+    return activation.with_width(width_of(coder, activation))
+
+
 def suits_directions(coder):
     """Return whether weights of wide rows may start in their principal directions.
 
@@ -48,6 +86,22 @@ def suits_directions(coder):
     smooth = not (row.surrogate or row.flat_at_zero)
     linear = POINTWISE[coder.decoder_activation].is_linear
     return smooth and linear and coder.binary is None and coder.init == "mean"
+
+
+def learns_codes(coder):
+    """Return whether binary codes of rows are learnt freely, not by the encoder.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With its parameters.
+
+    Returns
+    -------
+    free : bool
+        Whether they are.
+    """
+    return coder.binary is not None and SCHEMES[coder.binary].free_codes
 
 
 def check_combination(coder, method):
@@ -74,7 +128,7 @@ def check_combination(coder, method):
                 f"prox='exact' needs encoder_method to be one of {WITH_PROX}, got "
                 f"{method!r}."
             )
-    if coder.binary is None or not SCHEMES[coder.binary].free_codes:
+    if not learns_codes(coder):
         return
     if method not in WITH_PROX:
         raise ValueError(
