@@ -135,7 +135,7 @@ def factorize(G, w, L, act):
                 break
             for a in range(k):
                 z[a] = G[j, act[a]] * w[j]
-            solve_factored(L, k, z)
+            solve_factored(L, 0, k, z, z)
             far, place = first_zero(w, w, act, k, z)
             for a in range(k):
                 w[act[a]] += min(far, 1.0) * z[a]
@@ -148,27 +148,33 @@ def factorize(G, w, L, act):
 
 
 @kernel(_nrt=False)
-def solve_factored(L, k, x):
-    """Overwrite ``x[:k]`` with the solution of ``L L^T z = x``."""
-    assert 0 <= k <= x.shape[0]
+def solve_factored(L, kept, k, x, z):
+    """Write the solution of ``L L^T z = x``, all of k entries, to ``z``.
+
+    Overwrite ``x`` with that of ``L``, whose first ``kept`` entries are given instead.
+    Both may be one array.
+    """
+    assert 0 <= kept <= k <= min(x.shape[0], z.shape[0])
     assert k <= L.shape[0] == L.shape[1]
-    for a in range(k):
+    for a in range(kept, k):
         v = x[a]
         for b in range(a):
             v -= L[a, b] * x[b]
         x[a] = v / L[a, a]
+    for a in range(k):
+        z[a] = x[a]
     top = k
-    while top > 0:  # four rows at a time: each entry of x is read and written once
+    while top > 0:  # four rows at a time: each entry of z is read and written once
         low = max(top - 4, 0)
         for a in range(top - 1, low - 1, -1):
-            x[a] /= L[a, a]
+            z[a] /= L[a, a]
             for b in range(low, a):
-                x[b] -= L[a, b] * x[a]
+                z[b] -= L[a, b] * z[a]
         if top - low == 4:
             l0, l1, l2, l3 = L[low], L[low + 1], L[low + 2], L[low + 3]
-            x0, x1, x2, x3 = x[low], x[low + 1], x[low + 2], x[low + 3]
+            z0, z1, z2, z3 = z[low], z[low + 1], z[low + 2], z[low + 3]
             for b in range(low):
-                x[b] -= l0[b] * x0 + l1[b] * x1 + l2[b] * x2 + l3[b] * x3
+                z[b] -= l0[b] * z0 + l1[b] * z1 + l2[b] * z2 + l3[b] * z3
         top = low
 
 
@@ -211,17 +217,18 @@ def subtract_active_elsewhere(G, act, k, pull, d, dc):
 
 
 @kernel
-def direction(G, L, act, k, pull, e, timed, rate, d, dc):
+def direction(G, L, act, k, pull, e, timed, rate, kept, half, d, dc):
     """Write the rates of active coefficients and of all correlations.
 
     The correlations are corrected at the rate ``timed * e``; the scale moves at
-    ``rate``. Return the rate below which a rate counts as zero.
+    ``rate``. Of the columns before, and of their rates half solved, ``half``, the first
+    ``kept`` are the same. Return the rate below which a rate counts as zero.
     """
     assert pull.shape[0] == dc.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
-    assert 0 <= k <= act.shape[0] == d.shape[0]
-    for a in range(k):
-        d[a] = timed * e[act[a]] - rate * pull[act[a]]
-    solve_factored(L, k, d)
+    assert 0 <= kept <= k <= act.shape[0] == d.shape[0] == half.shape[0]
+    for a in range(kept, k):
+        half[a] = timed * e[act[a]] - rate * pull[act[a]]
+    solve_factored(L, kept, k, half, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
     if 2 * k > e.shape[0]:
@@ -283,7 +290,7 @@ def exchange_dependent(G, w, L, act, k, pull, j):
     z = np.empty(k)
     for a in range(k):
         z[a] = -pull[j] * G[j, act[a]]
-    solve_factored(L, k, z)
+    solve_factored(L, 0, k, z, z)
     nearest, place = first_zero(w, pull, act, k, z)
     if place < 0:  # a column of zeros
         pull[j] = 0.0
@@ -302,22 +309,26 @@ def exchange_dependent(G, w, L, act, k, pull, j):
 
 @kernel
 def update_active_set(G, w, c, alpha, L, act, k, pull, j):
-    """Drop or add column j at a breakpoint; return the number of active columns."""
+    """Drop or add column j at a breakpoint.
+
+    Return the number of active columns, and how many of them, the first, and their rows
+    of the factor are as before.
+    """
     assert w.shape[0] == c.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
     assert alpha.shape[0] == w.shape[0]
     assert 0 <= j < w.shape[0]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     if pull[j] != 0.0:
         w[j] = pull[j] = 0.0
-        for a in range(k):
-            if act[a] == j:
-                drop_column(L, act, k, a)
-                break
-        return k - 1
+        place = 0
+        while place < k - 1 and act[place] != j:
+            place += 1
+        drop_column(L, act, k, place)
+        return k - 1, place
     pull[j] = alpha[j] if c[j] > 0.0 else -alpha[j]
     if append_column(L, act, k, G, j):
-        return k + 1
-    return exchange_dependent(G, w, L, act, k, pull, j)
+        return k + 1, k
+    return exchange_dependent(G, w, L, act, k, pull, j), 0
 
 
 @kernel(_nrt=False)
@@ -361,10 +372,10 @@ def follow_active_set_path(
     assert state.shape[0] == 5
     t, square, rate, left, least = state[0], state[1], state[2], state[3], state[4]
     timed = 1.0 if left > 0.0 else 0.0
-    d, dc = np.empty(L.shape[0]), np.empty(w.shape[0])
-    gone, rounding = -1, rounding_of_correlations(G, w.shape[0])
+    half, d, dc = np.empty(L.shape[0]), np.empty(L.shape[0]), np.empty(w.shape[0])
+    kept, gone, rounding = 0, -1, rounding_of_correlations(G, w.shape[0])
     for n_breakpoints in range(max_breakpoints):
-        flat = direction(G, L, act, k, pull, e, timed, rate, d, dc)
+        flat = direction(G, L, act, k, pull, e, timed, rate, kept, half, d, dc)
         pace = (t, rate, flat)
         far, j = next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, gone, positive)
         q = 0.0
@@ -392,7 +403,7 @@ def follow_active_set_path(
         if far == end:
             return k, n_breakpoints
         gone = j if pull[j] != 0.0 else -1
-        k = update_active_set(G, w, c, alpha, L, act, k, pull, j)
+        k, kept = update_active_set(G, w, c, alpha, L, act, k, pull, j)
     return k, max_breakpoints
 
 
@@ -487,9 +498,8 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
     rounding = rounding_of_correlations(G, w.shape[0])
     split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding)
     state[0], state[1], state[2], state[3], state[4] = t, square, goal - t, 1.0, 0.0
-    k, first = follow_active_set_path(
-        G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
-    )
+    given = (pull, e, state, alpha, positive, max_breakpoints)
+    k, first = follow_active_set_path(G, w, c, L, act, k, *given)
     for j in range(w.shape[0]):
         c[j] += state[3] * e[j]
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
@@ -502,9 +512,7 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         return square, prune(w, L, act, k, pull), first
     state[0], state[1], state[3], state[4] = goal, square, 0.0, least
     state[2] = math.copysign(1.0, norm - goal)
-    k, second = follow_active_set_path(
-        G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
-    )
+    k, second = follow_active_set_path(G, w, c, L, act, k, *given)
     return state[1], prune(w, L, act, k, pull), first + second
 
 
@@ -529,12 +537,13 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     assert coef.shape == least.shape == (alphas.shape[0], p)
     w, c, pull, e = np.zeros(p), b.copy(), np.zeros(p), np.zeros(p)
     L, act, d, dc = np.zeros((p, p)), np.zeros(p, np.intp), np.empty(p), np.empty(p)
-    z, k, gone, m, t, square = np.empty(p), 0, -1, 0, 0.0, 1.0
+    z, half, t, square = np.empty(p), np.empty(p), 0.0, 1.0
+    k, kept, gone, m = 0, 0, -1, 0
     for j in range(p):
         t = max(t, (max(c[j], 0.0) if positive else abs(c[j])) / penalties[j])
     for _ in range(most):
-        pace = (t, -1.0, direction(G, L, act, k, pull, e, 0.0, -1.0, d, dc))
-        given = (act, k, pull, pace, d, dc, gone, positive)
+        flat = direction(G, L, act, k, pull, e, 0.0, -1.0, kept, half, d, dc)
+        given = (act, k, pull, (t, -1.0, flat), d, dc, gone, positive)
         far, j = next_breakpoint(w, c, penalties, *given)
         q, far = 0.0, min(far, t)
         for a in range(k):
@@ -547,7 +556,7 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
             end = t - min(max(end, 0.0), far)
             for a in range(k):
                 z[a] = b[act[a]] - end * pull[act[a]]
-            solve_factored(L, k, z)
+            solve_factored(L, 0, k, z, z)
             for a in range(k):
                 coef[m, act[a]], least[m, act[a]] = z[a], z[a] + end * d[a]
             m += 1
@@ -562,5 +571,5 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
         for a in range(k):
             c[act[a]] = t * pull[act[a]]
         gone = j if pull[j] != 0.0 else -1
-        k = update_active_set(G, w, c, penalties, L, act, k, pull, j)
+        k, kept = update_active_set(G, w, c, penalties, L, act, k, pull, j)
     return m

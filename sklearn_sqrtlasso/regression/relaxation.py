@@ -141,7 +141,7 @@ def _follow_turns(support, factor, phis, positive):
 def _correct(G, b, w, tau, L, on):
     """Correct rounding errors of active coefficients, as long as no sign changes."""
     step = (b - G @ w)[on] - tau[on] * np.sign(w[on])
-    solve_factored(L, len(on), step)
+    solve_factored(L, 0, len(on), step, step)
     if np.all((w[on] + step) * w[on] > 0):
         w[on] += step
 

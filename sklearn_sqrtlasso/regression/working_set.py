@@ -152,7 +152,7 @@ class WorkingSet:
         """
         on = self.act[: max(self.n_factored, 0)]
         step = c[self.features[on]]
-        solve_factored(self.L, len(on), step)
+        solve_factored(self.L, 0, len(on), step, step)
         moved = self.w[on] + step
         if not np.all(moved * self.w[on] > 0):
             return False
@@ -168,6 +168,6 @@ class WorkingSet:
         k, z = self.n_factored, np.zeros(len(self.w))
         on = self.act[:k]
         pull = alpha[self.features][on] * np.sign(self.w[on])
-        solve_factored(self.L, k, pull)
+        solve_factored(self.L, 0, k, pull, pull)
         z[on] = pull
         return self.design.apply(self.block, z)

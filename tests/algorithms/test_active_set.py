@@ -101,8 +101,21 @@ def test_solve_inverts_a_factor(shape):
     A = np.random.default_rng(seed).standard_normal((p, p + n))
     G, x = A @ A.T, np.arange(1.0, p + 1)
     b = x.copy()
-    solve_factored(np.linalg.cholesky(G), p, b)
+    solve_factored(np.linalg.cholesky(G), 0, p, b, b)
     assert_allclose(G @ b, x, rtol=1e-6)
+
+
+@given(shapes, st.integers(0, 9))
+def test_a_factor_is_solved_from_any_known_entries_on(shape, kept):
+    _, p, seed = shape
+    rng = np.random.default_rng(seed)
+    L, z = np.tril(rng.uniform(-1, 1, (p, p)), -1) + np.eye(p), rng.standard_normal(p)
+    half, found = L.T @ z, np.empty(p)
+    x = L @ half
+    x[:kept] = half[:kept]
+    solve_factored(L, min(kept, p), p, x, found)
+    assert_allclose(x, half, rtol=1e-9, atol=1e-9)
+    assert_allclose(found, z, rtol=1e-9, atol=1e-9)
 
 
 def test_a_dependent_column_is_not_appended():
@@ -220,7 +233,12 @@ def test_along_a_direction_active_correlations_keep_to_the_threshold(seed, rates
     (timed, rate), (X, _, w, L, act) = rates, active_problem(seed)
     G, sign, on = X.T @ X, np.sign(w), act[:4]
     e, d, dc = np.random.default_rng(seed).standard_normal(10), np.empty(10), 0 * w
-    flat = direction(G, L, act, 4, sign, e, timed, rate, d, dc)
+    half, given = np.empty(10), (G, L, act, 4, sign, e, timed, rate)
+    flat = direction(*given, 0, half, d, dc)
+    again = np.empty(10), np.empty(10)
+    for kept in range(5):  # columns that were the same before
+        assert direction(*given, kept, half.copy(), *again) == flat
+        assert_array_equal(again[0][:4], d[:4])
     assert_allclose(dc, timed * e - G[:, on] @ d[:4], atol=1e-12 * np.abs(dc).max())
     assert_allclose(dc[on], rate * sign[on], atol=1e-12 * np.abs(dc).max())
     assert 0 < flat <= 1e-8 * max(np.abs(dc).max(), np.abs(e).max())
@@ -282,8 +300,11 @@ def test_a_column_of_zeros_is_exchanged_for_nothing():
 def test_a_breakpoint_adds_a_column_or_drops_it(seed, j):
     X, y, w, L, act = active_problem(seed)
     G, c, sign, before = X.T @ X, X.T @ (y - X @ w), np.sign(w), w.copy()
-    alpha = np.arange(1.0, 11.0)
-    k = update_active_set(G, w, c, alpha, L, act, 4, sign, j)
+    alpha, columns, factor = np.arange(1.0, 11.0), act.copy(), L.copy()
+    k, kept = update_active_set(G, w, c, alpha, L, act, 4, sign, j)
+    assert kept == (4 if before[j] == 0 else np.flatnonzero(columns[:4] == j)[0])
+    assert_array_equal(act[:kept], columns[:kept])
+    assert_array_equal(np.tril(L[:kept, :kept]), np.tril(factor[:kept, :kept]))
     assert k == (5 if before[j] == 0 else 3)
     assert set(act[:k]) == set(np.flatnonzero(before)) ^ {j}
     assert sign[j] == (alpha[j] * np.sign(c[j]) if before[j] == 0 else 0)
