@@ -60,7 +60,7 @@ from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 
 LEARN_ALPHA = ("per_unit", "shared")
 BATCH, FEW_ROWS = 256, 64  # rows of a step, usually, and where that takes long
-LEAST_STEPS = 1000  # on few rows, without which others would be restored worse
+LEAST_STEPS = 1800  # on few rows, without which others would be restored worse
 
 
 @list_choices({"activation": ACTIVATIONS, "decoder": DECODERS})
@@ -153,7 +153,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. If
         ``batch_size`` is "auto", too, and steps on 256 rows would make more than 4e10
         products, those on 64 rows end at 3e10, or after an epoch; but not if these are
-        less than 1000 steps, as of more than 684 columns and as many units, and not of
+        less than 1800 steps, as of more than 510 columns and as many units, and not of
         sparse rows, ``groups``, codes ``Z`` and ``decoder="pinv"``. Of more rows than
         steps take in, some are drawn at random.
     tol : float, default=0.0
