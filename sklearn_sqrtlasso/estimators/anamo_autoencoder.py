@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from sklearn_sqrtlasso._types import Rows, Seed
@@ -16,6 +17,7 @@ from sklearn_sqrtlasso.estimators.anamo_parameters import (
     check_combination,
     check_exact_step,
     learns_codes,
+    middle_of,
     suits_directions,
     width_of,
     with_width,
@@ -55,6 +57,7 @@ from sklearn_sqrtlasso.models.biased_autoencoder import (
     Parameters,
     rescale_model,
     rescale_parameters,
+    shift_biases,
 )
 from sklearn_sqrtlasso.models.block import join_block, split_block
 from sklearn_sqrtlasso.models.earlier_rows import gather_rows, join_rows
@@ -66,6 +69,7 @@ ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alph
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
 MANY_ROWS = 2**17  # the first of these if weights start in principal directions
 ALIKE = 4  # largest ratio of units of scaling of rows that are learnt from together
+AFFORDABLE = 1e10  # products of the usual steps; sparse rows count as cheap
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
@@ -280,7 +284,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     _coded_with = (*_kept_with, "prox")
     _usual = UsualSteps(500, 100)
     _of_directions = UsualSteps(20, 20, 5e9)
-    _affordable = 1e10
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -451,7 +454,10 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if start_in_directions(shape, data.X, stream):
             return True
         random = stream or isinstance(data.X, ChunkedRows)  # however long it takes
-        return not random and self._takes_long(data, self._rows_of_batch(data, False))
+        if random or self.max_iter != "auto" or sp.issparse(data.X):
+            return False
+        given = data, self._rows_of_batch(data, few=False), self._n_products(data)
+        return self._usual.work(*given) > AFFORDABLE
 
     def _rows_of_batch(self, data, few=None):
         if self.batch_size != "auto":
@@ -466,13 +472,6 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if data.given is None:
             return steps
         return steps._replace(most_epochs=min(steps.most_epochs, IN_SPAN))
-
-    def _middle(self):
-        """Return where a binary encoder's activation is one half in training."""
-        if self.binary is None:
-            return 0.0
-        scheme = SCHEMES[self.binary]
-        return scheme.middle * width_of(self, scheme)
 
     def _inner_solvers(self, model, in_stream):
         """Return the inner solvers of encoder and decoder."""
@@ -513,7 +512,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             if self._starts_in_directions(data, stream=progress is None):
                 start = parameters_of_directions
             parameters = start(*given, rng=rng)
-            parameters = self._shifted(parameters, model, self._middle())
+            parameters = shift_biases(model, parameters, middle_of(self))
             memory = {side: {} for side in SIDES}
         data = data._replace(unit=units.rows)
         earlier, rows = None, None
@@ -584,28 +583,23 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
             return history, {}
         of_bits = model._replace(encoder=BITS)
         bits = objective_of(of_bits, data.X, alternation.pmap, unit)
-        parameters = self._shifted(alternation.parameters, model, -self._middle())
+        parameters = shift_biases(model, alternation.parameters, -middle_of(self))
         parameters, losses = refit_bits(bits, parameters, codes and codes.codes, rng)
-        alternation.parameters = self._shifted(parameters, model, self._middle())
+        alternation.parameters = shift_biases(model, parameters, middle_of(self))
         return history, losses
-
-    def _shifted(self, parameters, model, shift):
-        """Return parameters with ``shift`` added to all biases of the encoder."""
-        W, b = split_block(parameters.encoder, model.shape)
-        return parameters._replace(encoder=join_block(W, b + b.dtype.type(shift)))
 
     def _fitted_parameters(self, model, dtype):
         """Return the fitted parameters in units of the model, which they follow."""
         W, b, V, c = (getattr(self, name).astype(np.float64) for name in NAMES)
         parameters = Parameters(join_block(W, b), join_block(V, c))
-        parameters = self._shifted(parameters, model, self._middle())
+        parameters = shift_biases(model, parameters, middle_of(self))
         parameters = rescale_parameters(model, parameters, 1 / self.unit_)
         return Parameters(*(block.astype(dtype) for block in parameters))
 
     def _learnt(self, model, parameters, unit):
         """Return the fitted attributes for parameters of rows divided by ``unit``."""
         parameters = rescale_parameters(model, parameters, unit)
-        parameters = self._shifted(parameters, model, -self._middle())
+        parameters = shift_biases(model, parameters, -middle_of(self))
         W, b = split_block(parameters.encoder, model.shape)
         V, c = split_block(parameters.decoder, model.shape)
         return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))

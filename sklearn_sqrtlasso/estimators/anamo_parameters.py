@@ -69,6 +69,25 @@ def with_width(coder, activation):
     return activation.with_width(width_of(coder, activation))
 
 
+def middle_of(coder):
+    """Return where the activation of a binary encoder is one half in training.
+
+    Parameters
+    ----------
+    coder : ANAMOAutoencoder
+        With its parameters.
+
+    Returns
+    -------
+    middle : float
+        Its input; 0 for real codes.
+    """
+    if coder.binary is None:
+        return 0.0
+    scheme = SCHEMES[coder.binary]
+    return scheme.middle * width_of(coder, scheme)
+
+
 def suits_directions(coder):
     """Return whether weights of wide rows may start in their principal directions.
 

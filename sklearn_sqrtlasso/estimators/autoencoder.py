@@ -48,10 +48,9 @@ class AutoencoderMixin:
     fitted attributes and returns the history; ``_parameters()``, which returns a dict
     of those that hold learnt parameters; ``_usual``, the steps that are taken if
     ``max_iter="auto"``, and ``_of_directions``, those if weights start in principal
-    directions, as ``_starts_in_directions(data)`` tells; ``_affordable``, the largest
-    number of products in ``_usual``; ``_rows_of_batch(data)``, the size of a batch,
-    None for all rows; and ``_stays_in_span(data)``, whether what is learnt from rows
-    lies in their span.
+    directions, as ``_starts_in_directions(data)`` tells; ``_rows_of_batch(data)``, the
+    size of a batch, None for all rows; and ``_stays_in_span(data)``, whether what is
+    learnt from rows lies in their span.
     """
 
     def _learn_all(self, data, resumed):
@@ -138,16 +137,6 @@ class AutoencoderMixin:
             return self.max_iter
         steps, n_products = self._usual_steps(data), self._n_products(data)
         return steps.epochs(data, self._rows_of_batch(data), n_products)
-
-    def _takes_long(self, data, batch_size):
-        """Return whether the usual steps of a default fit are not affordable.
-
-        Of sparse rows, whose steps cost more than products of rows, they count as such.
-        """
-        if self.max_iter != "auto" or sp.issparse(data.X):
-            return False
-        n_products = self._n_products(data)
-        return self._usual.work(data, batch_size, n_products) > self._affordable
 
     def _n_components_of(self, data, resumed, stream):
         if self.n_components is not None:

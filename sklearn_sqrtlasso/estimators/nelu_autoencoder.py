@@ -59,8 +59,6 @@ from sklearn_sqrtlasso.models.two_layer import (
 from sklearn_sqrtlasso.sparse_coding.shrinkage_gap import gaps_of_rows
 
 LEARN_ALPHA = ("per_unit", "shared")
-BATCH, FEW_ROWS = 256, 64  # rows of a step, usually, and where that takes long
-LEAST_STEPS = 1800  # on few rows, without which others would be restored worse
 
 
 @list_choices({"activation": ACTIVATIONS, "decoder": DECODERS})
@@ -140,22 +138,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     learning_rate : float, default=3e-3
         Largest step length of Adam, above 0. It rises during the first 100 steps, at
         most a tenth of all, and then falls by half a cosine to zero at ``max_iter``.
-        Steps on weights of n > 1024 columns are shorter, by :math:`\sqrt{1024 / n}`; N
-        steps on the 64 rows of ``batch_size="auto"`` by :math:`\sqrt{1000 / N}`.
-    batch_size : int or "auto", default="auto"
-        Number of rows of a batch, at least 1. "auto" is 256, or 64 of tables that take
-        long (``max_iter``): steps on fewer rows restore most others as well, sooner.
-        256 learns as from other tables.
+        Steps on weights of n > 1024 columns are shorter, by :math:`\sqrt{1024 / n}`.
+    batch_size : int, default=256
+        Number of rows of a batch, at least 1.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, at least 1. "auto" is the number that makes 2000
         steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
         weights start in principal directions (``alpha``), and then fewer of many
-        weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. If
-        ``batch_size`` is "auto", too, and steps on 256 rows would make more than 4e10
-        products, those on 64 rows end at 3e10, or after an epoch; but not if these are
-        less than 1800 steps, as of more than 510 columns and as many units, and not of
-        sparse rows, ``groups``, codes ``Z`` and ``decoder="pinv"``. Of more rows than
-        steps take in, some are drawn at random.
+        weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. Of
+        more rows than these steps take in, some are drawn at random.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -261,8 +252,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     _coded_with = ("activation", "n_unrolled", "positive", "alpha", "learn_alpha")
     _kept_with = ("activation", "n_unrolled")
     _usual = UsualSteps(2000, 200)
-    _of_few_rows = UsualSteps(2000, 200, 3e10)
-    _affordable = 4e10
     _of_directions = UsualSteps(200, 20, 2.5e10)
 
     _parameter_constraints: dict = {
@@ -280,10 +269,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             StrOptions({"auto"}),
         ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, 1, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -308,7 +294,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         n_unrolled: int | None = None,
         noise_std: float | ArrayLike | str = "auto",
         learning_rate: float = 3e-3,
-        batch_size: int | str = "auto",
+        batch_size: int = 256,
         max_iter: int | str = "auto",
         tol: float = 0.0,
         n_iter_no_change: int = 10,
@@ -527,7 +513,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 model,
                 layers,
                 moments,
-                batch_size=self._rows_of_batch(data, stream),
+                batch_size=self.batch_size,
                 unit_rows=self.unit_rows,
                 pmap=pmap,
             )
@@ -559,34 +545,17 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _starts_in_directions(self, data):
         return not data.coded and start_in_directions(self._shape(data), data.X)
 
-    def _usual_steps(self, data):
-        dear = self._is_dear(data)
-        return self._of_few_rows if dear else super()._usual_steps(data)
-
-    def _rows_of_batch(self, data, stream=False):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return FEW_ROWS if not stream and self._is_dear(data) else BATCH
-
-    def _is_dear(self, data):
-        """Return whether the usual batches take long, and those of few rows less."""
-        alone = len(data.groups.starts) > data.groups.n_rows  # of 64, few have levels
-        suits = alone and not data.coded and DECODERS[self.decoder].costs_rows
-        if not suits or self.batch_size != "auto" or self._starts_in_directions(data):
-            return False
-        step = FEW_ROWS * self._n_products(data)
-        many = LEAST_STEPS * step <= self._of_few_rows.most_work
-        return many and self._takes_long(data, BATCH)
+    def _rows_of_batch(self, data):
+        return self.batch_size
 
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
-            dear = self._is_dear(data)
-            data = self._rows_to_learn(data, learner.batch_size, rng)
+            data = self._rows_to_learn(data, self.batch_size, rng)
             if self.early_stopping:
                 data, held_out = self._hold_out(data, rng)
             n_epochs = progress.max_iter
-            n_steps = n_epochs * n_batches(data, learner.batch_size)
+            n_steps = n_epochs * n_batches(data, self.batch_size)
 
         def report(n_iter, loss):
             if progress is None:
@@ -595,8 +564,6 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             return progress.step(n_iter, loss, learnt)
 
         schedule = Schedule(self.learning_rate, n_steps)
-        if progress is not None and dear:
-            schedule = schedule.of_few_rows()
         stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
         return run_training(learner, data, held_out, schedule, stopping, rng, report)
 

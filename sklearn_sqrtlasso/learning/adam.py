@@ -10,7 +10,6 @@ from sklearn_sqrtlasso.blockwise.blocks import even_parts
 
 PART = 2**18  # parameters, at least, of a part of a step
 USUAL_FEATURES = 1024  # beyond, entries of weights are smaller, and so are steps
-NOISY_STEPS = 1000  # on few rows each, of which the usual rate restores others best
 WARM_UP = 100  # steps until the full learning rate, at most a tenth of all
 
 
@@ -45,19 +44,6 @@ class Schedule(NamedTuple):
 
     rate: float
     n_steps: int | None = None
-
-    def of_few_rows(self):
-        """Return the schedule of steps on few rows, whose gradients are noisy.
-
-        More of them are shorter, by the root of their number: what noise adds to
-        weights in all of them does not grow.
-
-        Returns
-        -------
-        schedule : Schedule
-            As many steps.
-        """
-        return self._replace(rate=self.rate * math.sqrt(NOISY_STEPS / self.n_steps))
 
     def at(self, n):
         """Return the learning rate of step ``n``, starting at 1."""

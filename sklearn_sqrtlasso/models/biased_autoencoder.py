@@ -420,6 +420,27 @@ def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
     return Parameters(join_block(W, b), join_block(V, c))
 
 
+def shift_biases(model: BiasedAutoencoder, parameters: Parameters, shift):
+    """Return parameters with a number added to all biases of the encoder.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    parameters : Parameters
+        Its parameters.
+    shift : float
+        The number.
+
+    Returns
+    -------
+    parameters : Parameters
+        The parameters.
+    """
+    W, b = split_block(parameters.encoder, model.shape)
+    return parameters._replace(encoder=join_block(W, b + b.dtype.type(shift)))
+
+
 def rescale_model(model: BiasedAutoencoder, unit):
     """Return the equivalent model for rows divided by ``unit``.
 

@@ -30,15 +30,12 @@ class Decoder(NamedTuple):
         Where the atoms come from, for the documentation.
     free : bool
         Whether V is learnt as a parameter.
-    costs_rows : bool
-        Whether a step costs next to nothing beyond what each row of its batch does.
     """
 
     atoms: Callable
     pull_back: Callable
     summary: str
     free: bool = False
-    costs_rows: bool = True
 
 
 def _pinv(W):
@@ -109,9 +106,7 @@ DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
             free=True,
         ),
         "tied": Decoder(lambda W: W, lambda W, V, G: G, "V is W"),
-        "pinv": Decoder(
-            _pinv, _pinv_pull_back, "V is the pseudo-inverse of W", costs_rows=False
-        ),
+        "pinv": Decoder(_pinv, _pinv_pull_back, "V is the pseudo-inverse of W"),
     }
 )
 

@@ -4,13 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.decomposition import PCA
 
 from sklearn_sqrtlasso import ANAMOAutoencoder, NeLUAutoencoder, RelaxedSparseCoder
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels
-from sklearn_sqrtlasso.estimators import nelu_autoencoder
+from sklearn_sqrtlasso.estimators import anamo_autoencoder
 from sklearn_sqrtlasso.learning.alternating import Alternation
 from sklearn_sqrtlasso.learning.batches import TrainingData
 from sklearn_sqrtlasso.learning.coded_rows import DictionaryTask
@@ -29,71 +28,10 @@ def test_networks_take_about_two_thousand_steps(n, epochs):
     assert 1000 <= coder.optimizer_state_["n_steps"] <= 2000
 
 
-@pytest.fixture
-def dear_rows(monkeypatch):
-    """Return rows of which the usual five epochs take too long, and three do not."""
-    steps = UsualSteps(2000, 200, 3 * 150 * 2 * 4)
-    monkeypatch.setattr(NeLUAutoencoder, "_usual", UsualSteps(5, 5))
-    monkeypatch.setattr(NeLUAutoencoder, "_of_few_rows", steps)
-    monkeypatch.setattr(NeLUAutoencoder, "_affordable", steps.most_work)
-    monkeypatch.setattr(nelu_autoencoder, "LEAST_STEPS", 5)
-    return make_rows(150)
-
-
-def weights(X, given, **parameters):
-    coder = NeLUAutoencoder(**{"n_components": 2, "random_state": 0, **parameters})
-    return coder.fit(X, **given).components_
-
-
-def test_dear_steps_are_on_few_rows_and_bounded(dear_rows):
-    ours = weights(dear_rows, {})
-    rate = 3e-3 * np.sqrt(1000 / 9)
-    given = {"batch_size": 64, "max_iter": 3, "learning_rate": rate}
-    assert_array_equal(ours, weights(dear_rows, {}, **given))
-    wide = {"n_components": 2 * 4}  # of which less than five steps are affordable
-    usual = weights(dear_rows, {}, batch_size=256, max_iter=5, **wide)
-    assert_array_equal(weights(dear_rows, {}, **wide), usual)
-    cheap = dear_rows[:80]
-    usual = weights(cheap, {}, batch_size=256, max_iter=5)
-    assert_array_equal(weights(cheap, {}), usual)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "given", "make"),
-    [
-        ({"max_iter": 5}, {}, np.asarray),
-        ({"decoder": "pinv"}, {}, np.asarray),
-        ({}, {"groups": np.arange(150) // 10}, np.asarray),
-        ({}, {"Z": make_rows(150, 2)}, np.asarray),
-        ({}, {}, sp.csr_array),
-    ],
-    ids=["given", "pinv", "groups", "codes", "sparse"],
-)
-def test_steps_that_few_rows_do_not_suit_are_the_usual_ones(
-    parameters, given, make, dear_rows
-):
-    X = make(dear_rows)
-    usual = {"max_iter": 5, "batch_size": 256, **parameters}
-    assert_array_equal(weights(X, given, **parameters), weights(X, given, **usual))
-
-
-def test_a_stream_of_dear_rows_is_learnt_from_in_usual_steps(dear_rows):
-    coders = [NeLUAutoencoder(2, random_state=0, batch_size=n) for n in ("auto", 256)]
-    ours, usual = (coder.partial_fit(dear_rows).components_ for coder in coders)
-    assert_array_equal(ours, usual)
-
-
-@pytest.mark.parametrize(("n", "epochs"), [(30, 100), (2500, 2)])
-def test_alternations_take_about_five_hundred_batches(n, epochs):
-    given = {"batch_size": 10, "tol": 0.0, "random_state": 0}
-    coder = ANAMOAutoencoder(2, n_encoder_steps=1, n_decoder_steps=1, **given)
-    assert coder.fit(make_rows(n)).n_iter_ == epochs
-
-
 @pytest.mark.parametrize(("n", "epochs"), [(900, 20), (300, 100)])
 def test_dear_alternations_start_in_principal_directions(n, epochs, monkeypatch):
     """Their decoder restores rows before any step: one is as good as twenty."""
-    monkeypatch.setattr(ANAMOAutoencoder, "_affordable", 100 * 2 * 4 * 500)
+    monkeypatch.setattr(anamo_autoencoder, "AFFORDABLE", 100 * 2 * 4 * 500)
     X = make_rows(n)
     coder = ANAMOAutoencoder(2, tol=0.0, random_state=0)
     coder.set_params(n_encoder_steps=1, n_decoder_steps=1)

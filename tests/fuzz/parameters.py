@@ -65,7 +65,7 @@ def _special(rng, cls, name, p):
         "penalty_loadings": [None, None, None, "auto"],
         "precompute": ["auto", True, False],
         "noise_std": ["auto", 0.0, 0.3, (0.1, 1.0), [1e-3, 1e3]],
-        "batch_size": [1, 3, "auto"] if "NeLU" in cls.__name__ else [None, None, 1, 4],
+        "batch_size": [1, 3, 256] if "NeLU" in cls.__name__ else [None, None, 1, 4],
         "n_nonzero_coefs": [None, 1, 2, p + 5],
         "transform_max_iter": [1, 1000, 1000],
         "transform_tol": [1e-8, 1e-4],
