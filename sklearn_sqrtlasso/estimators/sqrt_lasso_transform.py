@@ -139,7 +139,8 @@ class SqrtLassoTransform(GroupedEncoder):
         least, else it goes on. Steps are accelerated, and ``0.3 * max_iter`` are the
         most of them if rows are complete. "auto" does so for fewer than four rows a
         feature where learning takes longer than about a second, and holds out none of
-        ten groups or fewer.
+        ten groups or fewer, nor for positive codes, outliers, or more than a tenth of
+        missing entries.
     sparse_output : bool, default=False
         Whether ``transform`` returns CSR codes.
     n_jobs : int, default=None

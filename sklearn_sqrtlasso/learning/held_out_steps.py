@@ -14,19 +14,20 @@ import numpy as np
 
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows
 from sklearn_sqrtlasso.blockwise.groups import parted
-from sklearn_sqrtlasso.blockwise.linalg import filled_rows
+from sklearn_sqrtlasso.blockwise.linalg import filled_rows, missing_counts
 from sklearn_sqrtlasso.learning.accelerated import AcceleratedLearner
 from sklearn_sqrtlasso.learning.cleaned_rows import objective_of_rows
 from sklearn_sqrtlasso.learning.row_span import rank_of_rows
 from sklearn_sqrtlasso.learning.tight_frame import pca_frame
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
+MOST_LACKING = 0.1  # of entries: of rows that lack more it tells as little
 HELD_OUT = 10  # one group of so many is held out
 FEW = 4  # rows a column: with more, steps from principal directions help other rows
 MANY_STEPS, POLAR = 30, 10  # of a fit; products of that size in a polar factor, by time
 DEAR = 2**34  # products of a fit, about a second of a core
 ACCELERATED = 0.3  # of the steps that others take, with which no objective was larger
-N_TRIED = 4  # steps, after which others help too if all of these did
+N_TRIED = 4  # steps; more may help if these do
 
 
 def steps_are_dear(X, frame: TightFrame, groups):
@@ -47,6 +48,10 @@ def steps_are_dear(X, frame: TightFrame, groups):
         Whether rows are few for their columns, and their fit takes much work.
     """
     if not may_hold_out(X, groups) or X.shape[0] >= FEW * X.shape[1]:
+        return False
+    if frame.positive or frame.outlier_alpha is not None:
+        return False  # their objective tells less of how they restore other rows
+    if missing_counts(X).sum() > MOST_LACKING * X.shape[0] * X.shape[1]:
         return False
     n_products = 2 * X.shape[0] + POLAR * min(frame.components.shape)
     return MANY_STEPS * n_products * frame.components.size > DEAR

@@ -1,5 +1,6 @@
 """Steps of tight frames that help rows which are held out."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -140,11 +141,19 @@ def test_sparse_matrices_are_helped_as_arrays(rows):
 
 def test_few_rows_of_many_columns_are_dear():
     frame = TightFrame(np.empty((900, 900)), np.empty(900), False)
-    assert steps_are_dear(np.empty((1000, 900)), frame, ungrouped(1000))
-    assert not steps_are_dear(np.empty((4000, 900)), frame, ungrouped(4000))
-    assert not steps_are_dear(np.empty((1000, 900)), frame, one_group(1000))
+    X = np.zeros((1000, 900))
+    assert steps_are_dear(X, frame, ungrouped(1000))
+    assert not steps_are_dear(np.zeros((4000, 900)), frame, ungrouped(4000))
+    assert not steps_are_dear(X, frame, one_group(1000))
+    assert not steps_are_dear(X, replace(frame, positive=True), ungrouped(1000))
+    spikes = replace(frame, outlier_alpha=np.ones(900))
+    assert not steps_are_dear(X, spikes, ungrouped(1000))
+    X[:, :90] = np.nan
+    assert steps_are_dear(X, frame, ungrouped(1000))
+    X[0, 90] = np.nan
+    assert not steps_are_dear(X, frame, ungrouped(1000))
     small = TightFrame(np.empty((90, 90)), np.empty(90), False)
-    assert not steps_are_dear(np.empty((100, 90)), small, ungrouped(100))
+    assert not steps_are_dear(np.zeros((100, 90)), small, ungrouped(100))
 
 
 def test_of_ten_groups_none_is_held_out():
