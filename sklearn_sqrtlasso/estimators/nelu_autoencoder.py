@@ -41,6 +41,7 @@ from sklearn_sqrtlasso.learning.initialization import (
     start_in_directions,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.precision import dtype_of_steps, in_precision
 from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.learning.weights_and_penalties import (
     TwoLayerLearner,
@@ -146,7 +147,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         steps, one for each batch, but at most 200; or 200 steps and 20 epochs if
         weights start in principal directions (``alpha``), and then fewer of many
         weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. Of
-        more rows than these steps take in, some are drawn at random.
+        more rows than these steps take in, some are drawn at random. Where they make
+        more than 1e10 such products, dense rows without a target are learnt from in
+        single precision, if this keeps their digits; parameters have the dtype of X.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -501,13 +504,15 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         data = data._replace(unit=units.rows, target_unit=1.0 if pure else units.rows)
         noise = training_noise(self.noise_std, data, model.shape[0])
         data = data._replace(corruption=noise)
+        dtype = dtype_of_steps(data, 0.0 if stream else self._usual_work(data))
         if resumed:
-            layers = self._resumed_layers(model, unit, X.dtype)
+            layers = self._resumed_layers(model, unit).astype(X.dtype)
             if given and not model.sizes["alpha"]:
                 layers.p["alpha"][:] = start.alpha(layers.W)
-            moments = carried_moments(self.optimizer_state_, shapes(model), X.dtype)
+            moments = carried_moments(self.optimizer_state_, shapes(model), dtype)
         else:
             layers = initial_layers(model, data, start, rng, whole=stream)
+        layers, data = layers.astype(dtype), in_precision(data, dtype)
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -548,6 +553,13 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _rows_of_batch(self, data):
         return self.batch_size
 
+    def _usual_work(self, data):
+        """Return the number of products of a default fit, 0 if steps are given."""
+        if self.max_iter != "auto":
+            return 0.0
+        given = data, self.batch_size, self._n_products(data)
+        return self._usual_steps(data).work(*given)
+
     def _run(self, learner, data, unit, rng, progress):
         held_out, n_epochs, n_steps = None, 1, None
         if progress is not None:
@@ -570,7 +582,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _learnt(self, learner, data, unit):
         """Return the fitted attributes that hold the current parameters."""
         activation = learner.model.activation
-        W, V, p = rescale_layers(learner.layers(), activation, unit)
+        layers = learner.layers().astype(data.X.dtype)
+        W, V, p = rescale_layers(layers, activation, unit)
         if data.coded:
             V = DECODERS[self.decoder].atoms(W)
             if DECODERS[self.decoder].free:
@@ -619,7 +632,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
         return Layers(W, V, p)
 
-    def _resumed_layers(self, model, unit, dtype):
+    def _resumed_layers(self, model, unit):
         """Return the fitted layers in units of the model.
 
         What is learnt is a number of units, and so follows ``unit_``, except that a
@@ -631,8 +644,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         keep = np.abs(fixed) < np.abs(layers.p["alpha"])
         keep |= model.sizes["alpha"] == 0
         layers.p["alpha"][keep] = fixed[keep]
-        p = {name: value.astype(dtype) for name, value in layers.p.items()}
-        return Layers(layers.W.astype(dtype), layers.V.astype(dtype), p)
+        return layers
 
     def _encoder(self, dtype):
         activation = self._activation()

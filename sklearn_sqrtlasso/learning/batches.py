@@ -55,6 +55,8 @@ class TrainingData(NamedTuple):
         unit of rows.
     given : ndarray, sparse matrix or None
         Rows as they were given, if X holds coordinates of them.
+    dtype : dtype or None
+        Dtype of batches, None that of X.
     """
 
     X: np.ndarray
@@ -65,6 +67,7 @@ class TrainingData(NamedTuple):
     corruption: Corruption | None = None
     target_unit: float | None = None
     given: np.ndarray | None = None
+    dtype: np.dtype | None = None
 
     @property
     def rows(self):
@@ -190,7 +193,8 @@ def gather_batch(data: TrainingData, rows, bounds, rng):
     batch : Batch
         Batch in new arrays.
     """
-    x = _scaled_rows(data.X, rows, data.unit)
+    dtype = data.dtype or data.X.dtype
+    x = _scaled_rows(data.X, rows, data.unit).astype(dtype, copy=False)
     target = x
     if data.target is not None:
         target = _scaled_rows(data.target, rows, data.target_unit or data.unit)

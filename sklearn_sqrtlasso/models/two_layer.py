@@ -53,6 +53,22 @@ class Layers(NamedTuple):
     V: np.ndarray
     p: dict[str, np.ndarray]
 
+    def astype(self, dtype):
+        """Return the layers in a dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            The dtype.
+
+        Returns
+        -------
+        layers : Layers
+            Copies.
+        """
+        p = {name: value.astype(dtype) for name, value in self.p.items()}
+        return Layers(self.W.astype(dtype), self.V.astype(dtype), p)
+
 
 class Batch(NamedTuple):
     """A batch of training data.
