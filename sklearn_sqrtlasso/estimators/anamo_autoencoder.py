@@ -377,7 +377,8 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
     def partial_fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Train on a batch of rows for one outer iteration.
 
-        Earlier rows are learnt from too, by their moments: a batch changes parameters
+        After ``fit``, and if a stream starts in principal directions (``init``),
+        earlier rows are learnt from too, by their moments: a batch changes parameters
         so far as these allow. Rows of ``fit`` count as often as it passed over them,
         and of a stream, rows of later batches more. Not so with ``binary``.
 
@@ -503,33 +504,30 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self._record_parameters()
         n_components = self._n_components_of(data, resumed, progress is None)
         model, rescaled = self._model(data, n_components, units)
+        data = data._replace(unit=units.rows)
+        earlier, rows, stream = None, None, progress is None
         if resumed:
             parameters = self._fitted_parameters(model, X.dtype)
-            memory = self._memory(new_rows=progress is None)
+            memory = self._memory(new_rows=stream)
+            if stream and 1 / ALIKE <= unit / self.unit_ <= ALIKE:
+                earlier = rows_of_state(self.optimizer_state_)
+            near = earlier is not None
         else:
-            given, start = (model, X, units.rows), initial_biased_parameters
-            start = partial(start, init=self.init)
-            if self._starts_in_directions(data, stream=progress is None):
-                start = parameters_of_directions
-            parameters = start(*given, rng=rng)
-            parameters = shift_biases(model, parameters, middle_of(self))
+            near = self._starts_in_directions(data, stream=stream)
+            parameters = self._first_parameters(model, data, near, rng)
             memory = {side: {} for side in SIDES}
-        data = data._replace(unit=units.rows)
-        earlier, rows = None, None
-        if resumed and progress is None and 1 / ALIKE <= unit / self.unit_ <= ALIKE:
-            earlier = rows_of_state(self.optimizer_state_)
         with thread_map(self.n_jobs) as pmap:
             alternation = Alternation(
                 rescaled,
                 parameters,
-                *self._inner_solvers(model, progress is None),
+                *self._inner_solvers(model, stream),
                 memory,
                 self.prox == "exact",
                 pmap,
                 earlier,
             )
             history, losses = self._run(alternation, data, resumed, rng, progress)
-            if progress is None and self.binary is None:
+            if stream and near:  # to parameters that suit these rows
                 rows = gather_rows(rescaled, X, units.rows, alternation.parameters)
         self._refuse_divergence(history, resumed)
         self._set_learnt(alternation, history, losses, unit, resumed)
@@ -539,6 +537,12 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         self.unit_ = unit
         self.optimizer_state_ = {**memory, **state, "log2_sizes": units.log2_sizes}
         return history
+
+    def _first_parameters(self, model, data, in_directions, rng):
+        start = partial(initial_biased_parameters, init=self.init)
+        start = parameters_of_directions if in_directions else start
+        parameters = start(model, data.X, data.unit, rng=rng)
+        return shift_biases(model, parameters, middle_of(self))
 
     def _memory(self, new_rows):
         """Return the state of the inner methods, to resume on the same or new rows."""

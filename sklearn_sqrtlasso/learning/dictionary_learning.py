@@ -310,9 +310,7 @@ class SweepLearner:
     update : callable, (task, coded) -> None
         Updates the atoms of the task from codes.
     code : callable, (task) -> CodeSums or CodedRows
-        Codes the rows of the task.
-    by_sums : bool
-        Whether atoms are updated from sums over codes, which add up over sweeps.
+        Codes the rows of the task. Sums add up over sweeps.
 
     Notes
     -----
@@ -323,9 +321,9 @@ class SweepLearner:
     more, codes are those of observed entries.
     """
 
-    def __init__(self, task, stopping, update, code, by_sums):
+    def __init__(self, task, stopping, update, code):
         self.task, self.stopping, self.update, self.code = task, stopping, update, code
-        self.by_sums = by_sums
+        self.by_sums = code is sum_codes
         self.losses, self.n_replaced = [], 0
         self.converged = self.spent = False
         self.coded, self.work, self.n_rows, self.n_seen = None, 0.0, 0, 0
@@ -547,8 +545,8 @@ def rows_of_batch(X):
     return max(BATCH, X.shape[1] // stored_entries(X))
 
 
-def _sweeps(update, code, *, by_sums=False):
-    return lambda task, stopping: SweepLearner(task, stopping, update, code, by_sums)
+def _sweeps(update, code=sum_codes):
+    return lambda task, stopping: SweepLearner(task, stopping, update, code)
 
 
 LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
@@ -563,7 +561,7 @@ LEARNERS: MappingProxyType[str, Learner] = MappingProxyType(
             "approximate k-SVD: the same, by one step of the power method",
         ),
         "mod": Learner(
-            _sweeps(update_by_mod, sum_codes, by_sums=True),
+            _sweeps(update_by_mod),
             "the method of optimal directions: all atoms at once, by least squares",
             by_sums=True,
         ),

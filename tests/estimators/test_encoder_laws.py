@@ -520,7 +520,7 @@ def for_rows(name, X):
 
 def is_too_little(coder, X):
     """Return whether there is no row to hold out."""
-    return getattr(coder, "early_stopping", False) and len(X) < 6
+    return getattr(coder, "early_stopping", False) is True and len(X) < 6
 
 
 @pytest.mark.parametrize(("name", "X"), LITTLE.values(), ids=LITTLE)

@@ -65,6 +65,7 @@ VALUES = {
         "center": [True, False, "maybe"],
         "outlier_alpha": [None, "auto", 0.8, 0.0],
         "positive": [False, True],
+        "early_stopping": ["auto", False, True, "maybe"],
         "init": [*INITS, np.eye(N_FEATURES), np.ones((2, 2)), "svd"],
         "tol": [0.0, 0.5, -1.0],
         "sparse_output": [False, True, "maybe"],

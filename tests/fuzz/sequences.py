@@ -30,7 +30,7 @@ CONFLICT = (  # what contradictory parameters are told; others are valid togethe
     "|n_components must be at most the number"
     "|init must|dictionary must be finite and have shape|n_components=|n_samples=1"
     "|must have the shape|too long for prox|too large for dtype"
-    "|cannot change from"
+    "|cannot change from|early_stopping=True needs rows"
 )
 
 

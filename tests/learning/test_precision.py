@@ -62,9 +62,7 @@ def few_steps(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-150])
-def test_rows_are_restored_as_in_double_precision(
-    size, few_steps, monkeypatch
-):
+def test_rows_are_restored_as_in_double_precision(size, few_steps, monkeypatch):
     X = size * rows()
     coder = NeLUAutoencoder(3, random_state=0, noise_std=0.0, batch_size=20)
     double, score = coder.fit(X).components_, coder.score(X)
