@@ -8,12 +8,13 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sqrtlasso import NeLUAutoencoder, SqrtLassoTransform
+from sklearn_sqrtlasso import NeLUAutoencoder, RelaxedSparseCoder, SqrtLassoTransform
 from tests.benchmarks.shapes_data import topic_rows
 
 N_UNITS = 10
 CODERS = {
     "transform": SqrtLassoTransform(random_state=0),
+    "atoms": RelaxedSparseCoder(random_state=0),
     "network": NeLUAutoencoder(random_state=0),
 }
 
