@@ -436,9 +436,9 @@ class RelaxedSparseCoder(BaseEncoder):
         depend on the scale of batches. When N rows have been seen, the n-th row has
         weight :math:`(n / N)^5`, as early atoms are poor. Those of a ``fit`` are not:
         its rows count six times in N, so that they weigh as a batch of as many rows
-        does. The first call, on an unfitted estimator, uses
-        rows of the batch as initial atoms. Atoms that no row has used yet are replaced
-        by rows of the batch that are restored worst.
+        does, or fewer times if they are less than ten for each atom. The first call, on
+        an unfitted estimator, uses rows of the batch as initial atoms. Atoms that no
+        row has used yet are replaced by rows of the batch that are restored worst.
 
         Parameters
         ----------
@@ -483,7 +483,7 @@ class RelaxedSparseCoder(BaseEncoder):
         statistics = Statistics(*map(np.array, sums))
         self.n_samples_seen_ += X.shape[0]
         n_fit = getattr(self, "n_samples_fit_", 0)  # not of earlier versions
-        weight = past_weight(X.shape[0], self.n_samples_seen_, n_fit)
+        weight = past_weight(X.shape[0], self.n_samples_seen_, n_fit, len(D))
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)

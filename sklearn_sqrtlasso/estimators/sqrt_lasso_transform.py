@@ -364,8 +364,9 @@ class SqrtLassoTransform(GroupedEncoder):
         the n-th row has weight n/N when N rows have been seen, regardless of batches
         and of their scale. Column means and learnt penalties are averaged likewise.
         Rows of a ``fit`` count twice in N, so that they weigh as a batch of as many
-        rows does, and a batch leaves its penalties unless those that half of the batch
-        tells restore the other half with an error smaller by a twentieth. A
+        rows does. A batch of n rows, no more than the m of that, leaves its penalties
+        unless those that half of the batch tells restore the other half with an error
+        smaller by a share of (1 - n / m) / 20. A
         batch of zeros, or whose rows are 8 times larger or smaller than usual, leaves
         them as they are, unless the batch before was of another size too; and batches
         of fewer rows than features leave the penalties. The first call, on an unfitted
@@ -452,8 +453,8 @@ class SqrtLassoTransform(GroupedEncoder):
         self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
 
     def _tells_penalties(self, X, groups):
-        frame = self._encoder(X.dtype)
-        return tell_better_penalties(X, frame, groups, n_jobs=self.n_jobs)
+        given = self._encoder(X.dtype), groups, self._samples_fit()
+        return tell_better_penalties(X, *given, n_jobs=self.n_jobs)
 
     def _samples_fit(self):
         """Return the number of rows of a fit; fits of earlier versions do not tell."""

@@ -88,11 +88,14 @@ def restoring_penalties(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None)
     return alpha.astype(frame.components.dtype)
 
 
-def tell_better_penalties(X, frame: TightFrame, groups: RowGroups, *, n_jobs=None):
+def tell_better_penalties(
+    X, frame: TightFrame, groups: RowGroups, n_fit, *, n_jobs=None
+):
     """Return whether rows tell penalties that restore others of them better.
 
     Of either half, the other one is asked: its penalties must restore with an error
-    that is smaller by a share of ``WORTH``.
+    that is smaller by a share of ``WORTH``, or less, the more rows there are to those
+    that told the penalties before. More rows than those always tell better ones.
 
     Parameters
     ----------
@@ -100,12 +103,17 @@ def tell_better_penalties(X, frame: TightFrame, groups: RowGroups, *, n_jobs=Non
         As for ``restoring_penalties``.
     frame : TightFrame
         Frame, with the penalties to compare with.
+    n_fit : int
+        Number of rows that told those.
 
     Returns
     -------
     better : bool
-        False if there are fewer than four groups.
+        False if there are fewer than four groups, of no more rows than ``n_fit``.
     """
+    n_rows = groups.n_rows
+    if n_rows > n_fit:
+        return True
     if len(groups.starts) - 1 < FEWEST_GROUPS:
         return False
     chosen, groups = spread_over(groups, 2 * N_ROWS)
@@ -115,12 +123,12 @@ def tell_better_penalties(X, frame: TightFrame, groups: RowGroups, *, n_jobs=Non
     )
     if not (shapes and their):
         return False
-    before = frame.alpha.astype(np.float64)
+    before, worth = frame.alpha.astype(np.float64), WORTH * (1 - n_rows / n_fit)
     with thread_map(n_jobs) as pmap:
 
         def helps(error, another, shapes):
             alpha = _best_penalties(partial(another, pmap), shapes)
-            return error(pmap, alpha) < (1 - WORTH) * error(pmap, before)
+            return error(pmap, alpha) < (1 - worth) * error(pmap, before)
 
         return helps(first, other, their) and helps(other, first, shapes)
 

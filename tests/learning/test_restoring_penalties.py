@@ -216,13 +216,18 @@ def test_rows_tell_better_penalties_if_they_are_of_another_kind():
     for n_rows in (40, 169):
         rows = ungrouped(n_rows)
         alike, others = X[400 : 400 + n_rows], rng.standard_normal((n_rows, 30))
-        assert not tell_better_penalties(alike, frame, rows)
-        assert tell_better_penalties(others, frame, rows)
-        assert tell_better_penalties(1e150 * sp.csr_array(others), frame, rows)
+        assert not tell_better_penalties(alike, frame, rows, 400)
+        assert tell_better_penalties(others, frame, rows, 400)
+        assert tell_better_penalties(1e150 * sp.csr_array(others), frame, rows, 400)
 
 
 def test_too_few_groups_and_rows_of_zeros_tell_no_penalties():
     frame, X = make_frame((8, 8)), make_rows()
-    assert not tell_better_penalties(0 * X, frame, GROUPS["rows"])
-    assert not tell_better_penalties(X, frame, GROUPS["together"])
-    assert not tell_better_penalties(X[:3], frame, ungrouped(3))
+    assert not tell_better_penalties(0 * X, frame, GROUPS["rows"], N_ROWS)
+    assert not tell_better_penalties(X, frame, GROUPS["together"], N_ROWS)
+    assert not tell_better_penalties(X[:3], frame, ungrouped(3), 3)
+
+
+@each_grouping
+def test_more_rows_than_those_of_a_fit_tell_better_penalties(groups):
+    assert tell_better_penalties(make_rows(), make_frame((8, 8)), groups, N_ROWS - 1)
