@@ -1,5 +1,6 @@
 """Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
+import math
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -200,8 +201,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         ``partial_fit``.
     optimizer_state_ : dict
         State of the optimizer, used to resume: running moments of the gradient with
-        respect to each learnt parameter, ``n_steps``, and ``log2_sizes``, the
-        logarithms of the usual and of the last size of rows.
+        respect to each learnt parameter, ``n_steps``, ``log2_sizes``, the logarithms of
+        the usual and of the last size of rows, and ``n_seen``, the number of rows of
+        the last ``fit`` and after it, 0 in a stream of batches without one.
     fitted_params_ : dict
         Values of ``activation``, ``n_unrolled``, ``positive``, ``alpha`` and
         ``learn_alpha`` in the last fit, which rows are coded with; later changes act at
@@ -389,7 +391,13 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         Z: Rows | None = None,
         groups: Groups = None,
     ) -> Self:
-        """Train on a batch of rows for one epoch, at a constant learning rate.
+        r"""Train on a batch of rows for one epoch, at a constant learning rate.
+
+        After a ``fit``, the rate of steps on n rows is multiplied by
+        :math:`\sqrt{n / N}`, with N the number of rows of the fit and of all batches
+        since, this one included: gradients of n rows are as much noisier than one of N
+        rows. What rows like those of the fit undo of it then depends on their number,
+        not on that of calls; other rows are followed as they become a share of all.
 
         Parameters
         ----------
@@ -522,11 +530,12 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 unit_rows=self.unit_rows,
                 pmap=pmap,
             )
-            history = self._run(learner, data, unit, rng, progress)
+            n_seen = self._n_seen(data, resumed, stream)
+            history = self._run(learner, data, unit, rng, progress, n_seen)
         self._refuse_divergence(history, resumed)
         self._set_learnt(learner, data, unit, history, resumed)
-        state = {**learner.named_moments(), "log2_sizes": units.log2_sizes}
-        self.unit_, self.optimizer_state_ = unit, state
+        state = {"log2_sizes": units.log2_sizes, "n_seen": n_seen}
+        self.unit_, self.optimizer_state_ = unit, {**learner.named_moments(), **state}
         return history
 
     def _rows_with_unit(self, data):
@@ -560,8 +569,16 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         given = data, self.batch_size, self._n_products(data)
         return self._usual_steps(data).work(*given)
 
-    def _run(self, learner, data, unit, rng, progress):
-        held_out, n_epochs, n_steps = None, 1, None
+    def _n_seen(self, data, resumed, stream):
+        """Return the number of rows of a fit and since; 0 in a stream without one."""
+        earlier = self.optimizer_state_.get("n_seen", 0) if resumed and stream else 0
+        return earlier + data.groups.n_rows if earlier or not stream else 0
+
+    def _run(self, learner, data, unit, rng, progress, n_seen):
+        held_out, n_epochs, n_steps, rate = None, 1, None, self.learning_rate
+        if progress is None and n_seen:
+            n_rows = data.groups.n_rows / n_batches(data, self.batch_size)
+            rate *= math.sqrt(n_rows / n_seen)
         if progress is not None:
             data = self._rows_to_learn(data, self.batch_size, rng)
             if self.early_stopping:
@@ -575,7 +592,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             learnt = partial(self._learnt, learner, data, unit)
             return progress.step(n_iter, loss, learnt)
 
-        schedule = Schedule(self.learning_rate, n_steps)
+        schedule = Schedule(rate, n_steps)
         stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
         return run_training(learner, data, held_out, schedule, stopping, rng, report)
 

@@ -223,6 +223,9 @@ class RelaxedSparseCoder(BaseEncoder):
         squared, divided like ``code_gram_``.
     n_samples_seen_ : int
         Number of training rows so far.
+    n_samples_fit_ : int
+        Number of rows of the last ``fit``, 0 of a stream of batches; only set if atoms
+        are learnt.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -407,7 +410,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.code_moment_ /= weight
         share = X.shape[1] / n_features  # of directions, in which a residual is alike
         self.code_error_ = np.asarray(statistics.error * share / weight)
-        self.n_samples_seen_ = n_rows
+        self.n_samples_seen_ = self.n_samples_fit_ = n_rows
         progress.end(attributes)
 
     def _stopping(self, X):
@@ -430,9 +433,12 @@ class RelaxedSparseCoder(BaseEncoder):
         """Take one online learning step with a batch of rows, for any ``learner``.
 
         The weight of earlier rows decays with the number of rows seen; it does not
-        depend on the scale of batches. The first call, on an unfitted estimator, uses
-        rows of the batch as initial atoms. Atoms that no row has used yet are replaced
-        by rows of the batch that are restored worst.
+        depend on the scale of batches. When N rows have been seen, the n-th row has
+        weight :math:`(n / N)^5`, as early atoms are poor. Those of a ``fit`` are not:
+        its rows count six times in N, so that they weigh as a batch of as many rows
+        does, or fewer times if they are less than ten for each atom. The first call, on
+        an unfitted estimator, uses rows of the batch as initial atoms. Atoms that no
+        row has used yet are replaced by rows of the batch that are restored worst.
 
         Parameters
         ----------
@@ -472,11 +478,12 @@ class RelaxedSparseCoder(BaseEncoder):
             self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
             self.code_error_ = np.zeros(())
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
-            self.n_samples_seen_ = 0
+            self.n_samples_seen_ = self.n_samples_fit_ = 0
         sums = (self.code_gram_, self.code_moment_, self.code_error_)
         statistics = Statistics(*map(np.array, sums))
         self.n_samples_seen_ += X.shape[0]
-        weight = past_weight(X.shape[0], self.n_samples_seen_)
+        n_fit = getattr(self, "n_samples_fit_", 0)  # not of earlier versions
+        weight = past_weight(X.shape[0], self.n_samples_seen_, n_fit, len(D))
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)

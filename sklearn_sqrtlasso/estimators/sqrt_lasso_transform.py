@@ -46,7 +46,10 @@ from sklearn_sqrtlasso.learning.held_out_steps import (
     steps_that_help,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
+from sklearn_sqrtlasso.learning.restoring_penalties import (
+    restoring_penalties,
+    tell_better_penalties,
+)
 from sklearn_sqrtlasso.learning.row_span import (
     RowSpan,
     rank_of_rows,
@@ -184,6 +187,8 @@ class SqrtLassoTransform(GroupedEncoder):
         were not zero, which ``partial_fit`` scales unusual batches by.
     n_samples_seen_ : int
         Number of rows that contributed to ``moment_``.
+    n_samples_fit_ : int
+        Number of rows of the last ``fit``, 0 of a stream of batches.
     n_features_in_ : int
         Number of features seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -342,7 +347,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.objective_curve_ = np.array(curve)
         moment = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
         self.moment_ = span.unfold(moment)
-        self.n_samples_seen_ = learner.statistics.n_rows
+        self.n_samples_seen_ = self.n_samples_fit_ = learner.statistics.n_rows
         most = FEW_ROWS if frame.prepared(X).whole_groups else MEDIAN_ROWS
         self.noise_scale_ = self._median_noise(X, groups, most)
         self._warn_if_not_converged()
@@ -358,7 +363,11 @@ class SqrtLassoTransform(GroupedEncoder):
         The statistics of the batch, exact for the current transform and divided by the
         mean norm of its rows, are added to those of earlier rows, whose weight decays:
         the n-th row has weight n/N when N rows have been seen, regardless of batches
-        and of their scale. Column means and learnt penalties are averaged likewise. A
+        and of their scale. Column means and learnt penalties are averaged likewise.
+        Rows of a ``fit`` count twice in N, so that they weigh as a batch of as many
+        rows does. A batch of n rows, no more than the m of that, leaves its penalties
+        unless those that half of the batch tells restore the other half with an error
+        smaller by a share of (1 - n / m) / 20. A
         batch of zeros, or whose rows are 8 times larger or smaller than usual, leaves
         them as they are, unless the batch before was of another size too; and batches
         of fewer rows than features leave the penalties. The first call, on an unfitted
@@ -395,10 +404,10 @@ class SqrtLassoTransform(GroupedEncoder):
         X = X * scale if sizes.outlying else X
         if not resumed:
             check_observed_columns(X)
-            self.n_samples_seen_, self.n_iter_ = 0, 0
+            self.n_samples_seen_, self.n_samples_fit_, self.n_iter_ = 0, 0, 0
             self.objective_curve_ = np.empty(0)
         self.n_samples_seen_ += X.shape[0]
-        share = X.shape[0] / self.n_samples_seen_
+        share = X.shape[0] / (self.n_samples_seen_ + self._samples_fit())
         pace = 2 * share / (1 + share) if sizes.tells else 0.0
         pace = 1.0 if before[0] is None else pace
         self._follow_mean(X, pace, sizes.shift)
@@ -439,8 +448,18 @@ class SqrtLassoTransform(GroupedEncoder):
         learnt = self.alpha == "auto" and np.ndim(getattr(self, "alpha_", 0.0)) == 1
         if learnt and (not pace or X.shape[0] < X.shape[1]):
             return
+        if learnt and self._samples_fit() and not self._tells_penalties(X, groups):
+            return
         alpha = self._penalties(X, self.components_, groups, kept=False)
         self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
+
+    def _tells_penalties(self, X, groups):
+        given = self._encoder(X.dtype), groups, self._samples_fit()
+        return tell_better_penalties(X, *given, n_jobs=self.n_jobs)
+
+    def _samples_fit(self):
+        """Return the number of rows of a fit; fits of earlier versions do not tell."""
+        return getattr(self, "n_samples_fit_", 0)
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_

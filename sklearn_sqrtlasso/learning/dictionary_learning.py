@@ -278,10 +278,12 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     return sums
 
 
-def past_weight(n_rows, n_seen):
+def past_weight(n_rows, n_seen, n_fit=0, n_atoms=1):
     """Return the weight of earlier rows relative to a batch.
 
-    It decays fast, as codes in early atoms are poor.
+    It decays fast, as codes in early atoms are poor. Those of a fit are not: its rows
+    weigh as much as ``1 + FORGETTING`` times as many rows of a stream, if they were
+    enough for its atoms.
 
     Parameters
     ----------
@@ -289,13 +291,18 @@ def past_weight(n_rows, n_seen):
         Number of rows of the batch.
     n_seen : int
         Number of rows so far, including the batch.
+    n_fit : int, default=0
+        Number of the first of them, whose codes are those of a fit.
+    n_atoms : int, default=1
+        Number of atoms.
 
     Returns
     -------
     weight : float
         Weight in [0, 1).
     """
-    return (1 - n_rows / n_seen) ** FORGETTING
+    enough = min(1.0, n_fit / (ROWS_PER_ATOM * n_atoms))
+    return (1 - n_rows / (n_seen + FORGETTING * enough * n_fit)) ** FORGETTING
 
 
 class SweepLearner:

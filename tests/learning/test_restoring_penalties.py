@@ -1,5 +1,7 @@
 """Penalties per unit restore noisy rows about as well as the best that are searched."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,7 +10,10 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from sklearn_sqrtlasso import SqrtLassoTransform
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
-from sklearn_sqrtlasso.learning.restoring_penalties import restoring_penalties
+from sklearn_sqrtlasso.learning.restoring_penalties import (
+    restoring_penalties,
+    tell_better_penalties,
+)
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 from tests import oracles, sized
 
@@ -198,3 +203,31 @@ def test_tables_are_restored_better_than_by_the_pivotal_penalty(load, least, mar
         noisy = clean + level * noise
         restored = explained(auto, clean, noisy)
         assert restored > explained(pivotal, clean, noisy) + margin
+
+
+@compiled_only
+def test_rows_tell_better_penalties_if_they_are_of_another_kind():
+    X = load_breast_cancer().data
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X, rng = X[np.random.default_rng(0).permutation(len(X))], np.random.default_rng(1)
+    W = np.linalg.svd(X[:400], full_matrices=False)[2]
+    frame = TightFrame(W, np.ones(len(W)), positive=False)
+    frame = replace(frame, alpha=penalties(X[:400], frame, ungrouped(400)))
+    for n_rows in (40, 169):
+        rows = ungrouped(n_rows)
+        alike, others = X[400 : 400 + n_rows], rng.standard_normal((n_rows, 30))
+        assert not tell_better_penalties(alike, frame, rows, 400)
+        assert tell_better_penalties(others, frame, rows, 400)
+        assert tell_better_penalties(1e150 * sp.csr_array(others), frame, rows, 400)
+
+
+def test_too_few_groups_and_rows_of_zeros_tell_no_penalties():
+    frame, X = make_frame((8, 8)), make_rows()
+    assert not tell_better_penalties(0 * X, frame, GROUPS["rows"], N_ROWS)
+    assert not tell_better_penalties(X, frame, GROUPS["together"], N_ROWS)
+    assert not tell_better_penalties(X[:3], frame, ungrouped(3), 3)
+
+
+@each_grouping
+def test_more_rows_than_those_of_a_fit_tell_better_penalties(groups):
+    assert tell_better_penalties(make_rows(), make_frame((8, 8)), groups, N_ROWS - 1)
