@@ -107,3 +107,31 @@ class Listener:
         if context.task_id == self.fail_at:
             raise ZeroDivisionError
         return context.task_id == self.stop_at
+
+
+# Batches after a fit
+
+
+def low_rank(n_rows, n_features, rank=4):
+    """Return rows of low rank in noise, and 200 others."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_rows + 200, rank)) @ rng.standard_normal(
+        (rank, n_features)
+    )
+    X += 0.3 * rng.standard_normal(X.shape)
+    return X[:n_rows], X[n_rows:]
+
+
+def batches_of(X, size, n_batches=10):
+    """Return random batches of rows, each without repetitions."""
+    rng = np.random.default_rng(1)
+    size = min(size, X.shape[0])
+    return [X[rng.choice(X.shape[0], size, replace=False)] for _ in range(n_batches)]
+
+
+def score_after(coder, batches, others):
+    """Return the score of other rows after batches, of a copy of a coder."""
+    coder = copy.deepcopy(coder)
+    for rows in batches:
+        coder.partial_fit(rows)
+    return coder.score(others)

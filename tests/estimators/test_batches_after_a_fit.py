@@ -1,6 +1,5 @@
 """Batches after a fit of ANAMOAutoencoder, which keep what it learnt, and streams."""
 
-import copy
 import warnings
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.decomposition import TruncatedSVD
 
 from sklearn_sqrtlasso import ANAMOAutoencoder
 from tests.benchmarks.shapes_data import topic_rows
-from tests.estimators.common import wine
+from tests.estimators.common import batches_of, low_rank, score_after, wine
 
 N_UNITS = 10
 
@@ -18,15 +17,6 @@ N_UNITS = 10
 def text():
     X = topic_rows(2000, 1500, N_UNITS, 0)
     return X[:1500], X[1500:]
-
-
-def low_rank(n_rows, n_features, rank=4):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n_rows + 200, rank)) @ rng.standard_normal(
-        (rank, n_features)
-    )
-    X += 0.3 * rng.standard_normal(X.shape)
-    return X[:n_rows], X[n_rows:]
 
 
 def table_of_wine():
@@ -53,19 +43,6 @@ def fits():
         coder = ANAMOAutoencoder(random_state=0, **given).fit(rows)
         found[name] = coder, rows, others
     return found
-
-
-def batches_of(X, size, n_batches=10):
-    rng = np.random.default_rng(1)
-    size = min(size, X.shape[0])
-    return [X[rng.choice(X.shape[0], size, replace=False)] for _ in range(n_batches)]
-
-
-def score_after(coder, batches, others):
-    coder = copy.deepcopy(coder)
-    for rows in batches:
-        coder.partial_fit(rows)
-    return coder.score(others)
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 500])

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sqrtlasso import NeLUAutoencoder, RelaxedSparseCoder, SqrtLassoTransform
 from tests.benchmarks.shapes_data import topic_rows
+from tests.estimators.common import batches_of, low_rank, score_after
 
 N_UNITS = 10
 CODERS = {
@@ -22,15 +23,6 @@ CODERS = {
 def measurements(load, n_rows):
     X = StandardScaler().fit_transform(load().data)
     X = X[np.random.default_rng(0).permutation(len(X))]
-    return X[:n_rows], X[n_rows:]
-
-
-def low_rank(n_rows, n_features, rank=4):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n_rows + 200, rank)) @ rng.standard_normal(
-        (rank, n_features)
-    )
-    X += 0.3 * rng.standard_normal(X.shape)
     return X[:n_rows], X[n_rows:]
 
 
@@ -57,19 +49,6 @@ def fits():
         return found[name, table]
 
     return fit
-
-
-def batches_of(X, size, n_batches):
-    rng = np.random.default_rng(1)
-    size = min(size, X.shape[0])
-    return [X[rng.choice(X.shape[0], size, replace=False)] for _ in range(n_batches)]
-
-
-def score_after(coder, batches, others):
-    coder = copy.deepcopy(coder)
-    for rows in batches:
-        coder.partial_fit(rows)
-    return coder.score(others)
 
 
 @each_coder
