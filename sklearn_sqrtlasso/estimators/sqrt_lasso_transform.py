@@ -141,7 +141,7 @@ class SqrtLassoTransform(GroupedEncoder):
         of more than ``tol``, ``fit`` takes as many steps with all rows as made it
         least, else it goes on. Steps are accelerated, and ``0.3 * max_iter`` are the
         most of them if rows are complete. "auto" does so for fewer than four rows a
-        feature where learning takes longer than about a second, and holds out none of
+        component where learning takes longer than about a second, and holds out none of
         ten groups or fewer, nor for positive codes, outliers, or more than a tenth of
         missing entries.
     sparse_output : bool, default=False

@@ -23,7 +23,7 @@ from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
 MOST_LACKING = 0.1  # of entries: of rows that lack more it tells as little
 HELD_OUT = 10  # one group of so many is held out
-FEW = 4  # rows a column: with more, steps from principal directions help other rows
+FEW = 4  # rows a unit: with more, steps from principal directions help other rows
 MANY_STEPS, POLAR = 30, 10  # of a fit; products of that size in a polar factor, by time
 DEAR = 2**34  # products of a fit, about a second of a core
 ACCELERATED = 0.3  # of the steps that others take, with which no objective was larger
@@ -45,9 +45,9 @@ def steps_are_dear(X, frame: TightFrame, groups):
     Returns
     -------
     dear : bool
-        Whether rows are few for their columns, and their fit takes much work.
+        Whether rows are few for the units, and their fit takes much work.
     """
-    if not may_hold_out(X, groups) or X.shape[0] >= FEW * X.shape[1]:
+    if not may_hold_out(X, groups) or X.shape[0] >= FEW * len(frame.components):
         return False
     if frame.positive or frame.outlier_alpha is not None:
         return False  # their objective tells less of how they restore other rows

@@ -144,6 +144,8 @@ def test_few_rows_of_many_columns_are_dear():
     X = np.zeros((1000, 900))
     assert steps_are_dear(X, frame, ungrouped(1000))
     assert not steps_are_dear(np.zeros((4000, 900)), frame, ungrouped(4000))
+    few = TightFrame(np.empty((250, 900)), np.empty(250), False)
+    assert not steps_are_dear(np.zeros((1000, 900)), few, ungrouped(1000))
     assert not steps_are_dear(X, frame, one_group(1000))
     assert not steps_are_dear(X, replace(frame, positive=True), ungrouped(1000))
     spikes = replace(frame, outlier_alpha=np.ones(900))
