@@ -89,7 +89,7 @@ def span_of_few_rows(X, mean=None, *, n_components=0):
 
     Parameters
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    X : ndarray, sparse matrix or ScaledRows of shape (n_samples, n_features)
         Rows.
     mean : ndarray of shape (n_features,), default=None
         Subtracted from rows that have a basis; None is zero.
@@ -116,7 +116,8 @@ def span_of_few_rows(X, mean=None, *, n_components=0):
         return whole
     mean = np.zeros(n_features) if mean is None else mean.astype(np.float64)
     least = n_features * np.finfo(X.dtype).eps
-    found = _by_products(X, mean, least) or _by_factors(X, mean, least)
+    rows = X if sp.issparse(X) else X[:]  # scaled once, if whenever they are read
+    found = _by_products(rows, mean, least) or _by_factors(rows, mean, least)
     if found is None:
         return whole
     return RowSpan(*(of.astype(X.dtype, copy=False) for of in found))
@@ -129,7 +130,7 @@ def _by_products(X, mean, least):
     are orthogonal but for rounding, which a Cholesky factor of their products mends.
     """
     unit = unit_near(largest_entry(X))  # squares of entries may be out of range
-    X, mean = X.astype(np.float64) / unit, mean / unit
+    X, mean = X.astype(np.float64, copy=False) / unit, mean / unit
     if not sp.issparse(X):
         X, mean = X - mean, np.zeros(X.shape[1])
     gram = sparse_gram(X, mean) if sp.issparse(X) else X @ X.T

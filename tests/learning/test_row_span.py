@@ -5,7 +5,9 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.learning import row_span
+from sklearn_sqrtlasso import RelaxedSparseCoder
+from sklearn_sqrtlasso.learning import coded_rows, row_span
+from sklearn_sqrtlasso.learning.coded_rows import ScaledRows
 from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
 
 
@@ -16,13 +18,23 @@ def make_rows(n=8, p=40, rank=8):
 
 @pytest.mark.parametrize("rank", [3, 8])
 @pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
-@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    "kind", [np.asarray, sp.csr_array, lambda X: ScaledRows(4 * X, 4.0)]
+)
 def test_coordinates_in_an_orthonormal_basis_are_the_rows(rank, scale, kind):
     X = scale * make_rows(rank=rank)
     span = span_of_few_rows(kind(X))
     assert span.basis.shape == (rank, X.shape[1])
     assert_allclose(span.basis @ span.basis.T, np.eye(rank), atol=1e-13)
     assert_allclose(span.unfold(span.coordinates), X, rtol=0, atol=1e-12 * scale)
+
+
+def test_atoms_of_wide_rows_do_not_depend_on_when_these_are_scaled(monkeypatch):
+    X = make_rows()
+    coder = RelaxedSparseCoder(5, random_state=0)
+    expected = coder.fit(X).components_
+    monkeypatch.setattr(coded_rows, "HELD_ENTRIES", 0)
+    assert_allclose(coder.fit(X).components_, expected, rtol=0, atol=0)
 
 
 def test_coordinates_about_a_mean_are_principal():
