@@ -265,7 +265,8 @@ def scaled(values, factor):
         The products, in the dtype of ``values``; infinite where they exceed its range.
     """
     with np.errstate(over="ignore"):
-        return (values.astype(np.float64) * factor).astype(values.dtype)
+        products = values.astype(np.float64, copy=False) * factor
+        return products.astype(values.dtype, copy=False)
 
 
 def _multiply_in_units(X, V):

@@ -55,11 +55,12 @@ from sklearn_sqrtlasso.learning.usual_steps import UsualSteps
 from sklearn_sqrtlasso.models.biased_autoencoder import (
     BiasedAutoencoder,
     Parameters,
+    join_rescaled,
     rescale_model,
     rescale_parameters,
     shift_biases,
 )
-from sklearn_sqrtlasso.models.block import join_block, split_block
+from sklearn_sqrtlasso.models.block import split_block
 from sklearn_sqrtlasso.models.earlier_rows import gather_rows, join_rows
 from sklearn_sqrtlasso.models.encoders import BiasedEncoder
 from sklearn_sqrtlasso.models.pointwise import BITS, POINTWISE
@@ -409,10 +410,11 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         units = Units(self.unit_, self.unit_, None)
         model, rescaled = self._model(data, len(self.components_), units)
         parameters = self._fitted_parameters(model, data.X.dtype)
+        if model.decoder.is_linear:  # moments do not follow from it: it may be large
+            parameters = parameters._replace(decoder=None)
         with thread_map(self.n_jobs):
             rows = gather_rows(rescaled, data.X, self.unit_, parameters)
-        if rows is not None:
-            rows = rows._replace(n_rows=rows.n_rows * self.n_iter_)
+        rows = rows and rows._replace(n_rows=rows.n_rows * self.n_iter_)
         self.optimizer_state_ = {**self.optimizer_state_, **state_of_rows(rows)}
 
     def _training_data(self, X):
@@ -594,19 +596,18 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
 
     def _fitted_parameters(self, model, dtype):
         """Return the fitted parameters in units of the model, which they follow."""
-        W, b, V, c = (getattr(self, name).astype(np.float64) for name in NAMES)
-        parameters = Parameters(join_block(W, b), join_block(V, c))
-        parameters = shift_biases(model, parameters, middle_of(self))
-        parameters = rescale_parameters(model, parameters, 1 / self.unit_)
-        return Parameters(*(block.astype(dtype) for block in parameters))
+        W, b, V, c = (np.asarray(getattr(self, name), np.float64) for name in NAMES)
+        layers = (W, b + middle_of(self)), (V, c)
+        blocks = join_rescaled(model, layers, 1 / self.unit_)
+        return Parameters(*(block.astype(dtype, copy=False) for block in blocks))
 
     def _learnt(self, model, parameters, unit):
         """Return the fitted attributes for parameters of rows divided by ``unit``."""
         parameters = rescale_parameters(model, parameters, unit)
         parameters = shift_biases(model, parameters, -middle_of(self))
-        W, b = split_block(parameters.encoder, model.shape)
-        V, c = split_block(parameters.decoder, model.shape)
-        return dict(zip(NAMES, (W.copy(), b.copy(), V.copy(), c.copy()), strict=True))
+        layers = (split_block(block, model.shape) for block in parameters)
+        values = (of.copy() for layer in layers for of in layer)
+        return dict(zip(NAMES, values, strict=True))
 
     def _set_learnt(self, alternation, history, losses, unit, resumed):
         model = alternation.model

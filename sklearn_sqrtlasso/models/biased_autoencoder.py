@@ -413,11 +413,35 @@ def rescale_parameters(model: BiasedAutoencoder, parameters: Parameters, unit):
         Equivalent parameters for rows ``X * unit``, in units of these rows; infinite
         where they are out of the range of their dtype.
     """
-    W, b = split_block(parameters.encoder, model.shape)
-    V, c = split_block(parameters.decoder, model.shape)
-    values = zip((W, b, V, c), powers_of_unit(model), strict=True)
-    W, b, V, c = (scaled(value, unit**power) for value, power in values)
-    return Parameters(join_block(W, b), join_block(V, c))
+    layers = (split_block(block, model.shape) for block in parameters)
+    return join_rescaled(model, layers, unit)
+
+
+def join_rescaled(model: BiasedAutoencoder, layers, unit):
+    """Return parameters of layers for rows multiplied by ``unit``, one after the other.
+
+    Parameters
+    ----------
+    model : BiasedAutoencoder
+        The model.
+    layers : iterable of (matrix, bias)
+        Encoder and decoder for rows ``X``.
+    unit : float
+        Positive factor.
+
+    Returns
+    -------
+    parameters : Parameters
+        As of ``rescale_parameters``.
+    """
+    powers = powers_of_unit(model)
+    pairs = zip(layers, (powers[:2], powers[2:]), strict=True)
+    return Parameters(
+        *(
+            join_block(*(scaled(of, unit**n) for of, n in zip(layer, by, strict=True)))
+            for layer, by in pairs
+        )
+    )
 
 
 def shift_biases(model: BiasedAutoencoder, parameters: Parameters, shift):

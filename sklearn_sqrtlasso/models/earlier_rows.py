@@ -93,16 +93,23 @@ def gather_rows(model: BiasedAutoencoder, X, unit, parameters: Parameters):
     if n_rows > most or isinstance(X, ChunkedRows):
         X = X[np.linspace(0, n_rows - 1, min(n_rows, most)).astype(np.intp)]
     width = n_components + (width if model.decoder.is_linear else n_features)
+    shape = n_components + 1, n_features + 1
+    products = np.zeros(shape, X.dtype)  # as large as a layer: never copied
     parts = gen_batches(X.shape[0], max(1, BLOCK_ENTRIES // width))
-    sums = (_sums(model, X[rows] / X.dtype.type(unit), parameters) for rows in parts)
-    means = [of / X.shape[0] for of in reduce(_add, sums)]
+    sums = (
+        _add_rows(model, X[rows] / X.dtype.type(unit), parameters, products)
+        for rows in parts
+    )
+    codes, *squares = (of / X.shape[0] for of in reduce(_add, sums))
+    products /= X.shape[0]
+    means = [codes, products, *squares]
     if not all(np.isfinite(of).all() for of in means):
         return None
     return EarlierRows(float(n_rows), *means)
 
 
-def _sums(model, x, parameters):
-    """Return sums over rows, of which the moments are means."""
+def _add_rows(model, x, parameters, products):
+    """Add products of codes with rows; return other sums."""
     W, b = split_block(parameters.encoder, model.shape)
     z, memory = model.encoder.value(x @ W.T, b)
     by_unit = _squares(model.encoder.pull_back(z, memory, np.ones_like(z))[0])
@@ -113,8 +120,9 @@ def _sums(model, x, parameters):
         by_output = _squares(model.decoder.pull_back(p, memory, np.ones_like(p))[0])
     z = np.hstack([z, np.ones((len(z), 1), z.dtype)])
     codes = z.T.astype(np.float64) @ z
-    products = np.hstack([(x.T @ z).T, codes[:, -1:]]).astype(x.dtype)
-    return codes, products, _squares(x), by_unit, by_output * model.gain**2
+    products[:, :-1] += (x.T @ z).T
+    products[:, -1] += codes[:, -1].astype(x.dtype)
+    return codes, _squares(x), by_unit, by_output * model.gain**2
 
 
 def _add(totals, sums):
