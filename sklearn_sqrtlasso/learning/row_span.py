@@ -2,7 +2,8 @@
 
 What is learnt from rows, without noise outside their span, lies in their span. With an
 orthonormal basis Q of it, ``X = A Q``, a model of A is one of X once its weights are
-multiplied by Q: a fit costs what a square matrix costs, but for one QR factorisation.
+multiplied by Q: a fit costs what a square matrix costs, but for products of the rows
+with each other and with their eigenvectors, or a QR factorisation.
 """
 
 from typing import NamedTuple
