@@ -79,8 +79,12 @@ class AutoencoderMixin:
     def _learn_from(self, data, resumed, progress=None):
         """Train and set the attributes; without ``progress``, for one iteration."""
         rng = resumed_rng(self.random_state, self.n_iter_ if resumed else 0)
+        before = self._dtypes() if resumed else {}
         with np.errstate(over="ignore", invalid="ignore"):  # said by what follows
             history = self._train(data, resumed, rng, progress)
+        for name, dtype in self._dtypes().items():
+            wider = np.promote_types(dtype, before.get(name, dtype))
+            setattr(self, name, getattr(self, name).astype(wider, copy=False))
         if progress is not None:
             self.stop_reason_ = history.reason
         if not all(np.isfinite(of).all() for of in self._parameters().values()):
@@ -90,6 +94,11 @@ class AutoencoderMixin:
             )
         if history.diverged:
             raise DivergedError(self._divergence_message(len(history.losses), resumed))
+
+    def _dtypes(self):
+        """Return the dtypes of parameters, which rows of a lower one do not narrow."""
+        parameters = self._parameters().items()
+        return {name: of.dtype for name, of in parameters if isinstance(of, np.ndarray)}
 
     def _units(self, X, resumed, stream, least=0.0):
         """Return the units of scaling of the model and of rows.

@@ -435,10 +435,11 @@ class SqrtLassoTransform(GroupedEncoder):
     def _follow_mean(self, X, pace, shift):
         """Move the column means to those of a batch, after a change of their unit."""
         now, whole = self._column_means(X), np.ceil(shift)
-        before = getattr(self, "mean_", np.zeros(len(now))) * np.exp2(shift - whole)
-        before = np.ldexp(before, int(whole))
-        now = np.where(missing_counts(X) == X.shape[0], before, now).astype(now.dtype)
-        self.mean_ = (before + pace * (now - before)).astype(now.dtype)
+        before = getattr(self, "mean_", np.zeros_like(now))
+        dtype = np.promote_types(before.dtype, now.dtype)
+        before = np.ldexp(before * np.exp2(shift - whole), int(whole))
+        now = np.where(missing_counts(X) == X.shape[0], before, now)
+        self.mean_ = (before + pace * (now - before)).astype(dtype)
 
     def _follow_penalties(self, X, groups, pace):
         """Move the penalties to those of a batch, or set them if ``alpha`` changed.

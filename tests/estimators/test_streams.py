@@ -99,6 +99,17 @@ def usual_scores():
     return {name: score(name, usual(name)) for name in STREAMS}
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_batch_in_single_precision_leaves_parameters_in_double(name):
+    coder = learn_from(STREAMS[name], usual(name)[:3])
+    after = learn_from(coder, [moved(name, USUAL[3]).astype(np.float32)])
+    before = {k: v for k, v in vars(coder).items() if isinstance(v, np.ndarray)}
+    now = {k: v.dtype for k, v in vars(after).items() if isinstance(v, np.ndarray)}
+    assert now == {k: v.dtype for k, v in before.items()}
+    assert after.transform(TEST[:2].astype(np.float32)).dtype == np.float32
+    assert np.any(after.components_ != coder.components_)
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", STREAMS)
