@@ -34,6 +34,13 @@ class RowGroups(NamedTuple):
         rows = places if self.order is None else self.order[places]
         return rows, groups_of_labels(labels)
 
+    def labels(self):
+        """Return the number of the group of each row, in the order of the data."""
+        labels = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        if self.order is not None:
+            labels[self.order] = labels.copy()
+        return labels
+
 
 def spread_over(groups, n_rows):
     """Return rows that are spread evenly over the groups, and their groups.

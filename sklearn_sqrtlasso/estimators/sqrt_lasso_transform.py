@@ -46,6 +46,12 @@ from sklearn_sqrtlasso.learning.held_out_steps import (
     steps_that_help,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
+from sklearn_sqrtlasso.learning.recent_rows import (
+    KEPT,
+    are_enough_new,
+    join_recent_rows,
+    without_new,
+)
 from sklearn_sqrtlasso.learning.restoring_penalties import (
     restoring_penalties,
     tell_better_penalties,
@@ -185,6 +191,9 @@ class SqrtLassoTransform(GroupedEncoder):
     log2_sizes_ : tuple of float
         Binary logarithms of the usual size of rows and of that of the last ones that
         were not zero, which ``partial_fit`` scales unusual batches by.
+    recent_rows_ : tuple (rows, labels, n_new) or None
+        Of a stream of batches, its last rows, two a component at most, which penalties
+        are learnt from, their groups, and how many came since that was done.
     n_samples_seen_ : int
         Number of rows that contributed to ``moment_``.
     n_samples_fit_ : int
@@ -348,6 +357,7 @@ class SqrtLassoTransform(GroupedEncoder):
         moment = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
         self.moment_ = span.unfold(moment)
         self.n_samples_seen_ = self.n_samples_fit_ = learner.statistics.n_rows
+        self.recent_rows_ = None
         most = FEW_ROWS if frame.prepared(X).whole_groups else MEDIAN_ROWS
         self.noise_scale_ = self._median_noise(X, groups, most)
         self._warn_if_not_converged()
@@ -363,15 +373,17 @@ class SqrtLassoTransform(GroupedEncoder):
         The statistics of the batch, exact for the current transform and divided by the
         mean norm of its rows, are added to those of earlier rows, whose weight decays:
         the n-th row has weight n/N when N rows have been seen, regardless of batches
-        and of their scale. Column means and learnt penalties are averaged likewise.
+        and of their scale. Column means and learnt penalties are averaged likewise;
+        the latter are those of the last rows, two a component, or of a larger batch,
+        and are learnt again when a fourth of these are new. A batch of zeros, or whose
+        rows are 8 times larger or smaller than usual, leaves both as they are, unless
+        the batch before was of another size too. The first call, on an unfitted
+        estimator, is one step of ``fit`` on the batch.
+
         Rows of a ``fit`` count twice in N, so that they weigh as a batch of as many
         rows does. A batch of n rows, no more than the m of that, leaves its penalties
         unless those that half of the batch tells restore the other half with an error
-        smaller by a share of (1 - n / m) / 20. A
-        batch of zeros, or whose rows are 8 times larger or smaller than usual, leaves
-        them as they are, unless the batch before was of another size too; and batches
-        of fewer rows than features leave the penalties. The first call, on an unfitted
-        estimator, is one step of ``fit`` on the batch.
+        smaller by a share of (1 - n / m) / 20, and if it has fewer rows than features.
 
         Parameters
         ----------
@@ -406,9 +418,11 @@ class SqrtLassoTransform(GroupedEncoder):
             check_observed_columns(X)
             self.n_samples_seen_, self.n_samples_fit_, self.n_iter_ = 0, 0, 0
             self.objective_curve_ = np.empty(0)
+        if not resumed or sizes.shift:
+            self.recent_rows_ = None
         self.n_samples_seen_ += X.shape[0]
-        share = X.shape[0] / (self.n_samples_seen_ + self._samples_fit())
-        pace = 2 * share / (1 + share) if sizes.tells else 0.0
+        share = self._share(X.shape[0])
+        pace = _pace(share) if sizes.tells else 0.0
         pace = 1.0 if before[0] is None else pace
         self._follow_mean(X, pace, sizes.shift)
         whole = filled_rows(X, self.mean_)
@@ -442,25 +456,41 @@ class SqrtLassoTransform(GroupedEncoder):
         self.mean_ = (before + pace * (now - before)).astype(dtype)
 
     def _follow_penalties(self, X, groups, pace):
-        """Move the penalties to those of a batch, or set them if ``alpha`` changed.
+        """Move the penalties to those of recent rows, or set them if ``alpha`` changed.
 
-        Batches of fewer rows than features do not tell how units spread.
+        Fewer rows than features do not tell better ones than a fit.
         """
         learnt = self.alpha == "auto" and np.ndim(getattr(self, "alpha_", 0.0)) == 1
-        if learnt and (not pace or X.shape[0] < X.shape[1]):
+        if learnt and not pace:
             return
-        if learnt and self._samples_fit() and not self._tells_penalties(X, groups):
-            return
+        if self._samples_fit():
+            if learnt and not self._tells_penalties(X, groups):
+                return
+        elif self.alpha == "auto" and pace:
+            most = KEPT * len(self.components_)
+            before = getattr(self, "recent_rows_", None)  # not of earlier versions
+            recent, groups = join_recent_rows(before, X, groups, most)
+            self.recent_rows_ = recent
+            if learnt and not are_enough_new(recent):
+                return
+            X, pace = recent[0], max(pace, _pace(self._share(len(recent[1]))))
+            self.recent_rows_ = without_new(recent, most)
         alpha = self._penalties(X, self.components_, groups, kept=False)
         self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
 
     def _tells_penalties(self, X, groups):
+        if X.shape[0] < X.shape[1]:
+            return False
         given = self._encoder(X.dtype), groups, self._samples_fit()
         return tell_better_penalties(X, *given, n_jobs=self.n_jobs)
 
     def _samples_fit(self):
         """Return the number of rows of a fit; fits of earlier versions do not tell."""
         return getattr(self, "n_samples_fit_", 0)
+
+    def _share(self, n_rows):
+        """Return the share of rows among all that were seen, those of a fit twice."""
+        return n_rows / (self.n_samples_seen_ + self._samples_fit())
 
     def _warn_if_not_converged(self):
         curve = self.objective_curve_
@@ -620,3 +650,8 @@ class SqrtLassoTransform(GroupedEncoder):
                 f"have a duality gap of up to {gap.max():.1e}: see duality_gap.",
                 ConvergenceWarning,
             )
+
+
+def _pace(share):
+    """Return the weight of rows in a mean of which later ones weigh more."""
+    return 2 * share / (1 + share)

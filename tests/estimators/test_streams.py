@@ -17,7 +17,7 @@ from sklearn_sqrtlasso import (
     SqrtLassoTransform,
 )
 from sklearn_sqrtlasso.estimators.progress import Progress
-from tests.estimators.common import wine
+from tests.estimators.common import low_rank, wine
 
 N_FEATURES, N_BATCHES = 12, 30
 BASIS = np.random.default_rng(99).standard_normal((4, N_FEATURES))
@@ -200,10 +200,22 @@ def test_means_follow_units_that_are_far_apart(unit):
     assert coder.score(unit * TEST) > 0.8
 
 
-def test_few_rows_do_not_tell_penalties():
-    coder = learn_from(STREAMS["penalties"], USUAL)
+def test_few_rows_do_not_tell_better_penalties_than_a_fit():
+    coder = copy.deepcopy(STREAMS["penalties"]).fit(batch(7, 10))
     assert_array_equal(learn_from(coder, [TEST[:11]]).alpha_, coder.alpha_)
     assert np.any(learn_from(coder, [TEST[:12]]).alpha_ != coder.alpha_)
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 60])
+def test_batches_of_any_size_tell_penalties(size):
+    rows, others = low_rank(300, 20)
+    batches = np.split(rows, range(size, len(rows), size))
+    coder = learn_from(SqrtLassoTransform(), batches)
+    fit = SqrtLassoTransform().fit(rows)
+    assert coder.score(others) > fit.score(others) - 0.02
+    n_kept = len(coder.recent_rows_[0])
+    assert n_kept <= 2 * len(coder.components_)
+    assert_array_equal(coder.recent_rows_[0], rows[-n_kept:])
 
 
 def test_another_penalty_acts_at_the_next_batch():
