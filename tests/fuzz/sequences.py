@@ -1,5 +1,6 @@
 """Sequences of calls on one estimator, each judged as soon as it returns."""
 
+import contextlib
 import copy
 import pickle
 import re
@@ -55,6 +56,8 @@ def contents(value):
         return {k: np.array(getattr(value, k)) for k in parts if hasattr(value, k)}
     if isinstance(value, dict):
         return {k: contents(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(contents(v) for v in value)
     if isinstance(value, list | np.ndarray):
         return copy.deepcopy(value)
     return value
@@ -67,6 +70,15 @@ def same(one, two):
     except AssertionError:
         return False
     return True
+
+
+def _seconds_of(call, *args, **kwargs):
+    """Return the seconds that a call takes, whether or not it raises an error."""
+    start = time.perf_counter()
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # judged elsewhere
+        warnings.simplefilter("ignore")
+        call(*args, **kwargs)
+    return time.perf_counter() - start
 
 
 def differing(one, two):
@@ -170,17 +182,12 @@ class Sequence:
                 self.find(f"{said} [{place}:{w.lineno}]", "")
 
     def _judge_seconds(self, function, args, kwargs, seconds):
-        start = time.perf_counter()  # once more: kernels are compiled now
+        # once more: kernels are compiled now
         twin = copy.deepcopy(getattr(function, "__self__", None))
         again = getattr(twin, function.__name__) if twin is not None else function
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            again(*args, **kwargs)
-            seconds = min(seconds, time.perf_counter() - start)
-            X = np.random.default_rng(0).standard_normal(np.shape(args[0]))
-            start = time.perf_counter()
-            again(X, *args[1:], **kwargs)
-        usual = time.perf_counter() - start
+        X = np.random.default_rng(0).standard_normal(np.shape(args[0]))
+        seconds = min(seconds, _seconds_of(again, *args, **kwargs))
+        usual = _seconds_of(again, X, *args[1:], **kwargs)
         if seconds > LONG and seconds > 100 * usual:
             self.find("slow", f"{seconds:.1f} s, {usual:.3f} s on ordinary rows")
 
