@@ -64,7 +64,8 @@ class AtomSpan(NamedTuple):
         few = np.flatnonzero(left < FEW_DIGITS * whole)
         for rows in dense_batches(few, X.shape[1]):
             x = dense_rows(X[rows], np.float64) / unit[rows, None]
-            outside[rows] = row_norms(x - inside[rows] @ self.basis.T)
+            x -= inside[rows] @ self.basis.T
+            outside[rows] = row_norms(x)
         return np.column_stack([inside, outside]) * unit[:, None]
 
 
