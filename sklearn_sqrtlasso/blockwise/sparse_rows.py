@@ -199,7 +199,8 @@ class SparseProjection:
         U = np.empty((x.shape[0], len(self.W)))
         multiply_sparse_rows(*nonzeros(x), self.columns, U)
         with np.errstate(invalid="ignore"):  # of rows that are made dense
-            return U - self.offset
+            U -= self.offset
+        return U
 
     def project(self, x):
         """Return coefficients, norms outside the span, and which are inaccurate.
@@ -224,7 +225,8 @@ class SparseProjection:
             return U, np.zeros(len(U)), lost
         with np.errstate(over="ignore", invalid="ignore"):
             inside = np.einsum("ij,ij->i", U, U)
-            left = squares - 2 * inside + self._decoded_squares(U)
+            decoded = inside if self.orthonormal else self._decoded_squares(U)
+            left = squares - 2 * inside + decoded
             lost |= (squares > 0) & _is_lost(left, squares + inside)
             return U, np.sqrt(np.maximum(left, 0)), lost
 

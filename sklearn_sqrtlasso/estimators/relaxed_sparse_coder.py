@@ -36,16 +36,18 @@ from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     Statistics,
     batches_of,
+    no_statistics,
     scaled_rows,
 )
 from sklearn_sqrtlasso.learning.dictionary_learning import (
     LEARNERS,
+    add_codes,
     first_atoms,
     learn_dictionary,
     mean_energy,
-    online_step,
     past_weight,
     replace_atoms,
+    sweep_in_blocks,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
 from sklearn_sqrtlasso.learning.row_span import RowSpan, span_of_few_rows
@@ -375,7 +377,7 @@ class RelaxedSparseCoder(BaseEncoder):
             return
         progress = Progress(self, X, 1)
         D = check_dictionary(self.dictionary, self.n_components, X.shape[1], X.dtype)
-        self._set_atoms(D, X.dtype)
+        self._set_atoms(D.copy(), X.dtype)
         self.n_iter_, self.objective_curve_ = 1, np.empty(0)
         self.stop_reason_ = "max_iter"
         progress.end(lambda: {"components_": self.components_, "alpha_": self.alpha_})
@@ -406,7 +408,7 @@ class RelaxedSparseCoder(BaseEncoder):
         self.n_iter_, self.objective_curve_ = len(curve), np.array(curve) * unit
         weight = mean_energy(X) * X.shape[0] / n_rows
         self.code_gram_ = statistics.gram / weight
-        self.code_moment_ = np.ascontiguousarray(span.unfold(statistics.moment))
+        self.code_moment_ = span.unfold(statistics.moment)
         self.code_moment_ /= weight
         share = X.shape[1] / n_features  # of directions, in which a residual is alike
         self.code_error_ = np.asarray(statistics.error * share / weight)
@@ -471,27 +473,29 @@ class RelaxedSparseCoder(BaseEncoder):
         rng, unit, dtype = check_random_state(self.random_state), _unit_of(X), X.dtype
         batch = scaled_rows(X, unit)
         if resumed:
-            dtype, D = self.components_.dtype, self.components_.astype(np.float64)
+            dtype, D = self.components_.dtype, self.components_
+            D = D.astype(np.float64, copy=False)
+            sums = self.code_gram_, self.code_moment_, self.code_error_
+            statistics = Statistics(*map(np.array, sums))
         else:
             check_observed_columns(X)
             D = first_atoms(batch, self.n_components or X.shape[1], rng)
-            self.code_gram_, self.code_moment_ = np.zeros((len(D),) * 2), 0 * D
-            self.code_error_ = np.zeros(())
+            statistics = no_statistics(D.shape, batch)
             self.n_iter_, self.objective_curve_ = 0, np.empty(0)
             self.n_samples_seen_ = self.n_samples_fit_ = 0
-        sums = (self.code_gram_, self.code_moment_, self.code_error_)
-        statistics = Statistics(*map(np.array, sums))
         self.n_samples_seen_ += X.shape[0]
         n_fit = getattr(self, "n_samples_fit_", 0)  # not of earlier versions
         weight = past_weight(X.shape[0], self.n_samples_seen_, n_fit, len(D))
         options = self._options(self._penalty(D.shape), unit)
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
-        residuals = online_step(task, batch, statistics, weight, energy).residuals
+        residuals = add_codes(task, batch, statistics, weight, energy).residuals
+        task = task._replace(D=D.copy())  # atoms change as a whole, or not at all
+        sweep_in_blocks(statistics.gram, statistics.moment, task.D)
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics.gram, statistics.moment
         self.code_error_ = np.asarray(statistics.error)
-        self._set_atoms(D, dtype)
+        self._set_atoms(task.D, dtype)
         self.n_iter_ += 1
         objective = residuals.root_mean_square * unit
         self.objective_curve_ = np.append(self.objective_curve_, objective)
@@ -538,7 +542,7 @@ class RelaxedSparseCoder(BaseEncoder):
             self.fitted_params_["outlier_alpha"] = usual_outlier_alpha(n_features)
 
     def _set_atoms(self, D, dtype):
-        self.components_ = D.astype(dtype)
+        self.components_ = D.astype(dtype, copy=False)
         self.alpha_ = self._penalty(D.shape, self.components_)
 
     def _penalty(self, shape, D=None):

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -19,6 +20,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     missing_counts,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.orthogonal import add_in_place
 from sklearn_sqrtlasso.blockwise.spread import mean_norm
 from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, fit_context
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
@@ -324,19 +326,12 @@ class SqrtLassoTransform(GroupedEncoder):
         whole = filled_rows(X, self.mean_)
         self.log2_sizes_ = follow_sizes(whole).log2_sizes
         span = self._span(X)
-        frame, alpha = self._first_frame(whole, span, groups)
         unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
-        rows, stopping = span.coordinates, Stopping(self.max_iter, self.tol)
-        frame = turned_on_some_rows(
-            rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
-        )
-        holds_out = self._holds_out(rows, frame, groups)
-        learner = frame_learner(
-            rows, frame, groups, self.n_jobs, unit, accelerated=holds_out
-        )
-        most, helpful = self.max_iter, None
+        size = mean_norm(whole, self.mean_, unit)
+        learner, alpha, holds_out = self._learner(whole, span, groups, unit)
+        most, helpful, rows = self.max_iter, None, span.coordinates
         if holds_out:
-            most = most_steps(rows, frame, self.max_iter)
+            most = most_steps(rows, learner.frame, self.max_iter)
             helpful = steps_that_help(learner, rows, self.tol, own=self._in_span())
 
         def attributes():
@@ -354,11 +349,13 @@ class SqrtLassoTransform(GroupedEncoder):
         vars(self).update(attributes())
         self.n_iter_ = len(curve) - 1
         self.objective_curve_ = np.array(curve)
-        moment = learner.statistics.moment / mean_norm(whole, self.mean_, unit)
+        moment = learner.statistics.moment
+        moment /= size
         self.moment_ = span.unfold(moment)
         self.n_samples_seen_ = self.n_samples_fit_ = learner.statistics.n_rows
         self.recent_rows_ = None
-        most = FEW_ROWS if frame.prepared(X).whole_groups else MEDIAN_ROWS
+        iterates = learner.frame.prepared(X).whole_groups
+        most = FEW_ROWS if iterates else MEDIAN_ROWS
         self.noise_scale_ = self._median_noise(X, groups, most)
         self._warn_if_not_converged()
         progress.end(attributes)
@@ -437,9 +434,12 @@ class SqrtLassoTransform(GroupedEncoder):
         frame = replace(frame, outlier_alpha=None)
         batch = frame_statistics(clean, frame, groups, unit, n_jobs=self.n_jobs)
         size = mean_norm(whole, self.mean_, unit)
-        self.moment_ = (1 - share) * self.moment_ + batch.moment / size
+        moment = batch.moment
+        moment /= size
+        add_in_place(moment, 1 - share, self.moment_)
+        self.moment_ = moment
         W = procrustes_frame(self.moment_, self.components_)
-        self.components_ = W.astype(self.components_.dtype)
+        self.components_ = W.astype(self.components_.dtype, copy=False)
         self.n_iter_ += 1
         mean_objective = (batch.objective * unit + penalty) / batch.n_rows / scale
         self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
@@ -533,6 +533,22 @@ class SqrtLassoTransform(GroupedEncoder):
         fits = span.basis is not None and (self.n_components or 0) <= len(span.basis)
         return span if fits else whole
 
+    def _learner(self, X, span, groups, unit):
+        """Return a learner, the penalties of its frame, and whether to hold out rows.
+
+        The first frame is its own, so that it goes with the first step.
+        """
+        frame, alpha = self._first_frame(X, span, groups)
+        rows, stopping = span.coordinates, Stopping(self.max_iter, self.tol)
+        frame = turned_on_some_rows(
+            rows, frame, groups, unit, stopping, n_jobs=self.n_jobs
+        )
+        holds_out = self._holds_out(rows, frame, groups)
+        learner = frame_learner(
+            rows, frame, groups, self.n_jobs, unit, accelerated=holds_out
+        )
+        return learner, alpha, holds_out
+
     def _first_frame(self, X, span, groups):
         """Return the initial frame for coordinates in the span, and its penalties."""
         W = self._first_components(X, span)
@@ -545,6 +561,11 @@ class SqrtLassoTransform(GroupedEncoder):
         return frame, alpha
 
     def _first_components(self, X, span):
+        """Return the initial frame, whose columns are contiguous for sparse rows."""
+        W = self._first_weights(X, span)
+        return np.asfortranarray(W) if sp.issparse(X) else W
+
+    def _first_weights(self, X, span):
         """Return the initial frame for rows, in their span if that is known."""
         n_features = X.shape[1]
         if span is not None and span.basis is not None:
@@ -559,7 +580,7 @@ class SqrtLassoTransform(GroupedEncoder):
             if in_span and n_components < n_features and self.n_components is None:
                 W = W[: rank_of_rows(X, self.mean_, W)]
             if in_span and len(W) <= n_features:  # orthonormal but for rounding
-                return tight_frame_ahead(W, W, 0.0).astype(X.dtype)
+                return tight_frame_ahead(W, W, 0.0).astype(X.dtype, copy=False)
         else:
             W = as_numbers(self.init, "init")
             n_components = self.n_components or len(np.atleast_1d(W))

@@ -92,6 +92,11 @@ def _joined(parts):
     return (sp.vstack if sp.issparse(parts[0]) else np.vstack)(parts)
 
 
+def _joined_parts(X, parts):
+    """Return rows of which some parts have changed; None is one that has not."""
+    return _joined([X[at] if changed is None else changed for at, changed in parts])
+
+
 class Statistics(NamedTuple):
     """Sums over rows from which atoms are learnt; they add up over disjoint rows.
 
@@ -216,21 +221,25 @@ class DictionaryTask(NamedTuple):
             norms = encoder.residual_norms(found.X, found.Z)
             errors = encoder.errors_of_prediction(given, norms).sum()
             work = encoder.work_of(block)
-            return found.X, found.Z, norms, errors, work, found is given
+            changed = None if found is given else found.X
+            return (block.rows, changed), found.Z, norms, errors, work
 
         for rows in batches_of(X, len(self.D)):
             x = X[rows]
             filled = x if self.filled is None else self.filled[rows]
             groups = ungrouped(x.shape[0])
             blocks = map_encoded(clean, filled, encoder, groups, n_jobs=self.n_jobs)
-            parts, Z, norms, errors, work, untouched = zip(*blocks, strict=True)
-            if not all(untouched):
-                x, given = _joined(parts), x
+            parts, *found = zip(*blocks, strict=True)
+            untouched = all(changed is None for _, changed in parts)
+            if not untouched:
+                x, given = _joined_parts(x, parts), x
                 if self.filled is not None:
                     self.filled[rows] = np.where(np.isnan(given), x, given)
-            codes, left = np.concatenate(Z), np.concatenate(norms)
-            sums = sum(errors), sum(work)
-            yield CodedBatch(rows, x, codes, left, *sums, all(untouched))
+            codes, left = np.concatenate(found[0]), np.concatenate(found[1])
+            sums = sum(found[2]), sum(found[3])
+            del blocks, found
+            yield CodedBatch(rows, x, codes, left, *sums, untouched)
+            del codes  # before others are made
 
     def cleaned(self, X):
         """Return few rows, filled in and without outliers."""
@@ -335,7 +344,42 @@ def _joined_sums(one, two):
     return CodeSums(n_users, residuals, statistics, work)
 
 
-def sum_codes(task: DictionaryTask, X=None):
+def empty_moment(shape, X):
+    """Return zeros to which products of codes and rows are added.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_components, n_features).
+    X : ndarray, CSR matrix, ScaledRows or ChunkedRows
+        Rows.
+
+    Returns
+    -------
+    moment : ndarray of the shape
+        Its columns are contiguous if rows are sparse.
+    """
+    sparse = not isinstance(X, ChunkedRows) and sp.issparse(X[:0])
+    return np.zeros(shape, order="F" if sparse else "C")
+
+
+def no_statistics(shape, X):
+    """Return the sums over no rows.
+
+    Parameters
+    ----------
+    shape, X
+        As for ``empty_moment``.
+
+    Returns
+    -------
+    statistics : Statistics
+        Zeros.
+    """
+    return Statistics(np.zeros((shape[0],) * 2), empty_moment(shape, X), np.zeros(()))
+
+
+def sum_codes(task: DictionaryTask, X=None, moment=None):
     """Code rows, and keep sums over them.
 
     Parameters
@@ -344,6 +388,8 @@ def sum_codes(task: DictionaryTask, X=None):
         Atoms.
     X : ndarray, CSR matrix or ScaledRows, default=None
         Rows; None codes those of the task.
+    moment : ndarray of shape (n_components, n_features), default=None
+        Earlier sum of ``z x'``, to which that of the rows is added; None starts anew.
 
     Returns
     -------
@@ -351,19 +397,26 @@ def sum_codes(task: DictionaryTask, X=None):
         Sums over the rows.
     """
     X = task.X if X is None else X
-    return _sum_codes(X, task._replace(X=task.D[:0]))  # rows do not travel
+    task = task._replace(X=task.D[:0])  # rows do not travel
+    if moment is None or not isinstance(X, ChunkedRows):
+        return _sum_codes(X, task, moment)
+    sums = _sum_codes(X, task, None)
+    moment += sums.statistics.moment
+    return sums._replace(statistics=sums.statistics._replace(moment=moment))
 
 
 @over_chunks(_joined_sums)
-def _sum_codes(X, task):
-    p, n_features = task.D.shape
+def _sum_codes(X, task, moment):
+    p = len(task.D)
     n_users, norms = np.zeros(p, np.int64), np.empty(X.shape[0])
-    sums, work = _Sums(p, n_features), 0.0
+    moment = empty_moment(task.D.shape, X) if moment is None else moment
+    sums, work = _Sums(moment), 0.0
     for batch in task.batches(X):
         work += batch.work
         n_users += np.count_nonzero(batch.Z, axis=0)
         norms[batch.rows] = batch.norms
         sums.add(batch.Z, batch.X, batch.error)
+        del batch
     return CodeSums(n_users, residuals_of(norms, p), sums.statistics(), work)
 
 
@@ -372,28 +425,25 @@ class _Sums:
 
     Parameters
     ----------
-    n_components, n_features : int
-        Numbers of atoms and of columns.
+    moment : ndarray of shape (n_components, n_features)
+        To which products are added, as of ``empty_moment``.
     """
 
-    def __init__(self, n_components, n_features):
-        self.gram = np.zeros((n_components,) * 2)
-        self.shape, self.moment = (n_components, n_features), None
-        self.error = np.zeros(())
+    def __init__(self, moment):
+        self.gram = np.zeros((len(moment),) * 2)
+        self.moment, self.error = moment, np.zeros(())
 
     def add(self, Z, X, error=0.0):
         """Add those of some rows, and the sum of their errors of prediction."""
         self.error += error
         with one_thread_of_blas:  # a product rounds differently on more threads
             self.gram += Z.T @ Z
-            if sp.issparse(X):
-                if self.moment is None:
-                    self.moment = np.zeros(self.shape[::-1]).T
+            if not sp.issparse(X):
+                self.moment += Z.T @ X
+            elif self.moment.flags.f_contiguous:
                 add_moments(X, Z, self.moment.T)
             else:
-                if self.moment is None:
-                    self.moment = np.zeros(self.shape)
-                self.moment += Z.T @ X
+                self.moment += (X.T @ Z).T
 
     def statistics(self):
         """Return the sums."""
@@ -459,7 +509,7 @@ class CodedRows(NamedTuple):
     def statistics(self):
         """What atoms are learnt from."""
         Z = self.codes.tocsr()
-        sums = _Sums(Z.shape[1], self.X.shape[1])
+        sums = _Sums(empty_moment((Z.shape[1], self.X.shape[1]), self.X))
         sums.error += self.error
         for rows in batches_of(self.X, Z.shape[1]):
             sums.add(Z[rows].toarray(), self.X[rows])
@@ -495,5 +545,5 @@ def code_by_atom(task: DictionaryTask):
     starts = np.concatenate([[0], np.cumsum(counts)])
     rows = task.X
     if not untouched:
-        rows = _joined([task.X[at] if of is None else of for at, of in X])
+        rows = _joined_parts(task.X, X)
     return CodedRows(users[order], starts, values[order], rows, norms, error, work)

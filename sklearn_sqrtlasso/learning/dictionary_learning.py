@@ -31,6 +31,7 @@ from sklearn_sqrtlasso.learning.coded_rows import (
     Statistics,
     batches_of,
     code_by_atom,
+    no_statistics,
     stored_entries,
     sum_codes,
 )
@@ -85,7 +86,7 @@ def update_by_mod(task, coded):
     gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
     for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
         fit[:, columns] = lstsq(gram, moment[used, columns])[0]
-    norms = np.linalg.norm(fit, axis=1)
+    norms = np.sqrt(np.einsum("ij,ij->i", fit, fit))
     for atom in np.flatnonzero(norms):
         task.D[used[atom]] = fit[atom] / norms[atom]
 
@@ -248,13 +249,13 @@ def sweep_in_blocks(A, B, D):
         online_sweep(inner, np.ascontiguousarray(left), D[own])
 
 
-def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
-    """Take one step of online learning with a batch of rows.
+def add_codes(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
+    """Code a batch of rows, and add sums over it to those over earlier rows.
 
     Parameters
     ----------
     task : DictionaryTask
-        Task whose atoms are updated; its rows are not used.
+        Atoms; its rows are not used.
     X : ndarray, CSR matrix or ScaledRows of shape (n_rows, n_features)
         Batch of rows.
     statistics : Statistics
@@ -267,13 +268,36 @@ def online_step(task: DictionaryTask, X, statistics, past_weight, energy=1.0):
     Returns
     -------
     sums : CodeSums
-        Sums over the batch.
+        Sums over the batch, but for the moment, which is that of ``statistics``.
     """
-    sums = sum_codes(task.knowing(statistics.gram, statistics.error), X)
-    for past, new in zip(statistics, sums.statistics, strict=True):
+    if _is_incomplete(X):
+        task = task.knowing(statistics.gram, statistics.error)
+    moment = statistics.moment  # as large as the atoms, so there is one
+    moment *= past_weight * energy
+    sums = sum_codes(task, X, moment)
+    moment /= energy
+    for past, new in (statistics.gram, sums.gram), (statistics.error, sums.error):
         past *= past_weight
-        new /= energy
-        past += new
+        past += new / energy
+    return sums
+
+
+def online_step(task: DictionaryTask, X, statistics, past_weight):
+    """Take one step of online learning with a batch of rows.
+
+    Parameters
+    ----------
+    task : DictionaryTask
+        Task whose atoms are updated; its rows are not used.
+    X, statistics, past_weight
+        As for ``add_codes``.
+
+    Returns
+    -------
+    sums : CodeSums
+        As of ``add_codes``.
+    """
+    sums = add_codes(task, X, statistics, past_weight)
     sweep_in_blocks(statistics.gram, statistics.moment, task.D)
     return sums
 
@@ -336,12 +360,14 @@ class SweepLearner:
         self.coded, self.work, self.n_rows, self.n_seen = None, 0.0, 0, 0
         self.sums, self.n_summed = None, 0.0  # over parts, earlier ones by a weight
         self.rows = self.filled = None  # of the last part, and all if filled in
-        self.of_row = _expected_work(task)
+        self.of_row, self.incomplete = _expected_work(task), _is_incomplete(task.X)
 
     def epoch(self, n_iter):
         """Code rows, update atoms, replace bad atoms; return the loss of the codes."""
         self.coded = None  # before others are made
         n_before, part = self.n_rows, self._next_part()
+        if part.X.shape[0] == self.task.X.shape[0]:
+            self.sums = None
         self.coded, self.n_rows = self.code(part), part.X.shape[0]
         if self.filled is not None:
             self.filled[self.rows] = part.filled
@@ -357,7 +383,8 @@ class SweepLearner:
         if self.by_sums:
             self._pool()
         self.update(part, self.coded)
-        self.task = self.task.knowing(self.coded.gram, self.coded.error)
+        if self.incomplete:
+            self.task = self.task.knowing(self.coded.gram, self.coded.error)
         if n_iter < self.stopping.max_iter and not (self.converged or self.spent):
             rows = part.X if self.filled is None else self.coded.X
             self.n_replaced = replace_atoms(self.task, rows, n_users, residuals)
@@ -390,8 +417,8 @@ class SweepLearner:
     def _pool(self):
         """Add sums over earlier parts to those of the last one, as online."""
         self.n_seen += self.n_rows
-        whole = self.n_rows == self.task.X.shape[0] or self.sums is None
-        weight = 0.0 if whole else past_weight(self.n_rows, self.n_seen)
+        first = self.sums is None
+        weight = 0.0 if first else past_weight(self.n_rows, self.n_seen)
         self.n_summed = weight * self.n_summed + self.n_rows
         if weight:
             pairs = zip(self.sums, self.coded.statistics, strict=True)
@@ -405,8 +432,12 @@ class SweepLearner:
         Those of sweeps over some rows are sums over all, if these are like them.
         """
         history, n_rows = _run(self, report), self.n_summed or self.n_rows
-        times = self.task.X.shape[0] / n_rows
-        return history, Statistics(*(times * s for s in self.coded.statistics))
+        if self.coded is None:  # their sweep was interrupted
+            self.coded = self.code(self._next_part())
+        statistics = Statistics(*map(np.asarray, self.coded.statistics))
+        for sums in statistics:
+            sums *= self.task.X.shape[0] / n_rows
+        return history, statistics
 
 
 def _filled_in(X):
@@ -438,8 +469,7 @@ class OnlineLearner:
 
     def __init__(self, task, stopping):
         self.task, self.stopping = task, stopping
-        p, n = task.D.shape
-        self.statistics = Statistics(np.zeros((p, p)), np.zeros((p, n)), np.zeros(()))
+        self.statistics = no_statistics(task.D.shape, task.X)
         self.losses, self.n_seen, self.work = [], 0, 0.0
         self.converged = self.spent = False
 
@@ -473,16 +503,17 @@ class OnlineLearner:
 
 
 def _run(learner, report):
-    task, stopping = learner.task, learner.stopping
-
-    def restore(D):
-        task.D[:] = D
+    """Run epochs; an interrupt keeps the atoms as they are, good at any time."""
 
     def ended():
         return learner.converged or learner.spent
 
-    given = learner.epoch, task.D.copy, restore, stopping, report
-    history = learn(*given, converged=ended)
+    def keep(state=None):
+        """Keep no copy of the atoms: it would be as large as they are."""
+
+    history = learn(
+        learner.epoch, keep, keep, learner.stopping, report, converged=ended
+    )
     if history.converged and not learner.converged:
         return history._replace(reason="max_iter")
     return history

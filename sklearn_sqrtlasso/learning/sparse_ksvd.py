@@ -104,17 +104,22 @@ def sparse_ksvd_sweep(X, D, order, coded, positive, n_steps, tol):
         users, before = coded.users[own], coded.values[own].copy()
         if not before.any():
             continue
-        S = Z[users].toarray()
-        S[:, atom] = 0
-        left = OthersLeft(X[users], C[users], S, D, G)
+        left = OthersLeft(X[users], C[users], _codes_of_others(Z, users, atom), D, G)
         values, shown = _first_pair(left, before, positive, n_steps, tol)
-        if values is None:
-            continue
-        D[atom], products = left.atom(shown)
-        products[atom] = 1.0
-        G[atom], G[:, atom] = products, products
-        C[:, atom] = X @ D[atom]
-        coded.values[own] = Z.data[place[own]] = values
+        if values is not None:
+            D[atom], products = left.atom(shown)
+            products[atom] = 1.0
+            G[atom], G[:, atom] = products, products
+            C[:, atom] = X @ D[atom]
+            coded.values[own] = Z.data[place[own]] = values
+        del left  # before that of the next atom is made
+
+
+def _codes_of_others(Z, users, atom):
+    """Return dense codes of the rows that use an atom, without its entries."""
+    S = Z[users].toarray()
+    S[:, atom] = 0
+    return S
 
 
 def _first_pair(left, values, positive, n_steps, tol):

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from scipy.fft import idct
 from scipy.linalg import cholesky, eigh, get_lapack_funcs, qr, solve_triangular
 from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.chunks import (
@@ -25,6 +26,11 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     largest_spread,
     unit_near,
 )
+from sklearn_sqrtlasso.blockwise.orthogonal import (
+    add_in_place,
+    solve_lower,
+    subtract_outer,
+)
 from sklearn_sqrtlasso.blockwise.sparse_rows import add_moments
 from sklearn_sqrtlasso.blockwise.spread import second_moment, sparse_gram
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
@@ -36,7 +42,7 @@ INERTIA = 1e-10  # weight of the current frame in directions absent from the dat
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 AT_REST = 16  # units of rounding that an objective falls by, if by anything
 ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
-SUM_BYTES, FEWEST_PARTS = 2**25, 2  # of the sums of all parts of the work, and those
+VECTORS = 16  # that a product of rows is taken with at a time
 
 
 class FrameStatistics(NamedTuple):
@@ -126,10 +132,12 @@ def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
 class _Moments:
     """Sum of ``z (x - mean)' / t`` over dense rows, for each part of the work."""
 
+    most_bytes, fewest_parts = 2**25, 2  # of the sums of all parts, and those
+
     def __init__(self, frame, unit):
         self.frame, self.unit = frame, unit
-        size = 8 * frame.components.size
-        n_parts = min(max(SUM_BYTES // size, FEWEST_PARTS), N_PARTS)
+        n_parts = self.most_bytes // (8 * frame.components.size)
+        n_parts = min(max(n_parts, self.fewest_parts), N_PARTS)
         self.sums = [np.zeros(self.shape) for _ in range(n_parts)]
 
     @property
@@ -153,8 +161,11 @@ class _SparseMoments(_Moments):
     """The same of sparse rows: the mean is subtracted from the sum.
 
     A column whose mean is far larger than the unit of scaling has a unit of its own: no
-    digit of the difference is left in the other.
+    digit of the difference is left in the other. One sum is as large as the frame, and
+    often larger than all rows.
     """
+
+    most_bytes, fewest_parts = 2**24, 1
 
     def __init__(self, frame, unit):
         super().__init__(frame, unit)
@@ -170,7 +181,7 @@ class _SparseMoments(_Moments):
 
     def add(self, part, x, Z, scale):
         """Add rows to a part."""
-        weighted = Z.astype(np.float64) / scale[:, None]
+        weighted = np.divide(Z, scale[:, None], dtype=np.float64)
         self.weights[part] += weighted.sum(axis=0)
         x = x.astype(np.float64)
         x.data /= self.units[x.indices]
@@ -178,13 +189,13 @@ class _SparseMoments(_Moments):
 
     def total(self):
         """Return the sum over all parts."""
-        total, mean = super().total(), self.frame.mean
+        total, mean = super().total().T, self.frame.mean
         if mean is not None:
-            total -= np.outer(mean / self.units, self.weights.sum(axis=0))
-        return total.T
+            subtract_outer(total, self.weights.sum(axis=0), mean / self.units)
+        return total
 
 
-def procrustes_frame(moment, components):
+def procrustes_frame(moment, components, *, own=False):
     """Return the tight frame W that maximises ``tr(W' moment)``: its polar factor.
 
     In directions where ``moment`` is zero, ``components`` are kept.
@@ -195,17 +206,21 @@ def procrustes_frame(moment, components):
         As in ``FrameStatistics``.
     components : ndarray of shape (n_components, n_features)
         Current frame.
+    own : bool, default=False
+        Whether ``moment``, in double precision, may be overwritten, and the next frame
+        take its place.
 
     Returns
     -------
     components : ndarray of shape (n_components, n_features)
         Next frame, in double precision.
     """
-    largest = np.abs(moment).max()
+    largest = largest_entry(moment)
     if largest == 0:
         return np.asarray(components, dtype=np.float64)
-    inert = INERTIA * components
-    inert += moment / largest
+    inert = moment if own else np.array(moment, np.float64)
+    inert /= largest
+    add_in_place(inert, INERTIA, components)
     return nearest_tight_frame(inert, own=True)
 
 
@@ -227,13 +242,17 @@ def tight_frame_ahead(W, last, share):
     ahead : ndarray of shape (n_components, n_features)
         Tight frame, in double precision.
     """
-    A = W.astype(np.float64) + share * (W - last.astype(np.float64))
+    A = W.astype(np.float64)
+    if share:
+        A *= 1 + share
+        add_in_place(A, -share, last)
     if A.shape[0] > A.shape[1]:
         return solve_triangular(cholesky(A.T @ A), A.T, trans="T").T
-    return solve_triangular(cholesky(A @ A.T), A, trans="T")
+    solve_lower(cholesky(A @ A.T, lower=True), A)
+    return A
 
 
-def turned(frame, statistics):
+def turned(frame, statistics, *, own=False):
     """Return a frame after a learning step.
 
     Parameters
@@ -242,14 +261,16 @@ def turned(frame, statistics):
         Frame.
     statistics : FrameStatistics
         Statistics of rows for that frame.
+    own : bool, default=False
+        Whether the moment may be overwritten, and the next frame take its place.
 
     Returns
     -------
     frame : TightFrame
         The next frame, in the same dtype.
     """
-    W = procrustes_frame(statistics.moment, frame.components)
-    return replace(frame, components=W.astype(frame.components.dtype))
+    W = procrustes_frame(statistics.moment, frame.components, own=own)
+    return replace(frame, components=W.astype(frame.components.dtype, copy=False))
 
 
 class FrameLearner:
@@ -296,12 +317,16 @@ class FrameLearner:
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""
-        candidate = turned(self.frame, self.statistics)
-        new, old = self._statistics_at(candidate), self.statistics
+        candidate, old = turned(self.frame, self.statistics, own=True), self.statistics
+        self.statistics = old._replace(moment=None)  # the candidate took its place
+        new = self._statistics_at(candidate)
         fall = old.objective - new.objective
         self.fall = fall / old.objective if old.objective else fall
         if fall >= 0:
             self.frame, self.statistics = candidate, new
+        else:
+            del candidate, old, new
+            self.restore(self.state())
         return self.objective
 
     def run(self, max_iter, tol, report):
@@ -334,12 +359,16 @@ class FrameLearner:
         return history._replace(losses=[first, *history.losses])
 
     def state(self):
-        """Return what ``restore`` takes: all that a step changes."""
-        return self.frame, self.statistics
+        """Return what ``restore`` takes: all that a step changes, but for the moment.
+
+        It is as large as the frame, and follows from it.
+        """
+        return self.frame
 
     def restore(self, state):
-        """Restore an earlier frame and its statistics."""
-        self.frame, self.statistics = state
+        """Restore an earlier frame, and find its statistics anew."""
+        self.frame, self.statistics = state, None
+        self.statistics = self._statistics_at(state)
 
 
 def pca_frame(X, n_components, rng, mean=None):
@@ -406,10 +435,17 @@ def few_directions(X, mean, n_components, rng):
         return nearest_tight_frame(random_frame(X, n_components, rng))
     directions = eigsh(operator, n_components, v0=first)[1][:, ::-1]
     if not by_columns:
-        principal = X.T @ (directions / unit)
-        principal -= np.outer(mean / unit, directions.sum(axis=0))
-        directions = qr(principal, mode="economic", overwrite_a=True)[0]
+        directions = _directions_of_columns(X, mean, directions, unit)
     return directions.T
+
+
+def _directions_of_columns(X, mean, left, unit):
+    """Return orthonormal directions, given left singular vectors of ``X - mean``."""
+    principal = np.empty((X.shape[1], left.shape[1]), order="F")  # for QR in its place
+    for some in gen_batches(left.shape[1], VECTORS):
+        principal[:, some] = X.T @ (left[:, some] / unit)
+    subtract_outer(principal.T, left.sum(axis=0), mean / unit)
+    return qr(principal, mode="economic", overwrite_a=True)[0]
 
 
 @each_chunk

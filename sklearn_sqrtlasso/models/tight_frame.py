@@ -17,6 +17,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     project_rows,
     row_norms,
 )
+from sklearn_sqrtlasso.blockwise.orthogonal import orthonormal_rows, rotated
 from sklearn_sqrtlasso.blockwise.sparse_rows import SparseProjection, dense_batches
 from sklearn_sqrtlasso.models.incomplete_rows import (
     code_incomplete,
@@ -108,7 +109,7 @@ class TightFrame(PoolingEncoder):
         """Return what ``project`` does, of sparse rows."""
         U, outside, lost = self.of_sparse_rows.project(x)
         with np.errstate(over="ignore"):  # what is out of range is infinite
-            U, outside = U.astype(x.dtype), outside.astype(x.dtype)
+            U, outside = (of.astype(x.dtype, copy=False) for of in (U, outside))
         size = x.shape[1], self.components.size
         for rows in dense_batches(np.flatnonzero(lost), *size):
             dense = self.centred(dense_rows(x[rows]))
@@ -211,7 +212,7 @@ def nearest_tight_frame(A, *, own=False):
     A : ndarray of shape (n_components, n_features)
         Matrix with singular value decomposition ``L S R'``.
     own : bool, default=False
-        Whether A may be overwritten.
+        Whether A, in double precision, may be overwritten, and W take its place.
 
     Returns
     -------
@@ -219,8 +220,12 @@ def nearest_tight_frame(A, *, own=False):
         ``L R'``.
     """
     if A.shape[1] > WIDER * A.shape[0]:
-        directions, factor = qr(A.T, mode="economic", overwrite_a=own)
-        return nearest_tight_frame(factor.T) @ directions.T
+        A = A if own else np.array(A, np.float64, order="A")
+        factor = orthonormal_rows(A)
+        if factor is None:
+            directions, factor = qr(A.T, mode="economic", overwrite_a=True)
+            return nearest_tight_frame(factor.T) @ directions.T
+        return rotated(nearest_tight_frame(factor), A)
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
 

@@ -13,18 +13,16 @@ row. A row of which the difference leaves too few digits is made dense to find r
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, qr
-from scipy.linalg.blas import dtrsm
+from scipy.linalg import qr
 
 from sklearn_sqrtlasso.algorithms.sparse_products import multiply_sparse_rows
 from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms, unit_near
+from sklearn_sqrtlasso.blockwise.orthogonal import orthonormal_rows
 from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches, nonzeros
 from sklearn_sqrtlasso.sparse_coding.dictionary import Dictionary, make_dictionary
 
 FEW_DIGITS = 1e-4  # energy share outside the span below which rows are made dense
-ROUNDING = 1e-13  # such a distance that none needs to
-ROUND = 0.5  # largest distance of a Gram matrix from the identity that one step mends
 
 
 class AtomSpan(NamedTuple):
@@ -66,7 +64,8 @@ class AtomSpan(NamedTuple):
         few = np.flatnonzero(left < FEW_DIGITS * whole)
         for rows in dense_batches(few, X.shape[1]):
             x = dense_rows(X[rows], np.float64) / unit[rows, None]
-            outside[rows] = row_norms(x - inside[rows] @ self.basis.T)
+            x -= inside[rows] @ self.basis.T
+            outside[rows] = row_norms(x)
         return np.column_stack([inside, outside]) * unit[:, None]
 
 
@@ -97,27 +96,10 @@ def span_of_atoms(dictionary):
 
 
 def _basis_by_cholesky(dictionary):
-    """Return basis and factor of atoms, or None of atoms that are nearly dependent.
-
-    The basis from one Cholesky factorisation is not orthonormal to rounding, if atoms
-    are alike; that from two is: "CholeskyQR2" (Yamamoto, Nakatsukasa, Yanagisawa and
-    Fukaya 2015). It takes a quarter of the time of Householder's reflections.
-    """
-    basis, gram = np.array(dictionary.D.T, order="C"), dictionary.G
-    factor = np.eye(len(gram))
-    for _ in range(2):
-        try:
-            step = cholesky(gram, lower=True)
-        except (LinAlgError, ValueError):  # numbers may be out of range
-            return None
-        basis = dtrsm(1.0, step, basis.T, lower=1, overwrite_b=1).T
-        factor, gram = factor @ step, basis.T @ basis
-        distance = np.linalg.norm(gram - np.eye(len(gram)))
-        if not distance < ROUND:
-            return None
-        if distance < ROUNDING:
-            break
-    return basis, factor
+    """Return basis and factor of atoms, or None of atoms that are nearly dependent."""
+    basis = np.array(dictionary.D.T, order="C")
+    factor = orthonormal_rows(basis.T, dictionary.G)
+    return None if factor is None else (basis, factor)
 
 
 def _basis_by_qr(D):
