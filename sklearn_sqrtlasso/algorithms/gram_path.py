@@ -104,13 +104,15 @@ def append_rows(G, b, pull, L, act, k, n):
 
     Those that depend on the others are left out. Return the number of active columns.
     """
-    p, first = b.shape[0], k
+    p, first, done = b.shape[0], k, 0
     assert 0 <= n <= 4
     assert 0 <= k <= p - n
     assert p == act.shape[0] == pull.shape[0] == L.shape[1]
-    done = k if n == 4 else 0
-    if n == 4:
+    if n > 1 and k <= p - 4:  # one of them stands for those that are missing
+        for i in range(k + n, k + 4):
+            act[i] = act[k]
         eliminate_four(G, L, act, k)
+        done = k
     for i in range(first, first + n):
         j = act[i]
         assert 0 <= j < p
@@ -342,7 +344,7 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
 
 
 @kernel
-def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
+def solve_gram_path(G, b, penalties, alphas, positive, most, out):
     """Write solutions for falling penalties, by Newton steps.
 
     Parameters
@@ -359,9 +361,9 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
         Whether coefficients are nonnegative.
     most : int
         Largest number of active columns.
-    coef, least : ndarray of shape (m, p)
+    out : ndarray of shape (3, m, p)
         Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
-        and by least squares on their supports.
+        by least squares on their supports, and by products of columns and residuals.
 
     Returns
     -------
@@ -372,7 +374,8 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     """
     p = b.shape[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
-    assert coef.shape == least.shape == (alphas.shape[0], p)
+    assert out.shape == (3, alphas.shape[0], p)
+    coef, least, products = out[0], out[1], out[2]
     L, act, pull = np.zeros((p + 2, p)), np.zeros(p, np.intp), np.zeros(p)
     lines, whole, before = np.zeros((4, p)), np.zeros((2, p)), np.zeros(p)
     k, m, last, pace, lost = 0, 0, 0.0, PACE, 0
@@ -391,6 +394,9 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
         for j in range(p):
             before[j] = pull[j]
         if alpha == alphas[m]:
+            for j in range(p):
+                of_lines = lines[2, j] + t * lines[3, j]
+                products[m, j] = t * pull[j] if pull[j] != 0.0 else of_lines
             for a in range(k):
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]

@@ -156,6 +156,21 @@ class Columns(ABC):
     def apply(self, block, w):
         """Return the sum of the columns of a block, weighted by ``w``."""
 
+    def are_equal(self, one, other):
+        """Return which pairs of columns are known to be equal.
+
+        Parameters
+        ----------
+        one, other : ndarray of shape (n_pairs,)
+            The features.
+
+        Returns
+        -------
+        equal : ndarray of shape (n_pairs,)
+            Booleans.
+        """
+        return np.zeros(len(one), dtype=bool)
+
     def products(self, features):
         """Return the products of the columns of some features."""
         block = self.columns(features)

@@ -309,6 +309,12 @@ class DenseDesign(Design):
             total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
         return total
 
+    def are_equal(self, one, other):
+        """Return which pairs of columns are equal."""
+        X = self._given.T
+        pairs = zip(one, other, strict=True)
+        return np.array([np.array_equal(X[i], X[j]) for i, j in pairs], dtype=bool)
+
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""
         features = np.asarray(features)
@@ -445,6 +451,17 @@ class SparseDesign(Design):
 
     def _products(self, r):
         return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
+
+    def are_equal(self, one, other):
+        """Return which pairs of columns are equal."""
+        X = self._given
+
+        def entries(j):
+            part = slice(X.indptr[j], X.indptr[j + 1])
+            return X.indices[part], X.data[part]
+
+        pairs = [(entries(i), entries(j)) for i, j in zip(one, other, strict=True)]
+        return np.array([all(map(np.array_equal, a, b)) for a, b in pairs], dtype=bool)
 
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""

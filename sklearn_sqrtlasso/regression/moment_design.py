@@ -77,10 +77,8 @@ class MomentDesign(Columns):
     def __init__(self, moments, n_targets, fit_intercept, dtype, unit=0):
         self.dtype, self.fit_intercept = np.dtype(dtype), fit_intercept
         p = len(moments.mean) - n_targets
-        products = moments.covariances(fit_intercept)
-        sizes = np.sqrt(products.diagonal())
+        self._G, self._b, sizes = moments.cosines(fit_intercept, n_targets)
         live = sizes > 0
-        scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=live)
         exponents = np.frexp(sizes)[1]
         exponents[:p] = shared_exponents(exponents[:p], live[:p])
         self.exponents, self._target_exponents = exponents[:p], exponents[p:] + unit
@@ -88,9 +86,6 @@ class MomentDesign(Columns):
         self.norms, self._target_norms = norms[:p], norms[p:]
         means *= fit_intercept * live
         self.means, self._target_means = means[:p], means[p:]
-        products *= scale
-        products *= scale[:, None]
-        self._G, self._b = products[:p, :p], products[:p, p:]
         self.rank = max(moments.n_rows - fit_intercept, 1)
         self.shape = p + 1, p  # rows of the factor, and features
         self.load(1.0)

@@ -6,7 +6,12 @@ import numpy as np
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import solve_gram_path
-from sklearn_sqrtlasso.regression.moments import gaps_of_moments, products_of_path
+from sklearn_sqrtlasso.regression.moments import (
+    COMBINATIONS,
+    errors_of_correlations,
+    gaps_of_moments,
+    products_of_path,
+)
 
 WIDE = 1000  # number of features up to which products of all of them are gathered
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
@@ -71,15 +76,20 @@ def follow_products(G, b, penalties, alphas, positive, most):
     path : MomentPath
         The path in these units; zeros with large gaps where it was not reached.
     """
-    coef, least = np.zeros((2, len(alphas), len(b)))
-    given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    n_reached, n_active = solve_gram_path(*given, coef, least)
+    found = np.zeros((3, len(alphas), len(b)))
+    coef, least, c = found
+    given = G, b, penalties, alphas, bool(positive), most
+    n_reached, n_active = solve_gram_path(*given, found)
     if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
         coef[:] = least[:] = 0.0
         follow_gram_path(*given, coef, least)
+    if n_reached == len(alphas) > COMBINATIONS:
+        apart = errors_of_correlations(coef, G, b, c)
+    else:
+        np.subtract(b, products_of_path(coef, G), out=c)
+        apart = 0.0
     each = np.outer(alphas, penalties)
-    gaps = gaps_of_moments(coef, b, b - products_of_path(coef, G), each, positive)
-    return MomentPath(coef, gaps, least)
+    return MomentPath(coef, gaps_of_moments(coef, b, c, each, positive, apart), least)
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):
@@ -102,12 +112,10 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
         Coefficients and bounds of their gaps, which are large where moments have lost
         too many digits, and where the residual vanishes.
     """
-    products = moments.covariances(fit_intercept)
-    sizes = np.sqrt(products.diagonal())
-    inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    products *= inverse * inverse[:, None]
-    b, penalties = products[:-1, -1].copy(), np.where(sizes > 0, inverse, 1.0)[:-1]
-    given = products[:-1, :-1], b, penalties, alphas, positive
+    G, b, sizes = moments.cosines(fit_intercept)
+    norms, size = sizes[:-1], sizes[-1]
+    inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    given = G, b[:, 0].copy(), np.where(norms > 0, inverse, 1.0), alphas, positive
     coef, gaps, least = follow_products(*given, 10 * len(b) + 100)
-    units = inverse[:-1] * sizes[-1]
+    units = inverse * size
     return MomentPath(coef * units, gaps, least * units)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg.blas import dger
+
+from sklearn_sqrtlasso.algorithms.products import add_products, scale_products
 
 TALL = 4  # rows for each column from which given products serve one fit faster
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
@@ -27,6 +28,9 @@ SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 MANY = 128  # number of columns from which products of few of them are faster
 FITS = 25  # of a path that are multiplied at a time
+COMBINATIONS = 8  # of columns, of which products are compared instead of all
+FEWER = 4  # by which a mean of so many squares may understate an error, in its root
+BLOCKS = 4  # of columns: five eighths of a product are in them and to their right
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
@@ -92,18 +96,41 @@ class Moments(NamedTuple):
         """Weighted standard deviations, 0 for columns that are constant."""
         return spreads(self.products.diagonal() / self.weight, self.mean)
 
-    def covariances(self, centred):
-        """Return weighted means of products, zero for columns that are constant.
+    def cosines(self, centred, n_targets=1):
+        """Return products of features, and of them with targets, all of norm one.
 
-        Products are about the means, or about zero, where no nonzero column is.
+        Parameters
+        ----------
+        centred : bool
+            Whether products are about the means; then constant columns are zero.
+            Otherwise they are about zero.
+        n_targets : int, default=1
+            Number of targets, the last columns.
+
+        Returns
+        -------
+        G : ndarray of shape (n_features, n_features)
+            Products of the features.
+        b : ndarray of shape (n_features, n_targets)
+            Products of features and targets.
+        sizes : ndarray of shape (n_columns,)
+            Roots of weighted means of squares, by which columns were divided.
         """
-        products = self.products / self.weight
+        p = len(self.mean) - n_targets
+        sizes, means = self.spread, np.zeros_like(self.mean)
         if not centred:
-            return products + np.outer(self.mean, self.mean)
-        constant = self.spread == 0
-        if constant.any():
-            products[constant] = products[:, constant] = 0.0
-        return products
+            means = self.mean
+            sizes = np.sqrt(self.products.diagonal() / self.weight + means**2)
+        inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+        scale, means, G = (
+            inverse / np.sqrt(self.weight),
+            means * inverse,
+            np.empty((p, p)),
+        )
+        b = self.products[:p, p:] * np.multiply.outer(scale[:p], scale[p:])
+        b += np.multiply.outer(means[:p], means[p:])
+        scale_products(self.products, scale[:p], means[:p], G)
+        return G, b, sizes
 
     def of_target(self, place, n_targets):
         """Return the moments of the features and one of the targets, the last."""
@@ -165,8 +192,8 @@ def _pool(one, two):
     apart, share = two.mean - one.mean, two.weight / weight
     mean = one.mean + share * apart
     apart *= np.sqrt(one.weight * share)
-    products = one.products + two.products
-    dger(1.0, apart, apart, a=products.T, overwrite_a=True)  # in place: symmetric
+    products = np.empty_like(one.products)
+    add_products(one.products, two.products, apart, products)
     return Moments(weight, mean, products, one.n_rows + two.n_rows)
 
 
@@ -260,15 +287,19 @@ def moments_of(X, y, weights):
     """
     (n_rows, p), v, total = X.shape, weights, weights.sum()
     Z = np.empty((n_rows, p + y.shape[1]))
-    Z[:, :p], Z[:, p:] = X, y
+    if X.dtype != np.float64:
+        Z[:, :p] = X
+        X = Z[:, :p]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        mean = v @ Z / total
-        Z -= mean
+        mean = np.concatenate([v @ X, v @ y]) / total
+        np.subtract(X, mean[:p], out=Z[:, :p])
+        np.subtract(y, mean[p:], out=Z[:, p:])
         alike = v.min() == v.max()
         if not alike:
             Z *= np.sqrt(v)[:, None]
         products = Z.T @ Z
-        products *= v[0] if alike else 1.0
+        if alike and v[0] != 1.0:
+            products *= v[0]
     flat = products.diagonal() == 0
     if flat.any():
         products[flat, flat] = np.where(Z[:, flat].any(axis=0), np.nan, 0.0)
@@ -301,6 +332,61 @@ def products_of_path(coef, G):
     return out
 
 
+def quadratic_forms(V, P):
+    """Return ``v'Pv`` of rows, as ``products_of_path`` from one triangle of P.
+
+    Parameters
+    ----------
+    V : ndarray of shape (n_fits, n_columns)
+        Rows, of increasing support.
+    P : ndarray of shape (n_columns, n_columns)
+        Symmetric matrix.
+
+    Returns
+    -------
+    forms : ndarray of shape (n_fits,)
+        The forms.
+    """
+    forms = np.zeros(len(V))
+    for start in range(0, len(V), FITS):
+        rows, Q = V[start : start + FITS], P
+        on = np.flatnonzero(rows.any(axis=0))
+        if 2 * len(on) < len(P) >= MANY:
+            rows, Q = rows[:, on], P[np.ix_(on, on)]
+        size = max(len(Q) // BLOCKS, MANY // BLOCKS)
+        for low in range(0, len(Q), size):
+            parts = rows[:, low : low + size] @ Q[low : low + size, low:]
+            parts[:, size:] *= 2  # of the other triangle
+            forms[start : start + FITS] += np.einsum("ij,ij->i", parts, rows[:, low:])
+    return forms
+
+
+def errors_of_correlations(coef, G, b, C):
+    """Return bounds of the errors of products of columns with residuals.
+
+    Normal combinations of the columns are multiplied instead of all of them. One error
+    e turns their products into numbers of standard deviation ``|e|``, whose mean square
+    is less than a sixteenth of that once in ten thousand times.
+
+    Parameters
+    ----------
+    coef, C : ndarray of shape (n_fits, n_features)
+        Coefficients, and the products, which should be ``b - coef @ G``.
+    G : ndarray of shape (n_features, n_features)
+        Products of the columns.
+    b : ndarray of shape (n_features,)
+        Their products with the target.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_fits,)
+        Bounds of Euclidean norms of the rows of errors.
+    """
+    Z = np.random.default_rng(0).standard_normal((len(b), COMBINATIONS))
+    apart = C @ Z - b @ Z + coef @ (G @ Z)
+    return FEWER * np.sqrt(np.einsum("ij,ij->i", apart, apart) / COMBINATIONS)
+
+
 def held_out_square(moments, means, coef):
     """Return the mean squared error of linear predictions, and what rounding hides.
 
@@ -321,13 +407,12 @@ def held_out_square(moments, means, coef):
     v = np.hstack([-coef, np.ones((len(coef), 1))])
     spread = np.sqrt(moments.products.diagonal() / moments.weight)
     offset = v @ (moments.mean - means)
-    products = products_of_path(v, moments.products / moments.weight)
-    mse = np.einsum("ij,ij->i", products, v) + offset**2
+    mse = quadratic_forms(v, moments.products) / moments.weight + offset**2
     size = np.abs(v) @ (spread + np.abs(moments.mean - means))
     return mse, CONSTANT * size**2
 
 
-def gaps_of_moments(coef, b, C, alpha, positive):
+def gaps_of_moments(coef, b, C, alpha, positive, apart=0.0):
     r"""Return upper bounds of the relative duality gaps of fits, from products alone.
 
     Columns and target have norm one. With the products c of columns and residual, and
@@ -345,18 +430,23 @@ def gaps_of_moments(coef, b, C, alpha, positive):
         Penalty of each coefficient, in (0, inf).
     positive : bool
         Whether coefficients are nonnegative.
+    apart : float or ndarray of shape (n_fits,), default=0.0
+        Bounds of errors of C.
 
     Returns
     -------
     gaps : ndarray of shape (n_fits,)
         The gaps, and what rounding of the products may hide of them.
     """
-    terms = 1.0 + np.abs(coef).sum(axis=1)
-    lost = LOST * terms
-    square = 1.0 - np.einsum("ij,ij->i", coef, b + C)
+    absolute, of_target = np.abs(coef), coef @ b
+    terms = 1.0 + absolute.sum(axis=1)
+    lost = LOST * terms + apart
+    square = 1.0 - of_target - np.einsum("ij,ij->i", coef, C)
     sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
-    sizes = (np.maximum(C, 0.0) if positive else np.abs(C)) + lost[:, None]
+    sizes = np.maximum(C, 0.0) if positive else np.abs(C)
+    sizes += lost[:, None]
+    sizes /= alpha
     with np.errstate(divide="ignore"):  # of columns that are all constant
-        scale = np.maximum(sigma, (sizes / alpha).max(axis=1, initial=0.0))
-    penalty = np.einsum("ij,ij->i", np.abs(coef), alpha)
-    return sigma + penalty - np.maximum((1.0 - coef @ b - lost) / scale, 0.0)
+        scale = np.maximum(sigma, sizes.max(axis=1, initial=0.0))
+        penalty = np.einsum("ij,ij->i", absolute, alpha)
+        return sigma + penalty - np.maximum((1.0 - of_target - lost) / scale, 0.0)

@@ -309,15 +309,13 @@ def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
     out = np.where(coef == 0, 0.0, shares * coef + (1 - shares) * least)
     if not turns.any():
         return out
-    products = moments.covariances(fit_intercept)
-    sizes = np.sqrt(products.diagonal())
-    inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    products *= inverse * inverse[:, None]
-    units = inverse[:-1] * sizes[-1]
-    G, b, rows = products[:-1, :-1], products[:-1, -1], np.flatnonzero(turns)
+    (G, b, sizes), rows = moments.cosines(fit_intercept), np.flatnonzero(turns)
+    b, norms = b[:, 0], sizes[:-1]
+    inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    units = inverse * sizes[-1]
     W = np.divide(coef[rows], units, out=np.zeros((len(rows), len(b))), where=units > 0)
     squares = 1.0 - np.einsum("ij,ij->i", W, 2 * b - W @ G)
-    tau = np.outer(alphas[rows] * np.sqrt(np.maximum(squares, 0.0)), inverse[:-1])
+    tau = np.outer(alphas[rows] * np.sqrt(np.maximum(squares, 0.0)), inverse)
     found = _relax_on_supports(G, b, W, tau, phis[order], positive)
     out[np.ix_(order, rows)] = found * units
     return out

@@ -40,6 +40,7 @@ from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
 FIRST = 64  # columns that an outer iteration may always add
+COPIES = 8  # of each column, among those that may enter, up to which all are found
 MANY = 0.1  # share of new columns above which the active-set path is skipped
 SOME = 0.05  # the same where the residual is small, and sweeps are slow
 ALL = 100  # up to this number of features, all columns are in the working set
@@ -189,6 +190,7 @@ class Regression:
         self.is_swept = False  # by them, since the last path
         self.budget = np.inf  # breakpoints until a start other than zero is left
         self.set = WorkingSet(self.design)
+        self.is_copy = np.zeros(self.design.shape[1], dtype=bool)  # of one of the set
         self.r, self.c = self.y, self.y_correlations
         self.found = None  # coefficients in units of y, unless they have changed
 
@@ -341,15 +343,39 @@ class Regression:
         """
         score = self._sizes(self.c)
         score /= alpha
-        score[self.set.is_in] = 0.0
+        score[self.set.is_in] = score[self.is_copy] = 0.0
         worst = score.max(initial=0) / scale
         missing = np.flatnonzero(score > share * scale)
         most = max(FIRST, np.count_nonzero(self.set.w))
-        if len(missing) > most:
-            missing = missing[np.argpartition(score[missing], -most)[-most:]]
-        if len(missing):
-            self.set.add(missing)
+        if not len(missing):
+            return 0, worst
+        if self._find_copies(_largest(missing, score, COPIES * most), alpha):
+            missing = missing[~self.is_copy[missing]]
+        missing = _largest(missing, score, most)
+        self.set.add(missing)
         return len(missing), worst
+
+    def _find_copies(self, missing, alpha):
+        """Mark columns that are equal to one before, or in the set; return whether any.
+
+        One of them takes the coefficient of all, and has the correlation of all. Their
+        products with the target differ by rounding.
+        """
+        n_known = len(self.set.features)
+        known = np.concatenate([self.set.features, np.sort(missing)])
+        order = np.argsort(self.y_correlations[known], kind="stable")
+        steps = np.diff(self.y_correlations[known[order]])
+        starts = np.flatnonzero(np.append(True, steps > TINY))
+        if len(starts) == len(known):
+            return False
+        lengths = np.diff(np.append(starts, len(known)))
+        first = np.repeat(np.minimum.reduceat(order, starts), lengths)
+        maybe = (order > first) & (order >= n_known)
+        one, other = known[first[maybe]], known[order[maybe]]
+        kept = alpha[one] <= alpha[other]
+        copies = other[kept][self.design.are_equal(one[kept], other[kept])]
+        self.is_copy[copies] = True
+        return len(copies) > 0
 
     def _solve_working_set(self, alpha, anchor, floor, smooth, new):
         """Solve on the working set; return the number of breakpoints of the path.
@@ -428,6 +454,13 @@ class Regression:
             self.found = np.zeros(self.design.shape[1])
             self.found[self.set.features] = self.set.w * self.y_norm
         return Fit(self.found, self._norm * self.y_norm, float(gap), n_iter)
+
+
+def _largest(features, score, most):
+    """Return those of some features with the largest scores, ``most`` at most."""
+    if len(features) <= most:
+        return features
+    return features[np.argpartition(score[features], -most)[-most:]]
 
 
 class SolverOptions(NamedTuple):

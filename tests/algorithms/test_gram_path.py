@@ -39,9 +39,11 @@ def columns(seed, n=30, p=8, common=1.0):
 def follow(X, y, penalties, positive=False, most=1000, shares=FALLING):
     G, b = X.T @ X, X.T @ y
     top = (b if positive else np.abs(b)) / penalties
-    alphas, (coef, least) = shares * top.max(), np.zeros((2, 4, len(b)))
-    found = solve_gram_path(G, b, penalties, alphas, positive, most, coef, least)
-    return alphas, coef, least, found
+    alphas, out = shares * top.max(), np.zeros((3, 4, len(b)))
+    found = solve_gram_path(G, b, penalties, alphas, positive, most, out)
+    reached = out[:, : found[0]]
+    assert_allclose(reached[2], b - reached[0] @ G, atol=1e-9)
+    return alphas, out[0], out[1], found
 
 
 def started(seed, on=(4, 1, 6)):

@@ -9,12 +9,15 @@ from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.regression import moments
 from sklearn_sqrtlasso.regression.moments import (
+    COMBINATIONS,
+    errors_of_correlations,
     gaps_of_moments,
     gather,
     held_out_square,
     pooled,
     pooled_without_each,
     products_of_path,
+    quadratic_forms,
 )
 
 LONG = np.longdouble
@@ -100,6 +103,46 @@ def test_a_path_is_multiplied_as_a_matrix(p):
     coef = rng.standard_normal((60, p)) * (np.arange(p) <= 3 * np.arange(60)[:, None])
     G = rng.standard_normal((p, p + 1))
     assert_allclose(products_of_path(coef, G), coef @ G, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [1, 5, 130, 201])
+def test_forms_of_a_path_are_those_of_its_products(p):
+    rng = np.random.default_rng(p)
+    V = rng.standard_normal((60, p)) * (np.arange(p) <= 3 * np.arange(60)[:, None])
+    P = rng.standard_normal((p, p))
+    P += P.T
+    assert_allclose(quadratic_forms(V, P), ((V @ P) * V).sum(axis=1), atol=1e-10)
+
+
+@given(st.integers(0, 10**6), st.floats(-12, 0), st.integers(1, 30))
+def test_errors_of_products_are_found_wherever_they_are(seed, exponent, n_wrong):
+    rng = np.random.default_rng(seed)
+    Z, coef = rng.standard_normal((50, 31)), rng.standard_normal((4, 30))
+    Z /= np.linalg.norm(Z, axis=0)
+    G, b = Z[:, :30].T @ Z[:, :30], Z[:, :30].T @ Z[:, 30]
+    C, wrong = b - coef @ G, np.zeros((4, 30))
+    wrong[2, rng.permutation(30)[:n_wrong]] = 10.0**exponent
+    found = errors_of_correlations(coef, G, b, C + wrong)
+    assert found[2] >= np.linalg.norm(wrong[2])
+    assert np.delete(found, 2).max() <= 1e-13 * COMBINATIONS
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@given(st.integers(0, 10**6))
+def test_cosines_are_those_of_rows(centred, seed):
+    X, y, weights = table(seed)
+    X[:, 1] = 0.1 if centred else 0.0
+    Z, v = np.column_stack([X, y, 2 - y]), weights / weights.sum()
+    Z -= v @ Z * centred
+    Z[:, 1] = 0.0
+    sizes = np.sqrt(v @ Z**2)
+    Z /= np.where(sizes > 0, sizes, 1.0)
+    whole = Z.T @ (v[:, None] * Z)
+    y = np.column_stack([y, 2 - y])
+    G, b, units = gather(X, y, weights, np.arange(40)).cosines(centred, 2)
+    assert_allclose(units, sizes, rtol=1e-12)
+    assert_allclose(G, whole[:3, :3], atol=1e-12)
+    assert_allclose(b, whole[:3, 3:], atol=1e-12)
 
 
 @pytest.mark.parametrize(

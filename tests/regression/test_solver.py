@@ -286,3 +286,42 @@ def test_extreme_scales_neither_overflow_nor_vanish(factor):
     with np.errstate(all="raise", under="ignore"):
         one = fit(factor * X, y / factor, factor * alpha)[0]
     assert_allclose(factor * (factor * one.coef), fit(X, y, alpha)[0].coef, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csc_array, np.asfortranarray])
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_first_of_equal_columns_takes_the_coefficient_of_all(kind, positive):
+    for seed, fraction in enumerate((0.5, 0.1, 0.01)):
+        X, y = make(60, 120, seed)
+        X *= np.random.default_rng(seed).random(X.shape) < 0.5
+        copies = np.random.default_rng(seed).permutation(np.repeat(np.arange(120), 3))
+        alpha = fraction * top(X, y, positive)
+        alone, b = fit(X, y, alpha, positive=positive)
+        many, of_many = fit(kind(X[:, copies]), y, alpha, positive=positive)
+        assert many.gap <= 1e-8
+        first = np.unique(copies, return_index=True)[1]
+        assert_allclose(many.coef[first], alone.coef, atol=1e-7)
+        assert_allclose(of_many, b, atol=1e-7)
+        assert not np.delete(many.coef, first).any()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csc_array])
+def test_pairs_of_columns_are_equal_where_all_entries_are(kind):
+    X, _ = make(9, 4)
+    X[:, 1], X[:, 3] = X[:, 0], X[:, 2]
+    X[4, 3] = np.nextafter(X[4, 2], np.inf)
+    design = design_of(kind(X), equal_weights(X), True)
+    one, other = np.array([0, 0, 2, 1]), np.array([1, 2, 3, 0])
+    assert design.are_equal(one, other).tolist() == [True, False, False, True]
+
+
+def test_of_equal_columns_one_of_the_least_penalty_is_used():
+    X, y = make(60, 120)
+    twice = np.hstack([X, X])
+    design = design_of(twice, equal_weights(X), True)
+    design.load(np.repeat([2.0, 1.0], 120))
+    alpha = 0.05 * regression_alpha_max(design, y, False)
+    (one,), _ = regress(design, y, [alpha], SolverOptions(False, 1e-9, 100))
+    assert one.gap <= 1e-8
+    assert not one.coef[:120].any()
+    assert_allclose(one.coef[120:], fit(X, y, alpha)[0].coef, atol=1e-7)

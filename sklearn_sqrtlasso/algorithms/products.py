@@ -1,0 +1,48 @@
+"""Sums and units of products of columns, each in one pass over them."""
+
+from sklearn_sqrtlasso.algorithms.jit import kernel
+
+
+@kernel
+def add_products(one, two, apart, out):
+    """Write the sum of products of two parts, and of what is between their means.
+
+    Parameters
+    ----------
+    one, two : ndarray of shape (p, p)
+        Products of either part, about its own means.
+    apart : ndarray of shape (p,)
+        Difference of the means, times the root of the weight that it has.
+    out : ndarray of shape (p, p)
+        Overwritten with ``one + two + apart apart'``.
+    """
+    p = apart.shape[0]
+    assert one.shape == two.shape == out.shape == (p, p)
+    for i in range(p):
+        x = apart[i]
+        for j in range(p):
+            out[i, j] = one[i, j] + two[i, j] + x * apart[j]
+
+
+@kernel
+def scale_products(products, scale, means, out):
+    """Write products of some columns in units of these, about zero.
+
+    Parameters
+    ----------
+    products : ndarray of shape (n, n)
+        Products of the columns, about their means.
+    scale : ndarray of shape (p,)
+        Inverses of the units of the first p columns.
+    means : ndarray of shape (p,)
+        Their means, in these units; zeros for products about the means.
+    out : ndarray of shape (p, p)
+        Overwritten with ``products scale scale' + means means'``.
+    """
+    p, n = scale.shape[0], products.shape[0]
+    assert p == means.shape[0] == out.shape[0] == out.shape[1] <= n
+    assert n == products.shape[1]
+    for i in range(p):
+        x, m = scale[i], means[i]
+        for j in range(p):
+            out[i, j] = products[i, j] * (x * scale[j]) + m * means[j]
