@@ -25,16 +25,17 @@ import math
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel
+from sklearn_sqrtlasso.algorithms.jit import kernel, part
 
 DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent column
 GOLDEN = 0.618033988749895  # its multiples modulo 1 fill the unit interval evenly
 TIE = 1e-9  # distance to the end, relative to the threshold, that counts as zero
 ROUNDING = 16 * np.finfo(np.float64).eps  # of a correlation, over norms of columns
 FLAT = 1e-9  # rate, relative to the largest, that counts as zero
+ROOM = 7  # rows of arrays for steps: three of rotations, one of columns, rates
 
 
-@kernel(_nrt=False)
+@part
 def append_column(L, act, k, G, j):
     """Extend the factor of ``G[act, act]`` by column j; return True on success."""
     assert 0 <= j < G.shape[0] == G.shape[1]
@@ -56,12 +57,15 @@ def append_column(L, act, k, G, j):
     return True
 
 
-@kernel
-def drop_column(L, act, k, place):
-    """Remove the active column at ``place`` from the factor, by rotations."""
+@part
+def drop_column(L, act, k, place, room):
+    """Remove the active column at ``place`` from the factor, by rotations.
+
+    The first three rows of ``room`` are overwritten.
+    """
     assert 0 <= place < k <= act.shape[0] == L.shape[0] == L.shape[1]
-    cos, sin = np.empty(k), np.empty(k)
-    carry = np.empty(4)
+    assert room.shape[1] >= max(k, 4)
+    cos, sin, carry = room[0], room[1], room[2]
     for first in range(place, k - 1, 4):  # four rows at a time: independent operations
         n_rows = min(4, k - 1 - first)
         for m in range(n_rows):
@@ -98,7 +102,7 @@ def drop_column(L, act, k, place):
             L[r, r] = size
 
 
-@kernel(_nrt=False)
+@part
 def first_zero(w, sign, act, k, z):
     """Return the step of ``w[act]`` along ``z`` to its first zero, and its place.
 
@@ -126,8 +130,8 @@ def factorize(G, w, L, act):
     """
     assert w.shape[0] <= G.shape[0] == G.shape[1]
     assert act.shape[0] == L.shape[0] == L.shape[1]
-    k = 0
-    z = np.empty(L.shape[0])
+    k, room = 0, np.empty((ROOM, max(L.shape[0], 4)))
+    z = room[3]
     for j in range(w.shape[0]):
         while w[j] != 0.0:
             if append_column(L, act, k, G, j):
@@ -142,12 +146,12 @@ def factorize(G, w, L, act):
             w[j] *= max(1.0 - far, 0.0)
             if far <= 1.0:
                 w[act[place]] = 0.0
-                drop_column(L, act, k, place)
+                drop_column(L, act, k, place, room)
                 k -= 1
     return k
 
 
-@kernel(_nrt=False)
+@part
 def solve_factored(L, kept, k, x, z):
     """Write the solution of ``L L^T z = x``, all of k entries, to ``z``.
 
@@ -178,7 +182,7 @@ def solve_factored(L, kept, k, x, z):
         top = low
 
 
-@kernel(_nrt=False)
+@part
 def subtract_active(G, act, k, d, dc):
     """Subtract the active columns times ``d`` from all correlations."""
     assert dc.shape[0] <= G.shape[0] == G.shape[1]
@@ -196,16 +200,20 @@ def subtract_active(G, act, k, d, dc):
             dc[j] -= da * row[j]
 
 
-@kernel
-def subtract_active_elsewhere(G, act, k, pull, d, dc):
+@part
+def subtract_active_elsewhere(G, act, k, pull, d, dc, room):
     """Subtract the active columns times ``d`` from correlations of the others.
 
-    It reads the rows of these: there are few where most columns are active.
+    It reads the rows of these: there are few where most columns are active. The last
+    row of ``room`` is overwritten.
     """
     assert dc.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0]
     assert k <= d.shape[0]
-    whole = np.zeros(dc.shape[0])
+    assert room.shape[1] >= dc.shape[0]
+    whole = room[3]
+    for j in range(dc.shape[0]):
+        whole[j] = 0.0
     for a in range(k):
         whole[act[a]] = d[a]
     for j in range(dc.shape[0]):
@@ -216,23 +224,26 @@ def subtract_active_elsewhere(G, act, k, pull, d, dc):
             dc[j] -= total
 
 
-@kernel
-def direction(G, L, act, k, pull, e, timed, rate, kept, half, d, dc):
+@part
+def direction(G, L, act, k, pull, e, timed, rate, kept, room):
     """Write the rates of active coefficients and of all correlations.
 
-    The correlations are corrected at the rate ``timed * e``; the scale moves at
-    ``rate``. Of the columns before, and of their rates half solved, ``half``, the first
-    ``kept`` are the same. Return the rate below which a rate counts as zero.
+    They are the last two of ``room``. The correlations are corrected at the rate
+    ``timed * e``; the scale moves at ``rate``. Of the columns before, and of their
+    rates half solved, which are the row before these, the first ``kept`` are the same.
+    Return the rate below which a rate counts as zero.
     """
-    assert pull.shape[0] == dc.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
-    assert 0 <= kept <= k <= act.shape[0] == d.shape[0] == half.shape[0]
+    assert pull.shape[0] == e.shape[0] <= G.shape[0] == G.shape[1]
+    assert 0 <= kept <= k <= act.shape[0]
+    assert room.shape[1] >= max(k, e.shape[0])
+    half, d, dc = room[4], room[5], room[6, : e.shape[0]]
     for a in range(kept, k):
         half[a] = timed * e[act[a]] - rate * pull[act[a]]
     solve_factored(L, kept, k, half, d)
     for j in range(e.shape[0]):
         dc[j] = timed * e[j]
     if 2 * k > e.shape[0]:
-        subtract_active_elsewhere(G, act, k, pull, d, dc)
+        subtract_active_elsewhere(G, act, k, pull, d, dc, room)
     else:
         subtract_active(G, act, k, d, dc)
     for a in range(k):
@@ -243,7 +254,7 @@ def direction(G, L, act, k, pull, e, timed, rate, kept, half, d, dc):
     return FLAT * largest
 
 
-@kernel(_nrt=False)
+@part
 def next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, left, positive):
     """Return the distance to the next breakpoint, and its column.
 
@@ -251,9 +262,10 @@ def next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, left, positive):
     column that has just left starts at the threshold, which is no breakpoint. ``pace``
     holds the scale, its rate, and the rate that counts as zero.
     """
-    assert w.shape[0] == c.shape[0] == pull.shape[0] == dc.shape[0]
+    assert w.shape[0] == c.shape[0] == pull.shape[0] <= dc.shape[0]
     assert alpha.shape[0] == w.shape[0]
-    assert 0 <= k <= act.shape[0] == d.shape[0]
+    assert 0 <= k <= act.shape[0]
+    assert k <= d.shape[0]
     t, rate, flat = pace
     nearest, column = math.inf, -1
     for a in range(k):
@@ -278,8 +290,8 @@ def next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, left, positive):
     return nearest, column
 
 
-@kernel
-def exchange_dependent(G, w, L, act, k, pull, j):
+@part
+def exchange_dependent(G, w, L, act, k, pull, j, room):
     """Replace an active column by column j, which depends on the active ones.
 
     The fit is unchanged: column j grows and the others compensate until one is zero.
@@ -287,7 +299,8 @@ def exchange_dependent(G, w, L, act, k, pull, j):
     """
     assert 0 <= j < w.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
     assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
-    z = np.empty(k)
+    assert room.shape[1] >= k
+    z = room[3]
     for a in range(k):
         z[a] = -pull[j] * G[j, act[a]]
     solve_factored(L, 0, k, z, z)
@@ -300,38 +313,35 @@ def exchange_dependent(G, w, L, act, k, pull, j):
     w[j] = nearest * pull[j]
     gone = act[place]
     w[gone] = pull[gone] = 0.0
-    drop_column(L, act, k, place)
+    drop_column(L, act, k, place, room)
     if append_column(L, act, k - 1, G, j):
         return k
     w[j] = pull[j] = 0.0
     return k - 1
 
 
-@kernel
-def update_active_set(G, w, c, alpha, L, act, k, pull, j):
+@part
+def update_active_set(G, w, c, alpha, L, act, k, pull, j, room):
     """Drop or add column j at a breakpoint.
 
     Return the number of active columns, and how many of them, the first, and their rows
     of the factor are as before.
     """
-    assert w.shape[0] == c.shape[0] == pull.shape[0] <= G.shape[0] == G.shape[1]
-    assert alpha.shape[0] == w.shape[0]
     assert 0 <= j < w.shape[0]
-    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     if pull[j] != 0.0:
         w[j] = pull[j] = 0.0
         place = 0
         while place < k - 1 and act[place] != j:
             place += 1
-        drop_column(L, act, k, place)
+        drop_column(L, act, k, place, room)
         return k - 1, place
     pull[j] = alpha[j] if c[j] > 0.0 else -alpha[j]
     if append_column(L, act, k, G, j):
         return k + 1, k
-    return exchange_dependent(G, w, L, act, k, pull, j), 0
+    return exchange_dependent(G, w, L, act, k, pull, j, room), 0
 
 
-@kernel(_nrt=False)
+@part
 def distance_to_end(t, square, rate, q):
     """Return the distance of the scale to ``sigma`` on a linear piece.
 
@@ -344,7 +354,7 @@ def distance_to_end(t, square, rate, q):
     return t - math.sqrt(max(goal, 0.0) / slack) if slack > 0.0 else t
 
 
-@kernel(_nrt=False)
+@part
 def rounding_of_correlations(G, n_columns):
     """Return the rounding error of a correlation with a residual of norm one."""
     assert n_columns <= G.shape[0] == G.shape[1]
@@ -354,28 +364,21 @@ def rounding_of_correlations(G, n_columns):
     return ROUNDING * math.sqrt(largest)
 
 
-@kernel
-def follow_active_set_path(
-    G, w, c, L, act, k, pull, e, state, alpha, positive, max_breakpoints
-):
-    """Follow one path to its end, at most ``max_breakpoints`` breakpoints.
+@part
+def follow_active_set_path(G, w, c, L, act, k, pull, e, state, alpha, positive, room):
+    """Follow one path to its end, or to a largest number of breakpoints.
 
     ``state`` holds the scale, ``||r||^2``, the rate of the scale, the time left of the
-    first path (0 on the second), and the least scale of the second; all but the rate
-    and the last are updated. Return the number of active columns and
-    the number of breakpoints.
+    first path (0 on the second), the least scale of the second, and that number; the
+    first two and the time are updated, and ``room`` is overwritten. Return the number
+    of active columns and the number of breakpoints.
     """
-    assert w.shape[0] == c.shape[0] == pull.shape[0] == e.shape[0]
-    assert alpha.shape[0] == w.shape[0]
-    assert w.shape[0] <= G.shape[0] == G.shape[1]
-    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
-    assert state.shape[0] == 5
     t, square, rate, left, least = state[0], state[1], state[2], state[3], state[4]
     timed = 1.0 if left > 0.0 else 0.0
-    half, d, dc = np.empty(L.shape[0]), np.empty(L.shape[0]), np.empty(w.shape[0])
+    d, dc, most = room[5], room[6], int(state[5])
     kept, gone, rounding = 0, -1, rounding_of_correlations(G, w.shape[0])
-    for n_breakpoints in range(max_breakpoints):
-        flat = direction(G, L, act, k, pull, e, timed, rate, kept, half, d, dc)
+    for n_breakpoints in range(most):
+        flat = direction(G, L, act, k, pull, e, timed, rate, kept, room)
         pace = (t, rate, flat)
         far, j = next_breakpoint(w, c, alpha, act, k, pull, pace, d, dc, gone, positive)
         q = 0.0
@@ -403,11 +406,11 @@ def follow_active_set_path(
         if far == end:
             return k, n_breakpoints
         gone = j if pull[j] != 0.0 else -1
-        k, kept = update_active_set(G, w, c, alpha, L, act, k, pull, j)
-    return k, max_breakpoints
+        k, kept = update_active_set(G, w, c, alpha, L, act, k, pull, j, room)
+    return k, most
 
 
-@kernel(_nrt=False)
+@part
 def split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding):
     """Write ``pull``; split ``c`` into a feasible part and the remainder ``e``.
 
@@ -433,16 +436,15 @@ def split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding):
         c[j] = goal
 
 
-@kernel
-def prune(w, L, act, k, pull):
+@part
+def prune(w, L, act, k, pull, room):
     """Drop active columns with coefficients zero or, by rounding, of wrong sign."""
     assert w.shape[0] == pull.shape[0]
-    assert 0 <= k <= act.shape[0] == L.shape[0] == L.shape[1]
     for place in range(k - 1, -1, -1):
         j = act[place]
         if w[j] * pull[j] <= 0.0:
             w[j] = 0.0
-            drop_column(L, act, k, place)
+            drop_column(L, act, k, place, room)
             k -= 1
     return k
 
@@ -494,26 +496,27 @@ def solve_exactly(G, w, c, square, floors, alpha, positive, L, act, k, max_break
         assert 0 <= act[a] < w.shape[0]
     t, goal = math.sqrt(max(square, floors[0])), math.sqrt(max(square, floors[1]))
     pull, e = np.zeros(w.shape[0]), np.empty(w.shape[0])
-    w_before, c_before, state = w.copy(), c.copy(), np.empty(5)
+    w_before, c_before, state = w.copy(), c.copy(), np.empty(6)
     rounding = rounding_of_correlations(G, w.shape[0])
     split_correlations(w, c, t, alpha, act, k, positive, pull, e, rounding)
     state[0], state[1], state[2], state[3], state[4] = t, square, goal - t, 1.0, 0.0
-    given = (pull, e, state, alpha, positive, max_breakpoints)
+    room = np.empty((ROOM, max(w.shape[0], L.shape[0], 4)))
+    state[5], given = max_breakpoints, (pull, e, state, alpha, positive, room)
     k, first = follow_active_set_path(G, w, c, L, act, k, *given)
     for j in range(w.shape[0]):
         c[j] += state[3] * e[j]
         square -= (w[j] - w_before[j]) * (c[j] + c_before[j])
     square = max(square, 0.0)
     if state[3] > 0.0:
-        return square, prune(w, L, act, k, pull), max_breakpoints
+        return square, prune(w, L, act, k, pull, room), max_breakpoints
     least = math.sqrt(floors[1])
     norm = max(math.sqrt(square), least)
     if goal == norm:
-        return square, prune(w, L, act, k, pull), first
+        return square, prune(w, L, act, k, pull, room), first
     state[0], state[1], state[3], state[4] = goal, square, 0.0, least
     state[2] = math.copysign(1.0, norm - goal)
     k, second = follow_active_set_path(G, w, c, L, act, k, *given)
-    return state[1], prune(w, L, act, k, pull), first + second
+    return state[1], prune(w, L, act, k, pull, room), first + second
 
 
 @kernel
@@ -536,13 +539,13 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
     assert coef.shape == least.shape == (alphas.shape[0], p)
     w, c, pull, e = np.zeros(p), b.copy(), np.zeros(p), np.zeros(p)
-    L, act, d, dc = np.zeros((p, p)), np.zeros(p, np.intp), np.empty(p), np.empty(p)
-    z, half, t, square = np.empty(p), np.empty(p), 0.0, 1.0
+    L, act, room = np.zeros((p, p)), np.zeros(p, np.intp), np.empty((ROOM, max(p, 4)))
+    z, d, dc, t, square = np.empty(p), room[5], room[6], 0.0, 1.0
     k, kept, gone, m = 0, 0, -1, 0
     for j in range(p):
         t = max(t, (max(c[j], 0.0) if positive else abs(c[j])) / penalties[j])
     for _ in range(most):
-        flat = direction(G, L, act, k, pull, e, 0.0, -1.0, kept, half, d, dc)
+        flat = direction(G, L, act, k, pull, e, 0.0, -1.0, kept, room)
         given = (act, k, pull, (t, -1.0, flat), d, dc, gone, positive)
         far, j = next_breakpoint(w, c, penalties, *given)
         q, far = 0.0, min(far, t)
@@ -571,5 +574,5 @@ def follow_gram_path(G, b, penalties, alphas, positive, most, coef, least):
         for a in range(k):
             c[act[a]] = t * pull[act[a]]
         gone = j if pull[j] != 0.0 else -1
-        k, kept = update_active_set(G, w, c, penalties, L, act, k, pull, j)
+        k, kept = update_active_set(G, w, c, penalties, L, act, k, pull, j, room)
     return m

@@ -51,7 +51,8 @@ def _factor(G, b):
     R[:rank, places] = upper[:rank]
     if rank:  # not all columns are constant
         h[:rank] = dtrtrs(upper[:rank, :rank], b[places[:rank]], trans=1)[0]
-    h[p] = np.sqrt(np.maximum(1.0 - (h**2).sum(axis=0), 0.0))
+    left = 1.0 - (h**2).sum(axis=0)
+    h[p] = np.sqrt(np.where(left > LOST, left, 0.0))
     return R, h, rank
 
 

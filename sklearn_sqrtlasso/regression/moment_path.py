@@ -3,16 +3,20 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dposv, dpotrs
 
-from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
+from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import solve_gram_path
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
+    LOST,
     errors_of_correlations,
     gaps_of_moments,
     products_of_path,
 )
+from sklearn_sqrtlasso.regression.working_set import DUST, SPANNED
 
+FEW = 200  # features whose products are factored in no time beside a path
 WIDE = 1000  # number of features up to which products of all of them are gathered
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
@@ -53,6 +57,27 @@ def gathers_products(n_rows, n_features):
     return n_rows > n_features <= WIDE
 
 
+def _vanishes(G, b, penalties, alpha, positive):
+    """Return whether the residual is known to vanish at a penalty, but for rounding.
+
+    The columns span the target, and are independent. With w their coefficients of least
+    squares, and q the penalties with their signs, the solution is near w, with a square
+    of the residual of ``(1 - b'w) / (1 - alpha^2 q'G^-1 q)``.
+    """
+    dead = G.diagonal() == 0
+    factor, w, failed = dposv(G + np.diag(dead.astype(np.float64)), b)
+    if failed or not np.all(factor.diagonal() ** 2 > DEPENDENT):
+        return False
+    square = max(1.0 - b @ w, LOST)
+    if square > SPANNED:
+        return False
+    q = penalties * np.sign(w) * (np.abs(w) > DUST * np.abs(w).max(initial=0.0))
+    if positive and q.min(initial=0.0) < 0:
+        return False
+    slack = 1.0 - alpha * alpha * (q @ dpotrs(factor, q)[0])
+    return bool(square <= SPANNED * slack)
+
+
 def follow_products(G, b, penalties, alphas, positive, most):
     """Return solutions by products of columns and target, all of norm one.
 
@@ -74,11 +99,14 @@ def follow_products(G, b, penalties, alphas, positive, most):
     Returns
     -------
     path : MomentPath
-        The path in these units; zeros with large gaps where it was not reached.
+        The path in these units; zeros with large gaps where it was not reached, as
+        there is none without digits.
     """
     found = np.zeros((3, len(alphas), len(b)))
     coef, least, c = found
-    given = G, b, penalties, alphas, bool(positive), most
+    if len(b) <= FEW and _vanishes(G, b, penalties, alphas[-1], positive):
+        return MomentPath(coef, np.full(len(alphas), np.inf), least)
+    given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
     n_reached, n_active = solve_gram_path(*given, found)
     if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
         coef[:] = least[:] = 0.0

@@ -20,7 +20,6 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     DEPENDENT,
     factorize,
     solve_exactly,
-    solve_factored,
 )
 from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_moment_path
@@ -140,8 +139,8 @@ def _follow_turns(support, factor, phis, positive):
 
 def _correct(G, b, w, tau, L, on):
     """Correct rounding errors of active coefficients, as long as no sign changes."""
-    step = (b - G @ w)[on] - tau[on] * np.sign(w[on])
-    solve_factored(L, 0, len(on), step, step)
+    k, step = len(on), (b - G @ w)[on] - tau[on] * np.sign(w[on])
+    step = cho_solve((L[:k, :k], True), step, check_finite=False) if k else step
     if np.all((w[on] + step) * w[on] > 0):
         w[on] += step
 

@@ -111,6 +111,7 @@ class Regression:
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
         self.y_correlations = self.c
+        self.spans_below = np.inf  # penalty of which the residual may vanish
         self._restart()
         self.top = self._sizes(self.c).max(initial=0.0)
 
@@ -273,8 +274,9 @@ class Regression:
             self.budget = SPENT * (self.design.rank + FIRST)
             if self._is_far_below(alpha):
                 self._restart()
-        if self._takes_all_columns():
-            self.set.add(np.flatnonzero(~self.set.is_in))
+        found = self._gap_of_span(alpha) if self._takes_all_columns() else None
+        if found is not None:
+            return found, 1
         norm, gap, converged = self._norm, np.inf, False
         best = self._gap(alpha, [(self.r, self.c)]), self._solution()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
@@ -310,6 +312,27 @@ class Regression:
         if gap > best[0]:
             gap = self._return_to(*best)
         return gap, n_iter
+
+    def _gap_of_span(self, alpha):
+        """Return the gap of the only coefficients without a residual, if they solve it.
+
+        All columns enter the working set. Else return None, and keep what was.
+        """
+        self.set.add(np.flatnonzero(~self.set.is_in))
+        largest = alpha.max()
+
+        def move():
+            self.spans_below = 0.0
+            if not self.set.span(self.y_correlations):
+                return False
+            self._update_residual()
+            self.set.interpolate(self.c)  # what is left by rounding
+            size = np.linalg.norm(self.set.residual_direction(alpha))
+            self.spans_below = largest / size
+            return size <= 1.0
+
+        known = largest > self.spans_below
+        return None if known else self._gap_after(move, alpha, EXACT)
 
     def _first_floor(self, alpha, norm):
         """Return the floor of the residual norm to start from.

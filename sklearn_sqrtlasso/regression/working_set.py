@@ -1,18 +1,19 @@
 """The working set of a regression: columns, their Gram matrix and its factor."""
 
 import numpy as np
+from scipy.linalg import cho_solve
 
 from sklearn_sqrtlasso.algorithms.active_set import (
     DEPENDENT,
     factorize,
     solve_exactly,
-    solve_factored,
 )
 from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
 SWEEPS = 100  # of coordinate descent before the active-set path
 APART = 1e-4  # energy share outside the span of others of columns that are apart
-FEW = 48  # up to this number, columns are factored one by one, without LAPACK
+SPANNED = 1e-10  # share of a target's energy outside the span that may be rounding
+DUST = 1e-8  # coefficient of least squares, relative to the largest, that is rounding
 
 
 class WorkingSet:
@@ -100,10 +101,9 @@ class WorkingSet:
     def _factor(self):
         """Factor the Gram matrix of the active columns, unless it is factored."""
         self._make_room()
-        if self.n_factored < 0:
-            on = np.flatnonzero(self.w)
-            if len(on) <= FEW or not self._factor_at_once(on, DEPENDENT):
-                self.n_factored = factorize(self.G, self.w, self.L, self.act)
+        if self.n_factored >= 0 or self._factor_at_once(np.flatnonzero(self.w)):
+            return
+        self.n_factored = factorize(self.G, self.w, self.L, self.act)
 
     def factor_apart(self):
         """Factor columns in use unless some nearly depend on others; return success."""
@@ -119,7 +119,7 @@ class WorkingSet:
             self.L[:k, :k] = old[:k, :k]
             self.act = np.concatenate([self.act[:k], np.empty(size - k, dtype=np.intp)])
 
-    def _factor_at_once(self, on, least):
+    def _factor_at_once(self, on, least=DEPENDENT):
         """Factor the Gram matrix of some columns by LAPACK; return True on success.
 
         Of each column more than a share ``least`` of its energy must be outside the
@@ -139,6 +139,30 @@ class WorkingSet:
         self.act[: len(on)] = on
         return True
 
+    def _solve_factored(self, x):
+        """Return the solution of the factored Gram matrix."""
+        k = max(self.n_factored, 0)
+        return cho_solve((self.L[:k, :k], True), x, check_finite=False) if k else x
+
+    def span(self, c):
+        """Set the coefficients to least squares, if columns span the target.
+
+        Coefficients that are rounding errors are zero. The correlations of the target,
+        of norm one, are ``c``. Return False if they do not span it, or are dependent.
+        """
+        self._make_room()
+        on, c = np.flatnonzero(self.G.diagonal()[: len(self.w)] > 0), c[self.features]
+        if not self._factor_at_once(on):
+            return False
+        w = self._solve_factored(c[on])
+        if 1.0 - w @ c[on] > SPANNED:
+            return False
+        on = on[np.abs(w) > DUST * np.abs(w).max(initial=0.0)]
+        self._factor_at_once(on)
+        self.w = np.zeros_like(self.w)
+        self.w[on] = self._solve_factored(c[on])
+        return True
+
     def fitted(self):
         """Return the sum of the columns, weighted by the coefficients."""
         if not len(self.w):
@@ -151,9 +175,7 @@ class WorkingSet:
         The correlations of all columns are ``c``. Return False if a sign does.
         """
         on = self.act[: max(self.n_factored, 0)]
-        step = c[self.features[on]]
-        solve_factored(self.L, 0, len(on), step, step)
-        moved = self.w[on] + step
+        moved = self.w[on] + self._solve_factored(c[self.features[on]])
         if not np.all(moved * self.w[on] > 0):
             return False
         self.w[on] = moved
@@ -167,7 +189,5 @@ class WorkingSet:
         """
         k, z = self.n_factored, np.zeros(len(self.w))
         on = self.act[:k]
-        pull = alpha[self.features][on] * np.sign(self.w[on])
-        solve_factored(self.L, 0, k, pull, pull)
-        z[on] = pull
+        z[on] = self._solve_factored(alpha[self.features][on] * np.sign(self.w[on]))
         return self.design.apply(self.block, z)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.active_set import (
+    ROOM,
     append_column,
     direction,
     distance_to_end,
@@ -36,6 +37,11 @@ def problem(shape, kind=np.asarray):
     rng = np.random.default_rng(seed)
     X, y = kind(rng.standard_normal((n, p))), rng.standard_normal(n)
     return X, y / np.linalg.norm(y), rng
+
+
+def room():
+    """Return numbers that are overwritten, which nothing depends on."""
+    return np.full((ROOM, 30), np.nan)
 
 
 def storage(n, p):
@@ -91,7 +97,7 @@ def test_a_factor_grown_and_shrunk_is_that_of_the_columns_left(shape):
     for j in range(len(L)):
         k += append_column(L, act, k, G, j)
     place = int(rng.integers(k))
-    drop_column(L, act, k, place)
+    drop_column(L, act, k, place, room())
     assert factor_error(L, act[: k - 1], G) <= 1e-9
 
 
@@ -232,13 +238,15 @@ def test_the_first_zero_is_where_a_sign_would_turn(seed):
 def test_along_a_direction_active_correlations_keep_to_the_threshold(seed, rates):
     (timed, rate), (X, _, w, L, act) = rates, active_problem(seed)
     G, sign, on = X.T @ X, np.sign(w), act[:4]
-    e, d, dc = np.random.default_rng(seed).standard_normal(10), np.empty(10), 0 * w
-    half, given = np.empty(10), (G, L, act, 4, sign, e, timed, rate)
-    flat = direction(*given, 0, half, d, dc)
-    again = np.empty(10), np.empty(10)
+    e, found = np.random.default_rng(seed).standard_normal(10), room()
+    given = (G, L, act, 4, sign, e, timed, rate)
+    flat = direction(*given, 0, found)
+    half, d, dc = found[4:, :10]
     for kept in range(5):  # columns that were the same before
-        assert direction(*given, kept, half.copy(), *again) == flat
-        assert_array_equal(again[0][:4], d[:4])
+        again = room()
+        again[4, :kept] = half[:kept]
+        assert direction(*given, kept, again) == flat
+        assert_array_equal(again[5, :4], d[:4])
     assert_allclose(dc, timed * e - G[:, on] @ d[:4], atol=1e-12 * np.abs(dc).max())
     assert_allclose(dc[on], rate * sign[on], atol=1e-12 * np.abs(dc).max())
     assert 0 < flat <= 1e-8 * max(np.abs(dc).max(), np.abs(e).max())
@@ -280,7 +288,7 @@ def test_an_exchange_of_a_dependent_column_keeps_the_fit(seed):
     X[:, j] = X[:, act[:4]] @ np.random.default_rng(seed).standard_normal(4)
     G, before, sign = X.T @ X, w.copy(), np.sign(w)
     sign[j] = 1.0
-    k = exchange_dependent(G, w, L, act, 4, sign, j)
+    k = exchange_dependent(G, w, L, act, 4, sign, j, room())
     assert_allclose(X @ w, X @ before, atol=1e-9 * np.abs(X).max())
     assert k in (3, 4)
     assert (w * sign >= 0).all()
@@ -291,7 +299,7 @@ def test_a_column_of_zeros_is_exchanged_for_nothing():
     X, _, w, L, act = active_problem(0)
     j, before, sign = np.flatnonzero(w == 0)[0], w.copy(), np.sign(w)
     X[:, j], sign[j] = 0, 1
-    assert exchange_dependent(X.T @ X, w, L, act, 4, sign, j) == 4
+    assert exchange_dependent(X.T @ X, w, L, act, 4, sign, j, room()) == 4
     assert_array_equal(w, before)
     assert sign[j] == 0
 
@@ -301,7 +309,7 @@ def test_a_breakpoint_adds_a_column_or_drops_it(seed, j):
     X, y, w, L, act = active_problem(seed)
     G, c, sign, before = X.T @ X, X.T @ (y - X @ w), np.sign(w), w.copy()
     alpha, columns, factor = np.arange(1.0, 11.0), act.copy(), L.copy()
-    k, kept = update_active_set(G, w, c, alpha, L, act, 4, sign, j)
+    k, kept = update_active_set(G, w, c, alpha, L, act, 4, sign, j, room())
     assert kept == (4 if before[j] == 0 else np.flatnonzero(columns[:4] == j)[0])
     assert_array_equal(act[:kept], columns[:kept])
     assert_array_equal(np.tril(L[:kept, :kept]), np.tril(factor[:kept, :kept]))
@@ -330,10 +338,10 @@ def along(X, y, w, mu, alpha, max_breakpoints=1000):
     L, act = storage(*X.shape)
     k, pull, e = factorize(G, w, L, act), alpha * np.sign(w), np.zeros(len(w))
     each, t = np.full(len(w), alpha), mu / alpha
-    state = np.array([t, np.sum((y - X @ w) ** 2), -1.0, 0.0, 0.0])
-    of = follow_active_set_path(
-        G, w, c, L, act, k, pull, e, state, each, False, max_breakpoints
-    )
+    square = np.sum((y - X @ w) ** 2)
+    state = np.array([t, square, -1.0, 0.0, 0.0, max_breakpoints])
+    given = (pull, e, state, each, False, room())
+    of = follow_active_set_path(G, w, c, L, act, k, *given)
     return w, c, state, of
 
 
@@ -394,7 +402,7 @@ def test_active_columns_are_subtracted_by_their_rows_or_by_those_of_others(seed)
     G, d, dc = X.T @ X, np.random.default_rng(seed).standard_normal(4), np.ones(10)
     few = dc.copy()
     subtract_active(G, act, 4, d, dc)
-    subtract_active_elsewhere(G, act, 4, w, d, few)
+    subtract_active_elsewhere(G, act, 4, w, d, few, room())
     assert_allclose(dc, 1 - G[:, act[:4]] @ d, atol=1e-9)
     assert_allclose(few[w == 0], dc[w == 0], atol=1e-9)
 
@@ -422,7 +430,7 @@ def test_pruning_drops_what_is_zero_or_past_it(seed):
     sign, before = np.sign(w), w.copy()
     w[act[1]], w[act[2]] = 0.0, -1e-20 * sign[act[2]]
     kept = {act[0], act[3]}
-    k = prune(w, L, act, 4, sign)
+    k = prune(w, L, act, 4, sign, room())
     assert set(act[:k]) == kept == set(np.flatnonzero(w))
     assert_array_equal(w[act[:k]], before[act[:k]])
     assert factor_error(L, act[:k], X.T @ X) <= 1e-9

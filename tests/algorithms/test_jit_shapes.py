@@ -159,8 +159,8 @@ def small_fits():
         SqrtLasso(alpha=alpha).fit(twice, X @ np.arange(6.0))
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
     SqrtLassoCV(alphas=3).fit(X, X @ np.arange(6.0) + X[::-1, 0])
-    mixed = X[:, :3] @ rng.standard_normal((3, 10))  # where Newton steps fail
-    sqrt_lasso_path(mixed, X[:, :3].sum(axis=1) + X[:, 3], alphas=4)
+    near = np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)])  # Newton steps fail
+    sqrt_lasso_path(near, X[:, 0] + rng.standard_normal(40), alphas=4)
     alike = X + 3 * X[:, :1]  # signs of coefficients turn where shrinkage is undone
     sqrt_lasso_path(alike, alike @ [1, 2, 1, -1, 1, -1], phi=[0.5, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch

@@ -77,3 +77,19 @@ def test_a_vanishing_residual_is_not_called_solved():
     X, _, weights = table(0)
     _, path, _ = both(X, X[:, 0] + X[:, 1], weights)
     assert path.gaps[-1] > 1e-9
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@given(st.integers(0, 10**6))
+def test_a_residual_that_vanishes_is_known_before_a_path_is_followed(positive, seed):
+    X, y, weights = table(seed)
+    X = np.column_stack([X, np.ones(len(y))])
+    exact = X[:, 0] + X[:, 1]
+    for target, vanishes in ((exact, True), (y, False), (-exact, not positive)):
+        alphas, path, fits = both(X, target, weights, positive)
+        assert np.isinf(path.gaps).all() == vanishes
+        assert (fits[-1].sigma < 1e-9 * np.std(y)) == vanishes
+        large = follow_moment_path(
+            gather(X, target, weights, np.arange(len(y))), alphas[:1], True, positive
+        )
+        assert not np.isinf(large.gaps).any()

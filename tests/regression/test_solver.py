@@ -193,6 +193,23 @@ def test_vanishing_residuals_are_solved_and_certified(shape, kind):
         assert_allclose(one.coef, np.linalg.lstsq(A, y)[0][:-1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("positive", [True, False])
+@given(st.integers(0, 10**6), st.floats(0.02, 0.9))
+def test_a_target_without_noise_is_fitted_like_one_with_next_to_none(
+    positive, seed, fraction
+):
+    rng = np.random.default_rng(seed)
+    X, w, noise = rng.standard_normal((40, 6)), np.zeros(6), rng.standard_normal(40)
+    w[:3] = rng.uniform(-1, 1, 3)
+    alpha = fraction * top(X, X @ w)
+    one, two = (
+        fit(X, X @ w + size * noise, alpha, positive=positive, tol=1e-8)[0]
+        for size in (0.0, 1e-6)
+    )
+    assert max(one.gap, two.gap) <= 1e-8
+    assert_allclose(one.coef, two.coef, atol=1e-4)
+
+
 def test_interpolation_is_that_of_smallest_l1_norm():
     X, y = make(15, 40)
     one, _ = fit(X, y, 1e-4 * top(X, y), tol=1e-12, intercept=False)

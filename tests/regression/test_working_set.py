@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import Regression
-from sklearn_sqrtlasso.regression.working_set import FEW, WorkingSet
+from sklearn_sqrtlasso.regression.working_set import WorkingSet
 from tests import sized
 
 
@@ -41,11 +41,41 @@ def test_other_coefficients_take_the_factor_away():
 def test_many_columns_are_factored_at_once_and_dependent_ones_are_not():
     columns = solved(120, 80, [1e-3])
     on = np.flatnonzero(columns.w)
-    assert len(on) > FEW
     assert columns._factor_at_once(on, DEPENDENT)
     columns.G[on[-1]] = columns.G[on[0]]
     columns.G[:, on[-1]] = columns.G[:, on[0]]
     assert not columns._factor_at_once(on, DEPENDENT)
+
+
+@pytest.mark.parametrize("n_used", [1, 4, 8])
+def test_columns_span_a_target_of_theirs_with_coefficients_of_least_squares(n_used):
+    rng = np.random.default_rng(n_used)
+    X, v = rng.standard_normal((30, 8)), np.full(30, 1 / 30)
+    w = np.zeros(8)
+    w[rng.permutation(8)[:n_used]] = rng.uniform(1, 2, n_used)
+    y, noise = X @ w, rng.standard_normal(30)
+    design = design_of(np.column_stack([X, np.ones(30)]), v, True)
+    columns = WorkingSet(design)
+    columns.add(np.arange(9))  # of which one is constant
+
+    def spans(y):
+        r = design.centered(y)[0]
+        return columns.span(design.correlate(r / np.linalg.norm(r)))
+
+    assert not spans(y + 1e-3 * noise)
+    assert spans(y)
+    size = np.sqrt(np.mean((y - y.mean()) ** 2))
+    assert_allclose(np.ldexp(columns.w[:8] * size, -design.exponents[:8]), w, rtol=1e-9)
+    assert np.count_nonzero(columns.w) == columns.n_factored == n_used
+
+
+def test_dependent_columns_may_span_a_target_in_many_ways_and_none_is_taken():
+    X = np.random.default_rng(0).standard_normal((30, 3))
+    design = design_of(X[:, [0, 1, 2, 0]], np.full(30, 1 / 30), True)
+    columns = WorkingSet(design)
+    columns.add(np.arange(4))
+    y = design.centered(X[:, 0])[0]
+    assert not columns.span(design.correlate(y / np.linalg.norm(y)))
 
 
 def test_active_columns_take_what_they_span_unless_a_sign_changes():
