@@ -28,6 +28,7 @@ import numpy as np
 from sklearn_sqrtlasso.algorithms.jit import kernel, part, step
 
 LARGEST = np.finfo(np.float64).max
+GUESSED, FALLS, ENDED = 0.0, 1.0, 2.0  # how far Newton's method is
 LEAST_SQUARES = (1e-280, 1e-30)  # double, single: below, sums of squares lose digits
 
 
@@ -278,12 +279,54 @@ def scale_of_uneven_group(U, outside, alpha, positive, lo, hi):
             return t
 
 
+@part
+def guess_scales(U, outside, share, bounds, steps):
+    """Write the size, unit and first guess of each group, which does not yet fall."""
+    for k in range(bounds.shape[0] - 1):
+        lo, hi = bounds[k], bounds[k + 1]
+        size = group_size(U, outside, lo, hi)
+        c, q = first_guess(size, hi - lo, U.shape[1], share, U.itemsize)
+        steps[k, 0], steps[k, 1], steps[k, 2], steps[k, 3] = size, c, q, GUESSED
+
+
+@part
+def take_steps(U, outside, alpha, positive, bounds, steps):
+    """Take a step of Newton's method for each group that has not ended."""
+    for k in range(bounds.shape[0] - 1):
+        lo, hi, c, q = bounds[k], bounds[k + 1], steps[k, 1], steps[k, 2]
+        if steps[k, 3] < ENDED:
+            t, falls = math.sqrt(q) / c, steps[k, 3] == FALLS
+            active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
+            q, falls, met = newton_step(q, falls, hi - lo, active, tail)
+            steps[k, 2] = q
+            steps[k, 3] = ENDED if met else FALLS if falls else GUESSED
+
+
+@part
+def shrink_where_left(U, outside, alpha, positive, bounds, steps, out):
+    """Shrink each group that has not ended; return how many are left.
+
+    A group whose residual has the scale that it was shrunk at has ended.
+    """
+    rounding, n_left = 8 * np.float64(np.finfo(U.dtype).eps), 0
+    for k in range(bounds.shape[0] - 1):
+        lo, hi, c, q = bounds[k], bounds[k + 1], steps[k, 1], steps[k, 2]
+        if steps[k, 3] == FALLS:
+            t, m = math.sqrt(q) / c, hi - lo
+            energy = shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
+            if abs(energy - m * q) <= rounding * m * q:
+                steps[k, 3] = ENDED
+        n_left += steps[k, 3] < ENDED
+    return n_left
+
+
 @kernel(_nrt=False)
-def shrink_groups(U, outside, alpha, positive, groups, out, scale):
+def shrink_groups(U, outside, alpha, positive, groups, steps, out, scale):
     """Shrink groups of rows, each at the residual scale that solves its problem.
 
     Newton's method on ``t^2`` from a robust guess takes two or three passes over
-    typical rows and finitely many over any, without sorting or workspace.
+    typical rows and finitely many over any, without sorting. Each pass waits for a sum
+    of the one before. Some groups take it in turns, so that others go on meanwhile.
 
     Parameters
     ----------
@@ -297,6 +340,9 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
         Whether codes are nonnegative.
     groups : ndarray of shape (n_groups + 1,)
         Group g is the rows from ``groups[g]`` to ``groups[g + 1]``.
+    steps : ndarray of shape (n_turns, 4)
+        Workspace for the groups that take a pass in turns: their sizes and units, the
+        squares of their scales, and whether these fall, or have ended.
     out : ndarray of shape (n_samples, d)
         Overwritten with the codes; not ``U`` itself.
     scale : ndarray of shape (n_samples,)
@@ -308,26 +354,25 @@ def shrink_groups(U, outside, alpha, positive, groups, out, scale):
     assert groups.shape[0] > 0
     assert groups[0] == 0
     assert groups[-1] == U.shape[0]
-    rounding = 8 * np.float64(np.finfo(U.dtype).eps)
-    share = noise_share(alpha, positive)
-    for g in range(groups.shape[0] - 1):
-        lo, hi = groups[g], groups[g + 1]
-        size = group_size(U, outside, lo, hi)
-        c, q = first_guess(size, hi - lo, U.shape[1], share, U.itemsize)
-        falls, met, t = False, False, 0.0
-        while not met:
-            t = math.sqrt(q) / c
-            if falls:
-                energy = shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
-                if abs(energy - (hi - lo) * q) <= rounding * (hi - lo) * q:
-                    break
-            active, tail = sum_group(U, outside, alpha, positive, t, c, lo, hi)
-            q, falls, met = newton_step(q, falls, hi - lo, active, tail)
-        if is_uneven(size, q, U.itemsize):
-            t = scale_of_uneven_group(U, outside, alpha, positive, lo, hi)
-            shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
-        for i in range(lo, hi):
-            scale[i] = t
+    assert steps.shape[0] > 0
+    assert steps.shape[1] == 4
+    share, n_groups = noise_share(alpha, positive), groups.shape[0] - 1
+    for first in range(0, n_groups, steps.shape[0]):
+        n = min(steps.shape[0], n_groups - first)
+        bounds = groups[first : first + n + 1]
+        guess_scales(U, outside, share, bounds, steps)
+        n_left = n
+        while n_left > 0:
+            take_steps(U, outside, alpha, positive, bounds, steps)
+            n_left = shrink_where_left(U, outside, alpha, positive, bounds, steps, out)
+        for k in range(n):
+            lo, hi, c = bounds[k], bounds[k + 1], steps[k, 1]
+            t = math.sqrt(steps[k, 2]) / c
+            if is_uneven(steps[k, 0], steps[k, 2], U.itemsize):
+                t = scale_of_uneven_group(U, outside, alpha, positive, lo, hi)
+                shrink_group(U, outside, alpha, positive, t, c, lo, hi, out)
+            for i in range(lo, hi):
+                scale[i] = t
 
 
 @step

@@ -1,7 +1,6 @@
 """Square-root-lasso autoencoder: one set of weights for all noise levels."""
 
 import math
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -507,7 +506,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         self._record_parameters()
         shape = (self._n_components_of(data, resumed, stream), X.shape[1])
         model = self._model(shape, data.coded)
-        start, moments = first_alpha(self.alpha, self.activation, model, unit), None
+        start = first_alpha(self.alpha, self.activation, model, unit)
         pure = data.coded and not model.activation.scales
         data = data._replace(unit=units.rows, target_unit=1.0 if pure else units.rows)
         noise = training_noise(self.noise_std, data, model.shape[0])
@@ -517,10 +516,14 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             layers = self._resumed_layers(model, unit).astype(X.dtype)
             if given and not model.sizes["alpha"]:
                 layers.p["alpha"][:] = start.alpha(layers.W)
-            moments = carried_moments(self.optimizer_state_, shapes(model), dtype)
         else:
             layers = initial_layers(model, data, start, rng, whole=stream)
         layers, data = layers.astype(dtype), in_precision(data, dtype)
+        state = self.optimizer_state_ if resumed else None
+
+        def moments():
+            return state and carried_moments(state, shapes(model), dtype)
+
         with thread_map(self.n_jobs) as pmap:
             learner = TwoLayerLearner(
                 model,
@@ -589,32 +592,35 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         def report(n_iter, loss):
             if progress is None:
                 return False
-            learnt = partial(self._learnt, learner, data, unit)
+
+            def learnt():
+                return self._learnt(learner.model, learner.layers(), data, unit)
+
             return progress.step(n_iter, loss, learnt)
 
         schedule = Schedule(rate, n_steps)
         stopping = Stopping(n_epochs, self.tol, self.n_iter_no_change)
         return run_training(learner, data, held_out, schedule, stopping, rng, report)
 
-    def _learnt(self, learner, data, unit):
-        """Return the fitted attributes that hold the current parameters."""
-        activation = learner.model.activation
-        layers = learner.layers().astype(data.X.dtype)
-        W, V, p = rescale_layers(layers, activation, unit)
+    def _learnt(self, model, layers, data, unit):
+        """Return the fitted attributes that hold the values of all parameters."""
+        activation = model.activation
+        W, V, p = rescale_layers(layers.astype(data.X.dtype), activation, unit)
         if data.coded:
             V = DECODERS[self.decoder].atoms(W)
             if DECODERS[self.decoder].free:
                 units = data.target_unit or data.unit, data.unit
                 V = least_squares_atoms(data.target, data.X, *units)
                 V *= units[1] / units[0]
-        learnt = {"components_": W, "decoder_": V.astype(W.dtype)}
-        for name, size in learner.model.sizes.items():
+        learnt = {"components_": W, "decoder_": V.astype(W.dtype, copy=V is W)}
+        for name, size in model.sizes.items():
             one = size == 1 or (np.all(p[name] == p[name][0]) and not size)
             learnt[f"{name}_"] = float(p[name][0]) if one else p[name]
         return learnt
 
     def _set_learnt(self, learner, data, unit, history, resumed):
-        for name, value in self._learnt(learner, data, unit).items():
+        layers = learner.layers(copy=False)
+        for name, value in self._learnt(learner.model, layers, data, unit).items():
             setattr(self, name, value)
         curves = {
             "loss_curve_": history.losses,
@@ -639,15 +645,13 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     def _remedy(self):
         return f"Lower learning_rate={self.learning_rate}."
 
-    def _layers(self, activation, dtype):
+    def _layers(self, activation):
         """Return the fitted layers, for rows that are not rescaled."""
         p, n_components = {}, len(self.components_)
-        with np.errstate(over="ignore"):  # what is out of range is infinite
-            for name in activation.parameters:
-                size = 1 if activation.parameter(name).shared else n_components
-                p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
-            W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
-        return Layers(W, V, p)
+        for name in activation.parameters:
+            size = 1 if activation.parameter(name).shared else n_components
+            p[name] = np.full(size, getattr(self, f"{name}_"), np.float64)
+        return Layers(self.components_, self.decoder_, p)
 
     def _resumed_layers(self, model, unit):
         """Return the fitted layers in units of the model.
@@ -655,7 +659,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         What is learnt is a number of units, and so follows ``unit_``, except that a
         threshold does not grow with it; what is fixed is in units of X.
         """
-        layers = self._layers(model.activation, np.float64)
+        layers = self._layers(model.activation)
+        if not model.activation.scales:  # their weights have units, and are rescaled
+            layers = layers.astype(np.float64)
         fixed = rescale_layers(layers, model.activation, 1 / unit).p["alpha"]
         layers = rescale_layers(layers, model.activation, 1 / self.unit_)
         keep = np.abs(fixed) < np.abs(layers.p["alpha"])
@@ -665,7 +671,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _encoder(self, dtype):
         activation = self._activation()
-        W, _, p = self._layers(activation, dtype)
+        with np.errstate(over="ignore"):  # what is out of range is infinite
+            W, _, p = self._layers(activation).astype(dtype)
         return LayerEncoder(W, bool(self._fitted("positive")), activation, p)
 
     def _decode(self, Z):

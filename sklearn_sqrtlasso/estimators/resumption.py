@@ -106,7 +106,7 @@ def carried_moments(state, shapes, dtype):
     Returns
     -------
     moments : Moments
-        Flat, in the order of ``shapes``.
+        Flat, in the order of ``shapes``; copies.
     """
 
     def flat(arrays):
@@ -114,7 +114,7 @@ def carried_moments(state, shapes, dtype):
         for name, shape in shapes.items():
             known = name in arrays and arrays[name].shape == shape
             parts.append(arrays[name].ravel() if known else np.zeros(np.prod(shape)))
-        return np.concatenate(parts).astype(dtype)
+        return np.concatenate(parts).astype(dtype, copy=False)
 
     return Moments(flat(state["mean"]), flat(state["square"]), state["n_steps"])
 

@@ -78,7 +78,7 @@ class Adam:
     theta : ndarray of shape (n_parameters,)
         Parameters, for the shape and dtype of the moments.
     moments : Moments or None
-        Moments to resume from.
+        Moments to resume from, which are overwritten.
     decay_square : float
         Decay of the running mean of squares.
     n_slow : int or None, default=None
@@ -104,8 +104,8 @@ class Adam:
     ):
         if moments is None:
             moments = Moments(np.zeros_like(theta), np.zeros_like(theta), 0)
-        self.mean, self.square = moments.mean.copy(), moments.square.copy()
-        self.n_steps, self.decay_square = moments.n_steps, decay_square
+        self.mean, self.square, self.n_steps = moments
+        self.decay_square = decay_square
         self.n_slow = theta.size if n_slow is None else n_slow
         self.fast, self.largest, self.pmap = fast, largest, pmap
         self.parts = even_parts(theta.size, PART)

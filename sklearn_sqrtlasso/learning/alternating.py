@@ -199,7 +199,8 @@ def _adam(search, solver):
         rate = min(memory.get("step", solver.first), solver.first)
     moments = None
     if "mean" in memory:
-        moments = Moments(memory["mean"], memory["square"], memory["count"])
+        copies = memory["mean"].copy(), memory["square"].copy()
+        moments = Moments(*copies, memory["count"])
     given = {"decay_square": DECAY_SQUARE, "pmap": search.block.pmap}
     adam, start = Adam(theta, moments, **given), None
     for _ in range(solver.n_steps):

@@ -38,8 +38,8 @@ class TwoLayerLearner:
         The model.
     layers : Layers
         Initial values of all parameters, and values of those that are not learnt.
-    moments : Moments or None
-        Moments to resume from.
+    moments : callable, () -> Moments or None
+        Returns moments to resume from, in new arrays.
     batch_size : int
         Largest number of rows of a batch.
     unit_rows : bool
@@ -49,23 +49,24 @@ class TwoLayerLearner:
     """
 
     def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
-        self.model, self.held = model, layers
-        self.flat = flatten(model, layers)
-        self.pace = pace(model.shape[1])
-        weights = [s for name, s in shapes(model).items() if name in ("W", "V")]
-        self.adam, self.n_scheduled = (
-            Adam(
-                self.flat,
-                moments,
-                decay_square=DECAY_SQUARE,
-                n_slow=sum(math.prod(shape) for shape in weights),
-                fast=FASTER / self.pace,
-                largest=LARGEST,
-                pmap=pmap,
-            ),
-            0,
-        )
+        self.model, self.held, self.first_moments = model, layers, moments
         self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
+        self.pace = pace(model.shape[1])
+        self.begin()
+
+    def begin(self):
+        """Go to the initial parameters and moments."""
+        weights = [s for name, s in shapes(self.model).items() if name in ("W", "V")]
+        self.flat, self.n_scheduled = flatten(self.model, self.held), 0
+        self.adam = Adam(
+            self.flat,
+            self.first_moments(),
+            decay_square=DECAY_SQUARE,
+            n_slow=sum(math.prod(shape) for shape in weights),
+            fast=FASTER / self.pace,
+            largest=LARGEST,
+            pmap=self.pmap,
+        )
 
     def epoch(self, data: TrainingData, schedule: Schedule, rng):
         """Take one step per batch; return the mean loss, NaN on divergence."""
@@ -97,25 +98,39 @@ class TwoLayerLearner:
         """Return the mean loss of a batch for the current parameters."""
         return loss_and_gradient(self.model, self.flat, self.held, batch, self.pmap)[0]
 
-    def layers(self) -> Layers:
-        """Return a copy of the current values of all parameters."""
-        return unflatten(self.model, self.flat.copy(), self.held)
+    def layers(self, *, copy=True) -> Layers:
+        """Return the current values of all parameters.
+
+        Parameters
+        ----------
+        copy : bool, default=True
+            Whether they stay as they are; False where no step follows.
+
+        Returns
+        -------
+        layers : Layers
+            Weights are views of one array, a copy if asked for.
+        """
+        flat = self.flat.copy() if copy else self.flat
+        return unflatten(self.model, flat, self.held)
 
     def named_moments(self):
-        """Return the moments of each learnt parameter, and the number of steps."""
-        mean, square, n_steps = self.adam.moments()
+        """Return the moments of each learnt parameter, which a step would change."""
         return {
-            "mean": views(self.model, mean),
-            "square": views(self.model, square),
-            "n_steps": n_steps,
+            "mean": views(self.model, self.adam.mean),
+            "square": views(self.model, self.adam.square),
+            "n_steps": self.adam.n_steps,
         }
 
     def state(self):
-        """Return a copy of everything that a step changes."""
-        return self.flat.copy(), self.adam.moments()
+        """Return a copy of everything that a step changes; None before the first."""
+        return (self.flat.copy(), self.adam.moments()) if self.n_scheduled else None
 
     def restore(self, state):
-        """Restore a copy returned by ``state``."""
+        """Restore what ``state`` returned."""
+        if state is None:
+            self.begin()
+            return
         flat, moments = state
         self.flat[:] = flat
         self.adam.restore(moments)

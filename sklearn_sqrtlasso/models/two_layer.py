@@ -64,10 +64,11 @@ class Layers(NamedTuple):
         Returns
         -------
         layers : Layers
-            Copies.
+            Weights are copies only if their dtype is another one.
         """
         p = {name: value.astype(dtype) for name, value in self.p.items()}
-        return Layers(self.W.astype(dtype), self.V.astype(dtype), p)
+        W, V = (of.astype(dtype, copy=False) for of in (self.W, self.V))
+        return Layers(W, V, p)
 
 
 class Batch(NamedTuple):
@@ -154,7 +155,7 @@ def flatten(model: TwoLayer, layers: Layers):
     Returns
     -------
     flat : ndarray
-        Learnt parameters, in the dtype of ``layers.W``.
+        Learnt parameters, in the dtype of ``layers.W``; a copy.
     """
     values = {"W": layers.W, "V": layers.V}
     with np.errstate(divide="ignore"):  # of a step that is 0 in this precision
@@ -163,7 +164,7 @@ def flatten(model: TwoLayer, layers: Layers):
             values[name] = to_raw(layers.p[name][:size])
     dtype = layers.W.dtype
     return np.concatenate(
-        [values[name].ravel().astype(dtype) for name in shapes(model)]
+        [values[name].ravel().astype(dtype, copy=False) for name in shapes(model)]
     )
 
 

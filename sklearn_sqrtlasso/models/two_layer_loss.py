@@ -113,14 +113,15 @@ def _gradient_of_shares(model, layers, batch, parts, pmap):
 
 
 def _plus(one, other):
-    """Return the sum of two gradients, or of parts of them."""
+    """Add a gradient to another one, or parts of them, and return the sum."""
     if one is None:
         return None
     if isinstance(one, Gradient):
         return Gradient(*map(_plus, one, other))
     if isinstance(one, dict):
         return {name: _plus(one[name], other[name]) for name in one}
-    return one + other
+    one += other
+    return one
 
 
 def _shares(batch):

@@ -9,6 +9,8 @@ import numpy as np
 
 from sklearn_sqrtlasso.algorithms.shrinkage import shrink_group, shrink_groups
 
+N_TURNS = 8  # groups that are shrunk in turns; more gain nothing
+
 
 def threshold_rows(U, alpha, positive, groups, *, outside=None, out=None):
     """Soft-threshold rows at the levels that follow their own residuals.
@@ -37,7 +39,8 @@ def threshold_rows(U, alpha, positive, groups, *, outside=None, out=None):
     """
     Z, scale = np.empty_like(U) if out is None else out, np.empty(len(U), U.dtype)
     outside = np.zeros(len(U), U.dtype) if outside is None else outside
-    shrink_groups(U, outside, alpha, positive, groups, Z, scale)
+    steps = np.empty((N_TURNS, 4))
+    shrink_groups(U, outside, alpha, positive, groups, steps, Z, scale)
     return Z, scale
 
 

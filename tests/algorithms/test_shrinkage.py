@@ -35,14 +35,15 @@ def problems(draw):
     return U, alpha, outside, draw(st.booleans())
 
 
-def shrink(U, alpha, outside=0.0, positive=False, groups=None):
+def shrink(U, alpha, outside=0.0, positive=False, groups=None, n_turns=2):
     """Return codes and levels; each row stands alone unless ``groups`` gives bounds."""
     U = np.atleast_2d(U)
     n_rows, n_units = U.shape
     groups = np.arange(n_rows + 1) if groups is None else np.array(groups)
     out, level = np.empty_like(U), np.empty(n_rows, U.dtype)
     alpha, outside = np.full(n_units, alpha, U.dtype), np.full(n_rows, outside, U.dtype)
-    shrink_groups(U, outside, alpha, positive, groups, out, level)
+    steps = np.empty((n_turns, 4))
+    shrink_groups(U, outside, alpha, positive, groups, steps, out, level)
     return out, level
 
 
@@ -132,6 +133,17 @@ def test_a_group_of_one_is_the_row_alone(problem):
         alone = shrink(U[b], alpha, outside[b], positive, [0, 1])
         assert_array_equal(together[0][b], alone[0][0])
         assert together[1][b] == alone[1][0]
+
+
+@given(problems(), st.integers(2, 5))
+def test_groups_in_turns_are_coded_like_one_after_the_other(problem, n_turns):
+    U, alpha, outside, positive = problem
+    U, outside = np.vstack([U, U + 1, -3 * U]), np.tile(np.full(len(U), outside), 3)
+    groups = [0, len(U) // 3, *range(len(U) // 3 + 1, len(U) + 1)]
+    alone = shrink(U, alpha, outside, positive, groups, 1)
+    in_turns = shrink(U, alpha, outside, positive, groups, n_turns)
+    for one, other in zip(alone, in_turns, strict=True):
+        assert_array_equal(one, other)
 
 
 @given(problems())

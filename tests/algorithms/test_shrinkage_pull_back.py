@@ -35,7 +35,8 @@ each_case = pytest.mark.parametrize(
 
 def shrink(U, outside, alpha, positive, groups):
     out, level = np.empty_like(U), np.empty(len(U), U.dtype)
-    shrink_groups(U, outside, alpha, positive, groups, out, level)
+    steps = np.empty((2, 4))
+    shrink_groups(U, outside, alpha, positive, groups, steps, out, level)
     return out, level
 
 

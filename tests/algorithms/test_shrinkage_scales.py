@@ -113,7 +113,8 @@ def test_rows_that_are_not_finite_still_end(value, alpha, positive):
         out, level, outside = np.empty_like(U), np.empty(len(U)), np.zeros(len(U))
         alphas = np.full(30, alpha)
         for groups in (np.arange(len(U) + 1), np.array([0, len(U)])):
-            shrink_groups(U, outside, alphas, positive, groups, out, level)
+            steps = np.empty((2, 4))
+            shrink_groups(U, outside, alphas, positive, groups, steps, out, level)
         assert not np.any(np.isfinite(level))
         assert np.all(np.isnan(out[:, 4]))
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from sklearn_sqrtlasso.algorithms.shrinkage import pull_back_groups, shrink_groups
+from sklearn_sqrtlasso.sparse_coding.row_thresholds import N_TURNS
 from tests import oracles
 
 N_ROWS, N_UNITS, N_ACTIVE, ALPHA = 100_000, 256, 6, 0.25
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+STEPS = np.empty((N_TURNS, 4))
 
 
 def sparse_rows(n_rows, dtype):
@@ -29,7 +31,7 @@ def test_shrinkage(race, dtype):
     )
 
     def shrink(out):
-        shrink_groups(U, outside, alpha, False, groups, out, level)
+        shrink_groups(U, outside, alpha, False, groups, STEPS, out, level)
 
     race(
         lambda: shrink(given),
@@ -49,7 +51,7 @@ def test_pull_back(race, dtype):
         np.empty(N_ROWS, dtype),
         np.empty_like(U),
     )
-    shrink_groups(U, outside, alpha, False, groups, out, level)
+    shrink_groups(U, outside, alpha, False, groups, STEPS, out, level)
     G, out_rest, none = U[::-1].copy(), np.empty_like(outside), np.empty(0)
 
     def pull_back():
@@ -76,10 +78,10 @@ def test_shrinkage_against_numpy(race):
         root = np.take_along_axis(roots, fits.argmax(axis=1)[:, None], axis=1)
         return np.sign(U) * np.maximum(np.abs(U) - np.sqrt(root), 0)
 
-    shrink_groups(U, outside, alpha, False, groups, out, level)
+    shrink_groups(U, outside, alpha, False, groups, STEPS, out, level)
     np.testing.assert_allclose(out, by_sorting(), atol=1e-12)
     race(
-        lambda: shrink_groups(U, outside, alpha, False, groups, out, level),
+        lambda: shrink_groups(U, outside, alpha, False, groups, STEPS, out, level),
         numpy_by_sorting=by_sorting,
         numpy_by_bisection=lambda: [oracles.shrink(u[None], ALPHA) for u in U],
     )
