@@ -646,7 +646,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
             for name in activation.parameters:
                 size = 1 if activation.parameter(name).shared else n_components
                 p[name] = np.full(size, getattr(self, f"{name}_"), dtype)
-            W, V = self.components_.astype(dtype), self.decoder_.astype(dtype)
+            W, V = (
+                of.astype(dtype, copy=False) for of in (self.components_, self.decoder_)
+            )
         return Layers(W, V, p)
 
     def _resumed_layers(self, model, unit):
@@ -655,7 +657,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         What is learnt is a number of units, and so follows ``unit_``, except that a
         threshold does not grow with it; what is fixed is in units of X.
         """
-        layers = self._layers(model.activation, np.float64)
+        W, V, p = self._layers(model.activation, np.float64)
+        layers = Layers(W.copy(), V.copy(), p)  # updated in place
         fixed = rescale_layers(layers, model.activation, 1 / unit).p["alpha"]
         layers = rescale_layers(layers, model.activation, 1 / self.unit_)
         keep = np.abs(fixed) < np.abs(layers.p["alpha"])
