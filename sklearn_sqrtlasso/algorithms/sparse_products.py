@@ -125,6 +125,71 @@ def add_sparse_products(data, indices, indptr, Z, out):
 
 
 @kernel
+def add_moment_product(data, indices, indptr, v, shift, out):
+    """Add ``X' (X v - shift)`` for sparse rows X, which are read once.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    v : ndarray of shape (n_features,)
+        Vector.
+    shift : float
+        Subtracted from products of rows.
+    out : ndarray of shape (n_features,)
+        The product is added to it.
+
+    Returns
+    -------
+    total : float
+        Sum of ``X v - shift`` over rows.
+    """
+    assert data.shape == indices.shape
+    assert indptr.shape[0] > 0
+    assert indptr[indptr.shape[0] - 1] == data.shape[0]
+    assert n_columns(indices) <= v.shape[0] == out.shape[0]
+    total = 0.0
+    for i in range(indptr.shape[0] - 1):
+        u = -shift
+        for at in range(indptr[i], indptr[i + 1]):
+            u += data[at] * v[indices[at]]
+        for at in range(indptr[i], indptr[i + 1]):
+            out[indices[at]] += data[at] * u
+        total += u
+    return total
+
+
+@kernel
+def sum_squares_about(data, indices, indptr, mean, at_mean, at_entries):
+    """Write sums over the entries of sparse rows of their squares about a mean.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        As for ``multiply_sparse_rows``.
+    mean : ndarray of shape (n_features,)
+        Mean of each column.
+    at_mean : ndarray of shape (n_rows,)
+        Overwritten with the sums of squares of the mean where a row has entries.
+    at_entries : ndarray of shape (n_rows,)
+        Overwritten with those of the differences of entries and mean.
+    """
+    assert data.shape == indices.shape
+    assert at_mean.shape == at_entries.shape
+    assert indptr.shape[0] == at_mean.shape[0] + 1
+    assert indptr[at_mean.shape[0]] == data.shape[0]
+    assert n_columns(indices) <= mean.shape[0]
+    for i in range(at_mean.shape[0]):
+        before, after = 0.0, 0.0
+        for at in range(indptr[i], indptr[i + 1]):
+            m = mean[indices[at]]
+            before += m * m
+            after += (data[at] - m) * (data[at] - m)
+        at_mean[i] = before
+        at_entries[i] = after
+
+
+@kernel
 def add_sparse_gram(data, indices, indptr, out):
     """Add ``X' X`` for sparse rows X.
 

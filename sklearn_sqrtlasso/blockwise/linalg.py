@@ -297,6 +297,11 @@ def row_norms(X):
     norms : ndarray of shape (n_rows,)
         In the dtype of X; infinite where an entry or the norm is.
     """
+    batches = row_batches(X.shape[0], X.shape[1])
+    return np.concatenate([_norms_of_few(X[rows]) for rows in batches])
+
+
+def _norms_of_few(X):
     largest = np.abs(X).max(axis=1, initial=0)
     usual = (largest > 0) & (largest < np.inf)
     unit = np.where(usual, largest, 1).astype(X.dtype)

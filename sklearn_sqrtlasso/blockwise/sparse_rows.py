@@ -18,6 +18,7 @@ import numpy as np
 from sklearn_sqrtlasso.algorithms.sparse_products import (
     add_sparse_products,
     multiply_sparse_rows,
+    sum_squares_about,
 )
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
 
@@ -65,18 +66,14 @@ def squared_distances(x, mean):
         Whether a square has too few digits.
     """
     data, indices, indptr = nonzeros(x)
-    row = np.repeat(np.arange(x.shape[0]), np.diff(indptr))
-
-    def sum_rows(values):
-        return np.bincount(row, values, minlength=x.shape[0])
-
     with np.errstate(over="ignore", invalid="ignore"):
         if mean is None:
-            squares = sum_rows(data**2)
+            row = np.repeat(np.arange(x.shape[0]), np.diff(indptr))
+            squares = np.bincount(row, data**2, minlength=x.shape[0])
             return squares, _is_lost(squares, squares) & (np.diff(indptr) > 0)
-        mean = mean.astype(np.float64)
-        at, whole = mean[indices], mean @ mean
-        before, after = sum_rows(at**2), sum_rows((data - at) ** 2)
+        mean, (before, after) = mean.astype(np.float64), np.empty((2, x.shape[0]))
+        sum_squares_about(data, indices, indptr, mean, before, after)
+        whole = mean @ mean
         squares = after - before + whole
         return squares, _is_lost(squares, after + before + whole)
 

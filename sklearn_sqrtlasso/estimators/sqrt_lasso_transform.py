@@ -431,8 +431,9 @@ class SqrtLassoTransform(GroupedEncoder):
         frame = self._encoder(X.dtype)
         unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
         clean, penalty = clean_rows(X, frame, groups, n_jobs=self.n_jobs)
-        frame = replace(frame, outlier_alpha=None)
-        batch = frame_statistics(clean, frame, groups, unit, n_jobs=self.n_jobs)
+        given = replace(frame, outlier_alpha=None), groups, unit
+        batch = frame_statistics(clean, *given, n_jobs=self.n_jobs)
+        del frame, given  # with what they hold for products
         size = mean_norm(whole, self.mean_, unit)
         moment = batch.moment
         moment /= size

@@ -8,6 +8,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     column_means,
     dense_rows,
     filled_rows,
+    row_batches,
     row_norms,
     unit_near,
 )
@@ -39,7 +40,9 @@ def differ_beyond_rounding(x, origin):
         if sp.issparse(x):
             far, size = distances(x, origin), distances(x, None)
         else:
-            far, size = row_norms(x - origin), row_norms(x)
+            few = row_batches(*x.shape)
+            far = np.concatenate([row_norms(x[rows] - origin) for rows in few])
+            size = row_norms(x)
     return far > ROUNDING * np.finfo(x.dtype).eps * size
 
 

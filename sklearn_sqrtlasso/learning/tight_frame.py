@@ -12,6 +12,7 @@ from scipy.linalg import cholesky, eigh, get_lapack_funcs, qr, solve_triangular
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.algorithms.sparse_products import add_moment_product
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.chunks import (
     ChunkedGroups,
@@ -306,6 +307,7 @@ class FrameLearner:
         self.statistics = self._statistics_at(frame)
 
     def _statistics_at(self, frame):
+        frame = replace(frame)  # what it holds for products goes with it
         return frame_statistics(
             self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
         )
@@ -417,8 +419,10 @@ def few_directions(X, mean, n_components, rng):
     directions : ndarray of shape (n_components, n_features)
         Orthonormal, those of largest moment first.
     """
-    X = _in_double(X)
+    by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     unit = unit_near(largest_entry(X))  # squares of entries may be out of range
+    if not (by_columns and sp.issparse(X)):
+        X = _in_double(X)
 
     def moment(v):
         v = np.ravel(v)
@@ -428,7 +432,6 @@ def few_directions(X, mean, n_components, rng):
         v = (X.T @ u - mean * u.sum()) / unit
         return (X @ v - mean @ v) / unit
 
-    by_columns, size = X.shape[0] >= X.shape[1], min(X.shape)
     operator = LinearOperator((size, size), moment, dtype=np.float64)
     first = rng.standard_normal(size)
     if not moment(first).any():  # rows do not vary, and any directions are principal
@@ -456,6 +459,11 @@ def _in_double(X):
 @over_chunks(np.add)
 def _moment_of_columns(X, mean, v, unit):
     """Return ``(X - mean)'(X - mean) v`` over a squared unit."""
+    if sp.issparse(X):
+        arrays = (np.require(of, None, "W") for of in (X.data, X.indices, X.indptr))
+        moment, shift = np.zeros(len(v)), float(mean @ v) / unit
+        total = add_moment_product(*arrays, v / unit, shift, moment)
+        return (moment - mean * total) / unit
     u = (X @ v - mean @ v) / unit
     return (X.T @ u - mean * u.sum()) / unit
 

@@ -36,6 +36,7 @@ from sklearn_sqrtlasso.models.block import BlockFunction, join_block, split_bloc
 
 MOST_ENTRIES = 2**21  # of rows that moments are computed from
 ENOUGH_ROWS = 4  # times as many rows as units, at least
+CODES = 16  # entries of codes that rows are multiplied with at a time
 BLOCK_ENTRIES = 2**18  # of rows and codes that are gathered at a time
 GROWTH = 0.5  # of the number of earlier rows: the k-th batch of a stream has weight k
 EMPTY = 64 * np.finfo(np.float32).eps  # share of the largest variance of codes
@@ -120,7 +121,8 @@ def _add_rows(model, x, parameters, products):
         by_output = _squares(model.decoder.pull_back(p, memory, np.ones_like(p))[0])
     z = np.hstack([z, np.ones((len(z), 1), z.dtype)])
     codes = z.T.astype(np.float64) @ z
-    products[:, :-1] += (x.T @ z).T
+    for some in gen_batches(z.shape[1], CODES):
+        products[some, :-1] += (x.T @ z[:, some]).T
     products[:, -1] += codes[:, -1].astype(x.dtype)
     return codes, _squares(x), by_unit, by_output * model.gain**2
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
+    add_moment_product,
     add_sparse_gram,
     add_sparse_products,
     add_to_columns,
@@ -16,6 +17,7 @@ from sklearn_sqrtlasso.algorithms.sparse_products import (
     gather_nonzeros,
     multiply_at_entries,
     multiply_sparse_rows,
+    sum_squares_about,
 )
 
 SHAPES = [(5, 7), (1, 3), (6, 1)]
@@ -67,6 +69,34 @@ def test_rows_are_multiplied(shape, seed):
     multiply_sparse_rows(*arrays, V, out)
     assert_allclose(out, X.toarray() @ V, rtol=0, atol=1e-13)
     assert_allclose(out, X @ V, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_the_moment_of_rows_is_multiplied(shape, index, dtype, seed):
+    X, (data, indices, indptr) = stored(seed, shape)
+    v = np.random.default_rng(seed).standard_normal(shape[1])
+    X.data = data = data.astype(dtype)
+    out, x = np.ones(shape[1]), X.toarray().astype("f8")
+    arrays = data, indices.astype(index), indptr.astype(index)
+    total = add_moment_product(*arrays, v, 0.3, out)
+    assert_allclose(out, 1 + x.T @ (x @ v - 0.3), rtol=0, atol=1e-13)
+    assert_allclose(total, np.sum(x @ v - 0.3), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(st.integers(0, 10**6))
+def test_squares_about_a_mean_are_summed(shape, seed):
+    X, arrays = stored(seed, shape)
+    mean = np.random.default_rng(seed).standard_normal(shape[1])
+    at_mean, at_entries = np.full((2, shape[0]), np.nan)
+    sum_squares_about(*arrays, mean, at_mean, at_entries)
+    present = X.toarray() != 0
+    assert_allclose(at_mean, present @ mean**2, rtol=1e-12, atol=1e-14)
+    expected = np.where(present, (X.toarray() - mean) ** 2, 0).sum(axis=1)
+    assert_allclose(at_entries, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -4,12 +4,24 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
 
 from sklearn_sqrtlasso import RelaxedSparseCoder, SqrtLassoTransform
 from tests import sized
 
 ALLOWED = 16 * 2**20
 N_ROWS = sized(20_000, 100)
+# Three arrays of the size of the components: those, the next ones or a transposed copy,
+# and the moment of codes and rows.
+SHAPE, N_COMPONENTS, N_ARRAYS = sized((1500, 20_000), (150, 2000)), 60, 3
+LEARNERS = [
+    SqrtLassoTransform(N_COMPONENTS, random_state=0),
+    *(
+        RelaxedSparseCoder(N_COMPONENTS, learner=name, max_iter=2, random_state=0)
+        for name in ("ksvd", "mod", "online")
+    ),
+]
 
 
 def peak_of(work):
@@ -76,3 +88,27 @@ def test_sparse_codes_in_atoms_hold_no_dense_codes(rows):
     held = Z.data.nbytes + Z.indices.nbytes + Z.indptr.nbytes
     assert Z.nnz == 2 * len(rows)
     assert peak <= 2 * held + Z.nnz * 8 + ALLOWED
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=str)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.filterwarnings("ignore")
+def test_learning_from_sparse_rows_holds_few_arrays_of_the_size_of_the_model(
+    learner, method
+):
+    X = sp.random_array(SHAPE, density=0.002, format="csr", rng=0)
+    learner = clone(learner).fit(X)  # kernels are compiled before memory is measured
+    learner.partial_fit(X)
+    peak, _ = peak_of(lambda: getattr(learner, method)(X))
+    assert peak <= N_ARRAYS * learner.components_.nbytes + ALLOWED
+
+
+@pytest.mark.parametrize("method", ["transform", "score", "noise_scale"])
+@pytest.mark.parametrize("learner", LEARNERS[:2], ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_coding_sparse_rows_holds_the_model_at_most_twice(learner, method):
+    X = sp.random_array(SHAPE, density=0.002, format="csr", rng=0)
+    learner = clone(learner).fit(X)
+    getattr(learner, method)(X)
+    peak, _ = peak_of(lambda: getattr(learner, method)(X))
+    assert peak <= 2 * learner.components_.nbytes + ALLOWED

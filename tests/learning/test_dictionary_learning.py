@@ -68,6 +68,29 @@ def run(X, learner, n_components, stopping, n_jobs=None, options=OPTIONS):
     return D, learn_dictionary(task, learner, stopping, lambda *step: False)
 
 
+@each_learner
+@pytest.mark.filterwarnings("ignore:Learning was interrupted")
+def test_a_sweep_that_is_interrupted_leaves_atoms_and_sums_of_their_codes(
+    learner, monkeypatch
+):
+    X, _ = made_rows(60, n_components=10)
+    n_coded, batches = 0, DictionaryTask.batches
+
+    def interrupted(task, rows):
+        nonlocal n_coded
+        n_coded += 1
+        if n_coded == 2:
+            raise KeyboardInterrupt
+        return batches(task, rows)
+
+    monkeypatch.setattr(DictionaryTask, "batches", interrupted)
+    D, (history, statistics) = run(X, learner, 5, Stopping(4, 0.0))
+    assert (history.reason, len(history.losses)) == ("interrupt", 1)
+    assert_allclose(np.linalg.norm(D, axis=1), 1, rtol=1e-12)
+    assert np.isfinite(statistics.moment).all()
+    assert statistics.gram.any()
+
+
 @pytest.mark.skipif(sized(False, True), reason="too long without a compiler")
 @each_learner
 def test_atoms_that_made_the_rows_are_found(learner):
