@@ -30,7 +30,11 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
     share_grid,
     sqrt_lasso_path,
 )
-from sklearn_sqrtlasso.estimators.validation import check_weights, refuse_masked
+from sklearn_sqrtlasso.estimators.validation import (
+    check_finite,
+    check_weights,
+    refuse_masked,
+)
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
@@ -366,13 +370,15 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         return router.add(splitter=check_cv(self.cv), method_mapping=mapping)
 
     def _fit(self, X, y, sample_weight, groups=None):
-        X, y = self._validate(X, y, multi_output=False)
+        X, y = self._validate(X, y, multi_output=False, finite=False)
         weights = check_weights(sample_weight, X)
         folds = list(check_cv(self.cv).split(X, y, groups))
         if not folds:
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
         unit = unit_near(np.abs(y[weights > 0]).max())
         tables = tables_of_folds(X, y / unit, weights, folds, self.n_jobs)
+        if tables is None or not weights.all():  # else products are finite
+            check_finite(X)
         design, target = self._problem_of(tables, X, y, weights, unit)
         grid = self._grid(regression_alpha_max(design, target, self._options.positive))
         alphas = grid.alphas

@@ -28,8 +28,8 @@ SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
 LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 MANY = 128  # number of columns from which products of few of them are faster
 FITS = 25  # of a path that are multiplied at a time
-COMBINATIONS = 8  # of columns, of which products are compared instead of all
-FEWER = 4  # by which a mean of so many squares may understate an error, in its root
+COMBINATIONS = 4  # of columns, of which products are compared instead of all
+FEWER = 16  # by which a mean of so many squares may understate an error, in its root
 BLOCKS = 4  # of columns: five eighths of a product are in them and to their right
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
@@ -365,8 +365,8 @@ def errors_of_correlations(coef, G, b, C):
     """Return bounds of the errors of products of columns with residuals.
 
     Normal combinations of the columns are multiplied instead of all of them. One error
-    e turns their products into numbers of standard deviation ``|e|``, whose mean square
-    is less than a sixteenth of that once in ten thousand times.
+    e turns their products into numbers of standard deviation ``|e|``, whose root mean
+    square is less than a sixteenth of that once in thirty thousand times.
 
     Parameters
     ----------
@@ -445,8 +445,8 @@ def gaps_of_moments(coef, b, C, alpha, positive, apart=0.0):
     sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
     sizes = np.maximum(C, 0.0) if positive else np.abs(C)
     sizes += lost[:, None]
-    sizes /= alpha
     with np.errstate(divide="ignore"):  # of columns that are all constant
+        sizes /= alpha
         scale = np.maximum(sigma, sizes.max(axis=1, initial=0.0))
-        penalty = np.einsum("ij,ij->i", absolute, alpha)
-        return sigma + penalty - np.maximum((1.0 - of_target - lost) / scale, 0.0)
+    penalty = np.einsum("ij,ij->i", absolute, alpha)
+    return sigma + penalty - np.maximum((1.0 - of_target - lost) / scale, 0.0)
