@@ -341,8 +341,26 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
     return k
 
 
-@kernel
-def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
+def allocate(p):
+    """Return arrays for ``solve_gram_path``, which makes none: it compiles faster.
+
+    Parameters
+    ----------
+    p : int
+        Number of columns.
+
+    Returns
+    -------
+    arrays : tuple of ndarray
+        Zeros: the factor with two more rows, active columns, their pulls, four lines,
+        two whole lines, and the pulls of the last penalty.
+    """
+    act, each = np.zeros(p, np.intp), np.zeros((8, p))
+    return np.zeros((p + 2, p)), act, each[0], each[1:5], each[5:7], each[7]
+
+
+@kernel(_nrt=False)
+def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least, arrays):
     """Write solutions for falling penalties, by Newton steps.
 
     Parameters
@@ -362,6 +380,8 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     coef, least : ndarray of shape (m, p)
         Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
         and by least squares on their supports.
+    arrays : tuple of ndarray
+        Arrays that ``allocate`` returns; overwritten.
 
     Returns
     -------
@@ -373,8 +393,11 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, coef, least):
     p = b.shape[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
     assert coef.shape == least.shape == (alphas.shape[0], p)
-    L, act, pull = np.zeros((p + 2, p)), np.zeros(p, np.intp), np.zeros(p)
-    lines, whole, before = np.zeros((4, p)), np.zeros((2, p)), np.zeros(p)
+    L, act, pull, lines, whole, before = arrays
+    assert L.shape == (p + 2, p)
+    assert act.shape[0] == pull.shape[0] == before.shape[0] == p
+    assert lines.shape == (4, p)
+    assert whole.shape == (2, p)
     k, m, last, pace, lost = 0, 0, 0.0, PACE, 0
     for j in range(p):
         lines[2, j] = b[j]

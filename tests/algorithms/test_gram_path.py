@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.gram_path import (
     active_lines,
+    allocate,
     append_row,
     append_rows,
     change_active_set,
@@ -40,7 +41,9 @@ def follow(X, y, penalties, positive=False, most=1000, shares=FALLING):
     G, b = X.T @ X, X.T @ y
     top = (b if positive else np.abs(b)) / penalties
     alphas, (coef, least) = shares * top.max(), np.zeros((2, 4, len(b)))
-    found = solve_gram_path(G, b, penalties, alphas, positive, most, coef, least)
+    found = solve_gram_path(
+        G, b, penalties, alphas, positive, most, coef, least, allocate(len(b))
+    )
     return alphas, coef, least, found
 
 
