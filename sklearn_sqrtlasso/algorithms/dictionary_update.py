@@ -44,8 +44,8 @@ def project_users(R, users, before, values, lo, hi, old, new, positive):
     return overlap
 
 
-@kernel
-def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
+@kernel(_nrt=False)
+def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol, before, new):
     """Fit each atom and its entries to the residual of the others: k-SVD.
 
     For the rows I that use atom d with entries z, the best pair of the residual without
@@ -72,13 +72,17 @@ def ksvd_sweep(R, D, order, users, starts, values, positive, n_steps, tol):
         Largest number of steps of the power method.
     tol : float
         Relative growth of the singular value at which the power method stops.
+    before : ndarray of shape (n_nonzero,)
+        Copy of ``values``.
+    new : ndarray of shape (n_features,)
+        Overwritten.
     """
     assert R.shape[1] == D.shape[1]
-    assert users.shape == values.shape
+    assert new.shape[0] == D.shape[1]
+    assert users.shape == values.shape == before.shape
     assert starts.shape[0] == D.shape[0] + 1
     for i in range(users.shape[0]):
         assert 0 <= users[i] < R.shape[0]
-    before, new = values.copy(), np.zeros(D.shape[1])
     for turn in range(order.shape[0]):
         atom = order[turn]
         assert 0 <= atom < D.shape[0]

@@ -343,8 +343,26 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
     return k
 
 
-@kernel
-def solve_gram_path(G, b, penalties, alphas, positive, most, out):
+def allocate(p):
+    """Return arrays for ``solve_gram_path``, which makes none: it compiles faster.
+
+    Parameters
+    ----------
+    p : int
+        Number of columns.
+
+    Returns
+    -------
+    arrays : tuple of ndarray
+        Zeros: the factor with two more rows, active columns, their pulls, four lines,
+        two whole lines, and the pulls of the last penalty.
+    """
+    act, each = np.zeros(p, np.intp), np.zeros((8, p))
+    return np.zeros((p + 2, p)), act, each[0], each[1:5], each[5:7], each[7]
+
+
+@kernel(_nrt=False)
+def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
     """Write solutions for falling penalties, by Newton steps.
 
     Parameters
@@ -364,6 +382,8 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out):
     out : ndarray of shape (3, m, p)
         Zeros; overwritten by the solutions, as exact as the factor of the Gram matrix,
         by least squares on their supports, and by products of columns and residuals.
+    arrays : tuple of ndarray
+        Arrays that ``allocate`` returns; overwritten.
 
     Returns
     -------
@@ -376,8 +396,11 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out):
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
     assert out.shape == (3, alphas.shape[0], p)
     coef, least, products = out[0], out[1], out[2]
-    L, act, pull = np.zeros((p + 2, p)), np.zeros(p, np.intp), np.zeros(p)
-    lines, whole, before = np.zeros((4, p)), np.zeros((2, p)), np.zeros(p)
+    L, act, pull, lines, whole, before = arrays
+    assert L.shape == (p + 2, p)
+    assert act.shape[0] == pull.shape[0] == before.shape[0] == p
+    assert lines.shape == (4, p)
+    assert whole.shape == (2, p)
     k, m, last, pace, lost = 0, 0, 0.0, PACE, 0
     for j in range(p):
         lines[2, j] = b[j]

@@ -104,8 +104,8 @@ def inner(a, b):
     return total
 
 
-@kernel
-def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
+@kernel(_nrt=False)
+def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm, arrays):
     """Write the duality gaps of codes by the lasso or the square-root lasso.
 
     Parameters
@@ -122,6 +122,9 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
         zero code. Penalties below 1e-10 times that of a zero code are raised to it.
     norm : ndarray of shape (n_samples,)
         Overwritten with the norm of each residual, in units of ``X``.
+    arrays : tuple of ndarray of shapes (n_features,), (n_components,), \
+            (n_components + 1,)
+        Overwritten; the last one is of integers.
     """
     (n, width), p = X.shape, D.shape[0]
     assert dual.shape == (n, width)
@@ -129,9 +132,9 @@ def lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm):
     assert G.shape == (p, p)
     assert C.shape == Z.shape == (n, p)
     assert alpha.shape == gap.shape == norm.shape == (n,)
-    r, c = np.zeros(width), np.zeros(p)
-    active, both = np.zeros(D.shape[0] + 1, np.int64), 0.0 if positive else 1.0
-    longest = 0.0
+    (r, c, active), both, longest = arrays, 0.0 if positive else 1.0, 0.0
+    assert r.shape[0] == width
+    assert c.shape[0] == p == active.shape[0] - 1
     for j in range(D.shape[0]):
         longest = max(longest, math.sqrt(G[j, j]))
     for i in range(X.shape[0]):

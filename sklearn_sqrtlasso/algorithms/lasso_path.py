@@ -422,16 +422,22 @@ def new_stage(c, G, room, code, lines, places, k, mu, share, both):
     return m, S
 
 
-@step
 def allocate(p, n):
-    """Return arrays for the lines, the code, zeros, places, the inverse and S.
+    """Return arrays for ``follow_lasso_paths``, which makes none: it compiles faster.
 
-    All are zero, which costs nothing beside a path: ``np.empty`` is compiled, too.
+    Parameters
+    ----------
+    p, n : int
+        Numbers of atoms and of features.
+
+    Returns
+    -------
+    arrays : tuple of ndarray
+        Arrays for the lines, the code, zeros, places, the inverse and S.
     """
     most, size = min(p, n), max(p, n) + 1
     places = np.zeros((4, size), np.int64)
-    for j in range(size):
-        places[3, j] = j
+    places[3] = np.arange(size)
     lines, code, zero = np.zeros((4, p)), np.zeros((7, size)), np.zeros(size)
     W, room = np.zeros((most + 1, most + 4)), np.zeros((most + 1) * p)
     return lines, code, zero, places, W, room
@@ -439,7 +445,7 @@ def allocate(p, n):
 
 @part
 def sizes(X, D, G, C, alpha, out, fit, dual):
-    """Assert the shapes of arrays; return the numbers of atoms and of active ones."""
+    """Assert the shapes of arrays."""
     (n, width), p = X.shape, D.shape[0]
     assert p > 0
     assert D.shape == (p, width)
@@ -447,11 +453,65 @@ def sizes(X, D, G, C, alpha, out, fit, dual):
     assert C.shape == out.shape == fit.shape == (n, p)
     assert dual.shape == (n, width)
     assert alpha.shape[0] == n
-    return p, min(p, width)
 
 
-@kernel
-def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, fit, dual):
+@part
+def follow_path(x, c, D, G, alpha, options, arrays, out, fit, dual):
+    """Code one row, in arrays that ``allocate`` returned.
+
+    Options are whether to solve the square-root lasso, 0 for nonnegative codes and else
+    1, and the pace and the share of stages of near atoms.
+    """
+    (root, both, pace, share), p = options, D.shape[0]
+    lines, code, zero, places, W, room = arrays
+    e, a, v, free = lines[0], lines[1], lines[2], lines[3]
+    ls, d, signs, r, u = code[0], code[1], code[2], code[4], code[5]
+    active, order = places[0], places[3]
+    mask = np.int64(2.0 ** math.ceil(math.log2(p))) - 1  # the bits of an atom's index
+    k, m, S, blocked, top, free[0] = 0, 0, W, False, largest(c, both), 0.0
+    whole, steep, fe, fa = energy_left(x, D, active, ls, k, r), 0.0, 0.0, 0.0
+    energy, mu, nu, floor = whole, np.inf, 0.0, top
+    for _ in range(20 * (min(p, D.shape[1]) + p)):
+        key = advance_lines(e, a, v, free, m, fe, fa, both, 1 / mu, mask)
+        place, fe, fa = key & mask, 0.0, 0.0
+        enters, sign = entry(e, a, free, place, both, mu)
+        leaves, leaver = first_to_leave(ls, d, signs, k, mu)
+        if energy < TINY_ENERGY * whole:
+            energy, _ = refine(x, D, W, active, code, ls, k, 0.0, top)
+            enters = 0.0 if energy < MET * whole else enters
+        nu = root_penalty(alpha, energy, steep, mu) if root else alpha
+        then, end = max(enters, leaves), max(nu, LOST * top)
+        if max(then, end) < floor:
+            m, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
+            floor, blocked = pace * floor, False
+            continue
+        if then <= end:
+            break
+        mu, change = then, 1.0 if leaves < enters else -1.0
+        if change < 0:
+            fe, fa = let_leave(S, W, code, lines, places, leaver, m, k)
+            m += 1
+        else:
+            found, fe, fa = let_enter(G, S, W, code, lines, places, place, sign, m, k)
+            if not found:
+                blocked = True
+                continue
+            m, k = m - 1, k + 1
+        combine(zero, S, order, u, 1.0, k, v[:m])
+        move_lines(ls, d, u, fe, fa, k)
+        energy, steep = energy - change * fe * fe, steep + change * fa * fa
+        if change < 0:
+            k, floor = k - 1, mu if blocked else floor  # blocked atoms may enter
+            remove_atom(W, code, places, leaver, k)
+    given, nu = (D, W, active, code, k), min(nu, mu)
+    energy = write_codes(x, *given, nu, top, whole, out, fit)
+    write_direction(zero, *given, energy < TINY_ENERGY * whole, dual)
+
+
+@kernel(_nrt=False)
+def follow_lasso_paths(
+    X, D, G, C, alpha, root, positive, screen, out, fit, dual, arrays
+):
     """Code rows by the lasso or the square-root lasso, in double precision.
 
     Parameters
@@ -482,53 +542,13 @@ def follow_lasso_paths(X, D, G, C, alpha, root, positive, screen, out, fit, dual
     dual : ndarray of shape (n_samples, n_features)
         Overwritten with the direction of the residual, accurate also where the residual
         itself is rounding error.
+    arrays : tuple of ndarray
+        Arrays that ``allocate`` returns; overwritten.
     """
-    (p, most), both = sizes(X, D, G, C, alpha, out, fit, dual), 0.0 if positive else 1.0
-    lines, code, zero, places, W, room = allocate(p, D.shape[1])
-    e, a, v, free = lines[0], lines[1], lines[2], lines[3]
-    ls, d, signs, r, u = code[0], code[1], code[2], code[4], code[5]
-    active, order = places[0], places[3]
+    sizes(X, D, G, C, alpha, out, fit, dual)
+    both = 0.0 if positive else 1.0
     pace, share = STAGE if screen else 0.0, NEAR if screen else -1.0
-    mask = np.int64(2.0 ** math.ceil(math.log2(p))) - 1  # the bits of an atom's index
-    for row in range(X.shape[0]):
-        x, c = X[row], C[row]
-        k, m, S, blocked, top, free[0] = 0, 0, W, False, largest(c, both), 0.0
-        whole, steep, fe, fa = energy_left(x, D, active, ls, k, r), 0.0, 0.0, 0.0
-        energy, mu, nu, floor = whole, np.inf, 0.0, top
-        for _ in range(20 * (most + p)):
-            key = advance_lines(e, a, v, free, m, fe, fa, both, 1 / mu, mask)
-            place, fe, fa = key & mask, 0.0, 0.0
-            enters, sign = entry(e, a, free, place, both, mu)
-            leaves, leaver = first_to_leave(ls, d, signs, k, mu)
-            if energy < TINY_ENERGY * whole:
-                energy, _ = refine(x, D, W, active, code, ls, k, 0.0, top)
-                enters = 0.0 if energy < MET * whole else enters
-            nu = root_penalty(alpha[row], energy, steep, mu) if root else alpha[row]
-            then, end = max(enters, leaves), max(nu, LOST * top)
-            if max(then, end) < floor:
-                m, S = new_stage(c, G, room, code, lines, places, k, floor, share, both)
-                floor, blocked = pace * floor, False
-                continue
-            if then <= end:
-                break
-            mu, change = then, 1.0 if leaves < enters else -1.0
-            if change < 0:
-                fe, fa = let_leave(S, W, code, lines, places, leaver, m, k)
-                m += 1
-            else:
-                found, fe, fa = let_enter(
-                    G, S, W, code, lines, places, place, sign, m, k
-                )
-                if not found:
-                    blocked = True
-                    continue
-                m, k = m - 1, k + 1
-            combine(zero, S, order, u, 1.0, k, v[:m])
-            move_lines(ls, d, u, fe, fa, k)
-            energy, steep = energy - change * fe * fe, steep + change * fa * fa
-            if change < 0:
-                k, floor = k - 1, mu if blocked else floor  # blocked atoms may enter
-                remove_atom(W, code, places, leaver, k)
-        given, nu = (D, W, active, code, k), min(nu, mu)
-        energy = write_codes(x, *given, nu, top, whole, out[row], fit[row])
-        write_direction(zero, *given, energy < TINY_ENERGY * whole, dual[row])
+    options = root, both, pace, share
+    for i in range(X.shape[0]):
+        given = X[i], C[i], D, G, alpha[i], options, arrays
+        follow_path(*given, out[i], fit[i], dual[i])

@@ -65,7 +65,8 @@ def _singular_pairs(task, coded, n_steps):
     residual = X - coded.codes @ D
     ksvd_sweep(
         residual, D, order, coded.users, coded.starts, coded.values,
-        task.options.positive, n_steps, POWER_TOL,
+        task.options.positive, n_steps, POWER_TOL, coded.values.copy(),
+        np.empty(D.shape[1]),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg.lapack import dposv, dpotrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
-from sklearn_sqrtlasso.algorithms.gram_path import solve_gram_path
+from sklearn_sqrtlasso.algorithms.gram_path import allocate, solve_gram_path
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
     LOST,
@@ -107,7 +107,7 @@ def follow_products(G, b, penalties, alphas, positive, most):
     if len(b) <= FEW and _vanishes(G, b, penalties, alphas[-1], positive):
         return MomentPath(coef, np.full(len(alphas), np.inf), least)
     given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    n_reached, n_active = solve_gram_path(*given, found)
+    n_reached, n_active = solve_gram_path(*given, found, allocate(len(b)))
     if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
         coef[:] = least[:] = 0.0
         follow_gram_path(*given, coef, least)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from sklearn_sqrtlasso.algorithms.lasso_gap import lasso_gaps
-from sklearn_sqrtlasso.algorithms.lasso_path import follow_lasso_paths
+from sklearn_sqrtlasso.algorithms.lasso_path import allocate, follow_lasso_paths
 
 VIOLATION = 1e-10  # relative violation of an optimality condition that is rounding
 EXPLAINED = 1e-13  # share of the norm of a row below which its residual is rounding
@@ -67,17 +67,19 @@ def solve_lassos(X, dictionary, C, alpha, root, options):
     """
     Z, fit, dual = np.empty_like(C), np.empty_like(C), np.empty_like(X)
     gap, norm = np.empty(len(X)), np.empty(len(X))
+    n_atoms, width = C.shape[1], X.shape[1]
+    arrays = np.empty(width), np.empty(n_atoms), np.empty(n_atoms + 1, np.int64)
 
     def certify(at, z, y, gaps, norms):
         lasso_gaps(
             X[at], *dictionary, C[at], z, y, alpha[at], root, options.positive,
-            gaps, norms,
+            gaps, norms, arrays,
         )  # fmt: skip
 
     def follow(at, screen):
         follow_lasso_paths(
             X[at], *dictionary, C[at], alpha[at], root, options.positive, screen,
-            Z[at], fit[at], dual[at],
+            Z[at], fit[at], dual[at], allocate(n_atoms, width),
         )  # fmt: skip
         certify(at, Z[at], dual[at], gap[at], norm[at])
 

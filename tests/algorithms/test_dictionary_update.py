@@ -28,7 +28,8 @@ def swept(X, D, Z, order, positive=False, n_steps=1):
     atoms, users = np.nonzero(Z.T)
     starts = np.searchsorted(atoms, np.arange(len(D) + 1))
     R, D, values = X - Z @ D, D.copy(), Z[users, atoms]
-    ksvd_sweep(R, D, np.array(order), users, starts, values, positive, n_steps, 1e-15)
+    given = np.array(order), users, starts, values, positive, n_steps, 1e-15
+    ksvd_sweep(R, D, *given, values.copy(), np.empty(D.shape[1]))
     Z = np.zeros_like(Z)
     Z[users, atoms] = values
     return R, D, Z
@@ -126,7 +127,7 @@ def test_the_power_method_does_not_stop_at_the_norm_of_old_values():
     R, D = E - np.outer(values, old), old[None].copy()
     ksvd_sweep(
         R, D, np.array([0]), np.array([0, 1]), np.array([0, 2]), values, False, 1000,
-        1e-15,
+        1e-15, values.copy(), np.empty(2),
     )  # fmt: skip
     assert_allclose(np.abs(D[0]), [1, 0], atol=1e-6)
     assert_allclose(np.sum(R**2), 1, rtol=1e-12)

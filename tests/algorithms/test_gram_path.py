@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.gram_path import (
     active_lines,
+    allocate,
     append_row,
     append_rows,
     change_active_set,
@@ -40,7 +41,8 @@ def follow(X, y, penalties, positive=False, most=1000, shares=FALLING):
     G, b = X.T @ X, X.T @ y
     top = (b if positive else np.abs(b)) / penalties
     alphas, out = shares * top.max(), np.zeros((3, 4, len(b)))
-    found = solve_gram_path(G, b, penalties, alphas, positive, most, out)
+    given = G, b, penalties, alphas, positive, most
+    found = solve_gram_path(*given, out, allocate(len(b)))
     reached = out[:, : found[0]]
     assert_allclose(reached[2], b - reached[0] @ G, atol=1e-9)
     return alphas, out[0], out[1], found

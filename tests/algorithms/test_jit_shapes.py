@@ -162,7 +162,8 @@ def small_fits():
     near = np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)])  # Newton steps fail
     sqrt_lasso_path(near, X[:, 0] + rng.standard_normal(40), alphas=4)
     alike = X + 3 * X[:, :1]  # signs of coefficients turn where shrinkage is undone
-    sqrt_lasso_path(alike, alike @ [1, 2, 1, -1, 1, -1], phi=[0.5, 0])
+    y = alike @ [1, 2, 1, -1, 1, -1] + 0.01 * X[::-1, 0]
+    sqrt_lasso_path(alike, y, phi=[0.5, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
     denoise_image(X[:12], patch_size=(3, 2), similar=5, n_passes=1)

@@ -29,7 +29,8 @@ def gaps(X, D, Z, alpha, root, positive=False, dual=None):
     gap, norm = np.full((2, len(X)), np.nan)
     G, C = D @ D.T, np.ascontiguousarray(X @ D.T)
     dual, alpha = np.zeros_like(X) if dual is None else dual, np.full(len(X), alpha)
-    lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm)
+    arrays = np.empty(D.shape[1]), np.empty(len(D)), np.empty(len(D) + 1, np.int64)
+    lasso_gaps(X, D, G, C, Z, dual, alpha, root, positive, gap, norm, arrays)
     return gap, norm
 
 
@@ -162,6 +163,7 @@ def test_a_code_of_a_zero_row_is_zero_or_not_certified(root):
     D, X = np.eye(2), np.zeros((2, 2))
     Z, gap, norm = np.array([[0.0, 0.0], [1.0, 1.0]]), np.empty(2), np.empty(2)
     alpha = np.ones(2)
-    lasso_gaps(X, D, D, X, Z, X, alpha, root, False, gap, norm)
+    arrays = np.empty(2), np.empty(2), np.empty(3, np.int64)
+    lasso_gaps(X, D, D, X, Z, X, alpha, root, False, gap, norm, arrays)
     assert_array_equal(gap, [0, np.inf])
     assert_allclose(norm, [0, np.sqrt(2)])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.lasso_path import (
+    allocate,
     combine,
     energy_left,
     follow_lasso_paths,
@@ -24,7 +25,8 @@ def follow(X, D, alpha, root, positive=False, screen=False):
     G, C = D @ D.T, np.ascontiguousarray(X @ D.T)
     Z, fit, dual = np.full_like(C, np.nan), np.full_like(C, 7), np.full_like(X, np.nan)
     of_rows = np.full(len(X), alpha)
-    follow_lasso_paths(X, D, G, C, of_rows, root, positive, screen, Z, fit, dual)
+    given, arrays = (X, D, G, C, of_rows, root, positive, screen), allocate(*D.shape)
+    follow_lasso_paths(*given, Z, fit, dual, arrays)
     return Z, dual, fit
 
 

@@ -98,9 +98,9 @@ def test_lasso(race, note, shape, positive, n_threads):
 def gaps(X, D, Z, alpha, positive):
     gap, norm = np.empty((2, len(X)))
     alphas = np.full(len(X), alpha)
-    lasso_gaps(
-        X, D, D @ D.T, X @ D.T, Z, np.zeros_like(X), alphas, False, positive, gap, norm
-    )
+    arrays = np.empty(D.shape[1]), np.empty(len(D)), np.empty(len(D) + 1, np.int64)
+    given = X, D, D @ D.T, X @ D.T, Z, np.zeros_like(X), alphas, False, positive
+    lasso_gaps(*given, gap, norm, arrays)
     return gap
 
 

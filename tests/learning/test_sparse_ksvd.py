@@ -32,7 +32,8 @@ def test_atoms_and_entries_are_those_of_dense_residuals(n_steps, positive, noise
     expected, values, order = D.copy(), coded.values.copy(), np.arange(5)[::-1].copy()
     users, starts = np.asarray(coded.users, np.intp), np.asarray(coded.starts, np.intp)
     R = X - coded.codes @ D
-    ksvd_sweep(R, expected, order, users, starts, values, positive, n_steps, 1e-8)
+    given = order, users, starts, values, positive, n_steps, 1e-8
+    ksvd_sweep(R, expected, *given, values.copy(), np.empty(D.shape[1]))
     unused = D[4].copy()
     sparse_ksvd_sweep(sp.csr_array(X), D, order, coded, positive, n_steps, 1e-8)
     assert_allclose(D, expected, atol=1e-10)
