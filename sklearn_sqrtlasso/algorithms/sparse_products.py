@@ -2,6 +2,8 @@
 
 from sklearn_sqrtlasso.algorithms.jit import kernel, step
 
+CACHED_BYTES = 2**18  # half of a second-level cache, where these are small
+
 
 @step
 def n_columns(indices):
@@ -68,6 +70,15 @@ def gather_nonzeros(Z, indptr, data, indices):
                 at += 1
 
 
+@step
+def n_cached(A):
+    """Return how many rows of a matrix are read at a time, by the entries of all rows.
+
+    Each row is then read from memory once, where columns are in increasing order.
+    """
+    return max(1, CACHED_BYTES // max(1, A.shape[1] * A.itemsize))
+
+
 @kernel
 def multiply_sparse_rows(data, indices, indptr, V, out):
     """Write ``X V`` for sparse rows X.
@@ -93,10 +104,16 @@ def multiply_sparse_rows(data, indices, indptr, V, out):
     for i in range(out.shape[0]):
         for k in range(out.shape[1]):
             out[i, k] = 0.0
-        for at in range(indptr[i], indptr[i + 1]):
-            j, value = indices[at], data[at]
-            for k in range(out.shape[1]):
-                out[i, k] += value * V[j, k]
+    done, few = indptr[:-1].copy(), n_cached(V)
+    for stop in range(few, V.shape[0] + few, few):
+        for i in range(out.shape[0]):
+            at = done[i]
+            while at < indptr[i + 1] and indices[at] < stop:
+                j, value = indices[at], data[at]
+                for k in range(out.shape[1]):
+                    out[i, k] += value * V[j, k]
+                at += 1
+            done[i] = at
 
 
 @kernel
@@ -117,11 +134,16 @@ def add_sparse_products(data, indices, indptr, Z, out):
     assert indptr[Z.shape[0]] == data.shape[0]
     assert n_columns(indices) <= out.shape[0]
     assert Z.shape[1] == out.shape[1]
-    for i in range(Z.shape[0]):
-        for at in range(indptr[i], indptr[i + 1]):
-            j, value = indices[at], data[at]
-            for k in range(Z.shape[1]):
-                out[j, k] += value * Z[i, k]
+    done, few = indptr[:-1].copy(), n_cached(out)
+    for stop in range(few, out.shape[0] + few, few):
+        for i in range(Z.shape[0]):
+            at = done[i]
+            while at < indptr[i + 1] and indices[at] < stop:
+                j, value = indices[at], data[at]
+                for k in range(Z.shape[1]):
+                    out[j, k] += value * Z[i, k]
+                at += 1
+            done[i] = at
 
 
 @kernel
@@ -231,13 +253,18 @@ def multiply_at_entries(indices, indptr, A, B, out):
     assert indptr[A.shape[0]] == out.shape[0]
     assert n_columns(indices) <= B.shape[0]
     assert A.shape[1] == B.shape[1]
-    for i in range(A.shape[0]):
-        for at in range(indptr[i], indptr[i + 1]):
-            j = indices[at]
-            total = out.dtype.type(0)
-            for k in range(A.shape[1]):
-                total += A[i, k] * B[j, k]
-            out[at] = total
+    done, few = indptr[:-1].copy(), n_cached(B)
+    for stop in range(few, B.shape[0] + few, few):
+        for i in range(A.shape[0]):
+            at = done[i]
+            while at < indptr[i + 1] and indices[at] < stop:
+                j = indices[at]
+                total = out.dtype.type(0)
+                for k in range(A.shape[1]):
+                    total += A[i, k] * B[j, k]
+                out[at] = total
+                at += 1
+            done[i] = at
 
 
 @kernel

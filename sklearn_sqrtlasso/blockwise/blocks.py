@@ -13,6 +13,8 @@ from threadpoolctl import ThreadpoolController
 
 CODE_BYTES = 2**20  # codes of a row block, which fit the second-level cache
 BLOCK_BYTES = 2**22  # codes and data of a row block, for rows of any width
+WIDE_BYTES = 2**24  # the same, of weights that are larger
+WIDE_ROWS = 256  # with fewer, products read such weights more often than they compute
 MIN_ROWS = 512  # with fewer rows, products with wide matrices are slow
 N_PARTS = 8  # parts of the work; fixed, so that sums do not depend on n_jobs
 
@@ -40,10 +42,11 @@ class RowBlock(NamedTuple):
 
 
 def rows_per_block(n_components, n_features, itemsize):
-    """Return the number of rows whose codes and data fit the cache."""
+    """Return the number of rows whose codes and data fit the cache, or wide weights."""
     by_codes = max(MIN_ROWS, CODE_BYTES // (n_components * itemsize))
-    by_bytes = BLOCK_BYTES // ((n_components + n_features) * itemsize)
-    return max(1, min(by_codes, by_bytes))
+    row, weights = n_components + n_features, n_components * n_features
+    by_weights = min(WIDE_ROWS, min(WIDE_BYTES // itemsize, weights) // row)
+    return max(1, min(by_codes, max(BLOCK_BYTES // (row * itemsize), by_weights)))
 
 
 def blocks_of_groups(starts, n_block_rows, n_parts=N_PARTS, alone=()):

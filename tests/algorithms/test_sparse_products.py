@@ -1,5 +1,7 @@
 """Products of sparse rows, against those of scipy and of dense ones."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.sparse_products import (
+    CACHED_BYTES,
     add_moment_product,
     add_sparse_gram,
     add_sparse_products,
@@ -109,6 +112,28 @@ def test_products_with_codes_are_added(shape, seed):
     assert_allclose(out, 1 + X.toarray().T @ Z, rtol=0, atol=1e-13)
     add_sparse_products(*arrays, Z, out)
     assert_allclose(out, 1 + 2 * (X.T @ Z), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", ["increasing", "any"])
+def test_matrices_larger_than_the_cache_are_multiplied(order):
+    _, (data, indices, indptr) = stored(0, (6, 300))
+    rng = np.random.default_rng(0)
+    if order == "any":
+        for first, last in pairwise(indptr):
+            places = first + rng.permutation(last - first)
+            data[first:last], indices[first:last] = data[places], indices[places]
+    rows = np.repeat(np.arange(6), np.diff(indptr))
+    V, Z = rng.standard_normal((300, 256)), rng.standard_normal((6, 256))
+    assert V.nbytes > 2 * CACHED_BYTES
+    out, by_rows, entries = np.empty_like(Z), np.zeros_like(V), np.empty_like(data)
+    multiply_sparse_rows(data, indices, indptr, V, out)
+    add_sparse_products(data, indices, indptr, Z, by_rows)
+    multiply_at_entries(indices, indptr, Z, V, entries)
+    dense = np.zeros((6, 300))
+    dense[rows, indices] = data
+    assert_allclose(out, dense @ V, rtol=0, atol=1e-12)
+    assert_allclose(by_rows, dense.T @ Z, rtol=0, atol=1e-12)
+    assert_allclose(entries, (Z @ V.T)[rows, indices], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

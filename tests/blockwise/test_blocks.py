@@ -126,7 +126,8 @@ def test_rows_alone_and_rows_together_are_runs_too():
 def test_blocks_fit_their_memory(n_components, n_features, itemsize):
     n_rows = rows_per_block(n_components, n_features, itemsize)
     row_bytes = (n_components + n_features) * itemsize
-    assert n_rows == 1 or n_rows * row_bytes <= blocks.BLOCK_BYTES
+    weights = min(n_components * n_features * itemsize, blocks.WIDE_BYTES)
+    assert n_rows == 1 or n_rows * row_bytes <= max(blocks.BLOCK_BYTES, weights)
 
 
 @pytest.mark.parametrize("n_jobs", [None, 1, 2, 5, -1])
