@@ -3,7 +3,7 @@
 from sklearn_sqrtlasso.algorithms.jit import kernel
 
 
-@kernel
+@kernel(_nrt=False)
 def add_products(one, two, apart, out):
     """Write the sum of products of two parts, and of what is between their means.
 
@@ -24,7 +24,7 @@ def add_products(one, two, apart, out):
             out[i, j] = one[i, j] + two[i, j] + x * apart[j]
 
 
-@kernel
+@kernel(_nrt=False)
 def scale_products(products, scale, means, out):
     """Write products of some columns in units of these, about zero.
 

@@ -385,12 +385,14 @@ class Regression:
         products with the target differ by rounding.
         """
         n_known = len(self.set.features)
-        known = np.concatenate([self.set.features, np.sort(missing)])
-        order = np.argsort(self.y_correlations[known], kind="stable")
-        steps = np.diff(self.y_correlations[known[order]])
-        starts = np.flatnonzero(np.append(True, steps > TINY))
-        if len(starts) == len(known):
+        known = np.concatenate([self.set.features, missing])
+        c = self.y_correlations[known]
+        c.sort()
+        if len(c) < 2 or (c[1:] - c[:-1]).min() > TINY:
             return False
+        known[n_known:].sort()  # the first of equal columns is kept
+        order = np.argsort(self.y_correlations[known], kind="stable")
+        starts = np.flatnonzero(np.append(True, np.diff(c) > TINY))
         lengths = np.diff(np.append(starts, len(known)))
         first = np.repeat(np.minimum.reduceat(order, starts), lengths)
         maybe = (order > first) & (order >= n_known)
