@@ -296,3 +296,22 @@ def test_a_learnt_threshold_does_not_become_negative():
     assert np.all(alpha >= 0)
     U = X @ coder.components_.T
     assert np.all(np.abs(coder.transform(X)) <= np.abs(U))
+
+
+@pytest.mark.parametrize("decoder", ["free", "tied", "pinv"])
+@pytest.mark.parametrize("activation", ["nelu", "topk", "sigmoid"])
+def test_a_batch_leaves_the_arrays_of_earlier_ones_as_they_were(decoder, activation):
+    X = np.random.default_rng(0).standard_normal((60, 6))
+    alpha = {"alpha": 0.5} if activation == "topk" else {}
+    coder = NeLUAutoencoder(
+        8, activation=activation, decoder=decoder, random_state=0, **alpha
+    ).partial_fit(X)
+    state = coder.optimizer_state_
+    arrays = [coder.components_, coder.decoder_]
+    arrays += [*state["mean"].values(), *state["square"].values()]
+    before = [of.copy() for of in arrays]
+    assert not np.shares_memory(coder.components_, coder.decoder_)
+    coder.partial_fit(2 * X)
+    assert not np.array_equal(coder.components_, before[0])
+    for now, was in zip(arrays, before, strict=True):
+        assert_array_equal(now, was)
