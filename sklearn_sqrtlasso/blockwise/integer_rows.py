@@ -27,6 +27,10 @@ class IntegerRows:
         """Return some rows, in new arrays."""
         return np.array(self.X[rows], dtype=self.dtype)
 
+    def unconverted(self, rows):
+        """Return some rows like these, which are converted when they are read."""
+        return IntegerRows(self.X[rows])
+
     def __array__(self, dtype=None, copy=None):
         """Return all rows."""
         return np.array(self.X, dtype=dtype or self.dtype)

@@ -14,6 +14,7 @@ from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     filled_rows,
     largest_entry,
@@ -427,7 +428,8 @@ class RelaxedSparseCoder(BaseEncoder):
             most = LEARNERS[self.learner].usual_rows(X, n_atoms)
         if most is None or most >= X.shape[0]:
             return X
-        return X[np.sort(rng.permutation(X.shape[0])[:most])]
+        rows = np.sort(rng.permutation(X.shape[0])[:most])
+        return X.unconverted(rows) if isinstance(X, IntegerRows) else X[rows]
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
