@@ -36,13 +36,22 @@ def _fits():
 
 
 def _run(estimator, dtype):
-    """Fit an estimator to a few rows, and encode them, where it has codes."""
-    rows = np.random.default_rng(0).standard_normal((40, 6)).astype(dtype)
+    """Fit an estimator to a few rows, and encode them, where it has codes.
+
+    Regressors are fitted to fewer rows than columns, too, and to columns of which some
+    are nearly copies, where Newton steps fail.
+    """
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 6)).astype(dtype)
+    target, near = rows[::-1, 0], rows + 1e-7 * rng.standard_normal(rows.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one step does not converge
-        estimator.fit(rows, rows[:, 0])
+        estimator.fit(rows, target)
         if hasattr(estimator, "transform"):
             estimator.inverse_transform(estimator.transform(rows))
+        else:
+            estimator.fit(rows[:5], target[:5])
+            estimator.fit(np.hstack([rows, near.astype(dtype)]), target)
 
 
 def _compile_kernels(write):

@@ -3,8 +3,9 @@
 import pytest
 
 import sklearn_sqrtlasso
-from sklearn_sqrtlasso import SqrtLasso, SqrtLassoTransform, __main__
+from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, SqrtLassoTransform, __main__
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
+from sklearn_sqrtlasso.regression import moment_path, working_set
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 WRAPPERS = {"Denoiser", "NoisyCopies"}  # they compile what their estimator does
@@ -16,6 +17,29 @@ def test_every_estimator_activation_and_selector_is_compiled():
     assert {type(fit).__name__ for fit in fits} == public
     assert {getattr(fit, "activation", None) for fit in fits} >= set(ACTIVATIONS)
     assert {getattr(fit, "selector", None) for fit in fits} >= set(SELECTORS)
+
+
+def test_regressors_compile_all_paths(monkeypatch):
+    called = set()
+
+    def record(module, name):
+        kernel = getattr(module, name)
+
+        def call(*args):
+            called.add(name)
+            return kernel(*args)
+
+        monkeypatch.setattr(module, name, call)
+
+    record(moment_path, "solve_gram_path")
+    record(moment_path, "follow_gram_path")
+    record(working_set, "solve_exactly")
+    for estimator in (SqrtLasso(), SqrtLassoCV(cv=2)):
+        called.clear()
+        for dtype in ("float64", "float32"):
+            __main__._run(estimator, dtype)
+        assert called >= {"solve_gram_path", "solve_exactly"}
+    assert "follow_gram_path" in called
 
 
 def test_a_bar_shows_what_is_done(monkeypatch, capsys):

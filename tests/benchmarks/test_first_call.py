@@ -1,8 +1,8 @@
 """Seconds of a core that a first call takes, and those of each kernel it compiles.
 
-Rows are few, or fewer than columns, and the target is one of the columns in noise. A
-new process imports the package and fits an estimator with its defaults, first with
-an empty folder of compiled kernels and then with a full one.
+Rows are few, or fewer than columns, and the target is one of the columns, in noise or,
+for regressors, without. A new process imports the package and fits an estimator with
+its defaults, first with an empty folder of compiled kernels and then with a full one.
 """
 
 import json
@@ -39,7 +39,7 @@ event.register("numba:compile", seconds)
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
 X = rng.standard_normal((60, int(sys.argv[2])))
-y = X[:, 0] + rng.standard_normal(60)
+y = X[:, 0] + float(sys.argv[3]) * rng.standard_normal(60)
 start = time.process_time()
 estimator = getattr(sklearn_sqrtlasso, sys.argv[1])().fit(X, y)
 estimator.transform(X) if hasattr(estimator, "transform") else estimator.predict(X)
@@ -57,11 +57,14 @@ AIMS = {  # seconds without compiled kernels
 }
 
 
-@pytest.mark.parametrize("n_features", [8, 200])
-@pytest.mark.parametrize("name", AIMS)
-def test_first_call(name, n_features, benchmark, note, tmp_path, monkeypatch):
+CALLS = [(name, n_features, 1) for name in AIMS for n_features in (8, 200)]
+CALLS += [("SqrtLasso", 8, 0), ("SqrtLassoCV", 8, 0)]
+
+
+@pytest.mark.parametrize(("name", "n_features", "noise"), CALLS)
+def test_first_call(name, n_features, noise, benchmark, note, tmp_path, monkeypatch):
     def first_call():
-        command = [sys.executable, "-c", PROGRAM, name, str(n_features)]
+        command = [sys.executable, "-c", PROGRAM, name, str(n_features), str(noise)]
         return json.loads(subprocess.check_output(command, text=True))
 
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
