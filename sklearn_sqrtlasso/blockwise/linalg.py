@@ -85,7 +85,7 @@ def has_missing(X):
         Whether there is one.
     """
     values = X.data[:, None] if sp.issparse(X) else X
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return any(
             _sum_is_nan(values[rows].ravel()) and np.isnan(values[rows]).any()
             for rows in row_batches(*values.shape)

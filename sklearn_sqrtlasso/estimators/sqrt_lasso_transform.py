@@ -48,12 +48,7 @@ from sklearn_sqrtlasso.learning.held_out_steps import (
     steps_that_help,
 )
 from sklearn_sqrtlasso.learning.loop import Stopping
-from sklearn_sqrtlasso.learning.recent_rows import (
-    KEPT,
-    are_enough_new,
-    join_recent_rows,
-    without_new,
-)
+from sklearn_sqrtlasso.learning.recent_rows import recent_rows
 from sklearn_sqrtlasso.learning.restoring_penalties import (
     restoring_penalties,
     tell_better_penalties,
@@ -468,14 +463,13 @@ class SqrtLassoTransform(GroupedEncoder):
             if learnt and not self._tells_penalties(X, groups):
                 return
         elif self.alpha == "auto" and pace:
-            most = KEPT * len(self.components_)
-            before = getattr(self, "recent_rows_", None)  # not of earlier versions
-            recent, groups = join_recent_rows(before, X, groups, most)
-            self.recent_rows_ = recent
-            if learnt and not are_enough_new(recent):
+            kept = getattr(self, "recent_rows_", None)  # not of earlier versions
+            recent = recent_rows(kept, X, groups, len(self.components_))
+            self.recent_rows_ = recent.kept
+            if learnt and not recent.tell:
                 return
-            X, pace = recent[0], max(pace, _pace(self._share(len(recent[1]))))
-            self.recent_rows_ = without_new(recent, most)
+            X, groups = recent.X, recent.groups
+            pace = max(pace, _pace(self._share(X.shape[0])))
         alpha = self._penalties(X, self.components_, groups, kept=False)
         self.alpha_ = self.alpha_ ** (1 - pace) * alpha**pace if learnt else alpha
 

@@ -1,68 +1,67 @@
 """The last rows of a stream, which tell penalties however few a batch has."""
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.blockwise.groups import groups_of_labels
+from sklearn_sqrtlasso.blockwise.groups import RowGroups, groups_of_labels
 
 KEPT = 2  # rows a unit: more restored other rows of tables no better
 ENOUGH_NEW = 1 / 4  # share of new rows at which penalties are learnt again
 
 
-def join_recent_rows(recent, X, groups, n_rows):
-    """Return the last rows of a stream after a batch.
+class RecentRows(NamedTuple):
+    """The last rows of a stream after a batch.
 
-    Parameters
+    Attributes
     ----------
-    recent : tuple (X, labels, n_new), or None
-        Last rows before the batch, the group of each, and the number of them that came
-        after penalties were learnt.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Rows of the batch.
+        These rows.
     groups : RowGroups
-        Their groups, other ones than those of earlier batches.
-    n_rows : int
-        Number of rows to keep; all of a larger batch.
-
-    Returns
-    -------
-    recent : tuple (X, labels, n_new)
-        The same after the batch.
-    groups : RowGroups
-        Groups of these rows.
+        Their groups; those of one batch are other ones than those of another.
+    tell : bool
+        Whether enough of them are new to learn penalties again.
+    kept : tuple (X, labels, n_new)
+        What the next batch needs: a copy of rows, the group of each, and how many of
+        them came since penalties were learnt.
     """
-    labels, n_new = groups.labels(), X.shape[0]
-    if recent is not None and n_new < n_rows:
-        earlier, of_earlier, n_unused = recent
-        kept = slice(max(0, len(of_earlier) + n_new - n_rows), None)
-        stack = sp.vstack if sp.issparse(earlier) or sp.issparse(X) else np.concatenate
-        X = stack([earlier[kept], X])
-        X = X.tocsr() if sp.issparse(X) else X
-        labels = np.concatenate([of_earlier[kept], labels + of_earlier.max() + 1])
-        n_new += n_unused
-    return (X, labels, n_new), groups_of_labels(labels)
+
+    X: np.ndarray
+    groups: RowGroups
+    tell: bool
+    kept: tuple
 
 
-def are_enough_new(recent):
-    """Return whether enough of the last rows of a stream are new to learn from them."""
-    _, labels, n_new = recent
-    return n_new >= ENOUGH_NEW * len(labels)
-
-
-def without_new(recent, n_rows):
-    """Return the last rows of a stream, after penalties were learnt from them.
+def recent_rows(kept, X, groups, n_components):
+    """Return the last rows of a stream after a batch, some for each component.
 
     Parameters
     ----------
-    recent : tuple (X, labels, n_new)
-        As in ``join_recent_rows``.
-    n_rows : int
-        Number of rows to keep.
+    kept : tuple (X, labels, n_new), or None
+        As after the batch before.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows of the batch, all of which are among the last ones.
+    groups : RowGroups
+        Their groups.
+    n_components : int
+        Number of components.
 
     Returns
     -------
-    recent : tuple (X, labels, 0)
-        A copy of these rows.
+    recent : RecentRows
+        The last rows.
     """
-    X, labels, _ = recent
-    return X[-n_rows:].copy(), labels[-n_rows:].copy(), 0
+    n_rows, labels, n_new = KEPT * n_components, groups.labels(), X.shape[0]
+    if kept is not None and n_new < n_rows:
+        before, of_before, n_unused = kept
+        last = slice(max(0, len(of_before) + n_new - n_rows), None)
+        if sp.issparse(before) or sp.issparse(X):
+            X = sp.vstack([before[last], X], format="csr")
+        else:
+            X = np.concatenate([before[last], X])
+        labels = np.concatenate([of_before[last], labels + of_before.max() + 1])
+        n_new += n_unused
+    tell = n_new >= ENOUGH_NEW * len(labels)
+    kept = X[-n_rows:].copy(), labels[-n_rows:].copy(), 0 if tell else n_new
+    return RecentRows(X, groups_of_labels(labels), tell, kept)

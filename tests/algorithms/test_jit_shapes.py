@@ -139,6 +139,8 @@ def small_fits():
     rng = np.random.default_rng(0)
     X, groups = rng.standard_normal((40, 6)), np.arange(40) // 2
     SqrtLassoTransform(3, max_iter=1).fit(sp.csr_array(np.vstack([np.eye(6), -X])))
+    many = sp.csr_array(np.eye(1100, 1050))  # few directions of many columns
+    SqrtLassoTransform(1, alpha=0.1, max_iter=0).fit(many)
     for name, row in ACTIVATIONS.items():
         coder = NeLUAutoencoder(activation=name, alpha=row.default_alpha, max_iter=1)
         coder.fit(X, groups=groups) if row.pools_groups else coder.fit(X)

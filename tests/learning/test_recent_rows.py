@@ -1,4 +1,4 @@
-"""The last rows of a stream: which they are, whose groups, and how many are new."""
+"""The last rows of a stream: which they are, whose groups, and when they tell."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels
-from sklearn_sqrtlasso.learning.recent_rows import (
-    are_enough_new,
-    join_recent_rows,
-    without_new,
-)
+from sklearn_sqrtlasso.learning.recent_rows import ENOUGH_NEW, KEPT, recent_rows
 
-N_ROWS = 12
+N_COMPONENTS = 6
 
 
-def batches_of_labels(sizes, n_labels=3):
+def batches(sizes, n_labels=3):
     """Return batches, whose only column counts rows, and labels of their groups."""
     ends = np.cumsum(sizes)
     counts = [np.arange(end - n, end) for n, end in zip(sizes, ends, strict=True)]
@@ -27,32 +23,25 @@ def batches_of_labels(sizes, n_labels=3):
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12))
 @pytest.mark.parametrize("as_matrix", [np.asarray, sp.csr_array])
 def test_the_last_rows_stay_in_their_groups(as_matrix, sizes):
-    recent, known, n_since = None, [], 0
-    for number, (X, labels) in enumerate(batches_of_labels(sizes)):
-        groups = groups_of_labels(labels)
-        recent, joined = join_recent_rows(recent, as_matrix(X), groups, N_ROWS)
-        known += [
-            (row, (number, label)) for row, label in zip(X[:, 0], labels, strict=True)
-        ]
-        rows, found, n_new = recent
+    kept, known, n_since = None, [], 0
+    for number, (X, labels) in enumerate(batches(sizes)):
+        recent = recent_rows(kept, as_matrix(X), groups_of_labels(labels), N_COMPONENTS)
+        known += [(row, (number, of)) for row, of in zip(X[:, 0], labels, strict=True)]
         n_since += len(X)
-        kept = known[-max(min(N_ROWS, len(known)), len(X)) :]
-        dense = rows.toarray() if sp.issparse(rows) else rows
-        assert_array_equal(dense[:, 0], [row for row, _ in kept])
-        same = np.equal.outer(found, found)
-        wanted = [[one == other for _, other in kept] for _, one in kept]
-        assert_array_equal(same, wanted)
-        assert_array_equal(np.equal.outer(joined.labels(), joined.labels()), wanted)
-        assert min(n_new, len(kept)) == min(n_since, len(kept))
-        assert are_enough_new(recent) == (4 * n_since >= len(kept))
-        if are_enough_new(recent):
-            recent, n_since = without_new(recent, N_ROWS), 0
-            assert recent[0].shape[0] == len(recent[1]) <= N_ROWS
+        last = known[-max(KEPT * N_COMPONENTS, len(X)) :]
+        rows = recent.X.toarray() if sp.issparse(recent.X) else recent.X
+        assert_array_equal(rows[:, 0], [row for row, _ in last])
+        found = recent.groups.labels()
+        wanted = [[one == other for _, other in last] for _, one in last]
+        assert_array_equal(np.equal.outer(found, found), wanted)
+        assert recent.tell == (n_since >= ENOUGH_NEW * len(last))
+        n_since = 0 if recent.tell else n_since
+        kept = recent.kept
+        assert kept[0].shape[0] == len(kept[1]) <= KEPT * N_COMPONENTS
 
 
 def test_kept_rows_are_copies():
     X = np.ones((3, 2))
-    recent, _ = join_recent_rows(None, X, groups_of_labels(np.arange(3)), N_ROWS)
-    recent = without_new(recent, N_ROWS)
+    recent = recent_rows(None, X, groups_of_labels(np.arange(3)), N_COMPONENTS)
     X[:] = 0
-    assert recent[0].min() == 1
+    assert recent.kept[0].min() == 1
