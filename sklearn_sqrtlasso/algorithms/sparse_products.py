@@ -3,6 +3,7 @@
 from sklearn_sqrtlasso.algorithms.jit import kernel, step
 
 CACHED_BYTES = 2**18  # half of a second-level cache, where these are small
+LOOK = 128  # products that take as long as a look at a row and its sums
 
 
 @step
@@ -71,12 +72,16 @@ def gather_nonzeros(Z, indptr, data, indices):
 
 
 @step
-def n_cached(A):
+def n_cached(A, indptr):
     """Return how many rows of a matrix are read at a time, by the entries of all rows.
 
-    Each row is then read from memory once, where columns are in increasing order.
+    Each is then read from memory once, where columns are in increasing order; all rows
+    are read at a time where looks at the entries for each part would take longer.
     """
-    return max(1, CACHED_BYTES // max(1, A.shape[1] * A.itemsize))
+    few = max(1, CACHED_BYTES // max(1, A.shape[1] * A.itemsize))
+    n_looks = (A.shape[0] // few + 1) * (indptr.shape[0] - 1)
+    pays = n_looks * LOOK <= indptr[indptr.shape[0] - 1] * A.shape[1]
+    return few if pays else max(1, A.shape[0])
 
 
 @kernel
@@ -104,7 +109,7 @@ def multiply_sparse_rows(data, indices, indptr, V, out):
     for i in range(out.shape[0]):
         for k in range(out.shape[1]):
             out[i, k] = 0.0
-    done, few = indptr[:-1].copy(), n_cached(V)
+    done, few = indptr[:-1].copy(), n_cached(V, indptr)
     for stop in range(few, V.shape[0] + few, few):
         for i in range(out.shape[0]):
             at = done[i]
@@ -134,7 +139,7 @@ def add_sparse_products(data, indices, indptr, Z, out):
     assert indptr[Z.shape[0]] == data.shape[0]
     assert n_columns(indices) <= out.shape[0]
     assert Z.shape[1] == out.shape[1]
-    done, few = indptr[:-1].copy(), n_cached(out)
+    done, few = indptr[:-1].copy(), n_cached(out, indptr)
     for stop in range(few, out.shape[0] + few, few):
         for i in range(Z.shape[0]):
             at = done[i]
@@ -253,7 +258,7 @@ def multiply_at_entries(indices, indptr, A, B, out):
     assert indptr[A.shape[0]] == out.shape[0]
     assert n_columns(indices) <= B.shape[0]
     assert A.shape[1] == B.shape[1]
-    done, few = indptr[:-1].copy(), n_cached(B)
+    done, few = indptr[:-1].copy(), n_cached(B, indptr)
     for stop in range(few, B.shape[0] + few, few):
         for i in range(A.shape[0]):
             at = done[i]
