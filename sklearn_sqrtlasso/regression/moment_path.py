@@ -16,7 +16,7 @@ from sklearn_sqrtlasso.regression.moments import (
 )
 from sklearn_sqrtlasso.regression.working_set import DUST, SPANNED
 
-FEW = 200  # features whose products are factored in no time beside a path
+FEW = 100  # features whose products take no time beside a path, nor their factor
 WIDE = 1000  # number of features up to which products of all of them are gathered
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
@@ -111,7 +111,7 @@ def follow_products(G, b, penalties, alphas, positive, most):
     if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
         coef[:] = least[:] = 0.0
         follow_gram_path(*given, coef, least)
-    if n_reached == len(alphas) > COMBINATIONS:
+    if n_reached == len(alphas) > COMBINATIONS and len(b) > FEW:
         apart = errors_of_correlations(coef, G, b, c)
     else:
         np.subtract(b, products_of_path(coef, G), out=c)

@@ -347,11 +347,13 @@ def quadratic_forms(V, P):
     forms : ndarray of shape (n_fits,)
         The forms.
     """
+    if len(P) < MANY:
+        return np.einsum("ij,ij->i", V @ P, V)
     forms = np.zeros(len(V))
     for start in range(0, len(V), FITS):
         rows, Q = V[start : start + FITS], P
         on = np.flatnonzero(rows.any(axis=0))
-        if 2 * len(on) < len(P) >= MANY:
+        if 2 * len(on) < len(P):
             rows, Q = rows[:, on], P[np.ix_(on, on)]
         size = max(len(Q) // BLOCKS, MANY // BLOCKS)
         for low in range(0, len(Q), size):
