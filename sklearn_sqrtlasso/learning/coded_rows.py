@@ -20,7 +20,7 @@ from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior, code_prior
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 
-FEW = 1 / 8  # share of nonzeros of codes up to which sparse products are faster
+FEW = 1 / 32  # share of nonzeros of codes up to which sparse products are faster
 HELD_ENTRIES = 2**21  # of rows that are scaled once: 16 MiB, 40 MiB of sparse ones
 
 

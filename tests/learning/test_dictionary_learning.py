@@ -351,7 +351,7 @@ def test_a_sweep_in_blocks_is_a_sweep_over_atoms(n_components):
 @pytest.mark.parametrize("n_nonzero", [3, 20])
 def test_threads_share_batches_and_change_no_bit(n_nonzero, missing, monkeypatch):
     rng = np.random.default_rng(8)
-    X, true = made_rows(900, n_components=40)
+    X, true = made_rows(900, n_components=100)
     X[rng.random(X.shape) < missing] = np.nan
     monkeypatch.setattr(linalg, "BLOCK_ENTRIES", 90 * len(true))  # ten batches
     options = OPTIONS._replace(n_nonzero=n_nonzero)
