@@ -1,8 +1,9 @@
 """Groups of rows, row blocks, and parallel maps over them."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
@@ -98,6 +99,26 @@ def even_parts(n, least=1):
     return [slice(first, last) for first, last in pairwise(bounds)]
 
 
+def in_parts(batches, most=N_PARTS):
+    """Return batches of rows in parts, the same for any number of threads.
+
+    Parameters
+    ----------
+    batches : iterable of slice
+        Batches, at least one.
+    most : int, default=8
+        Largest number of parts; there is always one.
+
+    Returns
+    -------
+    parts : list of list of slice
+        Batches that are processed sequentially.
+    """
+    batches = list(batches)
+    least = -(-len(batches) // max(1, most))
+    return [batches[part] for part in even_parts(len(batches), least)]
+
+
 class _OneThreadOfBlas:
     """Limit BLAS to one thread while in use, and restore it after the last user.
 
@@ -179,13 +200,35 @@ def parallel_map(function: Callable, items: Sequence, n_jobs=None) -> list:
     -------
     results : list
         Results of the function, in the order of the items.
+
+    Notes
+    -----
+    The calling thread takes items too, and each thread the next one when it is free.
     """
-    n_threads = min(effective_n_jobs(n_jobs), max(1, len(items)))
+    n_others = min(effective_n_jobs(n_jobs), len(items)) - 1
     with one_thread_of_blas:
-        if n_threads == 1:
+        if n_others < 1:
             return [function(item) for item in items]
-        with ThreadPoolExecutor(n_threads) as pool:
-            return list(pool.map(function, items))
+        results, left = [None] * len(items), deque(range(len(items)))
+
+        def next_place():
+            with suppress(IndexError):
+                return left.popleft()
+
+        def take():
+            try:
+                for place in iter(next_place, None):
+                    results[place] = function(items[place])
+            except BaseException:
+                left.clear()  # the other threads end too
+                raise
+
+        with ThreadPoolExecutor(n_others) as pool:
+            others = [pool.submit(take) for _ in range(n_others)]
+            take()
+            for other in others:
+                other.result()
+    return results
 
 
 @contextmanager

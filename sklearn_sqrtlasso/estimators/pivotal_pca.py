@@ -215,7 +215,7 @@ class PivotalPCA(GroupedEncoder):
         self._check_columns(X)
         self._record_parameters()
         progress = Progress(self, X, self.max_iter)
-        learner = PriorLearner(X, self.n_components)
+        learner = PriorLearner(X, self.n_components, self.n_jobs)
 
         def attributes():
             prior = learner.prior
@@ -304,7 +304,7 @@ class PivotalPCA(GroupedEncoder):
         return restored
 
     def _score(self, X, groups):
-        mean, unit, rounding = center_and_unit(X)
+        mean, unit, rounding = center_and_unit(X, self.n_jobs)
 
         def energies(block):
             x = dense_rows(block.X, np.float64)

@@ -44,8 +44,8 @@ from sklearn_sqrtlasso.regression.moment_path import (
     gathers_products,
 )
 from sklearn_sqrtlasso.regression.moments import (
-    gather,
     held_out_square,
+    moments_of_each,
     pooled,
     pooled_without_each,
 )
@@ -150,7 +150,7 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     if not all(weights[test].any() for test in tests):
         return None
     X = X.tocsr() if sp.issparse(X) else X
-    parts = parallel_map(lambda test: gather(X, y, weights, test), tests, n_jobs)
+    parts = moments_of_each(X, y, weights, tests, n_jobs)
     trains = pooled_without_each(parts)
     if not all(part.keep_digits() for part in trains):
         return None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.blockwise.blocks import one_thread_of_blas
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, one_thread_of_blas, parallel_map
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, added, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import map_encoded
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
@@ -20,6 +20,7 @@ from sklearn_sqrtlasso.sparse_coding.code_prior import CodePrior, code_prior
 from sklearn_sqrtlasso.sparse_coding.dictionary import CodingOptions, make_dictionary
 from sklearn_sqrtlasso.sparse_coding.encoder import DictionaryEncoder
 
+FEW = 1 / 32  # share of nonzeros of codes up to which sparse products are faster
 HELD_ENTRIES = 2**21  # of rows that are scaled once: 16 MiB, 40 MiB of sparse ones
 
 
@@ -209,14 +210,43 @@ class DictionaryTask(NamedTuple):
         batch : CodedBatch
             Next rows.
         """
+        coded = self._coder_of_batches(X)
+        for rows in batches_of(X, len(self.D)):
+            batch = coded(rows, self.n_jobs)
+            yield batch
+            del batch  # before another is made
+
+    def map_batches(self, function, X):
+        """Return a function's results for all batches, which threads share.
+
+        Parameters
+        ----------
+        function : callable, (CodedBatch) -> object
+            Keeps no reference to the batch.
+        X : ndarray, CSR matrix or ScaledRows of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        results : list
+            In the order of the rows.
+        """
+        slices = list(batches_of(X, len(self.D)))
+        if len(slices) < N_PARTS:  # threads share the blocks of each
+            return [function(batch) for batch in self.batches(X)]
+        coded = self._coder_of_batches(X)
+        return parallel_map(lambda rows: function(coded(rows)), slices, self.n_jobs)
+
+    def _coder_of_batches(self, X):
+        """Return a function of a slice of rows, and of n_jobs, that codes them."""
         outlying = self.options.outlier_alpha is not None
         encoder = DictionaryEncoder(
             make_dictionary(self.D), self.options, outlying, prior=self.prior
         )
         encoder = encoder.prepared(X)
 
-        def clean(block):
-            given = block if filled is x else block._replace(X=x[block.rows])
+        def clean(block, x, same):
+            given = block if same else block._replace(X=x[block.rows])
             found = encoder.cleaned(given)
             norms = encoder.residual_norms(found.X, found.Z)
             errors = encoder.errors_of_prediction(given, norms).sum()
@@ -224,22 +254,26 @@ class DictionaryTask(NamedTuple):
             changed = None if found is given else found.X
             return (block.rows, changed), found.Z, norms, errors, work
 
-        for rows in batches_of(X, len(self.D)):
+        def coded(rows, n_jobs=None):
             x = X[rows]
             filled = x if self.filled is None else self.filled[rows]
             groups = ungrouped(x.shape[0])
-            blocks = map_encoded(clean, filled, encoder, groups, n_jobs=self.n_jobs)
+            blocks = map_encoded(
+                lambda block: clean(block, x, filled is x),
+                filled, encoder, groups, n_jobs=n_jobs,
+            )  # fmt: skip
             parts, *found = zip(*blocks, strict=True)
             untouched = all(changed is None for _, changed in parts)
             if not untouched:
-                x, given = _joined_parts(x, parts), x
+                changed = _joined_parts(x, parts)
                 if self.filled is not None:
-                    self.filled[rows] = np.where(np.isnan(given), x, given)
+                    self.filled[rows] = np.where(np.isnan(x), changed, x)
+                x = changed
             codes, left = np.concatenate(found[0]), np.concatenate(found[1])
             sums = sum(found[2]), sum(found[3])
-            del blocks, found
-            yield CodedBatch(rows, x, codes, left, *sums, untouched)
-            del codes  # before others are made
+            return CodedBatch(rows, x, codes, left, *sums, untouched)
+
+        return coded
 
     def cleaned(self, X):
         """Return few rows, filled in and without outliers."""
@@ -437,7 +471,8 @@ class _Sums:
         """Add those of some rows, and the sum of their errors of prediction."""
         self.error += error
         with one_thread_of_blas:  # a product rounds differently on more threads
-            self.gram += Z.T @ Z
+            gram = Z.T @ Z
+            self.gram += gram.toarray() if sp.issparse(gram) else gram
             if not sp.issparse(X):
                 self.moment += Z.T @ X
             elif self.moment.flags.f_contiguous:
@@ -498,22 +533,26 @@ class CodedRows(NamedTuple):
     @property
     def gram(self):
         """Sum of ``z z'``."""
-        Z, gram = self.codes.tocsr(), np.zeros((len(self.n_users),) * 2)
-        with one_thread_of_blas:  # a product rounds differently on more threads
-            for rows in batches_of(self.X, Z.shape[1]):
-                z = Z[rows].toarray()
-                gram += z.T @ z
-        return gram
+        sums = _Sums(np.zeros((len(self.n_users), 0)))
+        for _, z in self._batches_of_codes():
+            sums.add(z, np.zeros((z.shape[0], 0)))
+        return sums.gram
 
     @property
     def statistics(self):
         """What atoms are learnt from."""
-        Z = self.codes.tocsr()
-        sums = _Sums(empty_moment((Z.shape[1], self.X.shape[1]), self.X))
+        sums = _Sums(empty_moment((len(self.n_users), self.X.shape[1]), self.X))
         sums.error += self.error
-        for rows in batches_of(self.X, Z.shape[1]):
-            sums.add(Z[rows].toarray(), self.X[rows])
+        for rows, z in self._batches_of_codes():
+            sums.add(z, self.X[rows])
         return sums.statistics()
+
+    def _batches_of_codes(self):
+        """Yield slices of rows with their codes, sparse if few of them are not zero."""
+        Z = self.codes.tocsr()
+        few = Z.nnz <= FEW * Z.shape[0] * Z.shape[1] and not sp.issparse(self.X[:0])
+        for rows in batches_of(self.X, Z.shape[1]):
+            yield rows, Z[rows] if few else Z[rows].toarray()
 
 
 def code_by_atom(task: DictionaryTask):
@@ -529,21 +568,21 @@ def code_by_atom(task: DictionaryTask):
     coded : CodedRows
         Codes and norms of the residuals.
     """
-    parts, X, untouched = [], [], True  # X: batches that are not as they were
-    error = work = 0.0
-    for batch in task.batches(task.X):
+
+    def sorted_out(batch):
         place = np.flatnonzero(batch.Z)
         row, atom = np.divmod(place, len(task.D))
-        entries = batch.Z.ravel()[place]
-        parts.append((row + batch.rows.start, atom, entries, batch.norms))
-        untouched &= batch.untouched
-        error, work = error + batch.error, work + batch.work
-        X.append((batch.rows, None if batch.untouched else batch.X))
+        found = row + batch.rows.start, atom, batch.Z.ravel()[place], batch.norms
+        x = None if batch.untouched else batch.X  # of rows that are not as they were
+        return found, (batch.rows, x), batch.error, batch.work
+
+    parts, X, errors, work = zip(*task.map_batches(sorted_out, task.X), strict=True)
     users, atom, values, norms = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(atom, kind="stable")
     counts = np.bincount(atom, minlength=len(task.D))
     starts = np.concatenate([[0], np.cumsum(counts)])
     rows = task.X
-    if not untouched:
+    if any(changed is not None for _, changed in X):
         rows = _joined_parts(task.X, X)
-    return CodedRows(users[order], starts, values[order], rows, norms, error, work)
+    sums = sum(errors), sum(work)
+    return CodedRows(users[order], starts, values[order], rows, norms, *sums)

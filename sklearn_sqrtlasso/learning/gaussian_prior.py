@@ -10,6 +10,7 @@ as if of some more rows: the covariance has an inverse Wishart prior, and no ste
 the likelihood times its density.
 """
 
+from functools import reduce
 from numbers import Integral
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.utils import gen_batches
 
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, in_parts, parallel_map
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_batches, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
@@ -30,6 +32,7 @@ UNRELATED = (
     0.1  # rows of unrelated columns, in mean numbers of missing entries of a row
 )
 BATCH = 128  # rows whose posterior covariances are stored at a time
+SHARE = 8  # part of the memory of dense rows that sums of their products may take
 
 
 class Numbers(NamedTuple):
@@ -84,6 +87,8 @@ class PriorLearner:
         Rows, NaN where entries are missing; every column has an entry.
     n_components : int, float, None or "auto"
         As for ``numbers_of_components``.
+    n_jobs : int, default=None
+        Number of threads over rows that are complete, as in joblib.
 
     Attributes
     ----------
@@ -96,9 +101,9 @@ class PriorLearner:
         each row.
     """
 
-    def __init__(self, X, n_components):
-        self.X = X
-        self.origin, self.unit, rounding = center_and_unit(X)
+    def __init__(self, X, n_components, n_jobs=None):
+        self.X, self.n_jobs = X, n_jobs
+        self.origin, self.unit, rounding = center_and_unit(X, n_jobs)
         self.mean, self.fall = np.zeros(X.shape[1]), np.inf
         self.objective, self.missing = np.inf, False
         self.variances, directions = self._principal()
@@ -187,13 +192,21 @@ class PriorLearner:
             self.missing = bool(np.isnan(x).any())
             _, sizes, directions = np.linalg.svd(np.nan_to_num(x), full_matrices=False)
             return sizes**2 / n_rows, directions
-        moment = np.zeros((n_features, n_features))
-        for rows in row_batches(n_rows, n_features):
-            x = self._deviations(rows)
-            if np.isnan(x).any():
-                self.missing, x = True, np.nan_to_num(x)
-            moment += x.T @ x
-        return _eigen(moment / n_rows)
+
+        def moment(batches):
+            total, missing = np.zeros((n_features, n_features)), False
+            for rows in batches:
+                x = self._deviations(rows)
+                if np.isnan(x).any():
+                    missing, x = True, np.nan_to_num(x)
+                total += x.T @ x
+            return total, missing
+
+        most = n_rows // (SHARE * n_features)
+        parts = in_parts(row_batches(n_rows, n_features), min(N_PARTS, most))
+        moments, missing = zip(*parallel_map(moment, parts, self.n_jobs), strict=True)
+        self.missing = any(missing)
+        return _eigen(reduce(np.add, moments) / n_rows)
 
     def _seen_alone(self):
         """Return the weight of unrelated columns, and the variances of what is seen."""
@@ -289,13 +302,15 @@ def _solve_each(factors, which, b):
     return np.linalg.solve(factors[which], b[:, :, None])[:, :, 0]
 
 
-def center_and_unit(X):
+def center_and_unit(X, n_jobs=None):
     """Return the mean of the rows, a unit for their deviations, and their rounding.
 
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows, NaN where entries are missing.
+    n_jobs : int, default=None
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -307,27 +322,38 @@ def center_and_unit(X):
     rounding : float
         Variance, in squares of that unit, that is rounding.
     """
-    total, count = 0.0, 0
-    largest = _largest_deviation(X, 0.0)
+    parts = in_parts(row_batches(*X.shape))
+    largest = _largest_deviation(X, 0.0, parts, n_jobs)
     unit = unit_near(largest)
-    for rows in row_batches(*X.shape):
-        x = dense_rows(X[rows], np.float64) / unit
-        total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
+
+    def sums(batches):
+        total, count = 0.0, 0
+        for rows in batches:
+            x = dense_rows(X[rows], np.float64) / unit
+            total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
+        return total, count
+
+    total, count = map(sum, zip(*parallel_map(sums, parts, n_jobs), strict=True))
     with np.errstate(invalid="ignore"):  # columns of which nothing is seen
         mean = unit * (total / count)
     error = 64 * np.finfo(X.dtype).eps * largest
-    deviation = _largest_deviation(X, mean)
+    deviation = _largest_deviation(X, mean, parts, n_jobs)
     unit = unit_near(deviation if deviation > error else largest)
     return mean, unit, float((error / unit) ** 2)
 
 
-def _largest_deviation(X, mean):
+def _largest_deviation(X, mean, parts, n_jobs):
     """Return the largest absolute deviation from the mean that is seen."""
-    largest = 0.0
-    for rows in row_batches(*X.shape):
-        x = np.abs(dense_rows(X[rows], np.float64) - mean)
-        largest = max(largest, float(np.max(x, initial=0.0, where=x == x)))
-    return largest
+
+    def largest(batches):
+        return max(of_batch(rows) for rows in batches)
+
+    def of_batch(rows):
+        x = dense_rows(X[rows], np.float64) - mean
+        ends = np.fmax.reduce(x, None, initial=0), np.fmin.reduce(x, None, initial=0)
+        return float(max(ends[0], -ends[1]))
+
+    return max(parallel_map(largest, parts, n_jobs))
 
 
 def _eigen(covariance):

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows
 from sklearn_sqrtlasso.models.gaussian_posterior import Posterior
 from sklearn_sqrtlasso.models.student_noise import find_levels
 
 FLOOR = 1e-5  # smallest noise level, in units of the rms deviation of an entry
+LEAST_ROWS = 1024  # of a block, with fewer of which the last rounds are of few rows
 LEAST_VARIANCE = 1e-200  # of rows that vary, in squared units of scaling
 FARTHEST = 1e100  # entries count as no farther from the mean, in units of the model
 
@@ -116,11 +118,14 @@ class GaussianEncoder(Encoder):
         Noise and search.
     restores : bool, default=False
         Whether a code is the row restored, with missing entries filled in.
+    n_rows : int, default=0
+        Number of all rows, among which blocks are divided.
     """
 
     prior: GaussianPrior
     options: NoiseOptions
     restores: bool = False
+    n_rows: int = 0
     pools_groups = True
     whole_groups = True
 
@@ -133,6 +138,15 @@ class GaussianEncoder(Encoder):
     def n_components(self):
         """Number of entries of a code."""
         return self.components.shape[int(self.restores)]
+
+    def prepared(self, X):
+        """Return the encoder for as many rows as are given."""
+        return replace(self, n_rows=X.shape[0])
+
+    def rows_per_block(self, width):
+        """Return the preferred number of rows of a block."""
+        of_part = -(-self.n_rows // N_PARTS)  # so that threads share few rows
+        return min(super().rows_per_block(width), max(LEAST_ROWS, of_part))
 
     def encode(self, x, groups, workspace, out):
         """Write codes, or restored rows; return levels, and their last changes."""

@@ -12,16 +12,18 @@ offsets are large or scales extreme, and whoever uses them bounds what is lost.
 """
 
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.algorithms.products import add_products, scale_products
+from sklearn_sqrtlasso.blockwise.blocks import even_parts, parallel_map
 
 TALL = 4  # rows for each column from which given products serve one fit faster
 CHUNK_ENTRIES = 2**17  # of rows that are converted at a time
+HALVED = 4  # such chunks of half a group: its moments are few numbers beside them
 OFFSET = 1e3  # largest mean, over the spread, of a column of products exact enough
 SPARSE_OFFSET = 10.0  # the same for columns that are not centred before
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
@@ -229,14 +231,49 @@ def gather(X, y, weights, rows=None):
     return pooled(moments_of(X[part], y[part], weights[part]) for part in parts)
 
 
+def moments_of_each(X, y, weights, groups, n_jobs=None):
+    """Return the moments of several groups of rows.
+
+    Long groups are halved, so that two threads share an odd number of them evenly.
+
+    Parameters
+    ----------
+    X, y, weights
+        As for ``gather``.
+    groups : list of ndarray
+        Indices of the rows of each; not all weights of a group are zero.
+    n_jobs : int, default=None
+        Number of threads, as in joblib.
+
+    Returns
+    -------
+    moments : list of Moments
+        Those of each group.
+    """
+    chunk, all_count = _rows_of_chunk(X.shape[1]), weights.all()
+    items = []
+    for group, rows in enumerate(groups):
+        rows = rows if all_count else rows[weights[rows] > 0]
+        least = max(len(rows) // 2, HALVED * chunk)
+        items += [(group, rows[part]) for part in even_parts(len(rows), least)]
+    found = parallel_map(lambda item: gather(X, y, weights, item[1]), items, n_jobs)
+    groups_of_items = zip(items, found, strict=True)
+    parts = groupby(groups_of_items, key=lambda of: of[0][0])
+    return [pooled(moments for _, moments in part) for _, part in parts]
+
+
 def _slices(n_rows, n_columns):
     """Yield slices of rows that are converted at a time.
 
     They have twice as many rows as columns, at least: products are few beside them.
     """
-    size = max(2 * n_columns, CHUNK_ENTRIES // n_columns)
+    size = _rows_of_chunk(n_columns)
     for start in range(0, n_rows, size):
         yield slice(start, start + size)
+
+
+def _rows_of_chunk(n_columns):
+    return max(2 * n_columns, CHUNK_ENTRIES // n_columns)
 
 
 def _moments_of_sparse(X, y, weights):

@@ -14,7 +14,9 @@ from sklearn_sqrtlasso.blockwise import blocks
 from sklearn_sqrtlasso.blockwise.blocks import (
     N_PARTS,
     blocks_of_groups,
+    in_parts,
     map_blocks,
+    parallel_map,
     rows_per_block,
 )
 from sklearn_sqrtlasso.blockwise.groups import groups_of_labels, one_group, ungrouped
@@ -154,6 +156,37 @@ def test_what_a_visit_raises_reaches_the_caller(n_jobs):
 
     with pytest.raises(RuntimeError, match="at row"):
         map_blocks(fail, blocks_of_groups(np.arange(101), 3), n_jobs)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+@pytest.mark.parametrize("error", [IndexError, KeyError, KeyboardInterrupt])
+def test_after_an_error_no_more_items_are_taken(n_jobs, error):
+    taken = []
+
+    def fail(item):
+        taken.append(item)
+        time.sleep(0.001)
+        raise error("of an item")
+
+    with pytest.raises(error, match="of an item"):
+        parallel_map(fail, range(100), n_jobs)
+    assert len(taken) <= n_jobs
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3, 200])
+def test_a_map_is_that_of_one_thread(n_jobs):
+    assert parallel_map(lambda item: item**2, range(99), n_jobs) == [
+        item**2 for item in range(99)
+    ]
+    assert parallel_map(lambda item: None, [], n_jobs) == []
+
+
+@given(st.integers(1, 60), st.integers(-1, 12))
+def test_parts_are_all_batches_in_order(n_batches, most):
+    batches = [slice(at, at + 1) for at in range(n_batches)]
+    parts = in_parts(iter(batches), most)
+    assert [batch for part in parts for batch in part] == batches
+    assert 1 <= len(parts) <= max(1, min(most, N_PARTS))
 
 
 def test_concurrent_callers_leave_blas_as_they_found_it():

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
@@ -56,6 +56,25 @@ def test_components_are_those_of_pca():
     assert_allclose(ours_in_all, variances, rtol=1e-9)
     noise = theirs.noise_variance_ * (n - 1) / n
     assert_allclose(ours.residual_scale_**2, noise, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("missing", [0, 0.01])
+@pytest.mark.parametrize("as_rows", [np.asarray, sp.csr_array])
+def test_threads_change_no_bit_of_many_rows(as_rows, missing, dtype):
+    rng = np.random.default_rng(3)
+    X = 1e3 + signal(30_000, 3)[:, :12].astype(dtype)
+    X[rng.random(X.shape) < missing] = np.nan
+    fits = [PivotalPCA(3, max_iter=2, n_jobs=n, tol=0) for n in (1, 2, 3)]
+    one, *others = (coder.fit(as_rows(X)) for coder in fits)
+    names = "components_", "mean_", "code_scale_", "residual_scale_", "noise_scale_"
+    for other in others:
+        for name in names:
+            assert_array_equal(getattr(other, name), getattr(one, name))
+    if not missing:
+        variances = np.linalg.eigvalsh(np.cov(X.astype(np.float64).T, bias=True))[::-1]
+        found = one.code_scale_**2 + one.residual_scale_**2
+        assert_allclose(found, variances[:3], rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_components", [5, "auto"])

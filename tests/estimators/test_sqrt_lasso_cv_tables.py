@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from sklearn_sqrtlasso import SqrtLassoCV
 from sklearn_sqrtlasso.estimators import sqrt_lasso_cv
+from sklearn_sqrtlasso.regression import moments
 
 EXACT = 1e-8  # of the largest coefficient
 
@@ -156,3 +157,17 @@ def test_the_unit_of_the_target_does_not_matter_to_the_bit():
         model = SqrtLassoCV().fit(X, unit * y)
         assert model.alpha_ == usual.alpha_
         np.testing.assert_array_equal(model.coef_, unit * usual.coef_)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_threads_change_no_bit_of_halved_folds(weighted, rows_used, monkeypatch):
+    monkeypatch.setattr(moments, "CHUNK_ENTRIES", 500)
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((3000, 5))
+    y = X[:, 0] + rng.standard_normal(len(X))
+    weights = rng.integers(0, 3, len(X)).astype(float) if weighted else None
+    fits = [SqrtLassoCV(cv=3, n_jobs=n).fit(X, y, weights) for n in (1, 2, 3)]
+    assert not rows_used
+    for other in fits[1:]:
+        assert_array_equal(other.mse_path_, fits[0].mse_path_)
+        assert_array_equal(other.coef_, fits[0].coef_)

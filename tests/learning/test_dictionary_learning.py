@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import online_sweep
+from sklearn_sqrtlasso.blockwise import linalg
+from sklearn_sqrtlasso.learning import coded_rows
 from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     code_by_atom,
@@ -343,3 +345,27 @@ def test_a_sweep_in_blocks_is_a_sweep_over_atoms(n_components):
     sweep_in_blocks(A, B, ours)
     online_sweep(A, B, atoms)
     assert_allclose(ours, atoms, atol=1e-12)
+
+
+@pytest.mark.parametrize("missing", [0, 0.02])
+@pytest.mark.parametrize("n_nonzero", [3, 20])
+def test_threads_share_batches_and_change_no_bit(n_nonzero, missing, monkeypatch):
+    rng = np.random.default_rng(8)
+    X, true = made_rows(900, n_components=100)
+    X[rng.random(X.shape) < missing] = np.nan
+    monkeypatch.setattr(linalg, "BLOCK_ENTRIES", 90 * len(true))  # ten batches
+    options = OPTIONS._replace(n_nonzero=n_nonzero)
+    made = [DictionaryTask(X, true, options, None, n_jobs) for n_jobs in (1, 2, 3)]
+    one, *others = (code_by_atom(task) for task in made)
+    for other in others:
+        for name in ("users", "starts", "values", "norms", "X"):
+            assert_array_equal(getattr(other, name), getattr(one, name))
+        assert (other.error, other.work) == (one.error, one.work)
+    rows, Z = [(batch.X, batch.Z) for batch in made[0].batches(X)], one.codes.toarray()
+    for ours, found in zip((one.X, Z), zip(*rows, strict=True), strict=True):
+        assert_array_equal(ours, np.concatenate(found))
+    few = np.count_nonzero(Z) <= coded_rows.FEW * Z.size
+    assert few == (n_nonzero == 3)  # sums are of sparse products, and of dense ones
+    assert_allclose(one.gram, Z.T @ Z, atol=1e-10)
+    for found, wanted in zip(one.statistics, (Z.T @ Z, Z.T @ one.X), strict=False):
+        assert_allclose(found, wanted, atol=1e-10)

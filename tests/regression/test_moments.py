@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.regression import moments
 from sklearn_sqrtlasso.regression.moments import (
@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.regression.moments import (
     gaps_of_moments,
     gather,
     held_out_square,
+    moments_of_each,
     pooled,
     pooled_without_each,
     products_of_path,
@@ -202,3 +203,31 @@ def test_a_gap_is_that_of_the_rescaled_residual(seed, share):
     gaps = gaps_of_moments(w, y @ X, R @ X, alpha, False)
     assert np.all(exact <= gaps + 1e-15)
     assert_allclose(gaps, exact, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("lengths", [(60, 91, 700), (80, 81, 3000), (90, 80)])
+def test_moments_of_groups_are_those_of_their_rows(lengths, sparse, monkeypatch):
+    monkeypatch.setattr(moments, "CHUNK_ENTRIES", 12)  # groups are halved
+    rng = np.random.default_rng(5)
+    n = sum(lengths)
+    X, y = rng.standard_normal((n, 3)), rng.standard_normal((n, 2))
+    groups = np.split(rng.permutation(n), np.cumsum(lengths)[:-1])
+    weights = rng.integers(1, 3, n).astype(float)
+    weights[groups[-1][len(groups[-1]) // 2 :]] = 0  # one half
+    given = (sp.csr_array(X) if sparse else X), y, weights, groups
+    one, *others = (moments_of_each(*given, n_jobs) for n_jobs in (1, 2, 3))
+    for found, rows in zip(one, groups, strict=True):
+        rows = rows[weights[rows] > 0]
+        Z = np.hstack([X[rows], y[rows]])
+        mean = np.average(Z, axis=0, weights=weights[rows])
+        apart = Z - mean
+        products = (weights[rows, None] * apart).T @ apart
+        assert found.n_rows == len(rows)
+        assert_allclose(found.weight, weights[rows].sum())
+        assert_allclose(found.mean, mean, atol=1e-12)
+        assert_allclose(found.products, products, atol=1e-10)
+    for other in others:
+        for mine, theirs in zip(one, other, strict=True):
+            assert_array_equal(mine.mean, theirs.mean)
+            assert_array_equal(mine.products, theirs.products)
