@@ -9,6 +9,7 @@ from sklearn_sqrtlasso.blockwise.groups import (
     one_group,
     ungrouped,
 )
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
@@ -56,9 +57,11 @@ def check_finite(X):
 
     Parameters
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    X : ndarray, sparse matrix or IntegerRows of shape (n_samples, n_features)
         Rows for an estimator that takes no missing entries.
     """
+    if isinstance(X, IntegerRows):
+        return
     try:
         assert_all_finite(X, input_name="X")
     except ValueError as error:
