@@ -342,6 +342,29 @@ def check_dictionary(dictionary, n_components, n_features, dtype):
     return D
 
 
+def frame_of_full_rank(W):
+    """Return the tight frame nearest to initial weights, which must have full rank.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Initial weights, finite.
+
+    Returns
+    -------
+    frame : ndarray of shape (n_components, n_features)
+        Its singular values are one.
+    """
+    left, sizes, right = np.linalg.svd(W, full_matrices=False)
+    rank = int(np.sum(sizes > max(W.shape) * np.finfo(W.dtype).eps * sizes[0]))
+    if rank < len(sizes):
+        raise ValueError(
+            f"init must have full rank {len(sizes)} to be projected on tight frames, "
+            f"got rank {rank}."
+        )
+    return left @ right
+
+
 def check_size_of_target(X, target, name, *, pure=False):
     """Raise an error if squares of targets in their unit are no numbers.
 
