@@ -138,7 +138,7 @@ def dense_batches(rows, n_features, n_weights=0):
         yield rows[start : start + size]
 
 
-def add_moments(x, Z, out):
+def add_moments(x, Z, out, units=None):
     """Add ``x' Z`` of sparse rows to a matrix, without another one of its size.
 
     Parameters
@@ -149,8 +149,14 @@ def add_moments(x, Z, out):
         Their codes.
     out : ndarray of shape (n_features, n_columns)
         In double precision; the product is added to it.
+    units : ndarray of shape (n_features,), default=None
+        Units by which columns of x are divided, in double precision; None is one.
     """
-    add_sparse_products(*nonzeros(x), np.ascontiguousarray(Z, np.float64), out)
+    data, columns, bounds = nonzeros(x)
+    if units is not None:
+        quotients = units[columns]
+        data = np.divide(data, quotients, out=quotients)
+    add_sparse_products(data, columns, bounds, np.ascontiguousarray(Z, np.float64), out)
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,16 @@ def test_moments_are_added(seed):
     assert_allclose(out, 1 + X.T @ Z.astype("f8"), rtol=0, atol=64 * EPS)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_moments_are_those_of_columns_in_their_units(dtype):
+    X, _, _ = problem(0)
+    x, units = sp.csr_array(X.astype(dtype)), 2.0 ** np.arange(-3, 4)
+    Z, out, before = X[:, :2], np.ones((7, 2)), x.data.copy()
+    add_moments(x, Z, out, units)
+    assert_allclose(out, 1 + (x.toarray() / units).T @ Z, rtol=0, atol=64 * EPS)
+    assert_array_equal(x.data, before)
+
+
 def test_rows_differ_from_a_mean_where_any_entry_does():
     mean = np.array([0.0, 2, 0, -1])
     X = np.array([mean, [0, 2, 0, 0], [0, 2, 1, -1], [0, 0, 0, 0], [0, 2, 0, -2]])
