@@ -132,7 +132,9 @@ def are_many_integers(X):
         return False
     if sp.issparse(X):
         return _are_many_entries(X)
-    return X.ndim == 2 and X.size > HELD_ENTRIES and X.shape[0] > X.shape[1]
+    if X.ndim != 2 or isinstance(X, np.matrix):  # which scikit-learn refuses
+        return False
+    return X.size > HELD_ENTRIES and X.shape[0] > X.shape[1]
 
 
 def rows_of_integers(X):

@@ -46,3 +46,21 @@ class IntegerRows:
     def min(self, axis=None):
         """Return the smallest entry, of all or of each column."""
         return self.X.min(axis=axis).astype(self.dtype)
+
+
+def some_rows(X, rows):
+    """Return some rows, which are integers still if all of them are.
+
+    Parameters
+    ----------
+    X : ndarray, sparse matrix or IntegerRows of shape (n_samples, n_features)
+        Rows.
+    rows : ndarray of shape (n_rows,)
+        Indices of the rows.
+
+    Returns
+    -------
+    some : ndarray, sparse matrix or IntegerRows of shape (n_rows, n_features)
+        These rows.
+    """
+    return X.unconverted(rows) if isinstance(X, IntegerRows) else X[rows]

@@ -93,6 +93,26 @@ def rotated(T, A):
     return A
 
 
+def products_of_rows(A):
+    """Return products of the rows of a matrix, without a copy in double precision.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_rows, n_columns)
+        Matrix of any precision.
+
+    Returns
+    -------
+    gram : ndarray of shape (n_rows, n_rows)
+        ``A A'``, in double precision.
+    """
+    gram = np.zeros((len(A), len(A)))
+    for columns in column_batches(A):
+        block = A[:, columns].astype(np.float64, copy=False)
+        gram += block @ block.T
+    return gram
+
+
 def column_batches(A):
     """Return slices of the columns of a matrix, few enough to be copied.
 

@@ -6,8 +6,9 @@ Neither centring nor what lies outside the span of a matrix W needs dense rows :
     ||x - mean||^2 = sum over nonzeros of (x_j - mean_j)^2 - mean_j^2, plus ||mean||^2
     ||y - y W' W||^2 = ||y||^2 - 2 ||u||^2 + u W W' u',    u = y W'
 
-Sums are in double precision. A row of which such a difference leaves too few digits is
-made dense, in small blocks.
+Sums are in double precision, of numbers of W as they are: a copy of it would be larger
+than rows and codes of a block. A row of which such a difference leaves too few digits
+is made dense, in small blocks.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sklearn_sqrtlasso.algorithms.sparse_products import (
     sum_squares_about,
 )
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_norms
+from sklearn_sqrtlasso.blockwise.orthogonal import products_of_rows
 
 FEW_DIGITS = 1e-6  # share of its terms below which a difference is computed densely
 MODEST = 1e200  # sums of squares above this or below its inverse are, too
@@ -136,7 +138,7 @@ def dense_batches(rows, n_features, n_weights=0):
         yield rows[start : start + size]
 
 
-def add_moments(x, Z, out):
+def add_moments(x, Z, out, units=None):
     """Add ``x' Z`` of sparse rows to a matrix, without another one of its size.
 
     Parameters
@@ -147,8 +149,14 @@ def add_moments(x, Z, out):
         Their codes.
     out : ndarray of shape (n_features, n_columns)
         In double precision; the product is added to it.
+    units : ndarray of shape (n_features,), default=None
+        Units by which columns of x are divided, in double precision; None is one.
     """
-    add_sparse_products(*nonzeros(x), np.ascontiguousarray(Z, np.float64), out)
+    data, columns, bounds = nonzeros(x)
+    if units is not None:
+        quotients = units[columns]
+        data = np.divide(data, quotients, out=quotients)
+    add_sparse_products(data, columns, bounds, np.ascontiguousarray(Z, np.float64), out)
 
 
 @dataclass(frozen=True)
@@ -158,11 +166,12 @@ class SparseProjection:
     Attributes
     ----------
     W : ndarray of shape (n_components, n_features)
-        Matrix of the coefficients.
+        Matrix of the coefficients, of any precision.
     mean : ndarray of shape (n_features,) or None
         Subtracted from rows; None is zero.
     orthonormal : bool, default=False
-        Whether ``W W'`` is the identity, to rounding in double precision.
+        Whether rows of W are orthonormal, to rounding in its precision. Those of W in
+        single precision then stand for the orthonormal ones nearby.
     """
 
     W: np.ndarray
@@ -171,21 +180,32 @@ class SparseProjection:
 
     @cached_property
     def columns(self):
-        """``W'`` in double precision, contiguous by columns of X."""
-        return np.ascontiguousarray(self.W.T, np.float64)
+        """``W'``, contiguous by columns of X."""
+        return np.ascontiguousarray(self.W.T)
 
     @cached_property
     def offset(self):
         """Coefficients of the mean."""
         if self.mean is None:
             return 0.0
-        with np.errstate(over="ignore", invalid="ignore"):  # then rows are made dense
-            return self.mean.astype(np.float64) @ self.columns
+        p, offset = len(self.columns), np.empty((1, len(self.W)))
+        row = self.mean.astype(np.float64), np.arange(p), np.array([0, p])
+        multiply_sparse_rows(*row, self.columns, offset)
+        return offset[0]
 
     @cached_property
     def gram(self):
-        """``W W'``."""
-        return self.columns.T @ self.columns
+        """``W W'``, in double precision."""
+        return products_of_rows(self.W)
+
+    @cached_property
+    def correction(self):
+        """What coefficients are multiplied by and added, for orthonormal rows nearby.
+
+        A step of Newton's method, ``(3 I - W W') W / 2``, squares the distance of
+        ``W W'`` from the identity, 1e-6 or less.
+        """
+        return (0.5 * (np.eye(len(self.W)) - self.gram)).astype(self.W.dtype)
 
     def _decoded_squares(self, Z):
         """Return squared norms of ``Z W``."""
@@ -195,8 +215,10 @@ class SparseProjection:
         """Return ``(x - mean) W'`` of CSR rows, in double precision."""
         U = np.empty((x.shape[0], len(self.W)))
         multiply_sparse_rows(*nonzeros(x), self.columns, U)
-        with np.errstate(invalid="ignore"):  # of rows that are made dense
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows made dense
             U -= self.offset
+            if self.orthonormal and self.W.dtype != np.float64:
+                U += U.astype(self.W.dtype) @ self.correction
         return U
 
     def project(self, x):

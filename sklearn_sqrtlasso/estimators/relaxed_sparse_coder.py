@@ -14,7 +14,7 @@ from sklearn_sqrtlasso._types import Rows, Seed
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.groups import ungrouped
-from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
+from sklearn_sqrtlasso.blockwise.integer_rows import some_rows
 from sklearn_sqrtlasso.blockwise.linalg import (
     filled_rows,
     largest_entry,
@@ -429,7 +429,7 @@ class RelaxedSparseCoder(BaseEncoder):
         if most is None or most >= X.shape[0]:
             return X
         rows = np.sort(rng.permutation(X.shape[0])[:most])
-        return X.unconverted(rows) if isinstance(X, IntegerRows) else X[rows]
+        return some_rows(X, rows)
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing

@@ -12,9 +12,12 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso._types import Rows
+from sklearn_sqrtlasso.blockwise.converted_rows import are_many_integers
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows, some_rows
 from sklearn_sqrtlasso.blockwise.linalg import (
     affine_rows,
     largest_entry,
+    row_batches,
     unit_near,
 )
 from sklearn_sqrtlasso.estimators.compat import (
@@ -72,7 +75,24 @@ def rows_that_weigh(X, y, weights):
         return X, y, weights
     check_finite(X)
     rows = np.flatnonzero(on)
-    return X[rows], y[rows], weights[rows]
+    return some_rows(X, rows), y[rows], weights[rows]
+
+
+def integer_rows(X):
+    """Return a large array of integers as rows that are converted when they are read.
+
+    Parameters
+    ----------
+    X : array-like
+        Features as given.
+
+    Returns
+    -------
+    rows : IntegerRows or None
+        None for anything else, and for few rows, which are converted as a whole.
+    """
+    many = isinstance(X, np.ndarray) and are_many_integers(X)
+    return IntegerRows(X) if many else None
 
 
 class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
@@ -91,7 +111,8 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, in any memory order; sparse X is converted to CSC.
+            Training data, in any memory order; sparse X is converted to CSC, and many
+            rows of integers are converted as they are read.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets; cross-validation takes a single target.
         sample_weight : float or array-like of shape (n_samples,), default=None
@@ -131,7 +152,21 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
             ``X @ coef_.T + intercept_``; infinite where it is out of range.
         """
         check_is_fitted(self)
+        X, w, b = self._rows_to_predict(X), self.coef_, np.atleast_1d(self.intercept_)
+        if isinstance(X, np.ndarray | IntegerRows) and _are_converted(X, w):
+            batches = row_batches(*X.shape)
+            y = np.concatenate([_predicted(X[rows], w, b) for rows in batches])
+        else:
+            y = _predicted(X, w, b)
+        return y if y.shape[1] > 1 else y[:, 0]
+
+    def _rows_to_predict(self, X):
+        """Return validated rows, of which integers are converted when they are read."""
         refuse_masked({"X": X})
+        rows = integer_rows(X)
+        if rows is not None:
+            validate_data(self, X, reset=False, skip_check_array=True)
+            return rows
         X = validate_data(
             self,
             X,
@@ -141,15 +176,7 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
             ensure_all_finite=False,
         )
         check_finite(X)
-        w = self.coef_
-        if sp.issparse(w):  # only some columns of X count
-            on = np.unique(w.indices)
-            X, w = X[:, on], w[:, on].toarray()
-        X = X.astype(np.result_type(X, w), copy=False)
-        y, b = affine_rows(X, np.atleast_2d(w).T, np.atleast_1d(self.intercept_))
-        with np.errstate(over="ignore"):  # what is out of range is infinite
-            y += b
-        return y if y.shape[1] > 1 else y[:, 0]
+        return X
 
     def score(
         self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -223,6 +250,13 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
     def _validate(self, X, y, *, multi_output, finite=True):
         refuse_masked({"X": X, "y": y})
         refuse_target(y)
+        rows = integer_rows(X)
+        if rows is not None:
+            validate_data(self, X, y, skip_check_array=True)
+            wanted = {"y_numeric": True, "multi_output": multi_output}
+            y = validate_data(self, "no_validation", y, reset=False, **wanted)
+            check_consistent_length(X, y)
+            return rows, np.asarray(y, dtype=np.float64)
         X, y = validate_data(
             self,
             X,
@@ -241,3 +275,20 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _are_converted(X, w):
+    """Return whether dense rows are converted for products with coefficients."""
+    return isinstance(X, IntegerRows) or X.dtype != np.result_type(X, w.dtype)
+
+
+def _predicted(X, w, b):
+    """Return ``X w' + b``, for coefficients of one or several targets."""
+    dtype = np.result_type(X.dtype, w.dtype)
+    if sp.issparse(w):  # only some columns of X count
+        on = np.unique(w.indices)
+        X, w = X[:, on], w[:, on].toarray()
+    y, b = affine_rows(X.astype(dtype, copy=False), np.atleast_2d(w).T, b)
+    with np.errstate(over="ignore"):  # what is out of range is infinite
+        y += b
+    return y

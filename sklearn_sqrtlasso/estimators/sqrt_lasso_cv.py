@@ -12,6 +12,7 @@ from sklearn.utils import metadata_routing
 
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
+from sklearn_sqrtlasso.blockwise.integer_rows import some_rows
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
@@ -116,11 +117,16 @@ def is_partition(folds, n_rows):
     partition : bool
         Whether moments of the folds are pooled to those of the training rows.
     """
-    if len(folds) < 2:
-        return False
-    seen = np.bincount(np.concatenate([b for _, b in folds]), minlength=n_rows)
-    apart = (seen == 1).all() and all(len(a) + len(b) == n_rows for a, b in folds)
-    return bool(apart and not any(np.isin(a, b).any() for a, b in folds))
+    tests = [test for _, test in folds]
+    return len(folds) > 1 and all(_divide(parts, n_rows) for parts in [tests, *folds])
+
+
+def _divide(parts, n_rows):
+    """Return whether each row is in one of several parts, and only once."""
+    seen = np.zeros(n_rows, dtype=bool)
+    for part in parts:
+        seen[part[part >= 0]] = True  # others count rows from the last one
+    return sum(map(len, parts)) == n_rows and bool(seen.all())
 
 
 def tables_of_folds(X, y, weights, folds, n_jobs):
@@ -332,7 +338,8 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, in any memory order; sparse X is converted to CSC.
+            Training data, in any memory order; sparse X is converted to CSC, and many
+            rows of integers are converted as they are read.
         y : array-like of shape (n_samples,)
             Target.
         sample_weight : float or array-like of shape (n_samples,), default=None
@@ -372,7 +379,8 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def _fit(self, X, y, sample_weight, groups=None):
         X, y = self._validate(X, y, multi_output=False, finite=False)
         weights = check_weights(sample_weight, X)
-        folds = list(check_cv(self.cv).split(X, y, groups))
+        splits = check_cv(self.cv).split(X, y, groups)
+        folds = [tuple(map(np.asarray, fold)) for fold in splits]
         if not folds:
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
         unit = unit_near(np.abs(y[weights > 0]).max())
@@ -480,7 +488,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
                 "sample_weight must leave each fold of cv a training row and a test "
                 "row of positive weight, got only zeros in one of them."
             )
-        design, target = self._problem(X[train], y[train], weights[train])
+        design, target = self._problem(some_rows(X, train), y[train], weights[train])
         fits, intercepts = regress_relaxed(design, target, *grid, self._options)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
         coef = np.array([fit.coef for row in fits for fit in row])

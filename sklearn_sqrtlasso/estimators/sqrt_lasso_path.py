@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.compat import check_array
-from sklearn_sqrtlasso.estimators.sparse_regressor import refuse_target
+from sklearn_sqrtlasso.estimators.sparse_regressor import integer_rows, refuse_target
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_finite,
@@ -274,10 +274,7 @@ def sqrt_lasso_path(
     """
     refuse_masked({"X": X, "y": y})
     refuse_target(y)
-    X = check_array(
-        X, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False, input_name="X"
-    )
-    check_finite(X)
+    X = _features(X)
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
     if not (isinstance(eps, Real) and 0 < eps <= 1):
@@ -298,6 +295,18 @@ def sqrt_lasso_path(
         coefs, sigmas = path.coefs[..., 0, :, :], path.sigmas[..., 0, :]
         path = path._replace(coefs=coefs, gaps=path.gaps[0], sigmas=sigmas)
     return path
+
+
+def _features(X):
+    """Return validated features, of which integers are converted when they are read."""
+    rows = integer_rows(X)
+    if rows is not None:
+        return rows
+    X = check_array(
+        X, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False, input_name="X"
+    )
+    check_finite(X)
+    return X
 
 
 def _grid_of(design, targets, alphas, eps, options):

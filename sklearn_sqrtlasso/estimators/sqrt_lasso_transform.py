@@ -33,6 +33,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_groups,
     check_in_range,
     check_observed_columns,
+    frame_of_full_rank,
 )
 from sklearn_sqrtlasso.learning.cleaned_rows import (
     NEWTON_STEPS,
@@ -584,14 +585,7 @@ class SqrtLassoTransform(GroupedEncoder):
                     f"init must be finite and have shape (n_components, n_features) = "
                     f"({n_components}, {n_features}), got shape {W.shape}."
                 )
-        left, sizes, right = np.linalg.svd(W, full_matrices=False)
-        rank = int(np.sum(sizes > max(W.shape) * np.finfo(W.dtype).eps * sizes[0]))
-        if rank < len(sizes):
-            raise ValueError(
-                f"init must have full rank {len(sizes)} to be projected on tight "
-                f"frames, got rank {rank}."
-            )
-        return (left @ right).astype(X.dtype)
+        return frame_of_full_rank(W).astype(X.dtype)
 
     def _column_means(self, X):
         means = column_means(X) if self.center else np.zeros(X.shape[1])

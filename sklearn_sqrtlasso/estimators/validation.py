@@ -9,6 +9,7 @@ from sklearn_sqrtlasso.blockwise.groups import (
     one_group,
     ungrouped,
 )
+from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
 from sklearn_sqrtlasso.blockwise.linalg import (
     has_missing,
     missing_counts,
@@ -56,9 +57,11 @@ def check_finite(X):
 
     Parameters
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    X : ndarray, sparse matrix or IntegerRows of shape (n_samples, n_features)
         Rows for an estimator that takes no missing entries.
     """
+    if isinstance(X, IntegerRows):
+        return
     try:
         assert_all_finite(X, input_name="X")
     except ValueError as error:
@@ -337,6 +340,29 @@ def check_dictionary(dictionary, n_components, n_features, dtype):
             f"rows of {np.dtype(dtype).name}, got {largest:.3g}; use another unit."
         )
     return D
+
+
+def frame_of_full_rank(W):
+    """Return the tight frame nearest to initial weights, which must have full rank.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Initial weights, finite.
+
+    Returns
+    -------
+    frame : ndarray of shape (n_components, n_features)
+        Its singular values are one.
+    """
+    left, sizes, right = np.linalg.svd(W, full_matrices=False)
+    rank = int(np.sum(sizes > max(W.shape) * np.finfo(W.dtype).eps * sizes[0]))
+    if rank < len(sizes):
+        raise ValueError(
+            f"init must have full rank {len(sizes)} to be projected on tight frames, "
+            f"got rank {rank}."
+        )
+    return left @ right
 
 
 def check_size_of_target(X, target, name, *, pure=False):

@@ -181,12 +181,11 @@ class _SparseMoments(_Moments):
         return self.frame.components.shape[::-1]
 
     def add(self, part, x, Z, scale):
-        """Add rows to a part."""
-        weighted = np.divide(Z, scale[:, None], dtype=np.float64)
+        """Add rows to a part; codes in double precision are overwritten."""
+        weighted = Z.astype(np.float64, copy=False)
+        weighted /= scale[:, None]
         self.weights[part] += weighted.sum(axis=0)
-        x = x.astype(np.float64)
-        x.data /= self.units[x.indices]
-        add_moments(x, weighted, self.sums[part])
+        add_moments(x, weighted, self.sums[part], self.units)
 
     def total(self):
         """Return the sum over all parts."""

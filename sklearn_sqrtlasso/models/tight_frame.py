@@ -97,10 +97,7 @@ class TightFrame(PoolingEncoder):
     def of_sparse_rows(self):
         """The map of sparse rows to their coefficients."""
         W = self.components
-        orthonormal = W.shape[0] <= W.shape[1]
-        if orthonormal and W.dtype != np.float64:
-            W = _tightened(W)
-        return SparseProjection(W, self.mean, orthonormal)
+        return SparseProjection(W, self.mean, orthonormal=W.shape[0] <= W.shape[1])
 
     @cached_property
     def in_double_precision(self):
@@ -230,15 +227,6 @@ def nearest_tight_frame(A, *, own=False):
         return rotated(nearest_tight_frame(factor), A)
     left, _, right = np.linalg.svd(A, full_matrices=False)
     return left @ right
-
-
-def _tightened(W):
-    """Return orthonormal rows to rounding of double precision, given rounded ones.
-
-    A step of Newton's method squares their distance from the identity, 1e-6 or less.
-    """
-    A = W.astype(np.float64)
-    return rotated(1.5 * np.eye(len(A)) - 0.5 * (A @ A.T), A)
 
 
 def noise_scale(X, frame: TightFrame, groups, *, n_jobs=None):

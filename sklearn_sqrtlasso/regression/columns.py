@@ -73,6 +73,11 @@ class Columns(ABC):
 
     has_rows = True
 
+    @property
+    def is_converted(self):
+        """Whether columns are converted to double precision whenever they are read."""
+        return self.dtype == np.float32
+
     def load(self, loadings):
         """Make the penalty of each coefficient a multiple of the penalty.
 

@@ -266,7 +266,11 @@ class AllColumns:
 
 
 class DenseDesign(Design):
-    """A design whose features are a float64 or float32 array, of any memory order."""
+    """A design whose features are an array of any memory order.
+
+    They are in double precision; or in single precision, or integers, of which few rows
+    are converted at a time.
+    """
 
     _far = FAR["dense"]
 
@@ -280,6 +284,11 @@ class DenseDesign(Design):
 
     def _is_stored(self):
         return np.ones(self.shape[1], dtype=bool)
+
+    @property
+    def is_converted(self):
+        """Whether rows are converted to double precision whenever they are read."""
+        return not isinstance(self.X, np.ndarray) or self.X.dtype != np.float64
 
     def _estimated_norms(self, means):
         return norms_of_sample(self.X, self._weights, self.fit_intercept, self.unit)
@@ -302,7 +311,7 @@ class DenseDesign(Design):
         return c
 
     def _products(self, r):
-        if self.X.dtype == np.float64:
+        if not self.is_converted:
             return self.X.T @ (r / self.unit)
         total = np.zeros(self.shape[1])
         for rows in self.spans(self.shape[1]):
@@ -311,15 +320,15 @@ class DenseDesign(Design):
 
     def are_equal(self, one, other):
         """Return which pairs of columns are equal."""
-        X = self._given.T
-        pairs = zip(one, other, strict=True)
-        return np.array([np.array_equal(X[i], X[j]) for i, j in pairs], dtype=bool)
+        X, pairs = self._given, zip(one, other, strict=True)
+        equal = [np.array_equal(X[:, i], X[:, j]) for i, j in pairs]
+        return np.array(equal, dtype=bool)
 
     def columns(self, features):
         """Return the columns of some features, a block for the methods below."""
         features = np.asarray(features)
         whole = np.array_equal(features, np.arange(self.shape[1]))
-        if whole and self.X.dtype == np.float32:
+        if whole and self.is_converted:
             return AllColumns(self)
         return self.dense(features)
 

@@ -198,11 +198,11 @@ class Regression:
     def _takes_all_columns(self):
         """Return whether all columns are in the working set from the beginning.
 
-        In single precision, all of them need less memory than some.
+        Of those that are converted, all of them need less memory than some.
         """
         n_samples, n_features = self.design.shape
         few = n_samples * n_features <= FEW_ENTRIES
-        return n_features <= ALL and (few or self.design.dtype == np.float32)
+        return n_features <= ALL and (few or self.design.is_converted)
 
     def solve(self, alpha, tol, max_iter):
         """Return the fit of a penalty, warm-started at that of the previous one.

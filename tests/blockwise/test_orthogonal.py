@@ -10,6 +10,7 @@ from sklearn_sqrtlasso.blockwise.orthogonal import (
     add_in_place,
     column_batches,
     orthonormal_rows,
+    products_of_rows,
     rotated,
     solve_lower,
     subtract_outer,
@@ -87,3 +88,11 @@ def test_batches_of_columns_are_all_columns(shape):
     A = np.broadcast_to(0.0, shape)
     columns = np.concatenate([np.arange(shape[1])[of] for of in column_batches(A)])
     assert_array_equal(columns, np.arange(shape[1]))
+
+
+@each_order
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_rows_are_those_in_double_precision(dtype, order):
+    A = make_rows(order).astype(dtype, order="K")
+    whole = A.astype(np.float64)
+    assert_allclose(products_of_rows(A), whole @ whole.T, rtol=1e-12, atol=1e-9)

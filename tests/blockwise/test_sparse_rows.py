@@ -17,6 +17,8 @@ from sklearn_sqrtlasso.blockwise.sparse_rows import (
     nonzeros,
     squared_distances,
 )
+from tests import sized
+from tests.estimators.test_sparse_matrices import peak_of
 
 EPS = np.finfo(np.float64).eps
 
@@ -84,6 +86,32 @@ def test_projections_are_those_of_dense_rows(n_components, centred, seed):
     assert lost.sum() <= np.sum(expected <= 0.1 * np.linalg.norm(x, axis=1))
 
 
+@pytest.mark.parametrize("centred", [False, True])
+@given(seeds)
+def test_rounded_orthonormal_rows_stand_for_those_nearby(centred, seed):
+    X, mean, W = problem(seed, n_components=3, centred=centred)
+    rounded, x = W.astype(np.float32), sp.csr_array(X)
+    left, _, right = np.linalg.svd(rounded.astype(np.float64), full_matrices=False)
+    U, outside, lost = SparseProjection(rounded, mean, True).project(x)
+    nearby, norms, also = SparseProjection(left @ right, mean, True).project(x)
+    assert_allclose(U, nearby, rtol=0, atol=1e-12)
+    fine = ~(lost | also)
+    assert_allclose(outside[fine], norms[fine], rtol=0, atol=1e-9)
+
+
+def test_weights_in_single_precision_are_not_copied():
+    rng, shape = np.random.default_rng(0), (16, sized(100_000, 10_000))
+    W = np.asfortranarray(rng.standard_normal(shape, dtype=np.float32))
+    x = sp.random_array((20, shape[1]), density=0.001, format="csr", rng=0)
+
+    def work():
+        projection = SparseProjection(W, np.ones(shape[1], np.float32))
+        projection.squared_errors(x, np.ones((20, 16)))
+
+    work()  # kernels are compiled beforehand
+    assert peak_of(work) < W.nbytes
+
+
 def test_rows_in_the_span_are_said_to_be_inaccurate():
     _, _, W = problem(0)
     X = np.vstack([np.ones(3) @ W, np.ones(7), np.zeros(7)])
@@ -128,6 +156,16 @@ def test_moments_are_added(seed):
     Z, out = X[:, :2].astype("f4"), np.ones((7, 2))
     add_moments(sp.csr_array(X), Z, out)
     assert_allclose(out, 1 + X.T @ Z.astype("f8"), rtol=0, atol=64 * EPS)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_moments_are_those_of_columns_in_their_units(dtype):
+    X, _, _ = problem(0)
+    x, units = sp.csr_array(X.astype(dtype)), 2.0 ** np.arange(-3, 4)
+    Z, out, before = X[:, :2], np.ones((7, 2)), x.data.copy()
+    add_moments(x, Z, out, units)
+    assert_allclose(out, 1 + (x.toarray() / units).T @ Z, rtol=0, atol=64 * EPS)
+    assert_array_equal(x.data, before)
 
 
 def test_rows_differ_from_a_mean_where_any_entry_does():

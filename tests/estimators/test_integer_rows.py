@@ -10,7 +10,10 @@ from sklearn_sqrtlasso import (
     ANAMOAutoencoder,
     NeLUAutoencoder,
     RelaxedSparseCoder,
+    SqrtLasso,
+    SqrtLassoCV,
     SqrtLassoTransform,
+    sqrt_lasso_path,
 )
 from sklearn_sqrtlasso.blockwise import blocks, converted_rows, linalg
 from sklearn_sqrtlasso.blockwise.converted_rows import (
@@ -20,6 +23,7 @@ from sklearn_sqrtlasso.blockwise.converted_rows import (
 )
 from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
 from sklearn_sqrtlasso.learning import coded_rows
+from sklearn_sqrtlasso.regression import design, moments
 from tests import sized
 from tests.estimators.encoders import N_FEATURES, OF_THE_CLASS, learns_from_batches, new
 from tests.estimators.test_sparse_matrices import doubled, peak_of, wide_indices
@@ -198,3 +202,131 @@ def test_no_copy_of_sparse_rows_is_made(coder, many, few_are_many, monkeypatch):
         for method, peak in zip(methods, expected, strict=True):
             ours = peak_of(lambda of=method, X=X: getattr(coder, of)(X))
             assert ours < peak + copy / 2, method
+
+
+class Path:
+    """The path of the square-root lasso, with the methods of a regressor."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.coef_ = sqrt_lasso_path(X, y, alphas=5, fit_intercept=True).coefs
+        return self
+
+
+REGRESSORS = {
+    "moments": SqrtLasso(),
+    "rows": SqrtLasso(precompute=False),
+    "least squares": SqrtLasso(0),
+    "loadings": SqrtLasso(penalty_loadings="auto"),
+    "without an intercept": SqrtLasso(0.1, fit_intercept=False, phi=0),
+    "folds": SqrtLassoCV(cv=3, alphas=20),
+    "folds of rows": SqrtLassoCV(cv=[(np.arange(30), np.arange(20, 40))], alphas=20),
+    "path": Path(),
+}
+WEIGHTS = {"all alike": None, "some zero": np.arange(40) % 3}
+
+
+def regression_on(X, n_targets=1):
+    """Return targets that some columns explain, with noise."""
+    rng = np.random.default_rng(4)
+    W = np.zeros((X.shape[1], n_targets))
+    W[:2] = 1 + rng.random((2, n_targets))
+    noise = rng.standard_normal((len(X), n_targets))
+    return (X.astype(float) @ W + noise).squeeze()
+
+
+def found_by(regressor, X, y, weights):
+    """Return what a fit to rows and its methods find."""
+    regressor.fit(X, y, sample_weight=weights)
+    found = [regressor.coef_]
+    if not isinstance(regressor, Path):
+        found += [regressor.intercept_, regressor.sigma_, regressor.predict(X)]
+        found += [regressor.score(X, y, sample_weight=weights)]
+        found += [clone(regressor).fit(X, y, weights).sparsify().predict(X)]
+    return found
+
+
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.uint64])
+@pytest.mark.parametrize("regressor", REGRESSORS.values(), ids=REGRESSORS)
+def test_regressions_on_integers_are_those_on_numbers(
+    regressor, dtype, weights, few_are_many
+):
+    X = integers(dtype)
+    y = regression_on(X)
+    expected = found_by(regressor, X.astype(np.float64), y, weights)
+    for ours, theirs in zip(found_by(regressor, X, y, weights), expected, strict=True):
+        assert np.asarray(ours).dtype == np.asarray(theirs).dtype
+        assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("precompute", ["auto", False, "given"])
+def test_integers_explain_several_targets(precompute, few_are_many):
+    X = integers()
+    rows = X.astype(np.float64)
+    y, centred = regression_on(X, 3), rows - rows.mean(axis=0)
+    precompute = centred.T @ centred if precompute == "given" else precompute
+    ours = SqrtLasso(0.1, precompute=precompute).fit(X, y)
+    theirs = clone(ours).fit(rows, y)
+    assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9, atol=1e-12)
+    assert_allclose(ours.predict(X), theirs.predict(rows), rtol=1e-12)
+
+
+def test_equal_columns_of_integers_are_found(few_are_many):
+    X = np.hstack([integers(), integers()])
+    one, other = np.arange(3), np.array([N_FEATURES, 1, 5])
+    for rows in IntegerRows(X), X.astype(np.float64):
+        columns = design.design_of(rows, np.full(40, 1 / 40), True)
+        assert_array_equal(columns.are_equal(one, other), [True, True, False])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (integers(), np.ones(39), "inconsistent numbers of samples"),
+        (integers(), None, "y"),
+        (integers(), np.full(40, np.nan), "NaN"),
+        (integers(), np.ones((40, 1, 1)), "dim"),
+    ],
+    ids=["too short", "none", "missing", "of three axes"],
+)
+def test_targets_of_integers_are_checked(X, y, message, few_are_many):
+    with pytest.raises(ValueError, match=message):
+        SqrtLasso().fit(X, y)
+
+
+def test_predictions_from_integers_check_the_number_of_columns(few_are_many):
+    model = SqrtLasso().fit(integers(), regression_on(integers()))
+    with pytest.raises(ValueError, match="features"):
+        model.predict(integers()[:, 1:])
+
+
+IN_FEW_ROWS = {of: REGRESSORS[of] for of in ("moments", "rows", "folds", "path")}
+
+
+@pytest.mark.parametrize("regressor", IN_FEW_ROWS.values(), ids=IN_FEW_ROWS)
+def test_no_copy_of_the_integers_of_a_regression_is_made(
+    regressor, few_are_many, monkeypatch
+):
+    for module, name in [
+        (moments, "CHUNK_ENTRIES"),
+        (design, "BLOCK_ENTRIES"),
+        (linalg, "BLOCK_ENTRIES"),
+    ]:
+        monkeypatch.setattr(module, name, 2**12)
+    X = integers(np.int16, (sized(20_000, 2000), 64))
+    y = regression_on(X)
+    regressor.fit(X[:500], y[:500])  # kernels are compiled beforehand
+    copy = X.size * 8  # bytes in double precision
+    assert peak_of(lambda: regressor.fit(X, y)) < copy / 2
+    if hasattr(regressor, "predict"):
+        assert peak_of(lambda: regressor.predict(X)) < copy / 8
+        assert peak_of(lambda: regressor.score(X, y)) < copy / 4
+
+
+def test_single_precision_is_not_copied_for_coefficients_in_double(monkeypatch):
+    monkeypatch.setattr(linalg, "BLOCK_ENTRIES", 2**12)
+    X = integers(np.float32, (2000, 64))
+    model = SqrtLasso().fit(X.astype(np.float64), regression_on(X))
+    expected = model.predict(X.astype(np.float64))
+    assert peak_of(lambda: model.predict(X)) < X.size
+    assert_allclose(model.predict(X), expected, rtol=1e-12)

@@ -140,6 +140,31 @@ def test_rows_are_used_for_other_folds_and_penalties(options, rows_used):
     assert rows_used
 
 
+FOLDS = list(KFold(3).split(np.empty(60)))
+OTHER_FOLDS = {
+    "lists": [(train.tolist(), test.tolist()) for train, test in FOLDS],
+    "counted from the last row": [(train, test - 60) for train, test in FOLDS],
+    "masks": [tuple(np.isin(np.arange(60), of) for of in fold) for fold in FOLDS],
+}
+
+
+@pytest.mark.parametrize("folds", OTHER_FOLDS.values(), ids=OTHER_FOLDS)
+def test_folds_are_the_same_rows_however_they_are_told(folds):
+    X, y = np.split(np.random.default_rng(0).standard_normal((60, 5)), [4], axis=1)
+    y = X[:, 0] + y[:, 0]
+    ours, usual = (SqrtLassoCV(cv=cv).fit(X, y) for cv in (folds, FOLDS))
+    assert_allclose(ours.mse_path_, usual.mse_path_, rtol=1e-6)
+    assert_allclose(ours.coef_, usual.coef_, rtol=1e-5)
+
+
+def test_rows_that_are_left_out_and_repeated_are_no_partition():
+    twice = [(np.append(train[1:], train[-1]), test) for train, test in FOLDS]
+    assert sqrt_lasso_cv.is_partition(FOLDS, 60)
+    assert not sqrt_lasso_cv.is_partition(twice, 60)
+    assert not sqrt_lasso_cv.is_partition([FOLDS[0], FOLDS[0], FOLDS[1]], 60)
+    assert not sqrt_lasso_cv.is_partition(FOLDS[:1], 60)
+
+
 def test_a_table_may_be_mapped_from_disk(tmp_path, rows_used):
     X, y, _ = table()
     np.save(tmp_path / "X.npy", X)
