@@ -13,14 +13,14 @@ are the triangular factor that is solved for the code. The last atom needs no ro
 
 import numpy as np
 
-from sklearn_sqrtlasso.algorithms.jit import kernel, step
+from sklearn_sqrtlasso.algorithms.jit import kernel, part
 
 DEPENDENT = 1e-11  # largest energy share outside the selected span of a dependent atom
 
 ROUNDING = 1e-26  # gain, relative to the energy of a row, that is rounding error
 
 
-@step
+@part
 def key_of(gain, j, mask):
     """Return an integer in the order of gains, at least 0, whose low bits hold j.
 
@@ -29,17 +29,18 @@ def key_of(gain, j, mask):
     return (np.float64(gain).view(np.int64) & ~mask) | j
 
 
-@step
+@part
 def atom_to_take(c, weight, both, mask):
     """Return the key of the atom with the largest ``c_j^2 weight_j``."""
     best = np.int64(0)
     for j in range(c.shape[0]):
         size = c[j] if c[j] > 0 else -c[j] * both
-        best = max(best, key_of(size * size * weight[j], j, mask))
+        key = key_of(size * size * weight[j], j, mask)
+        best = key if key > best else best
     return best
 
 
-@step
+@part
 def energy_outside(G, V, pivot, k, j):
     """Return the energy of an atom outside the span of the k selected ones."""
     left = G[j, j]
@@ -48,7 +49,7 @@ def energy_outside(G, V, pivot, k, j):
     return left
 
 
-@step
+@part
 def next_row_of_factor(G, V, pivot, k, j):
     """Write row k of the factor, for atom j."""
     for q in range(V.shape[1]):
@@ -69,18 +70,19 @@ def next_row_of_factor(G, V, pivot, k, j):
         i += 1
 
 
-@step
+@part
 def lower_correlations(c, weight, V, k, j, left, both, mask):
     """Update correlations by row k of the factor, and return the key of an atom."""
     best, share = np.int64(0), c[j] / left
     for q in range(c.shape[0]):
         c[q] -= share * V[k, q]
         size = c[q] if c[q] > 0 else -c[q] * both
-        best = max(best, key_of(size * size * weight[q], q, mask))
+        key = key_of(size * size * weight[q], q, mask)
+        best = key if key > best else best
     return best
 
 
-@step
+@part
 def lower_norms_too(c, norms, least, V, k, j, both, mask):
     """Update also the energies outside the span, which gains are divided by."""
     best, inverse = np.int64(0), 1 / norms[j]
@@ -90,11 +92,12 @@ def lower_norms_too(c, norms, least, V, k, j, both, mask):
         norms[q] -= V[k, q] * V[k, q] * inverse
         size = c[q] if c[q] > 0 else -c[q] * both
         gain = size * size / norms[q] if norms[q] > least[q] else 0.0
-        best = max(best, key_of(gain, q, mask))
+        key = key_of(gain, q, mask)
+        best = key if key > best else best
     return best
 
 
-@step
+@part
 def solve_triangle(V, pivot, active, y, k):
     """Overwrite y with the code, by back substitution in the triangular factor."""
     for i in range(k - 1, -1, -1):
@@ -147,15 +150,17 @@ def match_rows(G, C, energy, most, residual_energy, recursive, positive, out):
             c[j], out[i, j], weight[j], norms[j] = C[i, j], 0.0, inverse[j], G[j, j]
         k, left_over, noise = 0, energy[i], ROUNDING * energy[i]
         end = max(residual_energy[i], 0.0)
-        best = atom_to_take(c, weight, both, mask)
-        while k < most and left_over > end and best > mask:
+        best = np.int64(-1)  # no gains are known yet
+        while k < most and left_over > end:
+            if best < 0:
+                best = atom_to_take(c, weight, both, mask)
             j = best & mask
-            if c[j] * c[j] <= noise * norms[j]:
+            if best <= mask or c[j] * c[j] <= noise * norms[j]:
                 break
             weight[j] = 0.0
             left = norms[j] if recursive else energy_outside(G, V, pivot, k, j)
             if left <= least[j]:
-                best = atom_to_take(c, weight, both, mask)
+                best = np.int64(-1)
                 continue
             active[k], pivot[k], y[k] = j, left, c[j]
             left_over -= c[j] * c[j] / left

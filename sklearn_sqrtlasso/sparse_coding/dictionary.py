@@ -10,6 +10,7 @@ from sklearn_sqrtlasso.blockwise.linalg import dense_rows, unit_near
 KERNEL_READY = ["C", "W"]  # kernels are compiled for writable arrays
 LEAST_LEFT = 0.01  # of the energy of an atom, whose products are a difference
 ALIASED = 4096 // 8  # numbers: rows a multiple of 4 KiB long begin in one cache set
+STRIP = ALIASED // 2  # rows of inner products at a time
 MODEST = 1e100  # rows with energy above this or below its inverse are scaled
 
 
@@ -139,9 +140,9 @@ def _inner_products(D):
     if len(D) % ALIASED:
         return D @ D.T
     G = np.empty((len(D), len(D)))
-    for start in range(0, len(D), ALIASED):
-        own, later = slice(start, start + ALIASED), slice(start + ALIASED, None)
-        G[own, own] = D[own] @ D[own].T
+    for start in range(0, len(D), STRIP):
+        own, later = slice(start, start + STRIP), slice(start + STRIP, None)
+        np.matmul(D[own], D[own].T, out=G[own, own])
         np.matmul(D[own], D[later].T, out=G[own, later])
         G[later, own] = G[own, later].T
     return G
