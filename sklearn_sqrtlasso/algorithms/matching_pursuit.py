@@ -17,6 +17,8 @@ from sklearn_sqrtlasso.algorithms.jit import kernel, part
 
 DEPENDENT = 1e-11  # largest energy share outside the selected span of a dependent atom
 
+TIED = 2**20  # lowest bits of gains that tie, 2e-10 of them: so much is rounding error
+
 ROUNDING = 1e-26  # gain, relative to the energy of a row, that is rounding error
 
 
@@ -24,7 +26,8 @@ ROUNDING = 1e-26  # gain, relative to the energy of a row, that is rounding erro
 def key_of(gain, j, mask):
     """Return an integer in the order of gains, at least 0, whose low bits hold j.
 
-    Positive floats are ordered like their bits.
+    Positive floats are ordered like their bits. The last of atoms whose gains tie has
+    the largest one: as many atoms as features restore a row, whichever the last one is.
     """
     return (np.float64(gain).view(np.int64) & ~mask) | j
 
@@ -138,7 +141,7 @@ def match_rows(G, C, energy, most, residual_energy, recursive, positive, out):
     V, y, active = np.empty((most, p)), np.empty(most), np.zeros(most, np.int64)
     pivot, weight, norms, c = np.empty(most), np.empty(p), np.empty(p), np.empty(p)
     inverse, least = np.empty(p), np.empty(p)
-    both, mask = 0.0 if positive else 1.0, np.int64(1)
+    both, mask = 0.0 if positive else 1.0, np.int64(TIED)
     while mask < p:
         mask = 2 * mask
     mask -= 1

@@ -89,3 +89,20 @@ def test_positive_pursuit_takes_atoms_of_positive_correlation_only(recursive):
     Z = pursue(X, D, 1, recursive, positive=True)
     assert (Z.sum(axis=1) > 0).all()
     assert_allclose(Z.max(axis=1), (X @ D.T).max(axis=1))
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_rounding_does_not_choose_the_last_atom(positive):
+    rng = np.random.default_rng(0)
+    D, X = rng.standard_normal((9, 5)), rng.standard_normal((400, 5))
+    Q = np.linalg.qr(rng.standard_normal((5, 5)))[0]  # leaves all products, but rounded
+    codes = []
+    for atoms, rows in ((D, X), (D @ Q, X @ Q)):
+        energy, Z = np.einsum("ij,ij->i", rows, rows), np.empty((400, 9))
+        none = np.zeros(400)
+        given = atoms @ atoms.T, rows @ atoms.T, energy, 5, none
+        match_rows(*given, True, positive, Z)
+        codes.append(Z)
+    apart = np.abs(codes[0] - codes[1]).max(axis=1) > 1e-6
+    assert np.count_nonzero(codes[0]) > 1000
+    assert apart.sum() <= 2  # gains that are rounded to either side of a border
