@@ -88,7 +88,7 @@ def test_a_residual_that_vanishes_is_known_before_a_path_is_followed(positive, s
     for target, vanishes in ((exact, True), (y, False), (-exact, not positive)):
         alphas, path, fits = both(X, target, weights, positive)
         assert np.isinf(path.gaps).all() == vanishes
-        # fits to rows, which are solved to a gap of 1e-6, have a residual of noise or none
+        # fits to rows are solved to a gap of 1e-6: a residual of noise, or none
         assert (fits[-1].sigma < 1e-5 * np.std(y)) == vanishes
         large = follow_moment_path(
             gather(X, target, weights, np.arange(len(y))), alphas[:1], True, positive
