@@ -11,6 +11,8 @@ learnt restores another photograph.
 # %%
 # The stream
 # ----------
+import pickle
+
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage.color import rgb2gray
@@ -58,10 +60,10 @@ for count, batch in enumerate(stream(), start=1):
             curves[name].append((count * BATCH, psnr(clean, restored, data_range=255)))
 
 # %%
-# Memory does not grow with the rows: what is kept are the components and a few sums.
+# Memory does not grow with the rows: kept are the components, sums and the last few rows.
 seen = N_BATCHES * BATCH
-size = sum(np.size(value) for value in vars(learners["SqrtLassoTransform"]).values())
-print(f"{seen} patches seen; the model keeps about {size} numbers")
+size = len(pickle.dumps(learners["SqrtLassoTransform"])) / 2**10
+print(f"{seen} patches seen; the model takes {size:.0f} KiB")
 print(f"noisy {psnr(clean, noisy, data_range=255):.1f} dB")
 for name, curve in curves.items():
     print(f"{name:30s}" + "".join(f"{quality:6.1f}" for _, quality in curve))

@@ -189,9 +189,10 @@ class SqrtLassoTransform(GroupedEncoder):
     log2_sizes_ : tuple of float
         Binary logarithms of the usual size of rows and of that of the last ones that
         were not zero, which ``partial_fit`` scales unusual batches by.
-    recent_rows_ : tuple (rows, labels, n_new) or None
-        Of a stream of batches, its last rows, two a component at most, which penalties
-        are learnt from, their groups, and how many came since that was done.
+    recent_rows_ : dict or None
+        Of a stream of batches, its last "rows", two a component at most, which
+        penalties are learnt from, the "labels" of their groups, and the number "n_new"
+        of rows that came since that was done.
     n_samples_seen_ : int
         Number of rows that contributed to ``moment_``.
     n_samples_fit_ : int

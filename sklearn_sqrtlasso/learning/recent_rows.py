@@ -22,15 +22,15 @@ class RecentRows(NamedTuple):
         Their groups; those of one batch are other ones than those of another.
     tell : bool
         Whether enough of them are new to learn penalties again.
-    kept : tuple (X, labels, n_new)
-        What the next batch needs: a copy of rows, the group of each, and how many of
-        them came since penalties were learnt.
+    kept : dict
+        What the next batch needs: copies of "rows", their "labels" of groups, and the
+        number "n_new" of rows that came since penalties were learnt.
     """
 
     X: np.ndarray
     groups: RowGroups
     tell: bool
-    kept: tuple
+    kept: dict
 
 
 def recent_rows(kept, X, groups, n_components):
@@ -38,7 +38,7 @@ def recent_rows(kept, X, groups, n_components):
 
     Parameters
     ----------
-    kept : tuple (X, labels, n_new), or None
+    kept : dict or None
         As after the batch before.
     X : ndarray or sparse matrix of shape (n_samples, n_features)
         Rows of the batch, all of which are among the last ones.
@@ -54,14 +54,15 @@ def recent_rows(kept, X, groups, n_components):
     """
     n_rows, labels, n_new = KEPT * n_components, groups.labels(), X.shape[0]
     if kept is not None and n_new < n_rows:
-        before, of_before, n_unused = kept
+        before, of_before = kept["rows"], kept["labels"]
         last = slice(max(0, len(of_before) + n_new - n_rows), None)
         if sp.issparse(before) or sp.issparse(X):
             X = sp.vstack([before[last], X], format="csr")
         else:
             X = np.concatenate([before[last], X])
         labels = np.concatenate([of_before[last], labels + of_before.max() + 1])
-        n_new += n_unused
+        n_new += kept["n_new"]
     tell = n_new >= ENOUGH_NEW * len(labels)
-    kept = X[-n_rows:].copy(), labels[-n_rows:].copy(), 0 if tell else n_new
+    last = {"rows": X[-n_rows:].copy(), "labels": labels[-n_rows:].copy()}
+    kept = {**last, "n_new": 0 if tell else n_new}
     return RecentRows(X, groups_of_labels(labels), tell, kept)

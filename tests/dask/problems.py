@@ -68,12 +68,11 @@ def in_chunks(values, sizes):
 def learnt(model):
     """Return the numbers that a fit has set."""
     found = {}
-    for name, of in vars(model).items():
+    for name, value in vars(model).items():
         if name.endswith("_") and name not in VOLATILE:
-            for place, value in enumerate(of if isinstance(of, tuple) else [of]):
-                value = np.asarray(value)
-                if value.dtype.kind in "fiu":
-                    found[name, place] = value
+            value = np.asarray(value)
+            if value.dtype.kind in "fiu":
+                found[name] = value
     return found
 
 
@@ -83,6 +82,4 @@ def assert_same_fit(model, alone, tol=TOL):
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         largest = np.abs(value).max(initial=0.0)
-        assert_allclose(
-            ours[name], value, rtol=0, atol=tol * largest, err_msg=str(name)
-        )
+        assert_allclose(ours[name], value, rtol=0, atol=tol * largest, err_msg=name)

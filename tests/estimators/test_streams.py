@@ -213,9 +213,9 @@ def test_batches_of_any_size_tell_penalties(size):
     coder = learn_from(SqrtLassoTransform(), batches)
     fit = SqrtLassoTransform().fit(rows)
     assert coder.score(others) > fit.score(others) - 0.02
-    n_kept = len(coder.recent_rows_[0])
-    assert n_kept <= 2 * len(coder.components_)
-    assert_array_equal(coder.recent_rows_[0], rows[-n_kept:])
+    kept = coder.recent_rows_["rows"]
+    assert len(kept) <= 2 * len(coder.components_)
+    assert_array_equal(kept, rows[-len(kept) :])
 
 
 def test_another_penalty_acts_at_the_next_batch():

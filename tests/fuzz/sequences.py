@@ -56,8 +56,6 @@ def contents(value):
         return {k: np.array(getattr(value, k)) for k in parts if hasattr(value, k)}
     if isinstance(value, dict):
         return {k: contents(v) for k, v in value.items()}
-    if isinstance(value, tuple):
-        return tuple(contents(v) for v in value)
     if isinstance(value, list | np.ndarray):
         return copy.deepcopy(value)
     return value

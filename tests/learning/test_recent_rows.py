@@ -37,11 +37,11 @@ def test_the_last_rows_stay_in_their_groups(as_matrix, sizes):
         assert recent.tell == (n_since >= ENOUGH_NEW * len(last))
         n_since = 0 if recent.tell else n_since
         kept = recent.kept
-        assert kept[0].shape[0] == len(kept[1]) <= KEPT * N_COMPONENTS
+        assert kept["rows"].shape[0] == len(kept["labels"]) <= KEPT * N_COMPONENTS
 
 
 def test_kept_rows_are_copies():
     X = np.ones((3, 2))
     recent = recent_rows(None, X, groups_of_labels(np.arange(3)), N_COMPONENTS)
     X[:] = 0
-    assert recent.kept[0].min() == 1
+    assert recent.kept["rows"].min() == 1
