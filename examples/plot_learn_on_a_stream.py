@@ -60,7 +60,7 @@ for count, batch in enumerate(stream(), start=1):
             curves[name].append((count * BATCH, psnr(clean, restored, data_range=255)))
 
 # %%
-# Memory does not grow with the rows: kept are the components, sums and the last few rows.
+# Memory does not grow with the rows: kept are components, sums and the last few rows.
 seen = N_BATCHES * BATCH
 size = len(pickle.dumps(learners["SqrtLassoTransform"])) / 2**10
 print(f"{seen} patches seen; the model takes {size:.0f} KiB")
