@@ -23,6 +23,7 @@ from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_machinery import LoweringPass, register_pass
 from numba.core.event import Listener, register
+from numba.core.runtime import rtsys
 from numba.core.typed_passes import IRLegalization, NativeLowering
 
 # Sums may be reordered (SIMD), but NaN and infinity keep their IEEE meaning.
@@ -104,9 +105,15 @@ class _Cache(FunctionCache):
         ]
 
     def load_overload(self, sig, target_context):
-        """Return compiled code; None if there is none, or it cannot be read."""
+        """Return compiled code; None if there is none, or it cannot be read.
+
+        Machine code needs the functions of numba's runtime. Numba also registers all
+        functions that it can compile first, which takes longer than all the rest of a
+        short program, and which it does anyhow before it compiles one.
+        """
         with suppress(Exception):  # a damaged pickle may raise any of them
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
         """Save compiled code, if there is a place for it."""

@@ -1,7 +1,7 @@
 """Groups of rows, row blocks, and parallel maps over them."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -264,3 +264,38 @@ def thread_map(n_jobs=None):
 
     with one_thread_of_blas, ThreadPoolExecutor(max(1, n_threads - 1)) as pool:
         yield pmap
+
+
+def made_ahead(items: Iterable, n_jobs=None) -> Iterator:
+    """Yield items, of which one thread makes the next while others use one.
+
+    Parameters
+    ----------
+    items : iterable
+        Items, which do not depend on what is done with those before.
+    n_jobs : int, default=None
+        Number of threads, as in joblib. One makes items when they are asked for.
+
+    Yields
+    ------
+    item : object
+        Next item, in order.
+
+    Notes
+    -----
+    Two items exist at a time. Numbers out of range raise no warnings in the thread.
+    """
+    if effective_n_jobs(n_jobs) < 2:
+        yield from items
+        return
+    coming, end = iter(items), object()
+
+    def make():
+        with np.errstate(all="ignore"):
+            return next(coming, end)
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(make)
+        while (item := made.result()) is not end:
+            made = pool.submit(make)
+            yield item

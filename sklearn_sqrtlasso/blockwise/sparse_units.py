@@ -31,6 +31,7 @@ from sklearn_sqrtlasso.blockwise.sparse_rows import (
 MOSTLY = 4  # sparse rows are made dense if a quarter of their entries is stored
 PANEL = 16  # units of a product at a time
 PART_COLUMNS = 2048  # at least, of a part of a dense product
+PART_WORK = 2**21  # multiplications of a part of its rows: a tenth of a millisecond
 WANTED = 1e-5  # relative error of a loss, for which its rounding must not be amplified
 
 
@@ -140,11 +141,17 @@ def multiply_units(A, W, out, pmap=map):
     pmap : callable
         As for ``project_units``.
     """
+    every = slice(None)
+    parts = [(every, columns) for columns in even_parts(W.shape[1], PART_COLUMNS)]
+    if len(parts) == 1:
+        least = max(1, PART_WORK // max(1, W.size))
+        parts = [(rows, every) for rows in even_parts(len(A), least)]
 
     def multiply(part):
-        np.matmul(A, W[:, part], out=out[:, part])
+        rows, columns = part
+        np.matmul(A[rows], W[:, columns], out=out[part])
 
-    list(pmap(multiply, even_parts(W.shape[1], PART_COLUMNS)))
+    list(pmap(multiply, parts))
 
 
 def few_digits(dtype):

@@ -532,6 +532,7 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
                 batch_size=self.batch_size,
                 unit_rows=self.unit_rows,
                 pmap=pmap,
+                n_jobs=self.n_jobs,
             )
             n_seen = self._n_seen(data, resumed, stream)
             history = self._run(learner, data, unit, rng, progress, n_seen)

@@ -551,7 +551,8 @@ class CodedRows(NamedTuple):
         """Yield slices of rows with their codes, sparse if few of them are not zero."""
         Z = self.codes.tocsr()
         few = Z.nnz <= FEW * Z.shape[0] * Z.shape[1] and not sp.issparse(self.X[:0])
-        for rows in batches_of(self.X, Z.shape[1]):
+        width = 1 if few else Z.shape[1]  # of codes that are held densely
+        for rows in batches_of(self.X, width):
             yield rows, Z[rows] if few else Z[rows].toarray()
 
 

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from sklearn_sqrtlasso.blockwise.blocks import made_ahead
 from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
 from sklearn_sqrtlasso.learning.adam import Adam, Schedule, pace
 from sklearn_sqrtlasso.learning.batches import TrainingData, batches
@@ -46,11 +47,17 @@ class TwoLayerLearner:
         Whether rows of the encoder are kept at unit norm.
     pmap : callable, (function, items) -> iterable of results
         ``map``, or ``thread_map``.
+    n_jobs : int, default=None
+        Number of threads, as in joblib: with several, the next batch is made while one
+        is learnt.
     """
 
-    def __init__(self, model, layers, moments, *, batch_size, unit_rows, pmap):
+    def __init__(
+        self, model, layers, moments, *, batch_size, unit_rows, pmap, n_jobs=None
+    ):
         self.model, self.held, self.first_moments = model, layers, moments
         self.batch_size, self.unit_rows, self.pmap = batch_size, unit_rows, pmap
+        self.n_jobs = n_jobs
         self.pace = pace(model.shape[1])
         self.begin()
 
@@ -71,7 +78,8 @@ class TwoLayerLearner:
     def epoch(self, data: TrainingData, schedule: Schedule, rng):
         """Take one step per batch; return the mean loss, NaN on divergence."""
         total, n_rows = 0.0, 0
-        for batch in batches(data, self.batch_size, rng):
+        drawn = batches(data, self.batch_size, rng)
+        for batch in made_ahead(drawn, self.n_jobs):
             total += self.step(batch, schedule) * batch.X.shape[0]
             n_rows += batch.X.shape[0]
         return total / n_rows if np.isfinite(self.flat).all() else math.nan

@@ -120,7 +120,8 @@ def _add_rows(model, x, parameters, products):
         p, memory = model.decoder.value(z @ V, c)
         by_output = _squares(model.decoder.pull_back(p, memory, np.ones_like(p))[0])
     z = np.hstack([z, np.ones((len(z), 1), z.dtype)])
-    codes = z.T.astype(np.float64) @ z
+    double = z.astype(np.float64, copy=False)
+    codes = double.T @ double  # of one array: half of the work
     for some in gen_batches(z.shape[1], CODES):
         products[some, :-1] += (x.T @ z[:, some]).T
     products[:, -1] += codes[:, -1].astype(x.dtype)

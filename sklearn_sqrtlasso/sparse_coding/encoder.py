@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.encode import Encoder
 from sklearn_sqrtlasso.blockwise.linalg import (
     dense_rows,
@@ -35,7 +36,8 @@ from sklearn_sqrtlasso.sparse_coding.wide_rows import (
     has_wide_rows,
 )
 
-CORRELATION_BYTES = 2**18  # of a row block, which fit the cache with the atoms
+CORRELATION_BYTES = 2**18  # of a row block, at least, however wide its rows are
+BLOCK_BYTES = 2**20  # correlations and entries of a row block, if rows are short
 FEWEST_ROWS, MOST_ROWS = 64, 512  # of a row block
 
 
@@ -153,6 +155,8 @@ class DictionaryEncoder(Encoder):
         The span of the atoms, in which sparse rows are coded.
     prior : CodePrior or None
         Tells missing entries; None leaves them out.
+    n_rows : int or None
+        Number of rows to code, None if it is not known.
     """
 
     dictionary: Dictionary
@@ -160,6 +164,7 @@ class DictionaryEncoder(Encoder):
     tells_outliers: bool = False
     span: AtomSpan | None = None
     prior: CodePrior | None = None
+    n_rows: int | None = None
 
     @property
     def n_components(self):
@@ -167,16 +172,21 @@ class DictionaryEncoder(Encoder):
         return sum(self.dictionary.D.shape[: 1 + self.tells_outliers])
 
     def prepared(self, X):
-        """Return the encoder, with the span of the atoms for rows with more columns."""
+        """Return the encoder for as many rows, in the span of the atoms if in more."""
+        encoder = replace(self, n_rows=X.shape[0])
         wide = self.dictionary.D.shape[0] < self.dictionary.D.shape[1]
         if not (wide and sp.issparse(X[:0])) or self.options.outlier_alpha is not None:
-            return self
-        return self if self.span else replace(self, span=span_of_atoms(self.dictionary))
+            return encoder
+        return replace(encoder, span=self.span or span_of_atoms(self.dictionary))
 
     def rows_per_block(self, width):
         """Return the preferred number of rows of a block."""
-        size = CORRELATION_BYTES // (8 * len(self.dictionary.D))
-        return max(FEWEST_ROWS, min(size, MOST_ROWS))
+        n_atoms, most = len(self.dictionary.D), MOST_ROWS
+        if self.n_rows is not None:  # so that threads share few rows
+            most = min(most, -(-self.n_rows // N_PARTS))
+        of_short = BLOCK_BYTES // (8 * sum(self.dictionary.D.shape))
+        size = max(CORRELATION_BYTES // (8 * n_atoms), of_short)
+        return max(FEWEST_ROWS, min(size, most))
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""

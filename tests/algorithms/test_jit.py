@@ -173,6 +173,18 @@ from sklearn_sqrtlasso.algorithms.jit import kernel
 def last(x, place):
     return x[place] + len(x)
 """
+MAKING = """
+import math
+import numpy as np
+from sklearn_sqrtlasso.algorithms.jit import kernel
+
+@kernel
+def last(x, place):
+    made = np.empty_like(x)
+    for i in range(x.shape[0]):
+        made[i] = math.erf(x[i]) / math.erf(x[i]) + len(x)
+    return made[place]
+"""
 
 
 @pytest.fixture
@@ -317,6 +329,35 @@ def test_compiled_code_can_be_removed(source):
     assert last(np.ones(3), 2) == 4
     last._cache.flush()
     assert not saved(source)
+
+
+WARM = """
+import sys
+import numpy as np
+from kernel_on_disk import last
+from sklearn_sqrtlasso.algorithms.jit import kernel
+print(last(np.ones(3), 2), "numba.typed.typedlist" in sys.modules)
+
+@kernel
+def twice(x):
+    return 2 * last(x, 0)
+
+print(twice(np.ones(3)))
+"""
+
+
+@compiled_only
+@pytest.mark.parametrize("text", [KERNEL, MAKING])
+def test_numba_prepares_to_compile_only_what_is_not_on_disk(source, text):
+    source.write_text(text, encoding="utf-8")
+    child = [sys.executable, "-c", WARM]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    turns = [
+        subprocess.check_output(child, cwd=source.parent, env=environment, text=True)
+        for _ in range(2)
+    ]
+    prepared = [turn.split() for turn in turns]
+    assert prepared == [["4.0", "True", "8.0"], ["4.0", "False", "8.0"]]
 
 
 CHILD = """

@@ -2,7 +2,7 @@
 
 import time
 from itertools import pairwise
-from threading import Thread, get_ident
+from threading import Event, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.blockwise.blocks import (
     N_PARTS,
     blocks_of_groups,
     in_parts,
+    made_ahead,
     map_blocks,
     parallel_map,
     rows_per_block,
@@ -205,3 +206,45 @@ def test_concurrent_callers_leave_blas_as_they_found_it():
     for caller in callers:
         caller.join()
     assert threads() == before
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 4])
+@pytest.mark.parametrize("n_items", [0, 1, 2, 7])
+def test_items_are_made_once_in_order_whatever_the_threads(n_jobs, n_items):
+    rng, before = np.random.default_rng(0), np.random.default_rng(0)
+    drawn = made_ahead((rng.random() for _ in range(n_items)), n_jobs)
+    assert list(drawn) == [before.random() for _ in range(n_items)]
+    assert rng.random() == before.random()
+
+
+@pytest.mark.parametrize(("n_jobs", "n_made"), [(1, 1), (2, 2)])
+def test_at_most_one_item_is_made_ahead(n_jobs, n_made):
+    made, asked = [], Event()
+
+    def items():
+        for i in range(5):
+            made.append(i)
+            if i + 1 == n_made:
+                asked.set()
+            yield i
+
+    drawn = made_ahead(items(), n_jobs)
+    assert next(drawn) == 0
+    assert asked.wait(60)
+    drawn.close()
+    assert made == list(range(n_made))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_in_an_item_is_raised_where_the_item_would_be(n_jobs):
+    drawn = made_ahead((1 // (2 - i) for i in range(4)), n_jobs)
+    assert [next(drawn), next(drawn)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(drawn)
+
+
+def test_a_user_who_asks_for_errors_of_numpy_gets_none_of_items_made_ahead():
+    large = np.full(1, 1e38, np.float32)
+    with np.errstate(all="raise"):
+        drawn = made_ahead((large * np.float32(10) for _ in range(2)), 2)
+        assert [float(item[0]) for item in drawn] == [np.inf, np.inf]

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_sqrtlasso.blockwise.blocks import thread_map
 from sklearn_sqrtlasso.blockwise.products import (
     FEW,
     DenseProducts,
@@ -12,6 +13,7 @@ from sklearn_sqrtlasso.blockwise.products import (
     decode_rows,
     products_of,
 )
+from sklearn_sqrtlasso.blockwise.sparse_units import multiply_units
 
 
 def few_codes(n_units=200, dtype=float):
@@ -53,3 +55,29 @@ def test_decoded_rows_exceed_numbers_only_if_they_must():
     Z[1, :2] = 1.0, -1.0
     assert np.isinf(decode_rows(Z, V)[0]).all()
     assert_array_equal(decode_rows(Z, V)[1], 0)
+
+
+IN_PARTS = [  # rows, units and features, and how many parts
+    ((0, 3, 2), 1),
+    ((1, 1, 1), 1),
+    ((257, 257, 64), 2),
+    ((9, 5, 4500), 2),
+    ((4000, 100, 200), 8),
+]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(("shape", "n_parts"), IN_PARTS)
+def test_a_product_in_parts_is_the_product(shape, n_parts, n_jobs):
+    rng, parts = np.random.default_rng(0), []
+    A, W = rng.standard_normal(shape[:2]), rng.standard_normal(shape[1:])
+    out = np.full((len(A), W.shape[1]), np.nan)
+    with thread_map(n_jobs) as pmap:
+
+        def counted(function, items):
+            parts.append(len(items))
+            return pmap(function, items)
+
+        multiply_units(A, W, out, counted)
+    assert_allclose(out, A @ W, rtol=1e-12, atol=1e-12)
+    assert parts == [n_parts]
