@@ -7,9 +7,9 @@ from scipy.linalg.lapack import dposv, dpotrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import allocate, solve_gram_path
+from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
-    LOST,
     errors_of_correlations,
     gaps_of_moments,
     products_of_path,
@@ -35,11 +35,15 @@ class MomentPath(NamedTuple):
         Upper bounds of the relative duality gaps.
     least : ndarray of shape (n_alphas, n_features)
         Coefficients of least squares on their supports.
+    squares, lost : ndarray of shape (n_alphas,)
+        Squared residuals, as shares of that of the target, and their rounding errors.
     """
 
     coef: np.ndarray
     gaps: np.ndarray
     least: np.ndarray
+    squares: np.ndarray
+    lost: np.ndarray
 
 
 def gathers_products(n_rows, n_features):
@@ -108,8 +112,12 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
         The path in these units; zeros with infinite gaps from where it was not reached,
         as there is none without digits.
     """
-    found, gaps = np.zeros((3, len(alphas), len(b))), np.full(len(alphas), np.inf)
-    path, alone = MomentPath(found[0], gaps, found[1]), len(alphas) == 1
+    found, bounds = (
+        np.zeros((3, len(alphas), len(b))),
+        np.full((3, len(alphas)), np.inf),
+    )
+    path = MomentPath(found[0], bounds[0], found[1], *bounds[1:])
+    alone = len(alphas) == 1
     if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
         return path
     given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
@@ -125,8 +133,8 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     else:
         np.subtract(b, products_of_path(coef, G), out=c)
         apart = 0.0
-    each = np.outer(alphas[:n_reached], penalties)
-    gaps[:n_reached] = gaps_of_moments(coef, b, c, each, positive, apart)
+    given = coef, b, c, alphas[:n_reached], penalties, positive
+    bounds[:, :n_reached] = gaps_of_moments(*given, apart)
     return path
 
 
@@ -177,6 +185,6 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
     inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
     given = G, b[:, 0].copy(), np.where(norms > 0, inverse, 1.0), alphas, positive
     walks = moments.n_rows > len(b)  # else rows are faster near the end
-    coef, gaps, least = follow_products(*given, 10 * len(b) + 100, walks)
+    path = follow_products(*given, 10 * len(b) + 100, walks)
     units = inverse * size
-    return MomentPath(coef * units, gaps, least * units)
+    return path._replace(coef=path.coef * units, least=path.least * units)
