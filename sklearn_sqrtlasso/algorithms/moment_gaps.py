@@ -1,4 +1,4 @@
-"""Duality gaps of regressions by products of their columns, in one pass over fits."""
+"""Duality gaps of regressions by products of columns, in one pass over fits."""
 
 import math
 

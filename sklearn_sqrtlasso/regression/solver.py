@@ -48,7 +48,7 @@ FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 COLD = 0.05  # first floor, over that at which zero is the solution
 PACE = 0.7  # factor of the floor from one outer iteration to the next
-CALM = 1 / 16  # breakpoints and new columns for each in use up to which it is squared
+CALM = 1 / 16  # breakpoints and new columns, for each in use, for which it is squared
 AHEAD = 0.95  # share of the threshold for adding columns while the residual is small
 RARE = 0.25  # factor of the floor from one attempt to remove it to the next
 VANISHED = 1e-10  # residual norm, relative to the target, that is no start
@@ -345,8 +345,7 @@ class Regression:
             if norm < floor and factored and (gap <= tol or still):
                 gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
-            calm = n_breakpoints + new <= CALM * np.count_nonzero(self.set.w)
-            pace = pace**2 if calm and floor < anchor else PACE
+            pace = self._next_pace(pace, n_breakpoints + new, falls=floor < anchor)
             moved = new or floor < anchor or gap < best[0] / 2
             anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
@@ -393,6 +392,11 @@ class Regression:
         """
         scale = (self._sizes(self.c) / alpha).max(initial=0.0)
         return bool(FAR_BELOW * scale < self._norm)
+
+    def _next_pace(self, pace, n_changes, falls):
+        """Return the factor of the floor; it is squared where few columns change."""
+        calm = falls and n_changes <= CALM * np.count_nonzero(self.set.w)
+        return pace**2 if calm else PACE
 
     def _return_to(self, gap, solution):
         """Restore the best coefficients, and return their gap."""
