@@ -499,9 +499,10 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def _problem_of(self, tables, X, y, weights, unit):
         """Return what ``_problem`` does, from moments in units of y if there are any.
 
-        All rows are those of the two parts of a fold.
+        All rows are those of the two parts of a fold. Rows have more digits, and are
+        few where they are no more than columns.
         """
-        if tables is None:
+        if tables is None or X.shape[0] <= X.shape[1]:
             return self._problem(X, y, weights)
         exponent, centred = int(np.log2(unit)), bool(self.fit_intercept)
         return MomentDesign(pooled(tables[0]), 1, centred, X.dtype, exponent), 0
