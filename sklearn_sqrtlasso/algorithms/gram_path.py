@@ -149,13 +149,23 @@ def remove_row(L, act, k, place):
 
 
 @part
+def outside_square(L, k, p):
+    """Return the square of what is left of the target by least squares."""
+    assert 0 <= k <= L.shape[1]
+    assert L.shape[0] == p + 2
+    square = 1.0
+    for a in range(k):
+        square -= L[p, a] * L[p, a]
+    return square
+
+
+@part
 def threshold(L, k, p, alpha):
     """Return the threshold of a penalty for the active columns; -1 if there is none."""
     assert 0 <= k <= L.shape[1]
     assert L.shape[0] == p + 2
-    square, steep = 1.0, 0.0
+    square, steep = outside_square(L, k, p), 0.0
     for a in range(k):
-        square -= L[p, a] * L[p, a]
         steep += L[p + 1, a] * L[p + 1, a]
     slack = 1.0 - alpha * alpha * steep
     return alpha * math.sqrt(square / slack) if square > 0.0 < slack else -1.0
@@ -391,6 +401,8 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
         Less than m where steps fail, or the residual vanishes.
     n_active : int
         Number of active columns of the last step.
+    left : float
+        Share of the target outside the active columns, where steps failed last; else 1.
     """
     p = b.shape[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
@@ -401,7 +413,7 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
     assert act.shape[0] == pull.shape[0] == before.shape[0] == p
     assert lines.shape == (4, p)
     assert whole.shape == (2, p)
-    k, m, last, pace, lost = 0, 0, 0.0, PACE, 0
+    k, m, last, pace, lost, left = 0, 0, 0.0, PACE, 0, 1.0
     for j in range(p):
         lines[2, j] = b[j]
         last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
@@ -410,6 +422,7 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
         given = (L, act, k, pull, whole, lines)
         k, t = newton_steps(G, b, penalties, positive, alpha, *given)
         if t < 0.0:
+            left = outside_square(L, k, p)
             k = refactor_columns(G, b, before, L, act, pull, whole, lines)
             pace, lost = math.sqrt(alpha / last), lost + k + 1
             continue
@@ -424,4 +437,4 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]
             m += 1
-    return m, k
+    return m, k, left

@@ -196,8 +196,8 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
     results = []
     for fold, test in enumerate(tests):
         train = pooled(tests[:fold] + tests[fold + 1 :])
-        found = estimator._errors_of_table((train, test), grid, 1.0)
-        if found is None:
+        found, _ = estimator._errors_of_table((train, test), grid, 1.0)
+        if len(found.gaps) < len(grid.alphas):
             raise ValueError(
                 "The moments of a fold have too few digits for the smallest of the "
                 "penalties: raise eps or alphas, or tol."

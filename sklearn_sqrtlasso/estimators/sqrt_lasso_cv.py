@@ -39,8 +39,8 @@ from sklearn_sqrtlasso.estimators.validation import (
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
-    DIGITS,
     LEAST,
+    count_exact,
     follow_moment_path,
     gathers_products,
 )
@@ -178,6 +178,44 @@ class Grid(NamedTuple):
     phis: np.ndarray
 
 
+class HeldOut(NamedTuple):
+    """Errors on the held-out rows of a fold.
+
+    Attributes
+    ----------
+    mse : ndarray of shape (n_phis, n_alphas)
+        Mean squares, in squares of units.
+    units : ndarray of shape (n_phis, n_alphas)
+        The units, powers of two.
+    gaps : ndarray of shape (n_alphas,)
+        Relative duality gaps of the fits.
+    weight : float
+        Sum of the weights of the rows.
+    """
+
+    mse: np.ndarray
+    units: np.ndarray
+    gaps: np.ndarray
+    weight: float
+
+    def join(self, other):
+        """Return these errors, and those of smaller penalties.
+
+        Parameters
+        ----------
+        other : HeldOut
+            Errors on the same rows.
+
+        Returns
+        -------
+        errors : HeldOut
+            All of them.
+        """
+        pairs = zip(self[:3], other[:3], strict=True)
+        joined = (np.concatenate(pair, axis=-1) for pair in pairs)
+        return HeldOut(*joined, self.weight)
+
+
 class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     r"""Square-root lasso with the penalty chosen by cross-validation.
 
@@ -260,10 +298,11 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     Tables of up to 1000 features, and more rows than these in each training set, are
     read once for all folds, if their test rows are a partition: weighted means and
     products of all features and the target give the paths, their certificates and the
-    errors on held-out rows. Where products have too few digits (spreads near the ends
-    of the range of numbers, means more than 1000 times the spread, 10 times in sparse
-    X, residuals that vanish, penalties below a millionth of the largest), the rows are
-    used.
+    errors on held-out rows. So are tables of up to 256 features, and no more than four
+    for each training row. Where products have too few digits (spreads near the ends of
+    the range of numbers, means more than 1000 times the spread, 10 times in sparse X,
+    penalties below a millionth of the largest; small penalties of which residuals
+    vanish), the rows are used.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
@@ -396,14 +435,17 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         done, lock = [], Lock()
 
         def errors(place):
-            found = None
+            found = start = None
             if tables is not None:
-                found = self._errors_of_table(tables[place], grid, unit)
-            if found is None:
-                found = self._errors(X, y, weights, grid, folds[place])
+                found, start = self._errors_of_table(tables[place], grid, unit)
+            n_found = len(found.gaps) if found is not None else 0
+            if n_found < len(alphas):
+                small = grid._replace(alphas=alphas[n_found:])
+                more = self._errors(X, y, weights, small, folds[place], start)
+                found = more if found is None else found.join(more)
             with lock:  # folds may end at once, on their threads
                 done.append(place)
-                progress.step(len(done), smallest_error(*found[:2]))
+                progress.step(len(done), smallest_error(found.mse, found.units))
             return found
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
@@ -457,31 +499,33 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def _problem_of(self, tables, X, y, weights, unit):
         """Return what ``_problem`` does, from moments in units of y if there are any.
 
-        All rows are those of the two parts of a fold.
+        All rows are those of the two parts of a fold. Rows have more digits, and are
+        few where they are no more than columns.
         """
-        if tables is None:
+        if tables is None or X.shape[0] <= X.shape[1]:
             return self._problem(X, y, weights)
         exponent, centred = int(np.log2(unit)), bool(self.fit_intercept)
         return MomentDesign(pooled(tables[0]), 1, centred, X.dtype, exponent), 0
 
     def _errors_of_table(self, fold, grid, unit):
-        """Return what ``_errors`` does, from moments; None where digits are lost."""
+        """Return what ``_errors`` does, from moments as far as these keep digits.
+
+        Return the last coefficients, too, from which rows may start.
+        """
         (train, test), intercept = fold, bool(self.fit_intercept)
         way = intercept, bool(self.positive)
         path = follow_moment_path(train, grid.alphas, *way)
         means = train.mean if intercept else np.zeros_like(train.mean)
         coef = relax_moment_path(train, path, *grid, *way)
-        mse, lost = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
-        if np.any(path.gaps > self.tol) or np.any(lost > DIGITS * mse):
-            return None
-        mse = mse.reshape(coef.shape[:2])
-        return mse, np.full(mse.shape, unit), path.gaps, test.weight
+        found = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
+        mse, lost = (values.reshape(coef.shape[:2]) for values in found)
+        n_exact = count_exact(path, mse, lost, self.tol)
+        mse, gaps = mse[:, :n_exact], path.gaps[:n_exact]
+        errors = HeldOut(mse, np.full(mse.shape, unit), gaps, test.weight)
+        return errors, path.coef[max(n_exact - 1, 0)] * unit
 
-    def _errors(self, X, y, weights, grid, fold):
-        """Return errors and gaps of the path of a fold, and the weight of the fold.
-
-        Errors are mean squares in squares of units, one for each share and penalty.
-        """
+    def _errors(self, X, y, weights, grid, fold, start):
+        """Return the errors of the path of a fold, from coefficients to start from."""
         train, test = fold
         if not weights[train].any() or not weights[test].any():
             raise ValueError(
@@ -489,7 +533,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
                 "row of positive weight, got only zeros in one of them."
             )
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
-        fits, intercepts = regress_relaxed(design, target, *grid, self._options)
+        fits, intercepts = regress_relaxed(design, target, *grid, self._options, start)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
         coef = np.array([fit.coef for row in fits for fit in row])
         on = np.flatnonzero(coef.any(axis=0))
@@ -500,4 +544,5 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))
         mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
         mse, units = mse.reshape(intercepts.shape), units.reshape(intercepts.shape)
-        return mse, units, [fit.gap for fit in fits[0]], weights.sum()
+        gaps = np.array([fit.gap for fit in fits[0]])
+        return HeldOut(mse, units, gaps, weights.sum())

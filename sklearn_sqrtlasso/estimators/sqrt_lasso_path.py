@@ -258,7 +258,9 @@ def sqrt_lasso_path(
     :class:`~sklearn.linear_model.Lasso`.
 
     Of X of up to 1000 features, and more rows than these, products are gathered once,
-    and all penalties found on one path, as by :class:`SqrtLassoCV`.
+    and all penalties found on one path, as by :class:`SqrtLassoCV`; also of up to 256
+    features, and no more than four for each row. Where the residual is so small that
+    products have too few digits, the rows are used.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
@@ -315,16 +317,23 @@ def _grid_of(design, targets, alphas, eps, options):
     return penalty_grid(alphas, eps, max(tops))
 
 
+def _design_of_rows(X, fit_intercept):
+    return design_of(X, np.full(X.shape[0], 1 / X.shape[0]), fit_intercept)
+
+
 def _fits_to_rows(X, targets, grid, phis, fit_intercept, options):
     """Return penalties, and fits of all targets, shares and penalties."""
-    design = design_of(X, np.full(X.shape[0], 1 / X.shape[0]), fit_intercept)
+    design = _design_of_rows(X, fit_intercept)
     alphas = _grid_of(design, targets, *grid, options)
     fits = [regress_relaxed(design, y, alphas, phis, options)[0] for y in targets]
     return alphas, fits
 
 
 def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute):
-    """Return what ``_fits_to_rows`` does, by moments; None where they lose digits."""
+    """Return what ``_fits_to_rows`` does, by moments as far as they keep digits.
+
+    The rows give what is left. None if all of it is left.
+    """
     if not precompute or (precompute == "auto" and not gathers_products(*X.shape)):
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
@@ -334,16 +343,18 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute)
         return None
     design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)
     alphas = _grid_of(design, range(n_targets), *grid, options)
-    if alphas[-1] <= LEAST * alphas[0]:
-        return None
-    fits = []
-    for place in range(n_targets):
+    large, design, all_fits = alphas[alphas > LEAST * alphas[0]], None, []
+    for place, target in enumerate(targets):
         alone = moments.of_target(place, n_targets)
-        found = regress_moments(alone, alphas, phis, fit_intercept, options, unit)
-        if found is None:
-            return None
-        fits.append(found)
-    return alphas, fits
+        fits, coef = regress_moments(alone, large, phis, fit_intercept, options, unit)
+        n_found = len(fits[0])
+        if n_found < len(alphas):
+            design = design or _design_of_rows(X, fit_intercept)
+            small = alphas[n_found:], phis, options, coef
+            more, _ = regress_relaxed(design, target, *small)
+            fits = [one + other for one, other in zip(fits, more, strict=True)]
+        all_fits.append(fits)
+    return alphas, all_fits
 
 
 def _stack(alphas, fits, phis, X, fit_intercept):

@@ -12,10 +12,11 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
+from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 from sklearn_sqrtlasso.regression.given_products import moments_with
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_products
-from sklearn_sqrtlasso.regression.moments import LOST, gaps_of_moments
+from sklearn_sqrtlasso.regression.moments import gaps_of_moments
 from sklearn_sqrtlasso.regression.solver import Fit, in_given_units
 
 SHORT = 256  # number of columns up to which the path is followed to its end
@@ -122,8 +123,13 @@ class MomentDesign(Columns):
         """Return by how much the gap from moments is larger than that of the factor."""
         w, b = fit.coef * self.norms, self._b[:, target.place]
         w /= self._target_norms[target.place]
-        c, alpha = b - self._G @ w, alpha * self._unit_penalties()
-        gaps = gaps_of_moments(w[None], b, c[None], alpha[None], positive)
+        b, c, penalties = (
+            np.ascontiguousarray(b),
+            b - self._G @ w,
+            self._unit_penalties(),
+        )
+        alphas = np.array([alpha])
+        gaps, *_ = gaps_of_moments(w[None], b, c[None], alphas, penalties, positive)
         return max(float(gaps[0]) - fit.gap, 0.0)
 
     def _unit_penalties(self):
@@ -153,10 +159,8 @@ class MomentDesign(Columns):
         b, p = np.ascontiguousarray(self._b[:, y]), len(self._b)
         most = 10 * p + 100 if p <= SHORT else p // LONG
         given = self._G, b, self._unit_penalties(), alphas, options.positive
-        w, gaps, _ = follow_products(*given, most)
-        squares = 1.0 - np.einsum("ij,ij->i", w, 2 * b - w @ self._G)
-        lost = LOST * (1.0 + np.abs(w).sum(axis=1)) ** 2
-        if np.any(gaps > options.tol) or np.any(lost > DIGITS * squares):
+        w, gaps, _, squares, lost = follow_products(*given, most)
+        if not np.all((gaps <= options.tol) & (lost <= DIGITS * squares)):
             return None
         size, exponent = self._target_norms[y], int(self._target_exponents[y])
         coef = np.divide(w * size, self.norms, out=0.0 * w, where=self.norms > 0)

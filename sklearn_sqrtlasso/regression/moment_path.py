@@ -7,9 +7,9 @@ from scipy.linalg.lapack import dposv, dpotrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import allocate, solve_gram_path
+from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
-    LOST,
     errors_of_correlations,
     gaps_of_moments,
     products_of_path,
@@ -18,6 +18,8 @@ from sklearn_sqrtlasso.regression.working_set import DUST, SPANNED
 
 FEW = 100  # features whose products take no time beside a path, nor their factor
 WIDE = 1000  # number of features up to which products of all of them are gathered
+NARROW = 256  # the same where features outnumber rows, of which products take more
+WIDER = 4  # features for each row up to which products are faster
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
 
@@ -33,11 +35,15 @@ class MomentPath(NamedTuple):
         Upper bounds of the relative duality gaps.
     least : ndarray of shape (n_alphas, n_features)
         Coefficients of least squares on their supports.
+    squares, lost : ndarray of shape (n_alphas,)
+        Squared residuals, as shares of that of the target, and their rounding errors.
     """
 
     coef: np.ndarray
     gaps: np.ndarray
     least: np.ndarray
+    squares: np.ndarray
+    lost: np.ndarray
 
 
 def gathers_products(n_rows, n_features):
@@ -51,10 +57,12 @@ def gathers_products(n_rows, n_features):
     Returns
     -------
     gathers : bool
-        False for many features, or no fewer than rows: where the residual may vanish,
-        products have no digits.
+        False for many features, and for fewer where they outnumber the rows: there the
+        residual vanishes at penalties that are left to the rows.
     """
-    return n_rows > n_features <= WIDE
+    if n_rows > n_features:
+        return n_features <= WIDE
+    return n_features <= min(NARROW, WIDER * n_rows)
 
 
 def _vanishes(G, b, penalties, alpha, positive):
@@ -78,7 +86,7 @@ def _vanishes(G, b, penalties, alpha, positive):
     return bool(square <= SPANNED * slack)
 
 
-def follow_products(G, b, penalties, alphas, positive, most):
+def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     """Return solutions by products of columns and target, all of norm one.
 
     Parameters
@@ -95,29 +103,61 @@ def follow_products(G, b, penalties, alphas, positive, most):
         Whether coefficients are nonnegative.
     most : int
         Largest number of steps of the path.
+    walks : bool, default=True
+        Whether breakpoints are followed one by one where Newton steps fail.
 
     Returns
     -------
     path : MomentPath
-        The path in these units; zeros with large gaps where it was not reached, as
-        there is none without digits.
+        The path in these units; zeros with infinite gaps from where it was not reached,
+        as there is none without digits.
     """
-    found = np.zeros((3, len(alphas), len(b)))
-    coef, least, c = found
-    if len(b) <= FEW and _vanishes(G, b, penalties, alphas[-1], positive):
-        return MomentPath(coef, np.full(len(alphas), np.inf), least)
+    found, bounds = (
+        np.zeros((3, len(alphas), len(b))),
+        np.full((3, len(alphas)), np.inf),
+    )
+    path = MomentPath(found[0], bounds[0], found[1], *bounds[1:])
+    alone = len(alphas) == 1
+    if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
+        return path
     given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    n_reached, n_active = solve_gram_path(*given, found, allocate(len(b)))
-    if n_reached < len(alphas) and n_active <= most:  # columns are nearly dependent
-        coef[:] = least[:] = 0.0
-        follow_gram_path(*given, coef, least)
-    if n_reached == len(alphas) > COMBINATIONS and len(b) > FEW:
+    n_reached, n_active, left = solve_gram_path(*given, found, allocate(len(b)))
+    is_short = n_reached < len(alphas) and n_active <= most
+    walks = walks and is_short and left > SPANNED  # columns are nearly dependent
+    if walks:
+        found[:2] = 0.0
+        n_reached = follow_gram_path(*given, *found[:2])
+    coef, _, c = found[:, :n_reached]
+    if not walks and n_reached > COMBINATIONS and len(b) > FEW:
         apart = errors_of_correlations(coef, G, b, c)
     else:
         np.subtract(b, products_of_path(coef, G), out=c)
         apart = 0.0
-    each = np.outer(alphas, penalties)
-    return MomentPath(coef, gaps_of_moments(coef, b, c, each, positive, apart), least)
+    given = coef, b, c, alphas[:n_reached], penalties, positive
+    bounds[:, :n_reached] = gaps_of_moments(*given, apart)
+    return path
+
+
+def count_exact(path, mse, lost, tol):
+    """Return how many fits of a path, the first ones, have enough digits.
+
+    Parameters
+    ----------
+    path : MomentPath
+        The path.
+    mse, lost : ndarray of shape (n_phis, n_alphas)
+        Squared errors of them, or of what they are relaxed to, and bounds of what
+        rounding hides.
+    tol : float
+        Relative duality gap of a fit that is solved.
+
+    Returns
+    -------
+    n_exact : int
+        Their number.
+    """
+    exact = (path.gaps <= tol) & np.all(lost <= DIGITS * mse, axis=0)
+    return int(np.argmin(np.append(exact, False)))
 
 
 def follow_moment_path(moments, alphas, fit_intercept, positive):
@@ -144,6 +184,7 @@ def follow_moment_path(moments, alphas, fit_intercept, positive):
     norms, size = sizes[:-1], sizes[-1]
     inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
     given = G, b[:, 0].copy(), np.where(norms > 0, inverse, 1.0), alphas, positive
-    coef, gaps, least = follow_products(*given, 10 * len(b) + 100)
+    walks = moments.n_rows > len(b)  # else rows are faster near the end
+    path = follow_products(*given, 10 * len(b) + 100, walks)
     units = inverse * size
-    return MomentPath(coef * units, gaps, least * units)
+    return path._replace(coef=path.coef * units, least=path.least * units)

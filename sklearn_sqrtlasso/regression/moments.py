@@ -11,13 +11,15 @@ Products of numbers have half the digits of the numbers. Hence moments are refus
 offsets are large or scales extreme, and whoever uses them bounds what is lost.
 """
 
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import dtrmm
 
+from sklearn_sqrtlasso.algorithms.moment_gaps import bound_gaps
 from sklearn_sqrtlasso.algorithms.products import add_products, scale_products
 from sklearn_sqrtlasso.blockwise.blocks import even_parts, parallel_map
 
@@ -27,12 +29,10 @@ HALVED = 4  # such chunks of half a group: its moments are few numbers beside th
 OFFSET = 1e3  # largest mean, over the spread, of a column of products exact enough
 SPARSE_OFFSET = 10.0  # the same for columns that are not centred before
 SCALES = (1e-60, 1e60)  # of the spread of columns whose products are in range
-LOST = 64 * np.finfo(np.float64).eps  # rounding of a product of columns of norm one
 MANY = 128  # number of columns from which products of few of them are faster
 FITS = 25  # of a path that are multiplied at a time
 COMBINATIONS = 4  # of columns, of which products are compared instead of all
 FEWER = 16  # by which a mean of so many squares may understate an error, in its root
-BLOCKS = 4  # of columns: five eighths of a product are in them and to their right
 CONSTANT = 256 * np.finfo(np.float64).eps  # relative spread of a constant column
 
 
@@ -143,11 +143,12 @@ class Moments(NamedTuple):
     def keep_digits(self, n_targets=1):
         """Return whether all columns are of ordinary scale and offset.
 
-        The targets, which are the last columns, must not be constant either.
+        The targets, which are the last columns, must not be constant either. Products
+        are finite if squares are.
         """
-        if not np.isfinite(self.products).all():
-            return False
         squares = self.products.diagonal() / self.weight
+        if not np.isfinite(squares).all():
+            return False
         fine, live = are_ordinary(squares, self.mean), self.spread > 0
         return bool(fine.all() and live[-n_targets:].all())
 
@@ -370,12 +371,12 @@ def products_of_path(coef, G):
 
 
 def quadratic_forms(V, P):
-    """Return ``v'Pv`` of rows, as ``products_of_path`` from one triangle of P.
+    """Return ``v'Pv`` of rows, many columns of which may be zero.
 
     Parameters
     ----------
     V : ndarray of shape (n_fits, n_columns)
-        Rows, of increasing support.
+        Rows.
     P : ndarray of shape (n_columns, n_columns)
         Symmetric matrix.
 
@@ -386,18 +387,17 @@ def quadratic_forms(V, P):
     """
     if len(P) < MANY:
         return np.einsum("ij,ij->i", V @ P, V)
-    forms = np.zeros(len(V))
-    for start in range(0, len(V), FITS):
-        rows, Q = V[start : start + FITS], P
-        on = np.flatnonzero(rows.any(axis=0))
-        if 2 * len(on) < len(P):
-            rows, Q = rows[:, on], P[np.ix_(on, on)]
-        size = max(len(Q) // BLOCKS, MANY // BLOCKS)
-        for low in range(0, len(Q), size):
-            parts = rows[:, low : low + size] @ Q[low : low + size, low:]
-            parts[:, size:] *= 2  # of the other triangle
-            forms[start : start + FITS] += np.einsum("ij,ij->i", parts, rows[:, low:])
-    return forms
+    on = np.flatnonzero(V.any(axis=0))
+    if 2 * len(on) < len(P):
+        V, P = V[:, on], P[np.ix_(on, on)]
+    U = dtrmm(2.0, P.T, V.T, lower=True)  # one triangle takes half of the products
+    U -= P.diagonal()[:, None] * V.T
+    return np.einsum("ji,ij->i", U, V)
+
+
+@lru_cache(maxsize=4)
+def _combinations(n_features):
+    return np.random.default_rng(0).standard_normal((n_features, COMBINATIONS))
 
 
 def errors_of_correlations(coef, G, b, C):
@@ -421,7 +421,7 @@ def errors_of_correlations(coef, G, b, C):
     errors : ndarray of shape (n_fits,)
         Bounds of Euclidean norms of the rows of errors.
     """
-    Z = np.random.default_rng(0).standard_normal((len(b), COMBINATIONS))
+    Z = _combinations(len(b))
     apart = C @ Z - b @ Z + coef @ (G @ Z)
     return FEWER * np.sqrt(np.einsum("ij,ij->i", apart, apart) / COMBINATIONS)
 
@@ -451,22 +451,20 @@ def held_out_square(moments, means, coef):
     return mse, CONSTANT * size**2
 
 
-def gaps_of_moments(coef, b, C, alpha, positive, apart=0.0):
-    r"""Return upper bounds of the relative duality gaps of fits, from products alone.
-
-    Columns and target have norm one. With the products c of columns and residual, and
-    the square of the residual ``sigma^2 = 1 - w'(b + c)``, the gap is ::
-
-        sigma + sum_j alpha_j |w_j| - (1 - w'b) / max(sigma, max_j |c_j| / alpha_j) .
+def gaps_of_moments(coef, b, C, alphas, penalties, positive, apart=0.0):
+    """Return bounds of gaps of fits, squares of residuals, and their rounding errors.
 
     Parameters
     ----------
     coef, C : ndarray of shape (n_fits, n_features)
-        Coefficients, and products of the columns with the residuals.
+        Coefficients, and products of the columns with the residuals, for columns and a
+        target of norm one.
     b : ndarray of shape (n_features,)
         Products of the columns with the target.
-    alpha : ndarray of shape (n_fits, n_features)
-        Penalty of each coefficient, in (0, inf).
+    alphas : ndarray of shape (n_fits,)
+        Penalty of each fit, in (0, inf).
+    penalties : ndarray of shape (n_features,)
+        That of each coefficient, as a multiple, in (0, inf).
     positive : bool
         Whether coefficients are nonnegative.
     apart : float or ndarray of shape (n_fits,), default=0.0
@@ -474,18 +472,9 @@ def gaps_of_moments(coef, b, C, alpha, positive, apart=0.0):
 
     Returns
     -------
-    gaps : ndarray of shape (n_fits,)
-        The gaps, and what rounding of the products may hide of them.
+    gaps, squares, lost : ndarray of shape (n_fits,)
+        As ``bound_gaps`` writes them.
     """
-    absolute, of_target = np.abs(coef), coef @ b
-    terms = 1.0 + absolute.sum(axis=1)
-    lost = LOST * terms + apart
-    square = 1.0 - of_target - np.einsum("ij,ij->i", coef, C)
-    sigma = np.sqrt(np.maximum(square, 0.0) + lost * terms)
-    sizes = np.maximum(C, 0.0) if positive else np.abs(C)
-    sizes += lost[:, None]
-    with np.errstate(divide="ignore"):  # of columns that are all constant
-        sizes /= alpha
-        scale = np.maximum(sigma, sizes.max(axis=1, initial=0.0))
-    penalty = np.einsum("ij,ij->i", absolute, alpha)
-    return sigma + penalty - np.maximum((1.0 - of_target - lost) / scale, 0.0)
+    found, apart = np.empty((3, len(coef))), np.full(len(coef), apart)
+    bound_gaps(coef, C, b, alphas, penalties, bool(positive), apart, *found)
+    return found

@@ -36,10 +36,11 @@ STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
 LEADERS = 11  # columns that lead in turn, for each vector of noise
 PLAIN = 1 / (LEADERS + 1)  # share of plain draws
-USUAL = 0.85  # share to start from
+USUAL = 0.8  # share to start from
 DRAWS = (48, 512)  # vectors of a round: the first, and the largest for small columns
 SMALL = 2**22  # products of numbers of a round, for small columns
 ROUNDS = 8  # of the largest size, at most
+MARGIN = 1.2  # times the vectors that an error asks for, as it is an estimate
 ACCURATE = 0.003  # standard error of the quantile, relative to it
 MOVED = 0.001  # error of the quantile from a share at another threshold
 FORGOTTEN = 0.01  # share of the probability of columns that are left out
@@ -179,10 +180,11 @@ def _mean_and_error(shares, level):
 def peak_quantile(peaks, columns, rng):
     r"""Return the quantile of the largest correlation of noise with columns.
 
-    Rounds of draws are added until its standard error is .3 %: one or two, of 48 and 96
-    vectors of noise, are enough for columns that are not much correlated, where 1000
-    plain draws scatter by 1 %. Those at another threshold are forgotten. The number of
-    all is bounded: columns that are all much alike need most.
+    Rounds of draws are added until its standard error is .3 %, each of as many as the
+    error of those before asks for. One or two, of 48 vectors of noise or some more, are
+    enough for columns that are not much correlated, where 1000 plain draws scatter by
+    1 %. Those at another threshold are forgotten. The number of all is bounded: columns
+    that are all much alike need most.
 
     Parameters
     ----------
@@ -210,9 +212,10 @@ def peak_quantile(peaks, columns, rng):
         share, error = _mean_and_error(shares, peaks.level)
         before, (log_t, slope) = log_t, peaks.quantile(share)
         error /= share * slope
+        needed = MARGIN * len(shares) * (error / ACCURATE) ** 2
         if abs(log_t - before) * (1 - share) > max(MOVED, error):
             shares = shares[:0]  # they were those of another threshold
         elif error < ACCURATE:
             break
-        n = min(2 * (n if len(shares) else few), many)
+        n = int(np.clip(needed - len(shares), few, many))
     return float(np.exp(log_t))

@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
 )
 from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
-from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_moment_path
+from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import held_out_square
 from sklearn_sqrtlasso.regression.solver import Fit, in_given_units, regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
@@ -270,10 +270,11 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
     relaxation, order = Relaxation(design, y, options.positive), np.argsort(-phis)
     relaxed = [list(fits) for _ in phis]
     for k, (fit, alpha) in enumerate(zip(fits, alphas, strict=True)):
-        found, intercepts = relaxation.relax(fit, alpha, phis[order])
+        if k == 0 or fit.coef is not fits[k - 1].coef:  # or the residual has vanished
+            found, intercepts = relaxation.relax(fit, alpha, phis[order])
         for i, new, intercept in zip(order, found, intercepts, strict=True):
             if phis[i] < 1:
-                relaxed[i][k], moved[i, k] = new, intercept
+                relaxed[i][k], moved[i, k] = new._replace(gap=fit.gap), intercept
     return relaxed, moved
 
 
@@ -321,7 +322,7 @@ def relax_moment_path(moments, path, alphas, phis, fit_intercept, positive):
 
 
 def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
-    """Return relaxed fits for penalties and shares, by moments alone.
+    """Return relaxed fits for the first penalties and all shares, by moments alone.
 
     Parameters
     ----------
@@ -334,21 +335,24 @@ def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
 
     Returns
     -------
-    fits : list of list of Fit or None
-        As ``regress_relaxed`` returns them; None where moments lose digits.
+    fits : list of list of Fit
+        As ``regress_relaxed`` returns them, down to where moments lose digits.
+    coef : ndarray of shape (n_features,)
+        Coefficients at the last of these penalties, before they are relaxed.
     """
     way = fit_intercept, options.positive
     path = follow_moment_path(moments, alphas, *way)
     coef = relax_moment_path(moments, path, alphas, phis, *way)
     means = moments.mean if fit_intercept else np.zeros_like(moments.mean)
-    mse, lost = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
-    if np.any(path.gaps > options.tol) or np.any(lost > DIGITS * mse):
-        return None
-    sigma = unit * np.sqrt(mse).reshape(coef.shape[:2])
-    return [
-        [Fit(*fit, 1) for fit in zip(*of_share, path.gaps, strict=True)]
-        for of_share in zip(unit * coef, sigma, strict=True)
+    found = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
+    mse, lost = (values.reshape(coef.shape[:2]) for values in found)
+    n_exact = count_exact(path, mse, lost, options.tol)
+    sigma, coef = unit * np.sqrt(mse[:, :n_exact]), unit * coef[:, :n_exact]
+    fits = [
+        [Fit(*fit, 1) for fit in zip(*of_share, path.gaps[:n_exact], strict=True)]
+        for of_share in zip(coef, sigma, strict=True)
     ]
+    return fits, unit * path.coef[max(n_exact - 1, 0)]
 
 
 def estimated_sigma(fit, phi, n_rows, fit_intercept):

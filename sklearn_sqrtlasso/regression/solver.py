@@ -48,6 +48,7 @@ FEW_ENTRIES = 10**6  # of such a design
 FLOORS = (0.17, 1e-6)  # of the residual norm, relative to the target: first and last
 COLD = 0.05  # first floor, over that at which zero is the solution
 PACE = 0.7  # factor of the floor from one outer iteration to the next
+CALM = 1 / 16  # breakpoints and new columns, for each in use, for which it is squared
 AHEAD = 0.95  # share of the threshold for adding columns while the residual is small
 RARE = 0.25  # factor of the floor from one attempt to remove it to the next
 VANISHED = 1e-10  # residual norm, relative to the target, that is no start
@@ -227,6 +228,46 @@ class Regression:
         with np.errstate(over="ignore", invalid="ignore"):  # of steps that are undone
             return self._fit(*self._solve_given(alpha, tol, max_iter))
 
+    def solve_each(self, alphas, tol, max_iter):
+        """Return the fits of penalties in decreasing order.
+
+        Parameters
+        ----------
+        alphas : ndarray of shape (n_alphas,)
+            Penalties, at least 0, in units of X.
+        tol, max_iter
+            As for ``solve``, for each of them.
+
+        Returns
+        -------
+        fits : list of Fit
+            The solutions; where the residual has vanished, they share coefficients.
+        """
+        fits = []
+        while len(fits) < len(alphas):
+            fits.append(self.solve(alphas[len(fits)], tol, max_iter))
+            fits += self._same_fits(alphas[len(fits) :], tol)
+        return fits
+
+    def _same_fits(self, alphas, tol):
+        """Return the fits of the first penalties that have the last coefficients.
+
+        A residual that has vanished is zero for smaller penalties, too.
+        """
+        if self.direction is None or (self.positive and np.any(self.set.w < 0)):
+            return []
+        theta, c = self.direction
+        unit = self.design.penalties(1.0)
+        sizes = float(np.linalg.norm(self.set.w * unit[self.set.features], 1))
+        worst = float((self._sizes(c) / unit).max(initial=0.0))
+        usual = alphas * unit.min(initial=np.inf) >= LEAST_ALPHA[0] * self.top
+        with np.errstate(divide="ignore"):  # of a penalty of zero
+            scale = np.maximum(np.linalg.norm(theta), worst / alphas)
+        gaps = self._norm + alphas * sizes - max(float(self.y @ theta), 0.0) / scale
+        solved = usual & (gaps <= tol)
+        n_same = int(np.argmin(np.append(solved, False)))
+        return [self._fit(max(gap, 0.0), 1) for gap in gaps[:n_same]]
+
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
@@ -304,7 +345,7 @@ class Regression:
             if norm < floor and factored and (gap <= tol or still):
                 gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
-            pace = pace**2 if n_breakpoints + new == 0 and floor < anchor else PACE
+            pace = self._next_pace(pace, n_breakpoints + new, falls=floor < anchor)
             moved = new or floor < anchor or gap < best[0] / 2
             anchor, idle = floor, 0 if moved else idle + 1
             if gap <= best[0]:
@@ -351,6 +392,11 @@ class Regression:
         """
         scale = (self._sizes(self.c) / alpha).max(initial=0.0)
         return bool(FAR_BELOW * scale < self._norm)
+
+    def _next_pace(self, pace, n_changes, falls):
+        """Return the factor of the floor; it is squared where few columns change."""
+        calm = falls and n_changes <= CALM * np.count_nonzero(self.set.w)
+        return pace**2 if calm else PACE
 
     def _return_to(self, gap, solution):
         """Restore the best coefficients, and return their gap."""
@@ -548,7 +594,7 @@ def regress(design, y, alphas, options, coef=None):
         The columns.
     y : ndarray of shape (n_samples,) or int
         Target, neither centred nor weighted; its number for a design by moments.
-    alphas : sequence of float
+    alphas : array-like of shape (n_alphas,)
         Penalties in units of X, in decreasing order: each fit is warm-started at the
         previous one.
     options : SolverOptions
@@ -571,8 +617,9 @@ def regress(design, y, alphas, options, coef=None):
         If a coefficient is too large for the dtype of X, or so small that its rounding
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
+    alphas = np.asarray(alphas, dtype=np.float64)
     if not design.has_rows and coef is None and np.min(alphas) > 0:
-        solved = design.solve(y, np.asarray(alphas, dtype=np.float64), options)
+        solved = design.solve(y, alphas, options)
         if solved is not None:
             return solved
     target = design.target(y)
@@ -583,14 +630,16 @@ def regress(design, y, alphas, options, coef=None):
             coef = np.ldexp(coef, design.exponents - exponent)
         regression.start_from(coef)
     fits, intercepts, coef = [], [], None
-    for alpha in alphas:
-        fit = regression.solve(alpha, options.tol, options.max_iter)
-        if fit.coef is not coef:  # it is where the residual has vanished before
+    solved = regression.solve_each(alphas, options.tol, options.max_iter)
+    for fit, alpha in zip(solved, alphas, strict=True):
+        is_new = fit.coef is not coef  # or the residual has vanished before
+        if is_new:
             coef = fit.coef
             given = in_given_units(design, fit, exponent, regression.y_norm)
             rounded = given.gap - fit.gap
             intercept = np.ldexp(mean - design.means @ coef, exponent)
-        lost = design.lost_gap(fit, target, alpha, options.positive)
+        if is_new or not design.has_rows:
+            lost = design.lost_gap(fit, target, alpha, options.positive)
         gap = fit.gap + rounded + lost
         fits.append(given._replace(gap=gap, n_iter=fit.n_iter))
         intercepts.append(intercept)

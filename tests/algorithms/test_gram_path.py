@@ -17,6 +17,7 @@ from sklearn_sqrtlasso.algorithms.gram_path import (
     lines_by_active_rows,
     lines_by_other_rows,
     newton_steps,
+    outside_square,
     refactor_columns,
     remove_row,
     solve_gram_path,
@@ -78,7 +79,7 @@ def test_no_feasible_direction_descends_from_a_solution(positive, seed, common):
     X[:, 2] = 0.0
     y = np.abs(y) if positive else y
     penalties = np.random.default_rng(seed).uniform(0.5, 1, 8)
-    *found, (n_reached, n_active) = follow(X, y, penalties, positive)
+    *found, (n_reached, n_active, _) = follow(X, y, penalties, positive)
     assert n_reached == len(FALLING)
     assert n_active == np.count_nonzero(found[1][-1])
     alphas, *solutions = found
@@ -92,7 +93,7 @@ def test_no_feasible_direction_descends_from_a_solution(positive, seed, common):
 def test_a_copy_of_a_column_is_left_out():
     X, y = columns(0)
     twice = np.hstack([X, X])
-    *_, coef, _, (n_reached, _) = follow(twice, y, np.ones(16))
+    *_, coef, _, (n_reached, *_) = follow(twice, y, np.ones(16))
     assert n_reached == len(FALLING)
     assert not (coef[:, :8] * coef[:, 8:]).any()
     assert_allclose(coef[:, :8] + coef[:, 8:], follow(X, y, np.ones(8))[1], atol=1e-9)
@@ -106,13 +107,14 @@ def test_sums_of_columns_and_a_residual_that_vanishes_are_told():
     assert follow(mixed, y, np.ones(10), shares=shares)[3][0] < len(shares)
     X, _ = columns(0)
     exact = X[:, 0] + X[:, 1]
-    reached = follow(X, exact / np.linalg.norm(exact), np.ones(8))[3][0]
+    reached, _, left = follow(X, exact / np.linalg.norm(exact), np.ones(8))[3]
     assert reached < len(FALLING)
+    assert abs(left) < 1e-12
 
 
 def test_more_than_most_columns_are_not_followed():
     X, y = columns(0)
-    n_reached, n_active = follow(X, y, np.ones(8), most=3)[3]
+    n_reached, n_active, _ = follow(X, y, np.ones(8), most=3)[3]
     assert n_reached < len(FALLING)
     assert n_active == 4
 
@@ -199,6 +201,8 @@ def test_a_threshold_is_the_penalty_times_sigma(seed, alpha):
     w = np.linalg.solve(G[np.ix_(on, on)], b[on] - t * pull[on])
     square = 1 - 2 * w @ b[on] + w @ G[np.ix_(on, on)] @ w
     assert_allclose(t, alpha * np.sqrt(square), rtol=1e-9)
+    least = np.linalg.lstsq(G[np.ix_(on, on)], b[on])[0]
+    assert_allclose(outside_square(L, 3, 8), 1 - least @ b[on], atol=1e-12)
     L[8, 0] = 1.0  # of a target within the span
     assert threshold(L, 3, 8, alpha) == -1.0
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
+from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.solver import (
     SolverOptions,
@@ -87,10 +87,23 @@ def test_a_residual_that_vanishes_is_known_before_a_path_is_followed(positive, s
     exact = X[:, 0] + X[:, 1]
     for target, vanishes in ((exact, True), (y, False), (-exact, not positive)):
         alphas, path, fits = both(X, target, weights, positive)
-        assert np.isinf(path.gaps).all() == vanishes
         # fits to rows are solved to a gap of 1e-6: a residual of noise, or none
         assert (fits[-1].sigma < 1e-5 * np.std(y)) == vanishes
-        large = follow_moment_path(
-            gather(X, target, weights, np.arange(len(y))), alphas[:1], True, positive
-        )
-        assert not np.isinf(large.gaps).any()
+        moments = gather(X, target, weights, np.arange(len(y)))
+        for place, is_unknown in ((-1, vanishes), (0, False)):
+            one = alphas[[place]]
+            alone = follow_moment_path(moments, one, True, positive)
+            assert np.isinf(alone.gaps[0]) == is_unknown
+            if not is_unknown:
+                assert_allclose(alone.coef[0], path.coef[place], atol=1e-9)
+
+
+def test_no_more_rows_than_columns_are_followed_to_where_the_residual_vanishes():
+    X, y, weights = table(3, n=14, p=20)
+    alphas, path, fits = both(X, y, weights)
+    n_exact = count_exact(path, path.gaps[None] + 1, np.zeros((1, len(alphas))), 1e-9)
+    assert 3 < n_exact < len(alphas)
+    assert all(fit.sigma > 1e-3 * np.std(y) for fit in fits[:n_exact])
+    size = X.std(axis=0) / y.std()
+    for w, fit in zip(path.coef[:n_exact], fits, strict=False):
+        assert_allclose(w * size, fit.coef * size, atol=1e-9)

@@ -195,14 +195,19 @@ def test_a_gap_is_that_of_the_rescaled_residual(seed, share):
     Z /= np.linalg.norm(Z, axis=0)
     Z[:, 2] = 0.0
     X, y = Z[:, :6], Z[:, 6]
-    w, alpha = rng.standard_normal((4, 6)) * share, rng.uniform(0.1, 1, (4, 6))
-    R = y - w @ X.T
+    w, alphas = rng.standard_normal((4, 6)) * share, rng.uniform(0.1, 1, 4)
+    penalties, R = rng.uniform(0.5, 2, 6), y - w @ X.T
+    alpha = np.outer(alphas, penalties)
     sigma, size = np.linalg.norm(R, axis=1), np.abs(R @ X) / alpha
     dual = np.maximum(R @ y / np.maximum(sigma, size.max(axis=1)), 0.0)
     exact = sigma + (alpha * np.abs(w)).sum(axis=1) - dual
-    gaps = gaps_of_moments(w, y @ X, R @ X, alpha, False)
+    given_ = w, y @ X, R @ X, alphas, penalties, False
+    gaps, squares, lost = gaps_of_moments(*given_)
     assert np.all(exact <= gaps + 1e-15)
     assert_allclose(gaps, exact, rtol=1e-9)
+    assert_allclose(squares, sigma**2, atol=1e-12)
+    assert np.all(np.abs(squares - sigma**2) <= lost)
+    assert np.all(gaps_of_moments(*given_, 1e-3)[0] > gaps)
 
 
 @pytest.mark.parametrize("sparse", [False, True])

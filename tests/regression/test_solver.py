@@ -1,5 +1,7 @@
 """Regression against a conic solver, the lasso and an independent certificate."""
 
+from itertools import pairwise
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sklearn.linear_model import Lasso
 
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.solver import (
+    Regression,
     SolverOptions,
     regress,
     regression_alpha_max,
@@ -342,3 +345,24 @@ def test_of_equal_columns_one_of_the_least_penalty_is_used():
     assert one.gap <= 1e-8
     assert not one.coef[:120].any()
     assert_allclose(one.coef[120:], fit(X, y, alpha)[0].coef, atol=1e-7)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_where_the_residual_has_vanished_all_smaller_penalties_are_solved(positive):
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((12, 40)), np.abs(rng.standard_normal(40))
+    design, options = design_of(X, np.full(12, 1 / 12), True), (1e-9, 100)
+    y = design.target(X @ w).vector
+
+    def regression():
+        return Regression(design, y, positive)
+
+    alphas = np.append(regression().alpha_max * np.geomspace(1, 1e-9, 40), 0.0)
+    fits = regression().solve_each(alphas, *options)
+    shared = [one.coef is other.coef for one, other in pairwise(fits)]
+    assert sum(shared) > 20
+    for alpha, fit in zip(alphas, fits, strict=True):
+        alone = regression().solve(alpha, *options)
+        assert max(fit.gap, alone.gap) <= options[0]
+        assert_allclose(fit.coef, alone.coef, atol=1e-6 * np.abs(alone.coef).max())
+        assert_allclose(fit.sigma, alone.sigma, atol=1e-7)
