@@ -170,7 +170,7 @@ class DictionaryEncoder(Encoder):
         """Return the encoder, with the span of the atoms for rows with more columns."""
         wide = self.dictionary.D.shape[0] < self.dictionary.D.shape[1]
         if not (wide and sp.issparse(X[:0])) or self.options.outlier_alpha is not None:
-            return self
+            return replace(self, dictionary=self.dictionary.by_rows())
         return self if self.span else replace(self, span=span_of_atoms(self.dictionary))
 
     def rows_per_block(self, width):
