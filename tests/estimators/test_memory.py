@@ -12,9 +12,10 @@ from tests import sized
 
 ALLOWED = 16 * 2**20
 N_ROWS = sized(20_000, 100)
-# Three arrays of the size of the components: those, the next ones or a transposed copy,
-# and the moment of codes and rows.
-SHAPE, N_COMPONENTS, N_ARRAYS = sized((1500, 20_000), (150, 2000)), 60, 3
+# Two arrays of the size of the components: those, and the next ones or the moment of
+# codes and rows. Codes of fewer rows than columns are smaller, and so are blocks.
+SHAPE, N_COMPONENTS, N_ARRAYS = sized((1500, 20_000), (150, 2000)), 60, 2
+BLOCKS = 14 * 2**20
 LEARNERS = [
     SqrtLassoTransform(N_COMPONENTS, random_state=0),
     *(
@@ -100,15 +101,15 @@ def test_learning_from_sparse_rows_holds_few_arrays_of_the_size_of_the_model(
     learner = clone(learner).fit(X)  # kernels are compiled before memory is measured
     learner.partial_fit(X)
     peak, _ = peak_of(lambda: getattr(learner, method)(X))
-    assert peak <= N_ARRAYS * learner.components_.nbytes + ALLOWED
+    assert peak <= N_ARRAYS * learner.components_.nbytes + BLOCKS
 
 
 @pytest.mark.parametrize("method", ["transform", "score", "noise_scale"])
 @pytest.mark.parametrize("learner", LEARNERS[:2], ids=str)
 @pytest.mark.filterwarnings("ignore")
-def test_coding_sparse_rows_holds_the_model_at_most_twice(learner, method):
+def test_coding_sparse_rows_holds_no_copy_of_the_model(learner, method):
     X = sp.random_array(SHAPE, density=0.002, format="csr", rng=0)
     learner = clone(learner).fit(X)
     getattr(learner, method)(X)
     peak, _ = peak_of(lambda: getattr(learner, method)(X))
-    assert peak <= 2 * learner.components_.nbytes + ALLOWED
+    assert peak <= BLOCKS + learner.components_.nbytes / 4
