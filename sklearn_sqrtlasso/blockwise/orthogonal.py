@@ -36,7 +36,7 @@ def orthonormal_rows(A, gram=None):
         nearly dependent, or products of them out of range.
     """
     gram = A @ A.T if gram is None else gram
-    factor = _factor(gram)
+    factor = factor_of_products(gram)
     if factor is None:
         return None
     solve_lower(factor, A)
@@ -48,15 +48,28 @@ def orthonormal_rows(A, gram=None):
     return factor @ step
 
 
-def _factor(gram):
-    """Return a Cholesky factor of products of rows, None if these are dependent."""
+def factor_of_products(gram, least=INDEPENDENT):
+    """Return a Cholesky factor of products of rows, None if these are dependent.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_rows, n_rows)
+        Products ``A A'``.
+    least : float, default=INDEPENDENT
+        Inverse condition from which rows are independent.
+
+    Returns
+    -------
+    factor : ndarray of shape (n_rows, n_rows) or None
+        Lower triangular L with ``L L' = A A'``.
+    """
     try:
         factor = cholesky(gram, lower=True)
     except (LinAlgError, ValueError):  # numbers may be out of range
         return None
     size = np.abs(gram).sum(axis=0).max()
     inverse_condition, _ = dpocon(factor, size, uplo="L")
-    return factor if inverse_condition > INDEPENDENT else None
+    return factor if inverse_condition > least else None
 
 
 def solve_lower(factor, A):

@@ -7,8 +7,9 @@ Neither centring nor what lies outside the span of a matrix W needs dense rows :
     ||y - y W' W||^2 = ||y||^2 - 2 ||u||^2 + u W W' u',    u = y W'
 
 Sums are in double precision, of numbers of W as they are: a copy of it would be larger
-than rows and codes of a block. A row of which such a difference leaves too few digits
-is made dense, in small blocks.
+than rows and codes of a block. Those of few terms in single precision are in single
+precision, where the differences leave their digits. A row of which a difference in
+double precision leaves too few is made dense, in small blocks.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from sklearn_sqrtlasso.blockwise.orthogonal import products_of_rows
 FEW_DIGITS = 1e-6  # share of its terms below which a difference is computed densely
 MODEST = 1e200  # sums of squares above this or below its inverse are, too
 DENSE_ENTRIES = 2**18  # of rows that are made dense at a time
+FEW_TERMS = 32  # of a sum in single precision
+MOST_DIGITS = 1 / 16  # share of its terms that keeps the root of a difference exact
+MODEST_SINGLE = 1e24  # like MODEST: what is smaller by all digits is a normal number
 
 
 def nonzeros(x):
@@ -67,17 +71,23 @@ def squared_distances(x, mean):
     lost : ndarray of bool of shape (n_rows,)
         Whether a square has too few digits.
     """
+    squares, terms = _squares_and_terms(x, mean)
+    lost = _is_lost(squares, terms)
+    return squares, lost if mean is not None else lost & (np.diff(x.indptr) > 0)
+
+
+def _squares_and_terms(x, mean):
+    """Return squared distances from a mean, and sums of the terms that they are of."""
     data, indices, indptr = nonzeros(x)
     with np.errstate(over="ignore", invalid="ignore"):
         if mean is None:
             row = np.repeat(np.arange(x.shape[0]), np.diff(indptr))
             squares = np.bincount(row, data**2, minlength=x.shape[0])
-            return squares, _is_lost(squares, squares) & (np.diff(indptr) > 0)
+            return squares, squares
         mean, (before, after) = mean.astype(np.float64), np.empty((2, x.shape[0]))
         sum_squares_about(data, indices, indptr, mean, before, after)
         whole = mean @ mean
-        squares = after - before + whole
-        return squares, _is_lost(squares, after + before + whole)
+        return after - before + whole, after + before + whole
 
 
 def _is_lost(difference, terms):
@@ -221,6 +231,31 @@ class SparseProjection:
                 U += U.astype(self.W.dtype) @ self.correction
         return U
 
+    def _few_terms(self, x):
+        """Return for which rows sums may be in single precision."""
+        single = self.W.dtype == x.dtype == np.float32
+        if not (single and self.orthonormal and self.W.shape[0] < self.W.shape[1]):
+            return np.zeros(x.shape[0], bool)
+        return np.diff(x.indptr) <= FEW_TERMS
+
+    def _project_few_terms(self, x):
+        """Return what ``project`` does, by sums in single precision where these do."""
+        U = np.empty((x.shape[0], len(self.W)), x.dtype)
+        indices, indptr = (np.require(of, np.intp, "W") for of in (x.indices, x.indptr))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            data = np.require(x.data, requirements=["C", "W"])
+            multiply_sparse_rows(data, indices, indptr, self.columns, U)
+            U -= np.asarray(self.offset, x.dtype)
+            squares, terms = _squares_and_terms(x, self.mean)
+            left = squares - np.einsum("ij,ij->i", U, U)
+            usual = (terms > 1 / MODEST_SINGLE) & (terms < MODEST_SINGLE)
+            outside = np.sqrt(np.maximum(left, 0))
+        lost = ~(usual & (left > MOST_DIGITS * terms))
+        rows = np.flatnonzero(lost)
+        if len(rows):
+            U[rows], outside[rows], lost[rows] = self._project_exactly(x[rows])
+        return U, outside, lost
+
     def project(self, x):
         """Return coefficients, norms outside the span, and which are inaccurate.
 
@@ -232,12 +267,26 @@ class SparseProjection:
         Returns
         -------
         U : ndarray of shape (n_rows, n_components)
-            Coefficients ``(x - mean) W'``, in double precision.
+            Coefficients ``(x - mean) W'``, in double precision; in that of x if all
+            rows have few entries.
         outside : ndarray of shape (n_rows,)
             Norms of ``x - mean - U W``; zero if W has at least as many rows as columns.
         lost : ndarray of bool of shape (n_rows,)
             Whether a row has to be made dense for its numbers to be accurate.
         """
+        few = self._few_terms(x)
+        if not few.any():
+            return self._project_exactly(x)
+        if few.all():
+            return self._project_few_terms(x)
+        U, outside = np.empty((x.shape[0], len(self.W))), np.empty(x.shape[0])
+        lost = np.empty(x.shape[0], bool)
+        for rows, of in (few, self._project_few_terms), (~few, self._project_exactly):
+            U[rows], outside[rows], lost[rows] = of(x[rows])
+        return U, outside, lost
+
+    def _project_exactly(self, x):
+        """Return what ``project`` does, by sums in double precision."""
         U = self.coefficients(x)
         squares, lost = squared_distances(x, self.mean)
         if self.W.shape[0] >= self.W.shape[1]:

@@ -492,7 +492,7 @@ class RelaxedSparseCoder(BaseEncoder):
         task = DictionaryTask(batch, D, options, rng, self.n_jobs)
         energy = mean_energy(batch)
         residuals = add_codes(task, batch, statistics, weight, energy).residuals
-        task = task._replace(D=D.copy())  # atoms change as a whole, or not at all
+        task = task._replace(D=np.array(D))  # atoms change as a whole, or not at all
         sweep_in_blocks(statistics.gram, statistics.moment, task.D)
         replace_atoms(task, batch, np.diagonal(statistics.gram) > 0, residuals, few=0)
         self.code_gram_, self.code_moment_ = statistics.gram, statistics.moment

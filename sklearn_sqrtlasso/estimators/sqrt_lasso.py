@@ -307,7 +307,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         starts = self._starts(len(targets), X.shape[1])
         fit = self._fit_moments(X, targets, weights, loadings, starts, precompute)
         if fit is None:
-            fit = self._fit_rows(X, targets, weights, loadings, starts)
+            weights = weights / weights.sum()  # in the place of what may be all ones
+            fit = self._fit_rows(X, targets, weights, n_rows, loadings, starts)
         results, alpha, design, targets = fit
         self._keep(results, alpha, n_rows, X.dtype, y.ndim == 2)
         del fit, results  # coefficients may take as much memory as sparse X
@@ -335,7 +336,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         if self.alpha == "pivotal" and X.shape[1] > BY_PRODUCTS:  # which are sketched
             rows = design_of(X, weights / weights.sum(), centred)
         fit = self._fit_design(
-            design, range(len(targets)), weights, loadings, starts, rows
+            design, range(len(targets)), counted_rows(weights), loadings, starts, rows
         )
         solved = all(one.gap <= self.tol for one, *_ in fit[0])
         return fit if solved else None
@@ -357,23 +358,23 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             most = max(most, BY_PRODUCTS)
         return n_rows > n_columns <= most
 
-    def _fit_rows(self, X, targets, weights, loadings, starts):
+    def _fit_rows(self, X, targets, weights, n_rows, loadings, starts):
         """Return fits of all targets, their penalty, their design and targets in it."""
         if isinstance(self.alpha, str):
             check_finite(X)
         try:
-            design = design_of(X, weights / weights.sum(), bool(self.fit_intercept))
-            return self._fit_design(design, targets, weights, loadings, starts)
+            design = design_of(X, weights, bool(self.fit_intercept))
+            return self._fit_design(design, targets, n_rows, loadings, starts)
         except FloatingPointError:
             check_finite(X)
             raise
 
-    def _fit_design(self, design, targets, weights, loadings, starts, rows=None):
+    def _fit_design(self, design, targets, n_rows, loadings, starts, rows=None):
         """Return what ``_fit_rows`` does; the penalty may be that of other rows."""
         design.load(column_sizes(design) if loadings is None else loadings)
         if rows is not None:
             rows.load(loadings)
-        alpha = self._penalty(rows or design, counted_rows(weights))
+        alpha = self._penalty(rows or design, n_rows)
         results = [
             self._solve(design, target, alpha, loadings is None, start)
             for target, start in zip(targets, starts, strict=True)

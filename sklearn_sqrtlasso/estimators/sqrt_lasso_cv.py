@@ -102,6 +102,19 @@ def smallest_error(mse, units):
     return float(np.min(units * np.sqrt(mse)))
 
 
+def _rows_of_fold(rows):
+    """Return indices of rows in four bytes each, where these hold them.
+
+    Those of five folds of a long table would be larger than its columns.
+    """
+    rows = np.asarray(rows)
+    if rows.dtype.kind not in "iu" or not rows.size:
+        return rows
+    reach = np.iinfo(np.int32)
+    held = reach.min <= rows.min() and rows.max() <= reach.max
+    return rows.astype(np.int32, copy=False) if held else rows
+
+
 def is_partition(folds, n_rows):
     """Return whether each row is a test row of one fold, and trains all others.
 
@@ -419,7 +432,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         X, y = self._validate(X, y, multi_output=False, finite=False)
         weights = check_weights(sample_weight, X)
         splits = check_cv(self.cv).split(X, y, groups)
-        folds = [tuple(map(np.asarray, fold)) for fold in splits]
+        folds = [tuple(map(_rows_of_fold, fold)) for fold in splits]
         if not folds:
             raise ValueError(f"cv must give at least one fold, got {self.cv!r}.")
         unit = unit_near(np.abs(y[weights > 0]).max())

@@ -191,7 +191,7 @@ class DictionaryTask(NamedTuple):
         task : DictionaryTask
             With a prior.
         """
-        return self._replace(prior=code_prior(gram, error, self.D.copy()))
+        return self._replace(prior=code_prior(gram, error, np.array(self.D)))
 
     def batches(self, X) -> Iterator[CodedBatch]:
         """Yield coded rows, a batch at a time.
@@ -378,6 +378,25 @@ def _joined_sums(one, two):
     return CodeSums(n_users, residuals, statistics, work)
 
 
+def atom_order(X):
+    """Return the order of atoms in memory: "F" for sparse rows, else "C".
+
+    Products with sparse rows read and write the entries of all atoms in a column.
+
+    Parameters
+    ----------
+    X : ndarray, CSR matrix, ScaledRows or ChunkedRows
+        Rows.
+
+    Returns
+    -------
+    order : str
+        As numpy takes it.
+    """
+    sparse = not isinstance(X, ChunkedRows) and sp.issparse(X[:0])
+    return "F" if sparse else "C"
+
+
 def empty_moment(shape, X):
     """Return zeros to which products of codes and rows are added.
 
@@ -391,10 +410,9 @@ def empty_moment(shape, X):
     Returns
     -------
     moment : ndarray of the shape
-        Its columns are contiguous if rows are sparse.
+        In the order of atoms.
     """
-    sparse = not isinstance(X, ChunkedRows) and sp.issparse(X[:0])
-    return np.zeros(shape, order="F" if sparse else "C")
+    return np.zeros(shape, order=atom_order(X))
 
 
 def no_statistics(shape, X):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import lstsq
+from scipy.linalg import pinvh
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.dictionary_update import ksvd_sweep, online_sweep
@@ -29,6 +29,7 @@ from sklearn_sqrtlasso.blockwise.sparse_rows import dense_batches, distances
 from sklearn_sqrtlasso.learning.coded_rows import (
     DictionaryTask,
     Statistics,
+    atom_order,
     batches_of,
     code_by_atom,
     no_statistics,
@@ -49,7 +50,8 @@ WORK = 2e10  # products after which no sweep starts: some ten seconds of a core
 ACTIVE = 1 / 3  # share of the atoms that a code takes, before any is known
 OUTLYING = 1 / 2  # the same of the largest number of outliers
 LEAST_ROWS = 1  # rows per atom of a sweep, which each has users enough among
-MOST_COLUMNS = 4096  # of all atoms, which least squares fit at a time
+ROUNDING = np.finfo(np.float64).eps  # share of the largest eigenvalue that is nothing
+MOST_COLUMNS = 1024  # of all atoms, which least squares fit at a time
 ATOMS = 16  # of a block of an online sweep
 BATCH = 512  # rows of a batch of the online learner
 COPIED = 2**23  # entries of rows drawn by what may hold few, unless it needs more
@@ -57,17 +59,19 @@ FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight
 
 
 def _singular_pairs(task, coded, n_steps):
-    order, D, X = task.rng.permutation(len(task.D)), task.D, coded.X[:]
+    order, D, X = task.rng.permutation(len(task.D)), task.D, coded.X
+    X = X if sp.issparse(X) else X[:]  # sparse rows would be copied
     if sp.issparse(X):
         positive = task.options.positive
         sparse_ksvd_sweep(X, D, order, coded, positive, n_steps, POWER_TOL)
         return
-    residual = X - coded.codes @ D
+    residual, atoms = X - coded.codes @ D, np.ascontiguousarray(D)
     ksvd_sweep(
-        residual, D, order, coded.users, coded.starts, coded.values,
+        residual, atoms, order, coded.users, coded.starts, coded.values,
         task.options.positive, n_steps, POWER_TOL, coded.values.copy(),
         np.empty(D.shape[1]),
     )  # fmt: skip
+    D[:] = atoms
 
 
 def update_by_ksvd(task, coded):
@@ -84,12 +88,16 @@ def update_by_mod(task, coded):
     """Fit all atoms jointly by least squares: the method of optimal directions."""
     gram, moment, _ = coded.statistics
     used = np.flatnonzero(gram.diagonal())
-    gram, fit = gram[np.ix_(used, used)], np.empty((len(used), moment.shape[1]))
-    for columns in gen_batches(fit.shape[1], MOST_COLUMNS):
-        fit[:, columns] = lstsq(gram, moment[used, columns])[0]
-    norms = np.sqrt(np.einsum("ij,ij->i", fit, fit))
-    for atom in np.flatnonzero(norms):
-        task.D[used[atom]] = fit[atom] / norms[atom]
+    if not len(used):
+        return
+    inverse, energy = pinvh(gram[np.ix_(used, used)], rtol=ROUNDING), 0.0
+    strips = list(gen_batches(moment.shape[1], MOST_COLUMNS))
+    for columns in strips:
+        energy += np.sum((inverse @ moment[used, columns]) ** 2, axis=1)
+    fitted = energy > 0
+    inverse = inverse[fitted] / np.sqrt(energy[fitted])[:, None]
+    for columns in strips:  # anew: all of a fit would be as large as the atoms
+        task.D[used[fitted], columns] = inverse @ moment[used, columns]
 
 
 def first_atoms(X, n_components, rng):
@@ -109,12 +117,12 @@ def first_atoms(X, n_components, rng):
     Returns
     -------
     D : ndarray of shape (n_components, n_features)
-        Atoms, in double precision.
+        Atoms, in double precision and in the order of ``atom_order``.
     """
     means = _means_of_incomplete(X)
     used = np.flatnonzero(_largest_entries(X, means) > 0)
     picked = used[rng.permutation(len(used))[:n_components]]
-    D = np.empty((n_components, X.shape[1]))
+    D = np.empty((n_components, X.shape[1]), order=atom_order(X))
     D[len(picked) :] = rng.standard_normal((n_components - len(picked), X.shape[1]))
     for places in dense_batches(np.arange(len(picked)), X.shape[1]):
         x = dense_rows(filled_rows(X[picked[places]], means))
@@ -245,9 +253,11 @@ def sweep_in_blocks(A, B, D):
         others = A[own].copy()
         others[:, own] = 0
         with one_thread_of_blas:  # a product rounds differently on more threads
-            left = B[own] - others @ D
-        inner = np.ascontiguousarray(A[own, own])
-        online_sweep(inner, np.ascontiguousarray(left), D[own])
+            left = others @ D
+        np.subtract(B[own], left, out=left)
+        inner, atoms = (np.ascontiguousarray(of) for of in (A[own, own], D[own]))
+        online_sweep(inner, left, atoms)
+        D[own] = atoms
 
 
 def add_codes(task: DictionaryTask, X, statistics, past_weight, energy=1.0):

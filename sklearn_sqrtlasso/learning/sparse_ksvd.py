@@ -37,8 +37,7 @@ class OthersLeft:
     """
 
     def __init__(self, X, C, S, D, G):
-        self.X, self.D, self.G = X, D, G
-        self.both, self.p = np.hstack([C, S]), len(D)
+        self.X, self.C, self.S, self.D, self.G = X, C, S, D, G
 
     def step(self, values):
         """Take a step of the power method.
@@ -59,10 +58,10 @@ class OthersLeft:
         if energy < FEW_DIGITS * (u @ u):
             new = u - s @ self.D
             norm = np.linalg.norm(new)
-            best = self.X @ new - self.both[:, self.p :] @ (self.D @ new)
+            best = self.X @ new - self.S @ (self.D @ new)
         else:
             norm = np.sqrt(energy)
-            best = self.X @ u - self.both @ np.concatenate([s, others])
+            best = self.X @ u - self.C @ s - self.S @ others
         return norm, best / (norm or 1.0)
 
     def atom(self, values):
@@ -75,8 +74,7 @@ class OthersLeft:
 
     def _products(self, values):
         """Return ``X' v``, ``S' v``, ``D E' v`` and the energy of ``E' v``."""
-        u, both = self.X.T @ values, values @ self.both
-        c, s = both[: self.p], both[self.p :]
+        u, c, s = self.X.T @ values, values @ self.C, values @ self.S
         others = c - self.G @ s
         return u, s, others, u @ u - s @ c - s @ others
 

@@ -13,9 +13,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.algorithms.sparse_products import add_moment_product
-from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
 from sklearn_sqrtlasso.blockwise.chunks import (
     ChunkedGroups,
+    ChunkedRows,
     added,
     each_chunk,
     over_chunks,
@@ -32,8 +32,8 @@ from sklearn_sqrtlasso.blockwise.orthogonal import (
     solve_lower,
     subtract_outer,
 )
-from sklearn_sqrtlasso.blockwise.sparse_rows import add_moments
 from sklearn_sqrtlasso.blockwise.spread import second_moment, sparse_gram
+from sklearn_sqrtlasso.learning.frame_moments import moments_of
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.tight_frame import TightFrame, nearest_tight_frame
 
@@ -42,7 +42,6 @@ WIDE_SPARSE = 1000  # the same of sparse rows, with which products are cheaper
 INERTIA = 1e-10  # weight of the current frame in directions absent from the data
 SHARPEST = 1e-3  # smallest residual scale of a weight, relative to a row's penalty
 AT_REST = 16  # units of rounding that an objective falls by, if by anything
-ROUNDING = 2.0**-60  # of a mean, in which no digit of a deviation is left
 VECTORS = 16  # that a product of rows is taken with at a time
 
 
@@ -51,20 +50,23 @@ class FrameStatistics(NamedTuple):
 
     Attributes
     ----------
-    moment : ndarray of shape (n_components, n_features)
-        ``sum_i z_i (x_i - mean)' / t_i``, divided by the unit of scaling.
+    moment : ndarray of shape (n_components, n_features) or callable, () -> ndarray
+        ``sum_i z_i (x_i - mean)' / t_i``, divided by the unit of scaling; or what makes
+        it, once.
     objective : float
         ``sum_i t_i + ||alpha * z_i||_1``, divided by the unit of scaling.
     n_rows : int
         Number of rows.
     """
 
-    moment: np.ndarray
+    moment: np.ndarray | Callable
     objective: float
     n_rows: int
 
 
-def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
+def frame_statistics(
+    X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None, later=False
+):
     """Code the rows of ``X`` and return the statistics of a learning step.
 
     Parameters
@@ -79,6 +81,8 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
         Unit of scaling, a power of two near the largest entry of ``X - mean``.
     n_jobs : int, default=None
         Number of threads, as in joblib.
+    later : bool, default=False
+        Whether the moment may be made later, as of ``moments_of``.
 
     Returns
     -------
@@ -87,6 +91,8 @@ def frame_statistics(X, frame: TightFrame, groups, unit=1.0, *, n_jobs=None):
     """
     if isinstance(groups, ChunkedGroups):
         groups = groups.scaled(X, frame)
+    if later and not isinstance(X, ChunkedRows):
+        return statistics_here(X, frame, groups, unit, n_jobs=n_jobs, later=True)
     return _frame_statistics(X, frame, groups, unit, n_jobs)
 
 
@@ -95,7 +101,7 @@ def _frame_statistics(X, frame, groups, unit, n_jobs):
     return statistics_here(X, frame, groups, unit, n_jobs=n_jobs)
 
 
-def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
+def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None, later=False):
     """Return the statistics of rows that are in one place.
 
     Parameters
@@ -105,6 +111,8 @@ def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
     seen : callable, (block) -> (rows, penalty), default=None
         Returns the rows of a block that the moment is to be of, instead of those that
         were coded, and what their objective contains beside codes and residuals.
+    later : bool, default=False
+        As for ``frame_statistics``; of the rows that were coded.
 
     Returns
     -------
@@ -112,7 +120,7 @@ def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
         Sums over the rows.
     """
     unit = X.dtype.type(unit)
-    moments = (_SparseMoments if sp.issparse(X) else _Moments)(frame, unit)
+    moments = moments_of(X, frame, unit, later=later)
 
     def add(block):
         Z, scale = block.Z / unit, block.scale / unit
@@ -122,77 +130,12 @@ def statistics_here(X, frame, groups, unit, *, n_jobs=None, seen=None):
         rounding = SHARPEST * np.finfo(Z.dtype).eps * np.abs(Z).sum(axis=1)
         scale[scale <= rounding] = 1  # rows of zeros, or exact without a penalty
         rows, more = (block.X, 0.0) if seen is None else seen(block)
-        moments.add(block.part, rows, Z, scale)
+        moments.add(block, rows, Z, scale)
         return objective + more / float(unit)
 
-    n_parts = len(moments.sums)
-    objectives = map_encoded(add, X, frame, groups, n_jobs=n_jobs, n_parts=n_parts)
+    parts = {"n_jobs": n_jobs, "n_parts": moments.n_parts}
+    objectives = map_encoded(add, X, frame, groups, **parts)
     return FrameStatistics(moments.total(), sum(objectives), groups.n_rows)
-
-
-class _Moments:
-    """Sum of ``z (x - mean)' / t`` over dense rows, for each part of the work."""
-
-    most_bytes, fewest_parts = 2**25, 2  # of the sums of all parts, and those
-
-    def __init__(self, frame, unit):
-        self.frame, self.unit = frame, unit
-        n_parts = self.most_bytes // (8 * frame.components.size)
-        n_parts = min(max(n_parts, self.fewest_parts), N_PARTS)
-        self.sums = [np.zeros(self.shape) for _ in range(n_parts)]
-
-    @property
-    def shape(self):
-        """Shape of a sum."""
-        return self.frame.components.shape
-
-    def add(self, part, x, Z, scale):
-        """Add rows to a part, in units of scaling but for x."""
-        x = self.frame.centred(x) / self.unit
-        self.sums[part] += Z.T @ (x / scale[:, None])
-
-    def total(self):
-        """Return the sum over all parts."""
-        for one in self.sums[1:]:
-            self.sums[0] += one
-        return self.sums[0]
-
-
-class _SparseMoments(_Moments):
-    """The same of sparse rows: the mean is subtracted from the sum.
-
-    A column whose mean is far larger than the unit of scaling has a unit of its own: no
-    digit of the difference is left in the other. One sum is as large as the frame, and
-    often larger than all rows.
-    """
-
-    most_bytes, fewest_parts = 2**24, 1
-
-    def __init__(self, frame, unit):
-        super().__init__(frame, unit)
-        self.weights = np.zeros((len(self.sums), len(frame.components)))
-        self.units = np.full(frame.components.shape[1], float(unit))
-        if frame.mean is not None:
-            self.units = np.maximum(self.units, ROUNDING * np.abs(frame.mean))
-
-    @property
-    def shape(self):
-        """Shape of a sum, transposed: rows are those of columns of X."""
-        return self.frame.components.shape[::-1]
-
-    def add(self, part, x, Z, scale):
-        """Add rows to a part; codes in double precision are overwritten."""
-        weighted = Z.astype(np.float64, copy=False)
-        weighted /= scale[:, None]
-        self.weights[part] += weighted.sum(axis=0)
-        add_moments(x, weighted, self.sums[part], self.units)
-
-    def total(self):
-        """Return the sum over all parts."""
-        total, mean = super().total().T, self.frame.mean
-        if mean is not None:
-            subtract_outer(total, self.weights.sum(axis=0), mean / self.units)
-        return total
 
 
 def procrustes_frame(moment, components, *, own=False):
@@ -307,14 +250,24 @@ class FrameLearner:
 
     def _statistics_at(self, frame):
         frame = replace(frame)  # what it holds for products goes with it
-        return frame_statistics(
-            self.X, frame, self.groups, self.unit, n_jobs=self.n_jobs
-        )
+        given = self.X, frame, self.groups, self.unit
+        return frame_statistics(*given, n_jobs=self.n_jobs, later=True)
+
+    @property
+    def statistics(self):
+        """Statistics of the rows, whose moment is made when they are asked for."""
+        if callable(self.sums.moment):
+            self.sums = self.sums._replace(moment=self.sums.moment())
+        return self.sums
+
+    @statistics.setter
+    def statistics(self, sums):
+        self.sums = sums
 
     @property
     def objective(self):
         """Mean objective per row for the current frame, in units of X."""
-        return self.statistics.objective * self.unit / self.statistics.n_rows
+        return self.sums.objective * self.unit / self.sums.n_rows
 
     def step(self, n_iter):
         """Take a step if it lowers the objective; return the mean objective per row."""

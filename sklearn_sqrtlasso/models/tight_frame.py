@@ -121,7 +121,8 @@ class TightFrame(PoolingEncoder):
         U = project_rows(x, W, out)
         if W.shape[0] >= W.shape[1]:
             return U, np.zeros(len(U), U.dtype)
-        return U, row_norms(np.asarray(x - U @ W))
+        left = np.asarray(U @ W)  # of rows that are many entries: one array for both
+        return U, row_norms(np.subtract(x, left, out=left))
 
     def prepared(self, X):
         """Return the frame for given rows, with or without missing entries."""

@@ -2,6 +2,7 @@
 
 import math
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import qr
@@ -15,8 +16,26 @@ TWICE = 2  # projections after which a vector is orthogonal
 ROUNDS = 3  # of correction: each leaves a rounding of the one before
 
 
-def dual_value(y, theta, c, alpha, positive):
-    """Return the dual objective of a direction, scaled until it is feasible.
+class DualPoint(NamedTuple):
+    """What the dual objective needs of a direction, which is as long as the target.
+
+    Attributes
+    ----------
+    overlap : float
+        Its product with the target.
+    norm : float
+        Its norm.
+    c : ndarray of shape (n_features,)
+        Its correlations.
+    """
+
+    overlap: float
+    norm: float
+    c: np.ndarray
+
+
+def dual_point(y, theta, c):
+    """Return what the dual objective needs of a direction.
 
     Parameters
     ----------
@@ -24,6 +43,22 @@ def dual_value(y, theta, c, alpha, positive):
         Target and direction.
     c : ndarray of shape (n_features,)
         Correlations of the direction.
+
+    Returns
+    -------
+    point : DualPoint
+        Without the direction.
+    """
+    return DualPoint(float(y @ theta), math.sqrt(theta @ theta), c)
+
+
+def dual_value(point, alpha, positive):
+    """Return the dual objective of a direction, scaled until it is feasible.
+
+    Parameters
+    ----------
+    point : DualPoint
+        The direction.
     alpha : ndarray of shape (n_features,)
         Penalties; where one is zero, a correlation that is not is infinitely larger.
     positive : bool
@@ -34,14 +69,15 @@ def dual_value(y, theta, c, alpha, positive):
     value : float
         Lower bound of the minimum, at least 0.
     """
+    c = point.c
     size = np.maximum(c, 0) if positive else np.abs(c)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         np.divide(size, alpha, out=size)
         ratio = float(np.fmax.reduce(size, initial=0.0))  # 0 / 0 is no number
         if not np.isfinite(c @ c):  # a path among rounding errors
             return 0.0
-    over = max(math.sqrt(theta @ theta), ratio)
-    return max(float(y @ theta / over), 0.0) if over > 0 else 0.0
+    over = max(point.norm, ratio)
+    return max(point.overlap / over, 0.0) if over > 0 else 0.0
 
 
 class Span:
@@ -171,5 +207,6 @@ def value_without_penalties(design, y, r, alpha, free, signs, positive):
         # Otherwise the columns span the target, or the goals contradict each other.
         if norm > ROUNDING * size and np.abs(c[zero]).max(initial=0) <= MET * norm:
             c[zero | (free & (c <= ROUNDING * norm))] = 0
-            values.append(dual_value(y, theta, c, alpha, positive))
+            point = dual_point(y, theta, c)
+            values.append(dual_value(point, alpha, positive))
     return max(values)

@@ -14,20 +14,27 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    vector : ndarray of shape (n_samples,)
-        The target, zero if it is constant.
+    vector : ndarray of shape (n_samples,) or None
+        The target, zero if it is constant; None where only its norm is needed.
     exponent : int
         Logarithm to base 2 of its unit.
     mean : float
         Its weighted mean in that unit; 0 without an intercept.
     place : int
         Its number, of several that share moments.
+    norm : float
+        Its norm.
     """
 
-    vector: np.ndarray
+    vector: np.ndarray | None
     exponent: int
     mean: float
     place: int = 0
+    norm: float = 0.0
+
+    def without_vector(self):
+        """Return the rest of it, with its norm."""
+        return self._replace(vector=None, norm=float(np.linalg.norm(self.vector)))
 
 
 def shared_exponents(exponents, live):
@@ -134,7 +141,7 @@ class Columns(ABC):
         fit : Fit
             A fit in units of the columns and of the target.
         target : Target
-            The target.
+            The target, without its vector.
         alpha : float
             Its penalty, in units of X.
         positive : bool

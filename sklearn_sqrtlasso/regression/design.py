@@ -82,7 +82,7 @@ class Design(Columns):
             self._scale = np.where(live, 2.0**-self.exponents, 0.0)
             self._centers = self.means  # zero for columns that are constant
             self._keep(kept, more)
-        self._dead = np.flatnonzero(~live)
+        self._dead = ~live
         self.exponents += shift
         self._is_exact = exactly
 
@@ -156,7 +156,7 @@ class Design(Columns):
         on = np.flatnonzero(fit.coef)
         offset = np.abs(self.means[on]) @ np.abs(fit.coef[on])
         error = EPS * (abs(target.mean) + offset)
-        size = np.linalg.norm(target.vector)
+        size = target.norm
         return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
     def correlate(self, r):
@@ -315,7 +315,8 @@ class DenseDesign(Design):
             return self.X.T @ (r / self.unit)
         total = np.zeros(self.shape[1])
         for rows in self.spans(self.shape[1]):
-            total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
+            x = self.X[rows].astype(np.float64, copy=False)
+            total += x.T @ (r[rows] / self.unit)
         return total
 
     def are_equal(self, one, other):
@@ -385,7 +386,7 @@ class DenseDesign(Design):
             block *= self._scale[features]
             if self.fit_intercept:
                 block -= self._centers[features]
-        if len(self._dead):
+        if self._dead.any():
             block[:, self.norms[features] == 0] = 0
         if len(self._kept):
             place = self._place[features]
@@ -423,6 +424,13 @@ class SparseDesign(Design):
             X = X.copy()
             X.sum_duplicates()
         super().__init__(sp.csc_array(X), weights, fit_intercept)
+
+    def _measure(self, exactly):
+        super()._measure(exactly)
+        with np.errstate(over="ignore", under="ignore"):
+            single = self._scale.astype(np.float32)
+        if np.array_equal(single, self._scale):  # powers of two: as exact
+            self._scale = single
 
     @staticmethod
     def _entries(X):

@@ -175,7 +175,7 @@ class Relaxation:
 
     def __init__(self, design, y, positive):
         self.design, self.positive = design, positive
-        self.y, self.exponent, self.mean, _ = design.target(y)
+        self.y, self.exponent, self.mean = design.target(y)[:3]
         self.y_norm = float(np.linalg.norm(self.y))
         self.set = WorkingSet(design)
         self.place = np.zeros(design.shape[1], dtype=np.intp)

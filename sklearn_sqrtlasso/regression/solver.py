@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_sqrtlasso.regression.certificate import (
+    dual_point,
     dual_value,
     value_without_penalties,
 )
@@ -153,9 +154,21 @@ class Regression:
         """Return the sizes of correlations, of which only positive ones may count."""
         return np.maximum(c, 0.0) if self.positive else np.abs(c)
 
+    def _of_residual(self):
+        """Return the dual point of the residual."""
+        return dual_point(self.y, self.r, self.c)
+
+    def _relative_sizes(self, alpha):
+        """Return the sizes of correlations over penalties of the columns."""
+        sizes = self._sizes(self.c)
+        sizes /= alpha
+        return sizes
+
     def _update_residual(self):
         """Compute the residual and its correlations with all features."""
-        self.r = self.y - self.set.fitted()
+        self.r = self.c = None  # before others are made
+        self.r = self.set.fitted()
+        np.subtract(self.y, self.r, out=self.r)
         self.c = self.design.correlate(self.r)
         self.found = None
 
@@ -163,16 +176,16 @@ class Regression:
         return self._norm + alpha[self.set.features] @ np.abs(self.set.w)
 
     def _gap(self, alpha, points):
-        """Return the gap by the best of the dual points, given with correlations."""
+        """Return the gap by the best of the dual points."""
         if self.positive and np.any(self.set.w < 0):
             return np.inf
-        dual = max(dual_value(self.y, *p, alpha, self.positive) for p in points)
+        dual = max(dual_value(point, alpha, self.positive) for point in points)
         return max(self._primal(alpha) - dual, 0.0)
 
     def _given_gap(self, given, alpha):
         """Return the gap for the given penalties, some of which were raised."""
         free = (given < alpha) & (self.design.norms > 0)
-        points = [(self.r, self.c)]
+        points = [self._of_residual()]
         points += [] if self.direction is None else [self.direction]
         primal = self._primal(given)
         gap = min(self._gap(given, points), primal)
@@ -319,7 +332,7 @@ class Regression:
         if found is not None:
             return found, 1
         norm, gap, converged = self._norm, np.inf, False
-        best = self._gap(alpha, [(self.r, self.c)]), self._solution()
+        best = self._gap(alpha, [self._of_residual()]), self._solution()
         top, last = self._first_floor(alpha, norm), FLOORS[1]
         floor, anchor, pace, n_iter, idle, untried = top, top, PACE, 0, 0, np.inf
         while (gap > tol or self.is_swept) and n_iter < max_iter and idle < STUCK:
@@ -339,7 +352,7 @@ class Regression:
                 floor = anchor = top = self._first_floor(alpha, norm)
                 continue
             norm = self._norm
-            gap = self._gap(alpha, [(self.r, self.c)])
+            gap = self._gap(alpha, [self._of_residual()])
             still = n_breakpoints == 0 and converged and floor <= untried
             factored = self.set.n_factored >= 0  # not after sweeps
             if norm < floor and factored and (gap <= tol or still):
@@ -382,15 +395,15 @@ class Regression:
         from zero where these are not too small, in comparison with correlations.
         """
         usual = FLOORS[0] if norm > FLOORS[0] else max(FLOORS[1], norm / 2)
-        scores = self._sizes(self.c) / alpha
-        return max(usual, COLD * float(scores.max(initial=0.0)))
+        largest = float(self._relative_sizes(alpha).max(initial=0.0))
+        return max(usual, COLD * largest)
 
     def _is_far_below(self, alpha):
         """Return whether coefficients solve a problem of a much smaller penalty.
 
         To drop most of them one by one takes longer than to start from zero.
         """
-        scale = (self._sizes(self.c) / alpha).max(initial=0.0)
+        scale = self._relative_sizes(alpha).max(initial=0.0)
         return bool(FAR_BELOW * scale < self._norm)
 
     def _next_pace(self, pace, n_changes, falls):
@@ -410,8 +423,7 @@ class Regression:
 
         Return their number, and the worst correlation, relative to its threshold.
         """
-        score = self._sizes(self.c)
-        score /= alpha
+        score = self._relative_sizes(alpha)
         score[self.set.is_in] = score[self.is_copy] = 0.0
         worst = score.max(initial=0) / scale
         missing = np.flatnonzero(score > share * scale)
@@ -507,8 +519,9 @@ class Regression:
         if move() is not False:
             self._update_residual()
             direction = self.set.residual_direction(alpha)
-            self.direction = direction, self.design.correlate(direction)
-            new = self._gap(alpha, [(self.r, self.c), self.direction])
+            c = self.design.correlate(direction)
+            self.direction = dual_point(self.y, direction, c)
+            new = self._gap(alpha, [self._of_residual(), self.direction])
             if new <= most:
                 return new
         w, self.r, self.c, self.direction = before  # a path among rounding errors
@@ -623,8 +636,9 @@ def regress(design, y, alphas, options, coef=None):
         if solved is not None:
             return solved
     target = design.target(y)
-    y, exponent, mean, _ = target
-    regression = Regression(design, y, options.positive)
+    exponent, mean = target.exponent, target.mean
+    regression = Regression(design, target.vector, options.positive)
+    target = target.without_vector()  # which the regression holds in its own unit
     if coef is not None:
         with np.errstate(over="ignore", under="ignore"):
             coef = np.ldexp(coef, design.exponents - exponent)

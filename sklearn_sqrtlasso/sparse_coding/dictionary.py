@@ -20,13 +20,18 @@ class Dictionary(NamedTuple):
     Attributes
     ----------
     D : ndarray of shape (n_components, n_features)
-        Atoms as rows, in double precision.
+        Atoms as rows, in double precision. Columns may be contiguous instead of rows,
+        as sparse rows want them; ``by_rows`` is as kernels want it.
     G : ndarray of shape (n_components, n_components)
         ``D D'``.
     """
 
     D: np.ndarray
     G: np.ndarray
+
+    def by_rows(self):
+        """Return the atoms with contiguous rows, and their inner products."""
+        return self._replace(D=np.require(self.D, requirements=KERNEL_READY))
 
 
 class CodingOptions(NamedTuple):
@@ -124,9 +129,9 @@ def make_dictionary(components):
     Returns
     -------
     dictionary : Dictionary
-        In double precision.
+        In double precision, in the order of the components.
     """
-    D = np.require(components, np.float64, KERNEL_READY)
+    D = np.require(components, np.float64, "W")
     with one_thread_of_blas:  # others would spin beside the threads that code rows
         return Dictionary(D, _inner_products(D))
 

@@ -176,7 +176,7 @@ class DictionaryEncoder(Encoder):
         encoder = replace(self, n_rows=X.shape[0])
         wide = self.dictionary.D.shape[0] < self.dictionary.D.shape[1]
         if not (wide and sp.issparse(X[:0])) or self.options.outlier_alpha is not None:
-            return encoder
+            return replace(encoder, dictionary=self.dictionary.by_rows())
         return replace(encoder, span=self.span or span_of_atoms(self.dictionary))
 
     def rows_per_block(self, width):

@@ -98,6 +98,58 @@ def test_rounded_orthonormal_rows_stand_for_those_nearby(centred, seed):
     assert_allclose(outside[fine], norms[fine], rtol=0, atol=1e-9)
 
 
+def single_rows(seed, size):
+    """Return rows of few and of many entries, one nearly in the span, and W."""
+    rng = np.random.default_rng(seed)
+    W = np.linalg.qr(rng.standard_normal((200, 5)))[0].T.astype(np.float32)
+    few = sp.random_array((20, 200), density=0.04, rng=seed).toarray()
+    few[3] = 0
+    few[5] = np.roll(few[5], 1) * 1e-4
+    X = np.vstack([few, rng.standard_normal((3, 200)), W[0], W[1] + 1e-3 * few[:1]])
+    W[2], X[2] = 0, 0
+    W[2, 7], X[2, 7], X[2, 9] = 1, 1, 1e-3  # few entries, and nearly in the span
+    W[:2, 7] = W[3:, 7] = 0
+    W = np.linalg.svd(W.astype(np.float64), full_matrices=False)
+    return sp.csr_array((size * X).astype(np.float32)), W[0] @ W[2]
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-3, 1.0, 1e15, 1e30])
+@pytest.mark.parametrize("centred", [False, True])
+@given(seeds)
+def test_sums_in_single_precision_are_as_exact_as_their_rows(size, centred, seed):
+    x, W = single_rows(seed, size)
+    mean = None
+    if centred:
+        mean = (0.03 * size * np.cos(np.arange(200))).astype(np.float32)
+    y = (x.toarray() - (0 if mean is None else mean)).astype(np.float64) / size
+    U, outside, lost = SparseProjection(W.astype(np.float32), mean, True).project(x)
+    whole = np.linalg.norm(y, axis=1)
+    eps = np.finfo(np.float32).eps
+    assert np.all(np.abs(U / size - y @ W.T) <= 16 * eps * whole[:, None])
+    expected = np.linalg.norm(y - y @ W.T @ W, axis=1)
+    sure = ~lost
+    assert np.all(np.abs(outside / size - expected)[sure] <= 16 * eps * whole[sure])
+
+
+@given(seeds)
+def test_a_row_is_projected_in_single_precision_whatever_its_neighbours(seed):
+    x, W = single_rows(seed, 1.0)
+    projection = SparseProjection(W.astype(np.float32), None, True)
+    together = projection.project(x)
+    for row in range(x.shape[0]):
+        alone = projection.project(x[row : row + 1])
+        for one, all_rows in zip(alone, together, strict=True):
+            assert_array_equal(one[0], all_rows[row])
+
+
+def test_what_is_left_of_a_row_in_the_span_keeps_its_digits_in_single_precision():
+    W = np.eye(3, 50, dtype=np.float32)
+    X = np.zeros((2, 50), np.float32)
+    X[:, 1], X[0, 9], X[1, 9] = 1.0, 0.01, 0.5
+    outside = SparseProjection(W, None, True).project(sp.csr_array(X))[1]
+    assert_allclose(outside, X[:, 9], rtol=1e-7)
+
+
 def test_weights_in_single_precision_are_not_copied():
     rng, shape = np.random.default_rng(0), (16, 100_000)
     W = np.asfortranarray(rng.standard_normal(shape, dtype=np.float32))

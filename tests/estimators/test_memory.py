@@ -7,14 +7,20 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from sklearn_sqrtlasso import RelaxedSparseCoder, SqrtLassoTransform
+from sklearn_sqrtlasso import (
+    RelaxedSparseCoder,
+    SqrtLasso,
+    SqrtLassoCV,
+    SqrtLassoTransform,
+)
 from tests import sized
 
 ALLOWED = 16 * 2**20
 N_ROWS = sized(20_000, 100)
-# Three arrays of the size of the components: those, the next ones or a transposed copy,
-# and the moment of codes and rows.
-SHAPE, N_COMPONENTS, N_ARRAYS = sized((1500, 20_000), (150, 2000)), 60, 3
+# Two arrays of the size of the components: those, and the next ones or the moment of
+# codes and rows. Codes of fewer rows than columns are smaller, and so are blocks.
+SHAPE, N_COMPONENTS, N_ARRAYS = sized((1500, 20_000), (150, 2000)), 60, 2
+BLOCKS = 14 * 2**20
 LEARNERS = [
     SqrtLassoTransform(N_COMPONENTS, random_state=0),
     *(
@@ -100,15 +106,39 @@ def test_learning_from_sparse_rows_holds_few_arrays_of_the_size_of_the_model(
     learner = clone(learner).fit(X)  # kernels are compiled before memory is measured
     learner.partial_fit(X)
     peak, _ = peak_of(lambda: getattr(learner, method)(X))
-    assert peak <= N_ARRAYS * learner.components_.nbytes + ALLOWED
+    assert peak <= N_ARRAYS * learner.components_.nbytes + BLOCKS
 
 
 @pytest.mark.parametrize("method", ["transform", "score", "noise_scale"])
 @pytest.mark.parametrize("learner", LEARNERS[:2], ids=str)
 @pytest.mark.filterwarnings("ignore")
-def test_coding_sparse_rows_holds_the_model_at_most_twice(learner, method):
+def test_coding_sparse_rows_holds_no_copy_of_the_model(learner, method):
     X = sp.random_array(SHAPE, density=0.002, format="csr", rng=0)
     learner = clone(learner).fit(X)
     getattr(learner, method)(X)
     peak, _ = peak_of(lambda: getattr(learner, method)(X))
-    assert peak <= 2 * learner.components_.nbytes + ALLOWED
+    assert peak <= BLOCKS + learner.components_.nbytes / 4
+
+
+@pytest.mark.parametrize(
+    "model",
+    [SqrtLasso(0.05, precompute=False), SqrtLassoCV(cv=8)],
+    ids=["by rows", "folds"],
+)
+def test_regressions_on_long_tables_hold_few_vectors_of_their_length(model):
+    n_rows, rng = sized(400_000, 100_000), np.random.default_rng(0)
+    X = rng.integers(-100, 100, (n_rows, 16), dtype=np.int16)
+    y = X[:, :5] @ np.arange(1.0, 6) + 30 * rng.standard_normal(n_rows)
+    clone(model).fit(X, y)
+    peak, _ = peak_of(lambda: clone(model).fit(X, y))
+    assert peak <= 9 * y.nbytes + ALLOWED / 4
+
+
+def test_regressions_on_many_sparse_columns_hold_few_vectors_of_their_number():
+    shape, rng = (2000, sized(400_000, 20_000)), np.random.default_rng(0)
+    X = sp.random_array(shape, density=2e-4, format="csc", rng=rng)
+    y = X[:, :50].sum(axis=1) + 0.01 * rng.standard_normal(shape[0])
+    SqrtLasso(0.005).fit(X, y)
+    peak, model = peak_of(lambda: SqrtLasso(0.005).fit(X, y))
+    assert model.coef_.any()
+    assert peak <= 8 * model.coef_.nbytes + ALLOWED / 16

@@ -55,14 +55,29 @@ def test_coordinates_keep_norms_and_products(kind, seed):
     found, D = span.coordinates(sp.csr_array(X)), span.dictionary.D
     norms = np.linalg.norm(dictionary.D, axis=1)
     whole = np.abs(X).max(axis=1, initial=1e-300)
-    assert_allclose(span.basis.T @ span.basis, np.eye(N_ATOMS), atol=1e-13)
+    basis = span.decoded(np.eye(N_ATOMS))
+    assert_allclose(basis @ basis.T, np.eye(N_ATOMS), atol=1e-13)
     assert_allclose(D / norms.max(), (D / norms.max())[:, :N_ATOMS] @ np.eye(6, 7))
     expected = (X / whole[:, None]) @ dictionary.D.T
     products = (found / whole[:, None]) @ D.T
     assert_allclose(products, expected, atol=1e-13 * norms.max())
-    left = X / whole[:, None] - (found[:, :-1] / whole[:, None]) @ span.basis.T
+    left = X / whole[:, None] - (found[:, :-1] / whole[:, None]) @ basis
     outside = np.linalg.norm(left, axis=1)
     assert_allclose(found[:, -1] / whole, outside, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_products_with_atoms_tell_coordinates_as_a_basis_does(monkeypatch, seed):
+    X, dictionary = sparse_rows(seed), make_dictionary(atoms(seed))
+    X[2], X[3] = dictionary.D[0], dictionary.D[1] + 1e-7 * X[0]
+    ours = span_of_atoms(dictionary)
+    monkeypatch.setattr(atom_span, "WELL_CONDITIONED", np.inf)
+    theirs = span_of_atoms(dictionary)
+    assert ours.factor is not None
+    assert theirs.factor is None
+    assert_allclose(ours.dictionary.D, theirs.dictionary.D, atol=1e-13)
+    found, expected = (of.coordinates(sp.csr_array(X)) for of in (ours, theirs))
+    assert_allclose(found, expected, atol=1e-13)
 
 
 def options_of(selector, phi, positive):
