@@ -58,11 +58,11 @@ FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight
 
 def _singular_pairs(task, coded, n_steps):
     order, D, X = task.rng.permutation(len(task.D)), task.D, coded.X[:]
-    if sp.issparse(X):
+    if sp.issparse(X) and X.shape[1] > len(D):  # residuals are larger than products
         positive = task.options.positive
         sparse_ksvd_sweep(X, D, order, coded, positive, n_steps, POWER_TOL)
         return
-    residual = X - coded.codes @ D
+    residual = dense_rows(X) - coded.codes @ D
     ksvd_sweep(
         residual, D, order, coded.users, coded.starts, coded.values,
         task.options.positive, n_steps, POWER_TOL, coded.values.copy(),
