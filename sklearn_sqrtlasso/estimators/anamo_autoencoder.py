@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from sklearn_sqrtlasso._types import Rows, Seed
@@ -70,7 +69,7 @@ ALPHA, LARGEST = 0.01, 1e300  # of "auto", for rows of spread one, and of ``alph
 FEW_ROWS, BATCH = 2000, 500  # learnt from at once, and in a batch of more
 MANY_ROWS = 2**17  # the first of these if weights start in principal directions
 ALIKE = 4  # largest ratio of units of scaling of rows that are learnt from together
-AFFORDABLE = 1e10  # products of the usual steps; sparse rows count as cheap
+AFFORDABLE = 1e10  # products of the usual steps
 IN_SPAN = 25  # iterations of rows that are learnt from in their span, and soon restored
 PATIENCE = 5  # outer iterations without a decrease of the loss by ``tol``
 DECODER_ACTIVATIONS = {name: row for name, row in POINTWISE.items() if not row.is_step}
@@ -457,7 +456,7 @@ class ANAMOAutoencoder(AutoencoderMixin, BaseEncoder):
         if start_in_directions(shape, data.X, stream):
             return True
         random = stream or isinstance(data.X, ChunkedRows)  # however long it takes
-        if random or self.max_iter != "auto" or sp.issparse(data.X):
+        if random or self.max_iter != "auto":
             return False
         given = data, self._rows_of_batch(data, few=False), self._n_products(data)
         return self._usual.work(*given) > AFFORDABLE

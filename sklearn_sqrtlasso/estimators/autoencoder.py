@@ -163,8 +163,16 @@ class AutoencoderMixin:
         return n_components, data.X.shape[1]
 
     def _n_products(self, data):
-        """Return the number of products of a row with the weights of a layer."""
-        return self._shape(data)[0] * entries_per_row(data.X)
+        """Return the number of products of a row with the weights of a layer.
+
+        A decoded row is compared with a sparse one by products of atoms, if those cost
+        less than all its entries.
+        """
+        n_components, n_features = self._shape(data)
+        width = entries_per_row(data.X)
+        if width < n_features:
+            width = min(width + n_components, n_features)
+        return n_components * width
 
     def _hold_out(self, data, rng):
         """Return the training data without held-out rows, and those as a batch."""

@@ -28,7 +28,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
     extend_curves,
     refuse_change,
 )
-from sklearn_sqrtlasso.estimators.training_noise import training_noise
+from sklearn_sqrtlasso.estimators.training_noise import fills_rows, training_noise
 from sklearn_sqrtlasso.estimators.training_targets import check_clean_rows
 from sklearn_sqrtlasso.estimators.validation import (
     check_groups,
@@ -102,7 +102,8 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         principal directions, "auto" is what restores the training rows best if it is
         learnt, at most "pivotal". They start there from fewer than twice as many rows
         as columns, and of more than 1024 columns if rows and columns are both more than
-        four times as many as units.
+        four times as many as units; and near those of the first batch in
+        ``partial_fit``, with no more units than columns and this default.
     learn_alpha : {"per_unit", "shared"} or bool, default="per_unit"
         Whether to learn one ``alpha`` per unit ("per_unit" or True), one for all units
         ("shared"), or none (False: ``alpha`` is fixed).
@@ -148,8 +149,9 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
         weights start in principal directions (``alpha``), and then fewer of many
         weights: at most 2.5e10 products of a weight and an entry of X, or an epoch. Of
         more rows than these steps take in, some are drawn at random. Where they make
-        more than 1e10 such products, dense rows without a target are learnt from in
-        single precision, if this keeps their digits; parameters have the dtype of X.
+        more than 1e10 such products, rows without a target that are dense, as sparse
+        ones with noise are, are learnt from in single precision, if this keeps their
+        digits; parameters have the dtype of X.
     tol : float, default=0.0
         Learning stops if the loss has not decreased by this share within
         ``n_iter_no_change`` epochs, in [0, 1). 0 runs all epochs, so that the learning
@@ -392,6 +394,10 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
     ) -> Self:
         r"""Train on a batch of rows for one epoch, at a constant learning rate.
 
+        Steps on the first hundred batches are shorter. By default, weights of no more
+        units than columns start near principal directions of the first batch, at the
+        penalty that restores it best from noise.
+
         After a ``fit``, the rate of steps on n rows is multiplied by
         :math:`\sqrt{n / N}`, with N the number of rows of the fit and of all batches
         since, this one included: gradients of n rows are as much noisier than one of N
@@ -565,6 +571,12 @@ class NeLUAutoencoder(AutoencoderMixin, GroupedEncoder):
 
     def _rows_of_batch(self, data):
         return self.batch_size
+
+    def _n_products(self, data):
+        n_components, n_features = self._shape(data)
+        if fills_rows(self.noise_std, data, n_components):
+            return n_components * n_features
+        return super()._n_products(data)
 
     def _usual_work(self, data):
         """Return the number of products of a default fit, 0 if steps are given."""

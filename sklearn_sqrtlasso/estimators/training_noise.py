@@ -59,7 +59,31 @@ def training_noise(noise_std, data: TrainingData, n_components):
     return _corruption(low, high, X, n_components)
 
 
+def fills_rows(noise_std, data: TrainingData, n_components):
+    """Return whether noise is added to all entries of rows, none of which stays zero.
+
+    Parameters
+    ----------
+    noise_std, data, n_components
+        As for ``training_noise``.
+
+    Returns
+    -------
+    fills : bool
+        False if there is no noise, or if it is drawn in the span of the weights.
+    """
+    if isinstance(noise_std, str):
+        is_noisy = data.target is None
+    else:
+        is_noisy = bool(np.any(as_numbers(noise_std, "noise_std")))
+    return is_noisy and not _in_span_of_weights(data.X, n_components)
+
+
+def _in_span_of_weights(X, n_components):
+    return n_components < X.shape[1] > MOST_FEATURES
+
+
 def _corruption(low, high, X, n_components):
-    if n_components < X.shape[1] > MOST_FEATURES:
+    if _in_span_of_weights(X, n_components):
         return Corruption(low, high, None, n_components)
     return Corruption(low, high, span_of(X))

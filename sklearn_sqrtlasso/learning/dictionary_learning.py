@@ -61,17 +61,22 @@ FORGETTING = 5.0  # exponent of its decay: the first half of all rows has weight
 def _singular_pairs(task, coded, n_steps):
     order, D, X = task.rng.permutation(len(task.D)), task.D, coded.X
     X = X if sp.issparse(X) else X[:]  # sparse rows would be copied
-    if sp.issparse(X):
+    if sp.issparse(X) and not _residuals_are_few(X, D):
         positive = task.options.positive
         sparse_ksvd_sweep(X, D, order, coded, positive, n_steps, POWER_TOL)
         return
-    residual, atoms = X - coded.codes @ D, np.ascontiguousarray(D)
+    residual, atoms = dense_rows(X) - coded.codes @ D, np.ascontiguousarray(D)
     ksvd_sweep(
         residual, atoms, order, coded.users, coded.starts, coded.values,
         task.options.positive, n_steps, POWER_TOL, coded.values.copy(),
         np.empty(D.shape[1]),
     )  # fmt: skip
     D[:] = atoms
+
+
+def _residuals_are_few(X, D):
+    """Return whether residuals of sparse rows cost less than products of atoms."""
+    return X.shape[1] <= len(D) and X.shape[0] * X.shape[1] <= COPIED
 
 
 def update_by_ksvd(task, coded):

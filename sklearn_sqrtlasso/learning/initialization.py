@@ -25,6 +25,7 @@ from sklearn_sqrtlasso.models.tight_frame import nearest_tight_frame
 from sklearn_sqrtlasso.models.two_layer import Layers, TwoLayer
 from sklearn_sqrtlasso.theory.pivotal import pivotal_alpha
 
+TURN = 0.5  # norm of random weights that are added to a direction of a stream
 SEEN_ROWS, N_PENALTIES = 1024, 8  # rows that so many penalties are tried on
 ABOVE_ALL = 1.01  # least penalty tried, over that at which all coefficients are kept
 DRIVES = 0.25, 0.5  # root mean square of what a unit with a bias receives at first
@@ -234,6 +235,29 @@ def _first_directions(shape, X, rng, *, center=False):
     return (rotation @ directions).astype(X.dtype)
 
 
+def _turned_directions(shape, X, rng):
+    """Return orthonormal weights near the principal directions of a first batch.
+
+    Steps of a stream are short at first, and random weights are restored from badly
+    until hundreds of them were taken. In the directions as they are, a unit that no row
+    of the batch varies in would have codes of zeros, and no gradient, for good; random
+    weights, added to all of them, let each see some of what rows vary in.
+
+    Parameters
+    ----------
+    shape, X, rng
+        As for ``_first_directions``, with no more units than columns.
+
+    Returns
+    -------
+    W : ndarray of the given shape
+        Orthonormal rows.
+    """
+    W = pca_frame(X, shape[0], rng)
+    W += TURN / np.sqrt(shape[1]) * rng.standard_normal(shape)
+    return nearest_tight_frame(W).astype(X.dtype)
+
+
 def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=False):
     """Return random layers, or the least-squares map to target codes.
 
@@ -260,7 +284,9 @@ def initial_layers(model: TwoLayer, data: TrainingData, start, rng, *, whole=Fal
         units = data.unit, data.target_unit
         W = least_squares_atoms(X, data.target, *units).T.astype(X.dtype)
     else:
-        if not whole and start_in_directions(model.shape, X):
+        if whole and start.may_fall and model.shape[0] <= model.shape[1]:
+            W = directions = _turned_directions(model.shape, X, rng)
+        elif not whole and start_in_directions(model.shape, X):
             W = directions = _first_directions(model.shape, X, rng)
         else:
             span = None if whole else span_of(X)

@@ -29,11 +29,14 @@ def dtype_of_steps(data: TrainingData, work):
     Returns
     -------
     dtype : dtype
-        Single precision where steps take long on dense rows without a target, of which
-        it keeps enough digits; else the dtype of X.
+        Single precision where steps take long on rows without a target that are dense,
+        as sparse ones with noise are, and of which it keeps enough digits; else the
+        dtype of X.
     """
     X = data.X
-    plain = data.target is None and not sp.issparse(X)
+    noise = data.corruption
+    is_dense = not sp.issparse(X) or (noise is not None and noise.n_directions is None)
+    plain = data.target is None and is_dense
     if work <= MOST_IN_DOUBLE or not plain or largest_entry(X) > LARGEST * data.unit:
         return X.dtype
     size, unit = root_mean_square(X)

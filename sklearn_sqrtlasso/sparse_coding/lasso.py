@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from sklearn_sqrtlasso.algorithms.lasso_gap import lasso_gaps
 from sklearn_sqrtlasso.algorithms.lasso_path import allocate, follow_lasso_paths
@@ -112,7 +112,7 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
     if len(A) > len(x) or abs(R[-1, -1]) <= DEPENDENT * np.linalg.norm(A[-1]):
         others = np.linalg.lstsq(A[:-1].T, A[-1], rcond=None)[0]
         return None, signs[-1] * np.append(-others, 1.0), None
-    half, fit = solve_triangular(R, signs, trans="T"), Q.T @ x
+    half, fit = dtrtrs(R, signs, trans=1)[0], Q.T @ x
     q, left = Q @ half, x - Q @ fit
     left = left - Q @ (Q.T @ left)  # repeated for accuracy: it may be small
     size = np.linalg.norm(left)
@@ -123,9 +123,9 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
     if root:
         slack = 1 - alpha**2 * (q @ q)
         if slack <= 0:  # the penalty decreases faster than the residual grows
-            return None, -solve_triangular(R, half), None
+            return None, -dtrtrs(R, half)[0], None
         mu = alpha * size / math.sqrt(slack)
-    return solve_triangular(R, fit - mu * half), None, left + mu * q if size else q
+    return dtrtrs(R, fit - mu * half)[0], None, left + mu * q if size else q
 
 
 def active_set_code(x, D, alpha, root, positive, max_iter, z):

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.decomposition import PCA
 
@@ -28,16 +29,17 @@ def test_networks_take_about_two_thousand_steps(n, epochs):
     assert 1000 <= coder.optimizer_state_["n_steps"] <= 2000
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize(("n", "epochs"), [(900, 20), (300, 100)])
-def test_dear_alternations_start_in_principal_directions(n, epochs, monkeypatch):
+def test_dear_alternations_start_in_principal_directions(n, epochs, kind, monkeypatch):
     """Their decoder restores rows before any step: one is as good as twenty."""
     monkeypatch.setattr(anamo_autoencoder, "AFFORDABLE", 100 * 2 * 4 * 500)
-    X = make_rows(n)
+    X = kind(make_rows(n))
     coder = ANAMOAutoencoder(2, tol=0.0, random_state=0)
     coder.set_params(n_encoder_steps=1, n_decoder_steps=1)
     assert coder.fit(X).n_iter_ == epochs
     first = coder.loss_curve_[0]
-    lost = PCA(2).fit(X).noise_variance_ * 2
+    lost = PCA(2).fit(make_rows(n)).noise_variance_ * 2
     assert (first < 1.1 * lost) == (epochs == 20)
     coder.set_params(max_iter=20).fit(X)  # from Gaussian weights
     assert coder.loss_curve_[0] > 1.1 * lost

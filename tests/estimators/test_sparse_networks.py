@@ -128,8 +128,9 @@ def test_learning_of_wide_rows_starts_in_their_directions(scale, seen, monkeypat
     inside = np.linalg.norm(W @ directions.T, axis=1) / np.linalg.norm(W, axis=1)
     assert inside.min() > 0.9
     assert np.isfinite(clone(network).fit(0 * X).components_).all()
-    few = clone(network).partial_fit(X).components_  # rows that others follow
-    assert np.linalg.norm(few @ directions.T) < 0.5 * np.linalg.norm(few)
+    first = clone(network).partial_fit(X).components_  # near them: others follow
+    inside = np.linalg.norm(first @ directions.T) / np.linalg.norm(first)
+    assert 0.7 < inside < 0.99
 
 
 @pytest.mark.parametrize("given", [{}, {"prox": "exact"}, {"alpha": 0.0}], ids=str)

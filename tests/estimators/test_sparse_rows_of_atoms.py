@@ -130,6 +130,14 @@ def test_sparse_rows_are_learnt_like_dense_ones(learner, format_of, given):
 
 
 @each_learner
+@pytest.mark.parametrize("n_columns", [N_ATOMS, N_ATOMS + 1])
+def test_sparse_rows_of_few_columns_are_learnt_like_dense_ones(learner, n_columns):
+    X = make_rows()[:, 30 : 30 + n_columns]
+    ours = quiet(lambda: new(learner).fit(sp.csr_array(X)))
+    assert_learnt_alike(ours, quiet(lambda: new(learner).fit(X)))
+
+
+@each_learner
 def test_incomplete_sparse_rows_are_learnt_like_dense_ones(learner):
     X = make_rows()
     X[np.random.default_rng(0).random(X.shape) < 0.02] = np.nan

@@ -120,6 +120,15 @@ def test_default_fits_of_many_weights_take_few_epochs(network, monkeypatch):
     assert network(20, random_state=0).fit(X).n_iter_ == 1
 
 
+def test_sparse_rows_with_noise_count_as_dense_ones(monkeypatch):
+    X = sp.random(30, 40, density=0.1, format="csr", random_state=0)
+    few = UsualSteps(400, 40, 7 * 30 * 20 * 40)
+    monkeypatch.setattr(NeLUAutoencoder, "_of_directions", few)
+    coder = NeLUAutoencoder(20, random_state=0)
+    assert coder.fit(X).n_iter_ == coder.fit(X.toarray()).n_iter_ == 7
+    assert coder.set_params(noise_std=0.0).fit(X).n_iter_ > 7
+
+
 @each_coder
 def test_learning_goes_on_with_other_rows(coder):
     X, more = make_rows(), np.random.default_rng(1).standard_normal((30, 60))

@@ -29,6 +29,8 @@ def test_long_learning_is_in_single_precision():
     assert dtype_of_steps(data_of(rows()), MANY) == np.float32
     assert dtype_of_steps(data_of(rows() + 1e3), MANY) == np.float32
     assert dtype_of_steps(data_of(1e-200 * rows(), unit=2.0**-664), MANY) == np.float32
+    noisy = data_of(sp.csr_array(rows()), corruption=Corruption(0.1, 1.0))
+    assert dtype_of_steps(noisy, MANY) == np.float32
 
 
 @pytest.mark.parametrize(
@@ -37,11 +39,12 @@ def test_long_learning_is_in_single_precision():
         (rows(), 1e9, {}),
         (rows(), MANY, {"target": rows()}),
         (sp.csr_array(rows()), MANY, {}),
+        (sp.csr_array(rows()), MANY, {"corruption": Corruption(0.1, 1.0, None, 2)}),
         (rows() + 1e6, MANY, {}),
         (np.vstack([rows(), np.full((1, 5), 1e20)]), MANY, {}),
         (np.ones((60, 5)), MANY, {}),
     ],
-    ids=["short", "target", "sparse", "offset", "outlying", "constant"],
+    ids=["short", "target", "sparse", "in a span", "offset", "outlying", "constant"],
 )
 def test_other_learning_is_in_double_precision(X, work, given):
     assert dtype_of_steps(data_of(X, **given), work) == np.float64
