@@ -269,14 +269,13 @@ class Regression:
         """
         if self.direction is None or (self.positive and np.any(self.set.w < 0)):
             return []
-        theta, c = self.direction
-        unit = self.design.penalties(1.0)
+        point, unit = self.direction, self.design.penalties(1.0)
         sizes = float(np.linalg.norm(self.set.w * unit[self.set.features], 1))
-        worst = float((self._sizes(c) / unit).max(initial=0.0))
+        worst = float((self._sizes(point.c) / unit).max(initial=0.0))
         usual = alphas * unit.min(initial=np.inf) >= LEAST_ALPHA[0] * self.top
         with np.errstate(divide="ignore"):  # of a penalty of zero
-            scale = np.maximum(np.linalg.norm(theta), worst / alphas)
-        gaps = self._norm + alphas * sizes - max(float(self.y @ theta), 0.0) / scale
+            scale = np.maximum(point.norm, worst / alphas)
+        gaps = self._norm + alphas * sizes - max(point.overlap, 0.0) / scale
         solved = usual & (gaps <= tol)
         n_same = int(np.argmin(np.append(solved, False)))
         return [self._fit(max(gap, 0.0), 1) for gap in gaps[:n_same]]
