@@ -14,10 +14,10 @@ from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
 from sklearn_sqrtlasso.regression.given_products import moments_with
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_products
 from sklearn_sqrtlasso.regression.moments import gaps_of_moments
-from sklearn_sqrtlasso.regression.solver import Fit, in_given_units
 
 SHORT = 256  # number of columns up to which the path is followed to its end
 LONG = 4  # of more columns, up to one over this of them

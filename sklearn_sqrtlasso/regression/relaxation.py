@@ -22,9 +22,10 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
 )
 from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
 from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import held_out_square
-from sklearn_sqrtlasso.regression.solver import Fit, in_given_units, regress
+from sklearn_sqrtlasso.regression.solver import regress
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 
 ROUNDS = 2  # of least squares by a factor of the Gram matrix

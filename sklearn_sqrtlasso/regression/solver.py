@@ -37,6 +37,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     dual_value,
     value_without_penalties,
 )
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
@@ -61,32 +62,8 @@ LEAST_ALPHA = (1e-8, 1e-11)  # of the largest correlation: usual, and a second t
 RETRY = 10  # outer iterations of the second try
 LARGE = 128.0  # correlation, with columns and a target of norms near one
 FARTHEST = 1e10  # coefficient to start from, over the norm of the target
-SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
 TINY = 64 * np.finfo(np.float64).eps  # gap that is a rounding error
 EXACT = 1e-12  # gap of an interpolation by the columns of the solution
-
-
-class Fit(NamedTuple):
-    """Coefficients with their duality gap.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (n_features,)
-        Coefficients, in units of y over units of X.
-    sigma : float
-        Root of the weighted mean of squared residuals, in units of y.
-    gap : float
-        Relative duality gap: the objective exceeds its minimum by at most ``gap`` times
-        the objective at zero. A pure number.
-    n_iter : int
-        Number of outer iterations; each solves on a working set and checks all
-        features.
-    """
-
-    coef: np.ndarray
-    sigma: float
-    gap: float
-    n_iter: int
 
 
 class Regression:
@@ -562,39 +539,6 @@ class SolverOptions(NamedTuple):
     positive: bool
     tol: float
     max_iter: int
-
-
-def in_given_units(design, fit, exponent, y_norm):
-    """Return a fit in units of y and X, whose numbers may be out of range.
-
-    What coefficients lose where they are rounded to numbers below the normal ones is
-    added to the gap.
-    """
-    on, dtype = np.flatnonzero(fit.coef), design.dtype
-    values, exponents = fit.coef[on], exponent - design.exponents[on]
-    coef, gap, range_ = np.zeros_like(fit.coef), fit.gap, np.finfo(dtype)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        coef[on] = np.ldexp(values, exponents)
-        stored = coef[on].astype(dtype)
-        sizes = np.abs(stored)
-        if not np.all((sizes >= range_.tiny) & (sizes <= range_.max)):
-            kept = np.ldexp(stored.astype(np.float64), -exponents)
-            lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
-            lost[sizes >= range_.tiny] = 0.0
-            refused = (lost > max(SEEN, range_.eps)) | ~np.isfinite(stored)
-            _refuse(on[refused], values[refused], exponents[refused], dtype)
-            gap += float(lost.sum())
-    return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)), gap=gap)
-
-
-def _refuse(features, values, exponents, dtype):
-    """Raise an error for the first of coefficients that a type does not hold."""
-    if len(features):
-        size = np.log10(np.abs(values[0])) + np.log10(2) * int(exponents[0])
-        raise ValueError(
-            f"The coefficient of feature {features[0]} is about 1e{size:.0f}, out of "
-            f"the range of {np.dtype(dtype).name}: use other units for X or y."
-        )
 
 
 def regress(design, y, alphas, options, coef=None):

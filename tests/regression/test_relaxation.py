@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.fit import Fit
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.relaxation import (
@@ -16,7 +17,7 @@ from sklearn_sqrtlasso.regression.relaxation import (
     regress_relaxed,
     relax_moment_path,
 )
-from sklearn_sqrtlasso.regression.solver import Fit, SolverOptions
+from sklearn_sqrtlasso.regression.solver import SolverOptions
 
 PHIS = np.array([1.0, 0.7, 0.4, 0.1, 0.0])
 
