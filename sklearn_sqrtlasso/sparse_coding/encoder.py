@@ -181,12 +181,11 @@ class DictionaryEncoder(Encoder):
 
     def rows_per_block(self, width):
         """Return the preferred number of rows of a block."""
-        n_atoms, most = len(self.dictionary.D), MOST_ROWS
-        if self.n_rows is not None:  # so that threads share few rows
-            most = min(most, -(-self.n_rows // N_PARTS))
+        size = CORRELATION_BYTES // (8 * len(self.dictionary.D))
         of_short = BLOCK_BYTES // (8 * sum(self.dictionary.D.shape))
-        size = max(CORRELATION_BYTES // (8 * n_atoms), of_short)
-        return max(FEWEST_ROWS, min(size, most))
+        if self.n_rows is not None:  # so that threads share few rows
+            of_short = min(of_short, -(-self.n_rows // N_PARTS))
+        return max(FEWEST_ROWS, min(max(size, of_short), MOST_ROWS))
 
     def encode(self, x, groups, workspace, out):
         """Write the codes of rows; return zeros, and the duality gap of each row."""

@@ -68,9 +68,10 @@ def test_threads_share_few_rows_and_blocks_of_many_are_bounded(n_rows):
     D = np.random.default_rng(0).standard_normal((256, 64))
     encoder = DictionaryEncoder(make_dictionary(D), CodingOptions("omp", None))
     X = np.broadcast_to(np.zeros(64), (n_rows, 64))
-    size = encoder.prepared(X).rows_per_block(64)
-    assert -(-n_rows // size) >= min(8, n_rows // 64)
-    assert size == 64 or 8 * size * sum(D.shape) <= 2**20
+    size, usual = encoder.prepared(X).rows_per_block(64), 2**18 // (8 * 256)
+    assert -(-n_rows // size) >= min(8, n_rows // usual)
+    assert size >= usual
+    assert 8 * size * sum(D.shape) <= 2**20
 
 
 def energy(X, Z, D):
