@@ -21,7 +21,7 @@ from sklearn_sqrtlasso.blockwise.similar_patches import (
     restore_blind,
 )
 from sklearn_sqrtlasso.estimators.patches import (
-    check_sizes,
+    check_patches,
     removes_more,
     restored_by,
 )
@@ -166,9 +166,8 @@ def denoise_image(
     pictures = _with_channels_last(image, axis)
     missing = _missing_pixels(pictures, n_alpha, image, mask, axis)
     similar, n_passes = _check_passes(similar, n_passes)
-    if estimator is None:
-        check_sizes(pictures[0], patch_size, 1)
-    else:
+    check_patches(pictures[0], patch_size, step, groups)
+    if estimator is not None:
         check_is_fitted(estimator)
     options = _Options(
         estimator=estimator,
@@ -392,9 +391,10 @@ def _missing_pixels(pictures, n_alpha, image, mask, axis):
         if axis is not None:
             without = np.moveaxis(image, axis, -1).shape[:-1]
         if mask.shape not in (image.shape, without) or not np.isin(mask, (0, 1)).all():
+            shapes = " or ".join(map(str, dict.fromkeys((without, image.shape))))
             raise ValueError(
-                f"mask must be boolean and have shape {without} or {image.shape}, got "
-                f"shape {mask.shape} and dtype {mask.dtype}."
+                f"mask must be boolean and have shape {shapes}, got shape "
+                f"{mask.shape} and dtype {mask.dtype}."
             )
         if axis is not None and mask.shape == image.shape:
             mask = _with_channels_last(mask, axis)[..., : colours.shape[3]]
@@ -409,12 +409,13 @@ def _missing_pixels(pictures, n_alpha, image, mask, axis):
 
 
 def _unit_of(image):
-    """Return what pixels are divided by: sums over patches may not overflow."""
+    """Return what pixels are divided by: squares may neither overflow nor vanish."""
     if image.dtype.kind != "f":
         return 1
     largest = float(np.abs(image).max(initial=0))
     narrow = np.float32 if image.dtype == np.float32 else np.float64
-    if largest < np.sqrt(np.finfo(narrow).max):
+    bounds = np.finfo(narrow)
+    if np.sqrt(bounds.tiny) < largest < np.sqrt(bounds.max):
         return 1
     return narrow(unit_near(largest, narrow))
 
@@ -429,5 +430,5 @@ def _as_dtype(restored, unit, dtype):
         return np.clip(np.rint(restored), bounds.min, largest).astype(dtype)
     bounds = np.finfo(dtype)
     narrow = np.promote_types(restored.dtype, dtype).type
-    low, high = narrow(bounds.min) / unit, narrow(bounds.max) / unit
+    low, high = np.array([bounds.min, bounds.max], narrow) / max(unit, 1)
     return (np.clip(restored, low, high) * unit).astype(dtype)

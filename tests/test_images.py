@@ -114,6 +114,40 @@ def test_images_near_the_top_of_their_dtype_are_restored(dtype):
     assert_allclose(restored.astype(float) / float(unit), usual, atol=rounding)
 
 
+@pytest.mark.parametrize("power", [-1062, -1040, -600, 600, 1010])
+def test_an_image_is_restored_alike_on_every_scale(power):
+    noisy = picture() + np.random.default_rng(0).standard_normal((40, 44))
+    noisy = np.rint(8 * noisy)  # exact, also among subnormal numbers
+    restored = np.ldexp(denoise_image(np.ldexp(noisy, power)), -power)
+    rounding = np.spacing(np.ldexp(noisy.max(), power))
+    atol = max(1e-9, float(np.ldexp(rounding, -power)))
+    assert_allclose(restored, denoise_image(noisy), atol=atol)
+
+
+@pytest.mark.parametrize("shape", [(40, 44), (40, 44, 3), (40, 44, 9)])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_an_offset_of_all_pixels_stays_one(shape, share):
+    rng = np.random.default_rng(0)
+    clean = np.resize(np.moveaxis(picture((40, 44, 3)), 2, 0), (9, 40, 44))
+    noisy = np.moveaxis(clean, 0, 2)[..., : shape[2] if len(shape) == 3 else 1]
+    noisy = noisy + 10 * rng.standard_normal(noisy.shape)
+    noisy[rng.random(shape[:2]) < share] = np.nan
+    noisy = noisy.reshape(shape)
+    axis = -1 if len(shape) == 3 else None
+    usual = denoise_image(noisy, channel_axis=axis)
+    for offset in (2.0**20, -(2.0**30)):
+        moved = denoise_image(noisy + offset, channel_axis=axis)
+        single = np.finfo(np.float32).eps * np.nanmax(np.abs(noisy))
+        assert_allclose(moved - offset, usual, atol=64 * single)
+
+
+@pytest.mark.parametrize("value", [0.1, -7.3, 1e300, 5e-324])
+@pytest.mark.parametrize("shape", [(12, 12), (12, 12, 3)])
+def test_an_image_of_one_value_is_its_own_restoration(shape, value):
+    image = np.full(shape, value)
+    assert_array_equal(denoise_image(image), image)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_the_largest_integers_do_not_wrap_around(dtype):
     top = np.iinfo(dtype).max
@@ -189,3 +223,6 @@ def test_memory_stays_within_a_few_images():
 def test_refuses(image, options, message):
     with pytest.raises(ValueError, match=message):
         denoise_image(coder(), image, **options)
+    if "fitted" not in message:  # the same without an estimator
+        with pytest.raises(ValueError, match=message):
+            denoise_image(image, **options)

@@ -297,22 +297,30 @@ def restore_blind(
     if levels is None:
         levels = [estimated_noise_std(channel, size) for channel in pixels]
     levels = np.broadcast_to(np.asarray(levels, dtype=np.float64), len(pixels))
-    if levels.max() <= np.finfo(np.float32).eps * np.abs(pixels).max():
+    centers = np.median(pixels, axis=(1, 2), keepdims=True)  # exact where constant
+    centered = pixels - centers
+    if _vanishes(levels.max(), pixels, centered):
         return pixels.copy() if estimate is None else estimate
     levels = np.maximum(levels, LEAST * levels.max())
     unit = unit_near(float(levels.max()), np.float64)
     clear = levels.min() > SINGLE * max(float(np.std(x)) for x in pixels)
     dtype = np.float32 if clear else np.float64
-    noisy, levels = (pixels / unit).astype(dtype), levels / unit
+    noisy, levels = (centered / unit).astype(dtype), levels / unit
     if estimate is None:
         done = partial(report, "first estimate")
         channels = zip(noisy, levels, strict=True)
         guide = [first_estimate(x, s, size, n_jobs, done) for x, s in channels]
         guide = np.stack(guide)
     else:
-        guide = (estimate / unit).astype(dtype)
+        guide = ((estimate - centers) / unit).astype(dtype)
     for k in range(n_passes):
         done = partial(report, f"pass {k + 1} of {n_passes}")
         assumed = levels if k == n_passes - 1 else np.sqrt(share) * levels
         guide = restore_by_groups(noisy, guide, assumed, geometry, n_jobs, done)
-    return guide.astype(pixels.dtype) * pixels.dtype.type(unit)
+    return guide.astype(pixels.dtype) * pixels.dtype.type(unit) + centers
+
+
+def _vanishes(level, pixels, centered):
+    """Return whether noise is lost in the rounding of pixels, or of single precision."""
+    single = np.finfo(np.float32).eps * np.abs(centered).max()
+    return level <= max(single, np.finfo(pixels.dtype).eps * np.abs(pixels).max())

@@ -71,7 +71,7 @@ def removes_more(noisy, estimate, size, level=None):
     """
     level = estimated_noise_std(noisy, size) if level is None else level
     removed = removed_std(noisy, estimate, size)
-    faint = np.finfo(np.float32).eps * np.abs(noisy).max()
+    faint = np.finfo(np.float32).eps * np.ptp(noisy)
     if level <= faint or removed <= CORRELATED * level:
         return False
     warnings.warn(
@@ -197,7 +197,6 @@ class Patches:
 
 def _check_groups(estimator, groups):
     """Return the ``groups`` to use for an estimator, "all" or None."""
-    check_group_word(groups, ("auto", "all"))
     takes_groups = isinstance(estimator, GroupedEncoder)
     if groups == "auto":
         return "all" if takes_groups else None
@@ -247,6 +246,20 @@ def _counter(n_patches, verbose):
                 print(f"[denoise_image] {done[0]} of {n_patches} patches")
 
     return report
+
+
+def check_patches(image, patch_size, step, groups):
+    """Check how an image is cut into patches, whether or not an estimator codes them.
+
+    Parameters
+    ----------
+    image, patch_size, step
+        As for ``check_sizes``.
+    groups : {"auto", "all"} or None
+        As for ``denoise_image``.
+    """
+    check_sizes(image, patch_size, step)
+    check_group_word(groups, ("auto", "all"))
 
 
 def check_sizes(image, patch_size, step):
