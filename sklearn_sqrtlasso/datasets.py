@@ -1,5 +1,6 @@
 """Synthetic data with sparse codes and noise."""
 
+from numbers import Integral
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -91,8 +92,8 @@ def make_sparse_codes(
     Raises
     ------
     ValueError
-        If ``model`` or ``noise`` is unknown, ``n_nonzero`` is out of range or
-        ``noise_std`` is negative.
+        If ``model`` or ``noise`` is unknown, a size is not positive, ``n_nonzero`` is
+        out of range or ``noise_std`` is negative.
 
     Examples
     --------
@@ -105,9 +106,13 @@ def make_sparse_codes(
     for name, value, table in (("model", model, MODELS), ("noise", noise, NOISES)):
         if value not in table:
             raise ValueError(f"{name} must be one of {sorted(table)}, got {value!r}.")
-    if not 0 <= n_nonzero <= n_components:
+    counts = {"n_samples": n_samples, "n_features": n_features}
+    for size, count in (counts | {"n_components": n_components}).items():
+        if not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"{size} must be an integer, at least 1, got {count!r}.")
+    if not isinstance(n_nonzero, Integral) or not 0 <= n_nonzero <= n_components:
         raise ValueError(
-            f"n_nonzero must be in [0, {n_components}], got {n_nonzero!r}."
+            f"n_nonzero must be an integer in [0, {n_components}], got {n_nonzero!r}."
         )
     level = np.asarray(noise_std, dtype=np.float64)
     if level.shape not in ((), (n_samples,)):

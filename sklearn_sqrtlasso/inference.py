@@ -103,9 +103,9 @@ def confidence_intervals(
         :class:`~sklearn_sqrtlasso.SqrtLasso`. 1 is the method of [1]_; 0 removes the
         bias of shrinkage from all regressions, and is needed for the coverage that the
         notes report.
-    features : array-like of int or str of shape (n_chosen,), default=None
+    features : array-like of int, str or bool of shape (n_chosen,), default=None
         Indices of the coefficients to estimate, or names of columns where X is a data
-        frame; None is all of them.
+        frame, or a mask of shape (n_features,); None is all of them.
     sample_weight : float or array-like of shape (n_samples,), default=None
         Nonnegative weights of the rows, as in :class:`~sklearn_sqrtlasso.SqrtLasso`;
         None gives all rows weight 1.
@@ -230,6 +230,8 @@ def _check_shares(level, alpha, phi):
 def _chosen(features, n_features, names):
     """Return the indices of the coefficients to estimate."""
     chosen = np.arange(n_features) if features is None else np.asarray(features)
+    if chosen.dtype == bool and chosen.shape == (n_features,):
+        chosen = np.flatnonzero(chosen)
     if chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "UOT":
         places = {name: place for place, name in enumerate(names)}
         unknown = [name for name in chosen.tolist() if name not in places]
@@ -242,6 +244,7 @@ def _chosen(features, n_features, names):
     inside = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
     if not inside or np.any((chosen < -n_features) | (chosen >= n_features)):
         raise ValueError(
-            f"features must be indices of the {n_features} features, got {features!r}."
+            f"features must be one or more indices of the {n_features} features, or "
+            f"a mask of all of them, got {features!r}."
         )
     return chosen % n_features

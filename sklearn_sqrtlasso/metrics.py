@@ -20,6 +20,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_group_word,
     check_noise_kinds,
     check_noise_levels,
+    check_switch,
 )
 from sklearn_sqrtlasso.models.noise import NOISE_KINDS, column_spread
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
@@ -257,6 +258,7 @@ def make_noise(levels, kinds, relative, random_state):
     noise : Noise
         The noise.
     """
+    check_switch("relative", relative)
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     return Noise(tuple(map(float, levels)), kinds, bool(relative), seed)
 

@@ -376,7 +376,8 @@ def _columns_of(x, window, may_miss=False):
     if len(x) and not known.any(axis=0).all():
         raise ValueError("x must have samples that are not missing, in each channel.")
     dtype = np.float32 if x.dtype == np.float32 else np.float64
-    return x.reshape(len(x), -1).astype(dtype, copy=False)
+    columns = x if x.ndim == 2 else x[:, None]
+    return columns.astype(dtype, copy=False)
 
 
 def _check_level(noise_std, stretch, window):

@@ -66,7 +66,10 @@ def test_same_seed_same_rows():
     [
         ({"model": "both"}, "model must be one of .*'both'"),
         ({"noise": "pink"}, "noise must be one of .*'pink'"),
-        ({"n_nonzero": 65}, r"n_nonzero must be in \[0, 64\], got 65"),
+        ({"n_nonzero": 65}, r"n_nonzero must be an integer in \[0, 64\], got 65"),
+        ({"n_nonzero": 1.5}, r"n_nonzero must be an integer in \[0, 64\], got 1.5"),
+        ({"n_features": 0}, "n_features must be an integer, at least 1, got 0"),
+        ({"n_components": 8.0}, "n_components must be an integer, .* got 8.0"),
         ({"noise_std": -1.0}, "noise_std must be at least 0 and finite, got -1.0"),
         ({"noise_std": [1, 2]}, r"noise_std must be a number or have shape \(10,\)"),
     ],

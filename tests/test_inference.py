@@ -86,6 +86,14 @@ def test_columns_of_a_frame_are_chosen_by_name(library):
         confidence_intervals(X, y, features=["gene 0"], **given)
 
 
+def test_features_are_chosen_by_a_mask():
+    X, y = make(p=12)
+    mask = np.isin(np.arange(12), [0, 7])
+    by_mask = confidence_intervals(X, y, features=mask, alpha=0.3)
+    by_index = confidence_intervals(X, y, features=[0, 7], alpha=0.3)
+    assert_array_equal(by_mask.intervals, by_index.intervals)
+
+
 def test_what_others_explain_has_no_end():
     X, y = make(p=4)
     X[:, 3], X[:, 2] = X[:, 0], 7.0
@@ -125,7 +133,7 @@ BAD = {
     "level": [0.0, 1.0, "high"],
     "alpha": [-1.0, "asymptotic", np.nan],
     "phi": [-0.1, 1.5, "one"],
-    "features": [[80], [-81], [0.5], [[0]], []],
+    "features": [[80], [-81], [0.5], [[0]], [], [True, False], np.zeros(80, bool)],
     "sample_weight": [-np.ones(60), np.ones(3)],
 }
 

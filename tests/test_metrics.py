@@ -188,6 +188,7 @@ def test_single_precision_stays(rows):
         ({"noise_levels": [1], "metric": "ssim"}, "metric must be one of .*'ssim'"),
         ({"noise_levels": [1], "data_range": -1}, "data_range must be .*got -1"),
         ({"noise_levels": [1], "groups": "some"}, "groups must be None or 'all'"),
+        ({"noise_levels": [1], "relative": "no"}, "relative must be True or False"),
     ],
 )
 def test_scorer_refuses(options, message):

@@ -90,6 +90,16 @@ def test_a_stream_may_have_channels(dtype):
     assert_array_equal(np.concatenate(one), np.vstack(parts)[:, 0])
 
 
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_chunks_may_be_empty(n_channels):
+    noisy = np.column_stack([pulses()[1]] * n_channels).squeeze()
+    filled = np.array_split(noisy, 4)
+    chunks = [noisy[:0], *filled[:2], noisy[:0], *filled[2:], noisy[:0]]
+    parts = list(denoise_chunks(chunks, **QUICK, stretch=200))
+    expected = list(denoise_chunks(filled, **QUICK, stretch=200))
+    assert_array_equal(np.concatenate(parts), np.concatenate(expected))
+
+
 @pytest.mark.parametrize("second", [np.zeros(50), np.zeros((50, 3))])
 def test_chunks_of_other_channels_are_refused(second):
     with pytest.raises(ValueError, match="must have the same channels"):

@@ -321,6 +321,6 @@ def restore_blind(
 
 
 def _vanishes(level, pixels, centered):
-    """Return whether noise is lost in the rounding of pixels, or of single precision."""
+    """Return whether a noise level is lost in rounding, to single precision or none."""
     single = np.finfo(np.float32).eps * np.abs(centered).max()
     return level <= max(single, np.finfo(pixels.dtype).eps * np.abs(pixels).max())

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, dense_rows
 from sklearn_sqrtlasso.estimators.compat import Interval, RealNotInt, StrOptions
@@ -305,18 +306,10 @@ class PivotalPCA(GroupedEncoder):
 
     def _score(self, X, groups):
         mean, unit, rounding = center_and_unit(X, self.n_jobs)
-
-        def energies(block):
-            x = dense_rows(block.X, np.float64)
-            with np.errstate(over="ignore"):
-                residual, spread = (x - block.Z) / unit, (x - mean) / unit
-                squares = [np.nansum(of**2) for of in (residual, spread)]
-            return *squares, np.sum(x == x)
-
-        encoder = self._encoder(X.dtype, restores=True)
-        blocks = self._map_encoded(energies, X, groups, encoder)
+        if isinstance(groups, ChunkedGroups):
+            groups = groups.scaled(X, self._encoder(X.dtype))
         with np.errstate(over="ignore"):
-            residual, spread, count = np.sum(blocks, axis=0)
+            residual, spread, count = _energies(X, self, groups, mean, unit)
         if spread <= rounding * count:
             return float(residual <= rounding * count)
         return float(1 - residual / spread)
@@ -335,3 +328,19 @@ class PivotalPCA(GroupedEncoder):
             "duality_gap is not available for PivotalPCA: the likelihood of a level is "
             "not concave. Rows that were not solved are warned of."
         )
+
+
+@over_chunks(np.add)
+def _energies(X, coder, groups, mean, unit):
+    """Return energies of error and spread, in a unit, and the number of entries."""
+
+    def of_block(block):
+        x = dense_rows(block.X, np.float64)
+        with np.errstate(over="ignore"):
+            residual, spread = (x - block.Z) / unit, (x - mean) / unit
+            squares = [np.nansum(of**2) for of in (residual, spread)]
+        return *squares, np.sum(x == x)
+
+    encoder = coder._encoder(X.dtype, restores=True)
+    with np.errstate(over="ignore"):
+        return np.sum(coder._map_encoded(of_block, X, groups, encoder), axis=0)

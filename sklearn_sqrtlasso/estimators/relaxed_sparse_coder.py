@@ -27,6 +27,7 @@ from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
+from sklearn_sqrtlasso.estimators.training_codes import remedy_for_outliers
 from sklearn_sqrtlasso.estimators.validation import (
     check_dictionary,
     check_observed_columns,
@@ -594,7 +595,9 @@ class RelaxedSparseCoder(BaseEncoder):
             return None
         if SELECTORS[self._fitted("selector")].alpha_unit is None:
             return f"Set n_nonzero_coefs: selector={self.selector!r} takes no alpha."
-        return f"Lower {self._told_alpha()}{self._or_auto()}."
+        given = self._fitted("outlier_alpha"), self.n_features_in_
+        lower = f"Lower {self._told_alpha()}{self._or_auto()}."
+        return remedy_for_outliers(*given) or lower
 
     def _remedy_for_dense_codes(self):
         if self._fitted("n_nonzero_coefs") is not None or not self.alpha:

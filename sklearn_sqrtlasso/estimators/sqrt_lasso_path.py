@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.estimators.sparse_regressor import integer_rows, refuse_t
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
     check_finite,
+    check_switch,
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.design import design_of
@@ -175,10 +176,10 @@ def check_solver(tol, max_iter):
     max_iter : int
         Number of outer iterations, at least 1.
     """
-    if not (isinstance(tol, Real) and tol >= 0):
-        raise ValueError(f"tol must be at least 0, got {tol!r}.")
-    if not (isinstance(max_iter, Real) and max_iter >= 1):
-        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
+    if not (isinstance(tol, Real) and 0 <= tol < np.inf):
+        raise ValueError(f"tol must be finite and at least 0, got {tol!r}.")
+    if not (isinstance(max_iter, Integral) and max_iter >= 1):
+        raise ValueError(f"max_iter must be an integer, at least 1, got {max_iter!r}.")
 
 
 def sqrt_lasso_path(
@@ -189,7 +190,7 @@ def sqrt_lasso_path(
     eps: float = 1e-3,
     fit_intercept: bool = False,
     positive: bool = False,
-    phi: float = 1.0,
+    phi: float | ArrayLike = 1.0,
     precompute: bool | str | ArrayLike = "auto",
     max_iter: int = 100,
     tol: float = 1e-6,
@@ -282,6 +283,8 @@ def sqrt_lasso_path(
     if not (isinstance(eps, Real) and 0 < eps <= 1):
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
     check_solver(tol, max_iter)
+    check_switch("fit_intercept", fit_intercept)
+    check_switch("positive", positive)
     phis, targets = share_grid(phi), np.atleast_2d(y.T)
     options = SolverOptions(bool(positive), tol, max_iter)
     given = X, targets, (alphas, eps), phis, bool(fit_intercept), options

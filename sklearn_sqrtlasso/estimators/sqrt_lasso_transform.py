@@ -28,6 +28,7 @@ from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import MEDIAN_ROWS, GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
+from sklearn_sqrtlasso.estimators.training_codes import remedy_for_outliers
 from sklearn_sqrtlasso.estimators.validation import (
     as_numbers,
     check_groups,
@@ -630,7 +631,9 @@ class SqrtLassoTransform(GroupedEncoder):
                 "Set alpha='auto' or a lower number; alpha='pivotal' detects, it does "
                 "not restore."
             )
-        return f"Lower {self._told_alpha()}{self._or_auto()}."
+        given = self._fitted("outlier_alpha"), self.n_features_in_
+        lower = f"Lower {self._told_alpha()}{self._or_auto()}."
+        return remedy_for_outliers(*given) or lower
 
     def _remedy_for_dense_codes(self):
         if self.alpha in (0, "auto"):

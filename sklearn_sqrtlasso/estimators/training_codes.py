@@ -46,6 +46,33 @@ def differ_beyond_rounding(x, origin):
     return far > ROUNDING * np.finfo(x.dtype).eps * size
 
 
+def remedy_for_outliers(outlier_alpha, n_features):
+    """Return what to do where whole rows may be taken for outliers.
+
+    No entry of a residual is larger than the penalty times its norm. Below
+    1 / sqrt(n_features), none is like that but zero: all is code or outliers.
+
+    Parameters
+    ----------
+    outlier_alpha : float, "auto" or None
+        Penalty of outliers.
+    n_features : int
+        Number of entries of a row.
+
+    Returns
+    -------
+    remedy : str or None
+        None if the penalty of outliers leaves residuals.
+    """
+    least = 1 / np.sqrt(n_features)
+    if outlier_alpha in (None, "auto") or outlier_alpha >= least:
+        return None
+    return (
+        f"Raise outlier_alpha={outlier_alpha:g}, or set it to 'auto': below 1 / sqrt("
+        f"n_features) = {least:.3g}, whole rows are taken for outliers."
+    )
+
+
 def warn_zero_codes(used, remedy):
     """Warn if most rows have a code of zeros.
 

@@ -480,6 +480,20 @@ def check_group_word(groups, modes):
     raise ValueError(f"groups must be None or {words}, got {groups!r}.")
 
 
+def check_switch(name, value):
+    """Raise an error if an argument of a function is neither True nor False.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    value : object
+        Its value.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}.")
+
+
 def check_noise_kinds(kinds):
     """Return validated names of kinds of noise.
 

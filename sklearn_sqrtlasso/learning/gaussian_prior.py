@@ -19,6 +19,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.utils import gen_batches
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS, in_parts, parallel_map
+from sklearn_sqrtlasso.blockwise.chunks import added, over_chunks
 from sklearn_sqrtlasso.blockwise.linalg import dense_rows, row_batches, unit_near
 from sklearn_sqrtlasso.learning.loop import Stopping, learn
 from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
@@ -307,7 +308,7 @@ def center_and_unit(X, n_jobs=None):
 
     Parameters
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    X : ndarray, sparse matrix or ChunkedRows of shape (n_samples, n_features)
         Rows, NaN where entries are missing.
     n_jobs : int, default=None
         Number of threads, as in joblib.
@@ -322,9 +323,25 @@ def center_and_unit(X, n_jobs=None):
     rounding : float
         Variance, in squares of that unit, that is rounding.
     """
-    parts = in_parts(row_batches(*X.shape))
-    largest = _largest_deviation(X, 0.0, parts, n_jobs)
+    largest = _largest_deviation(X, 0.0, n_jobs)
     unit = unit_near(largest)
+    total, count = _seen_sums(X, unit, n_jobs)
+    with np.errstate(invalid="ignore"):  # columns of which nothing is seen
+        mean = unit * (total / count)
+    error = 64 * np.finfo(X.dtype).eps * largest
+    deviation = _largest_deviation(X, mean, n_jobs)
+    unit = unit_near(deviation if deviation > error else largest)
+    return mean, unit, float((error / unit) ** 2)
+
+
+class _Sums(NamedTuple):
+    total: np.ndarray  # of what is seen of each column
+    n_seen: np.ndarray
+
+
+@over_chunks(added)
+def _seen_sums(X, unit, n_jobs):
+    """Return sums, in a unit, and counts of what is seen of each column."""
 
     def sums(batches):
         total, count = 0.0, 0
@@ -333,16 +350,12 @@ def center_and_unit(X, n_jobs=None):
             total, count = total + np.nansum(x, axis=0), count + np.sum(x == x, axis=0)
         return total, count
 
-    total, count = map(sum, zip(*parallel_map(sums, parts, n_jobs), strict=True))
-    with np.errstate(invalid="ignore"):  # columns of which nothing is seen
-        mean = unit * (total / count)
-    error = 64 * np.finfo(X.dtype).eps * largest
-    deviation = _largest_deviation(X, mean, parts, n_jobs)
-    unit = unit_near(deviation if deviation > error else largest)
-    return mean, unit, float((error / unit) ** 2)
+    of_parts = parallel_map(sums, in_parts(row_batches(*X.shape)), n_jobs)
+    return _Sums(*map(sum, zip(*of_parts, strict=True)))
 
 
-def _largest_deviation(X, mean, parts, n_jobs):
+@over_chunks(max)
+def _largest_deviation(X, mean, n_jobs):
     """Return the largest absolute deviation from the mean that is seen."""
 
     def largest(batches):
@@ -353,6 +366,7 @@ def _largest_deviation(X, mean, parts, n_jobs):
         ends = np.fmax.reduce(x, None, initial=0), np.fmin.reduce(x, None, initial=0)
         return float(max(ends[0], -ends[1]))
 
+    parts = in_parts(row_batches(*X.shape))
     return max(parallel_map(largest, parts, n_jobs))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso.estimators.anamo_autoencoder import ANAMOAutoencoder
 from sklearn_sqrtlasso.estimators.denoiser import Denoiser
@@ -121,7 +122,7 @@ def register() -> None:
     ValueError
         If an estimator that is converted has no closed form: ``PivotalPCA``,
         ``RelaxedSparseCoder`` with a selector other than "threshold" and "topk" or with
-        ``phi`` other than 1, ``outlier_alpha``, ``n_unrolled``.
+        ``phi`` other than 1, ``outlier_alpha``, ``n_unrolled``; or is not fitted.
 
     Examples
     --------
@@ -154,6 +155,7 @@ def register() -> None:
 
 def _parse_steps(scope, model, inputs, custom_parsers=None):
     """Declare the steps of an estimator of noisy copies, as those of a Pipeline."""
+    check_is_fitted(model)
     for step in (model.transformer_, model.estimator_):
         if step is not None:
             inputs = parse_sklearn(scope, step, inputs, custom_parsers=custom_parsers)
@@ -174,6 +176,7 @@ def _parser(conversion):
     """Return a function that declares the outputs of an estimator."""
 
     def parse(scope, model, inputs, custom_parsers=None):
+        check_is_fitted(model)
         operator = scope.declare_local_operator(_alias(type(model)), model)
         operator.inputs = inputs
         for name in _names(conversion, scope, model):

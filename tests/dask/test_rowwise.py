@@ -19,7 +19,8 @@ from sklearn_sqrtlasso import (
     SqrtLassoTransform,
     dask,
 )
-from sklearn_sqrtlasso.dask import inverse_transform, predict, transform
+from sklearn_sqrtlasso.dask import inverse_transform, predict, score, transform
+from sklearn_sqrtlasso.estimators.grouped import GroupedEncoder
 from tests.dask.problems import LABELS, N_FEATURES, N_ROWS, X, Y, chunked, in_chunks
 
 SIZES = (200, 0, 1, 309)  # of chunks
@@ -82,6 +83,17 @@ def test_results_are_those_of_the_chunks(coders, name, dtype):
         expected = coder.inverse_transform(codes)
         tol = 64 * np.finfo(dtype).eps
         np.testing.assert_allclose(result, expected, rtol=0, atol=tol * abs(X).max())
+
+
+@pytest.mark.parametrize("name", [name for name in CODERS if name != "pipeline"])
+def test_scores_are_those_of_all_rows(coders, name):
+    coder = coders[name]
+    expected = coder.score(X)
+    assert abs(score(coder, in_chunks(X, SIZES)) - expected) < 1e-12
+    if isinstance(coder, GroupedEncoder):
+        labels = np.repeat(np.arange(51), 10)  # whole in 17 chunks of 30 rows
+        by_group = score(coder, chunked(X, 17), groups=chunked(labels, 17))
+        assert abs(by_group - coder.score(X, groups=labels)) < 1e-12
 
 
 def test_results_are_lazy(coders):

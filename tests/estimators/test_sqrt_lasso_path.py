@@ -102,7 +102,11 @@ def test_paths_of_several_targets(positive):
         ({"tol": None}, "tol must be"),
         ({"eps": 0}, "eps must be in"),
         ({"tol": -1}, "tol must be"),
+        ({"tol": np.inf}, "tol must be"),
         ({"max_iter": 0}, "max_iter"),
+        ({"max_iter": 1.5}, "max_iter must be an integer, at least 1, got 1.5"),
+        ({"positive": "no"}, "positive must be True or False, got 'no'"),
+        ({"fit_intercept": 2}, "fit_intercept must be True or False, got 2"),
     ],
 )
 def test_bad_parameters_of_a_path(options, message):

@@ -63,6 +63,33 @@ def test_codes_of_zeros_are_reported_once_with_their_penalty(coder):
     assert "have a code of zeros. Lower alpha=" in message
 
 
+@pytest.mark.parametrize("penalty", [5e-324, 1e-200, 0.01])
+@pytest.mark.parametrize(
+    "coder",
+    [SqrtLassoTransform(**SHORT), RelaxedSparseCoder(selector="sqrt_lasso", **SHORT)],
+)
+def test_rows_that_are_all_outliers_are_reported_with_the_penalty_of_these(
+    coder, penalty
+):
+    X = wine()  # of 13 columns: 1 / sqrt(13) is .277
+    coder = clone(coder).set_params(outlier_alpha=penalty)
+    message = warnings_of(coder, X)[0]
+    assert f"Raise outlier_alpha={penalty:g}, or set it to 'auto'" in message
+    assert "1 / sqrt(n_features) = 0.277" in message
+
+
+def test_a_penalty_beyond_all_outliers_is_none():
+    X = wine()
+    atoms = RelaxedSparseCoder(selector="sqrt_lasso", outlier_alpha=1e300, **SHORT)
+    coder = RelaxedSparseCoder(
+        dictionary=atoms.fit(X).components_, selector="sqrt_lasso", alpha=0.3
+    )
+    for plain in (coder, SqrtLassoTransform(alpha=0.3, max_iter=0)):
+        codes = clone(plain).fit_transform(X)
+        huge = clone(plain).set_params(outlier_alpha=1e300).fit_transform(X)
+        np.testing.assert_allclose(huge, codes, atol=1e-6)
+
+
 @pytest.mark.parametrize("coder", DENSE.values(), ids=DENSE)
 def test_codes_without_zeros_are_reported_once_with_their_penalty(coder):
     (message,) = warnings_of(coder, wine())

@@ -8,7 +8,9 @@ import pytest
 from numpy.testing import assert_allclose
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -116,6 +118,14 @@ def test_predictions_of_several_targets():
 def test_an_opset_without_the_operators_is_refused(coder):
     with pytest.raises(ValueError, match=r"target_opset must be at least 18 .* got 15"):
         to_onnx(coder, X[:1], target_opset=15)
+
+
+@pytest.mark.parametrize(
+    "model", [SqrtLasso(), Denoiser(SqrtLassoTransform()), NoisyCopies(SqrtLasso())]
+)
+def test_what_is_not_fitted_is_named(model):
+    with pytest.raises(NotFittedError, match=f"This {type(model).__name__} instance"):
+        to_onnx(clone(model), X[:1])
 
 
 @pytest.mark.parametrize("opset", [18, 21])
