@@ -31,6 +31,7 @@ REMEDIES = {  # by kind of dtype
     "b": "; use image.astype(float)",
     "U": "; read a file first, for example by matplotlib.pyplot.imread",
 }
+SUMMED = 2.0**12  # root of the number of squares that have a sum within range
 MOST_CHANNELS = 4  # that are told from the images of a stack, and rotated by cosines
 
 
@@ -221,9 +222,10 @@ def _restored(picture, missing, options, report):
         return picture
     estimate = None
     if options.estimator is not None:
-        estimate = restored_by(
-            options.estimator, pixels, options.grid, options.groups, options.verbose
-        )
+        how = options.grid, options.groups, options.verbose
+        own = unit if unit < unit_near(np.finfo(dtype).max, dtype) else 1
+        # an estimator sees pixels in the unit of its rows, unless sums overflow
+        estimate = restored_by(options.estimator, pixels * own, *how) / own
     if options.estimator is None or options.n_passes:
         estimate = _in_rotated_channels(pixels, levels, estimate, options, report)
     if options.noise_std == 0:
@@ -409,13 +411,13 @@ def _missing_pixels(pictures, n_alpha, image, mask, axis):
 
 
 def _unit_of(image):
-    """Return what pixels are divided by: squares may neither overflow nor vanish."""
+    """Return what pixels are divided by, so that sums of squares are in range."""
     if image.dtype.kind != "f":
         return 1
     largest = float(np.abs(image).max(initial=0))
     narrow = np.float32 if image.dtype == np.float32 else np.float64
     bounds = np.finfo(narrow)
-    if np.sqrt(bounds.tiny) < largest < np.sqrt(bounds.max):
+    if np.sqrt(bounds.tiny) * SUMMED < largest < np.sqrt(bounds.max) / SUMMED:
         return 1
     return narrow(unit_near(largest, narrow))
 

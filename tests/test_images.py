@@ -10,7 +10,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_sqrtlasso import SqrtLassoTransform
+from sklearn_sqrtlasso import PivotalPCA, SqrtLassoTransform
 from sklearn_sqrtlasso.estimators.patches import Patches
 from sklearn_sqrtlasso.images import denoise_image
 from sklearn_sqrtlasso.metrics import psnr
@@ -122,6 +122,17 @@ def test_an_image_is_restored_alike_on_every_scale(power):
     rounding = np.spacing(np.ldexp(noisy.max(), power))
     atol = max(1e-9, float(np.ldexp(rounding, -power)))
     assert_allclose(restored, denoise_image(noisy), atol=atol)
+
+
+@pytest.mark.parametrize("power", [-900, -505, 500, 505, 900])
+def test_an_estimator_sees_an_image_in_the_unit_of_its_rows(power):
+    noisy = picture() + np.random.default_rng(0).standard_normal((40, 44))
+    rows = extract_patches_2d(picture(), (8, 8)).reshape(-1, 64)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    usual = denoise_image(PivotalPCA(8).fit(rows), noisy)
+    coder = PivotalPCA(8).fit(np.ldexp(rows, power))
+    restored = denoise_image(coder, np.ldexp(noisy, power))
+    assert_allclose(np.ldexp(restored, -power), usual, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(40, 44), (40, 44, 3), (40, 44, 9)])
