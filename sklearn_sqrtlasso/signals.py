@@ -83,7 +83,7 @@ def denoise_signal(
     Returns
     -------
     restored : ndarray of the shape of ``x``
-        Restored signal, in the dtype of x, or float64 for integers.
+        Restored signal, in single precision if x is float32, else in double.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from sklearn.base import is_regressor
 from sklearn_sqrtlasso.dask.chunks import check_collection, chunks_of, rows_of
 from sklearn_sqrtlasso.dask.compat import da, delayed, is_frame
 from sklearn_sqrtlasso.dask.regression import score_of_predictions
+from sklearn_sqrtlasso.estimators.base import BaseEncoder
 
 POOLED = ("transform", "reconstruct")  # need no more of a group than its residual scale
 
@@ -136,7 +137,8 @@ def score(
     Parameters
     ----------
     estimator : estimator
-        Fitted encoder or regressor of this package.
+        Fitted encoder of this package, or any fitted regressor or Pipeline that ends
+        in one.
     X : Dask array or Dask DataFrame
         Rows.
     y : Dask array of shape (n_samples,) or (n_samples, n_targets), default=None
@@ -153,6 +155,11 @@ def score(
     """
     if is_regressor(estimator):
         return score_of_predictions(estimator, rows_of(X), y, sample_weight)
+    if not isinstance(estimator, BaseEncoder):
+        raise TypeError(
+            "score over chunks is for regressors, and for encoders of this package by "
+            f"themselves, got {type(estimator).__name__}."
+        )
     rows = rows_of(X)
     if groups is None:
         return estimator.score(rows)

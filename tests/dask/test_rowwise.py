@@ -166,6 +166,8 @@ def test_errors_say_what_to_do(coders):
         transform(coders["frame"], chunked(X[:, :4]))
     with pytest.raises(TypeError, match="groups must be a Dask collection"):
         transform(coders["frame"], chunked(X), groups=LABELS)
+    with pytest.raises(TypeError, match=r"for encoders of .* got Pipeline"):
+        score(coders["pipeline"], chunked(X))
     gaps = np.where(abs(X) > 2, np.nan, X)
     with pytest.raises(ValueError, match="contains NaN"):
         transform(coders["network"], chunked(gaps)).compute()
