@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.blockwise.linalg import largest_exponent, unit_near
 from sklearn_sqrtlasso.blockwise.missing_pixels import (
     FAINT,
     fill_missing,
@@ -223,7 +223,7 @@ def _restored(picture, missing, options, report):
     estimate = None
     if options.estimator is not None:
         how = options.grid, options.groups, options.verbose
-        own = unit if unit < unit_near(np.finfo(dtype).max, dtype) else 1
+        own = unit if unit < 2.0 ** largest_exponent(dtype) else 1
         # an estimator sees pixels in the unit of its rows, unless sums overflow
         estimate = restored_by(options.estimator, pixels * own, *how) / own
     if options.estimator is None or options.n_passes:

@@ -7,6 +7,7 @@ from sklearn.utils import gen_batches
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedRows, each_chunk, over_chunks
 
 BLOCK_ROWS, BLOCK_ENTRIES = 4096, 2**18  # of rows that are copied at a time
+SPARE = 24  # binary digits between the largest unit and the range of numbers
 
 
 def entries_per_row(X):
@@ -429,6 +430,23 @@ def largest_entry(X):
     return float(max(X.max(), -X.min()))
 
 
+def largest_exponent(dtype):
+    """Return the exponent of the largest unit of scaling.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Dtype of floating-point numbers.
+
+    Returns
+    -------
+    exponent : int
+        Sums of ``2**SPARE`` numbers of that size are in the range of the dtype. The
+        exponent of the smallest unit is its negative.
+    """
+    return int(np.finfo(dtype).maxexp) - SPARE
+
+
 def unit_near(largest, dtype=np.float64):
     """Return a unit of scaling: a power of two, so that nothing is rounded.
 
@@ -447,7 +465,7 @@ def unit_near(largest, dtype=np.float64):
     unit : float or ndarray
         In [largest, 2 largest], within the bounds of the dtype; 1 for 0 and infinity.
     """
-    bound = np.finfo(dtype).maxexp - 24
+    bound = largest_exponent(dtype)
     mantissa, exponent = np.frexp(np.asarray(largest, dtype=np.float64))
     exponent = np.clip(exponent, -bound, bound)
     usual = (mantissa > 0) & (mantissa < np.inf)
@@ -484,17 +502,15 @@ def root_mean_square(X):
 @over_chunks(np.add)
 def _sum_of_squares(X, unit):
     """Return the sum of the squares of all entries, divided by a unit."""
-    total, kept = (
-        0.0,
-        np.empty(0),
-    )  # one array for all batches: to map each takes longer
+    total = 0.0
+    kept = np.empty(0)  # one array for all batches: to map each takes longer
     for rows in row_batches(X.shape[0], entries_per_row(X)):
         values = X[rows]
         values = values.data if hasattr(values, "tocsr") else values
         if kept.size < values.size:
             kept = np.empty(values.size, values.dtype)
-        scaled = kept[: values.size].reshape(values.shape)
-        np.divide(values, unit, out=scaled)
-        scaled *= scaled
-        total += np.sum(scaled, dtype=np.float64)
+        squares = kept[: values.size].reshape(values.shape)
+        np.divide(values, unit, out=squares)
+        squares *= squares
+        total += np.sum(squares, dtype=np.float64)
     return total

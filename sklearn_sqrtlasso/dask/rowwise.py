@@ -155,7 +155,8 @@ def score(
     """
     if is_regressor(estimator):
         return score_of_predictions(estimator, rows_of(X), y, sample_weight)
-    if not isinstance(estimator, BaseEncoder):
+    is_encoder = isinstance(estimator, BaseEncoder)
+    if not is_encoder:
         raise TypeError(
             "score over chunks is for regressors, and for encoders of this package by "
             f"themselves, got {type(estimator).__name__}."

@@ -124,11 +124,7 @@ class BaseEncoder(
         ValueError
             If a parameter or X is not valid; the estimator is left unchanged.
         """
-        X, resumed = self._begin(X)
-        groups = check_groups(None, X)
-        self._learn(X, groups, resumed)
-        self._check_codes(X, groups)
-        return self
+        return self._fit(X, None)
 
     def transform(self, X: Rows) -> Any:
         """Code the rows of X.
@@ -251,6 +247,13 @@ class BaseEncoder(
             components per row, explained variance.
         """
         return self._report(*self._fitted_rows(X))
+
+    def _fit(self, X, groups):
+        X, resumed = self._begin(X)
+        groups = check_groups(groups, X)
+        self._learn(X, groups, resumed)
+        self._check_codes(X, groups)
+        return self
 
     def _begin(self, X, *, warm=None, attribute="components_", coded=False):
         """Return validated training rows, and whether learning resumes.

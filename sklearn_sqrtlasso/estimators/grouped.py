@@ -11,7 +11,6 @@ from sklearn_sqrtlasso.blockwise.groups import spread_over
 from sklearn_sqrtlasso.estimators.base import BaseEncoder
 from sklearn_sqrtlasso.estimators.compat import fit_context, with_callbacks
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
-from sklearn_sqrtlasso.estimators.validation import check_groups
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport
 
 MEDIAN_ROWS = 2**12  # that are enough for the median noise level
@@ -53,11 +52,7 @@ class GroupedEncoder(BaseEncoder):
             If a parameter, X or ``groups`` is not valid; the estimator is left
             unchanged.
         """
-        X, resumed = self._begin(X)
-        groups = check_groups(groups, X)
-        self._learn(X, groups, resumed)
-        self._check_codes(X, groups)
-        return self
+        return self._fit(X, groups)
 
     def transform(self, X: Rows, *, groups: Groups = None) -> Any:
         """Code the rows of X.

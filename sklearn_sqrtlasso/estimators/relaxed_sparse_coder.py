@@ -595,9 +595,10 @@ class RelaxedSparseCoder(BaseEncoder):
             return None
         if SELECTORS[self._fitted("selector")].alpha_unit is None:
             return f"Set n_nonzero_coefs: selector={self.selector!r} takes no alpha."
-        given = self._fitted("outlier_alpha"), self.n_features_in_
-        lower = f"Lower {self._told_alpha()}{self._or_auto()}."
-        return remedy_for_outliers(*given) or lower
+        outliers = remedy_for_outliers(
+            self._fitted("outlier_alpha"), self.n_features_in_
+        )
+        return outliers or f"Lower {self._told_alpha()}{self._or_auto()}."
 
     def _remedy_for_dense_codes(self):
         if self._fitted("n_nonzero_coefs") is not None or not self.alpha:

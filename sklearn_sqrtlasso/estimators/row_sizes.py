@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_sqrtlasso.blockwise.linalg import root_mean_square
+from sklearn_sqrtlasso.blockwise.linalg import (
+    column_means,
+    filled_rows,
+    largest_exponent,
+    root_mean_square,
+)
 from sklearn_sqrtlasso.blockwise.spread import root_mean_spread
 
 PACE = 0.1  # weight of a new batch in the running mean of logarithms of sizes
@@ -66,6 +71,33 @@ def follow_sizes(X, log2_sizes=(None, None)):
     if abs(last - usual) <= UNUSUAL:
         return Sizes((usual, now), outlying=round(now - usual), tells=False)
     return Sizes((now, now), shift=now - usual)
+
+
+def in_usual_size(X, log2_sizes):
+    """Return a batch whose rows, if their size is unusual, are scaled to the usual one.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Rows of the batch; NaN where an entry is missing.
+    log2_sizes : tuple of float or None
+        As of the batch before.
+
+    Returns
+    -------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        The rows; in double precision if single does not reach the usual size.
+    scale : float
+        What they were multiplied by: a power of two, in their dtype.
+    sizes : Sizes
+        Sizes after the batch.
+    """
+    if abs(log2_sizes[0] or 0.0) > largest_exponent(X.dtype):
+        X = X.astype(np.float64)
+    sizes = follow_sizes(filled_rows(X, column_means(X)), log2_sizes)
+    most = largest_exponent(X.dtype)
+    scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
+    return X * scale if sizes.outlying else X, scale, sizes
 
 
 def usual_spread(X):

@@ -27,7 +27,7 @@ from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.grouped import MEDIAN_ROWS, GroupedEncoder
 from sklearn_sqrtlasso.estimators.progress import Progress
-from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes
+from sklearn_sqrtlasso.estimators.row_sizes import follow_sizes, in_usual_size
 from sklearn_sqrtlasso.estimators.training_codes import remedy_for_outliers
 from sklearn_sqrtlasso.estimators.validation import (
     as_numbers,
@@ -403,12 +403,8 @@ class SqrtLassoTransform(GroupedEncoder):
         X, resumed = self._begin(X, warm=True)
         groups = check_groups(groups, X)
         before = self.log2_sizes_ if resumed else (None, None)
-        if abs(before[0] or 0.0) > np.finfo(X.dtype).maxexp - 24:
-            X = X.astype(np.float64)  # single precision does not reach the usual size
-        sizes = follow_sizes(filled_rows(X, column_means(X)), before)
-        self.log2_sizes_, most = sizes.log2_sizes, np.finfo(X.dtype).maxexp - 24
-        scale = X.dtype.type(2.0 ** -np.clip(sizes.outlying, -most, most))
-        X = X * scale if sizes.outlying else X
+        X, scale, sizes = in_usual_size(X, before)
+        self.log2_sizes_ = sizes.log2_sizes
         if not resumed:
             check_observed_columns(X)
             self.n_samples_seen_, self.n_samples_fit_, self.n_iter_ = 0, 0, 0
@@ -426,6 +422,14 @@ class SqrtLassoTransform(GroupedEncoder):
             self.moment_ = np.zeros(self.components_.shape)
         self._follow_penalties(whole, groups, pace)
         self._record_parameters()
+        objective = self._step_with(X, whole, groups, share)
+        self.n_iter_ += 1
+        self.objective_curve_ = np.append(self.objective_curve_, objective / scale)
+        self.noise_scale_ = self._median_noise(X, groups) / float(scale)
+        return self
+
+    def _step_with(self, X, whole, groups, share):
+        """Take a step with a share of rows; return their mean objective before it."""
         frame = self._encoder(X.dtype)
         unit = unit_near(largest_spread(whole, self.mean_), X.dtype)
         clean, penalty = clean_rows(X, frame, groups, n_jobs=self.n_jobs)
@@ -439,11 +443,7 @@ class SqrtLassoTransform(GroupedEncoder):
         self.moment_ = moment
         W = procrustes_frame(self.moment_, self.components_)
         self.components_ = W.astype(self.components_.dtype, copy=False)
-        self.n_iter_ += 1
-        mean_objective = (batch.objective * unit + penalty) / batch.n_rows / scale
-        self.objective_curve_ = np.append(self.objective_curve_, mean_objective)
-        self.noise_scale_ = self._median_noise(X, groups) / float(scale)
-        return self
+        return (batch.objective * unit + penalty) / batch.n_rows
 
     def _follow_mean(self, X, pace, shift):
         """Move the column means to those of a batch, after a change of their unit."""
@@ -631,9 +631,10 @@ class SqrtLassoTransform(GroupedEncoder):
                 "Set alpha='auto' or a lower number; alpha='pivotal' detects, it does "
                 "not restore."
             )
-        given = self._fitted("outlier_alpha"), self.n_features_in_
-        lower = f"Lower {self._told_alpha()}{self._or_auto()}."
-        return remedy_for_outliers(*given) or lower
+        outliers = remedy_for_outliers(
+            self._fitted("outlier_alpha"), self.n_features_in_
+        )
+        return outliers or f"Lower {self._told_alpha()}{self._or_auto()}."
 
     def _remedy_for_dense_codes(self):
         if self.alpha in (0, "auto"):

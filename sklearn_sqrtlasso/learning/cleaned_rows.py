@@ -65,9 +65,9 @@ def clean_rows(X, frame: TightFrame, groups, *, n_jobs=None):
     def clear(block):
         rows, outliers = frame.cleaned(block.X, block.Z, block.scale)
         clean.put(block.rows, rows)
-        return (
-            0.0 if outliers is None else np.sum(np.abs(outliers) @ frame.outlier_alpha)
-        )
+        if outliers is None:
+            return 0.0
+        return np.sum(np.abs(outliers) @ frame.outlier_alpha)
 
     penalties = map_encoded(clear, X, frame, groups, n_jobs=n_jobs)
     return clean.joined(), float(np.sum(penalties))

@@ -29,9 +29,7 @@ from sklearn_sqrtlasso.models.gaussian_prior import GaussianPrior
 # take little time, which grows with n_features times the square of their number.
 LEADING, MOST_LEADING = 0.97, 40
 KEPT, MOST_KEPT = 0.999, 256  # the latter by the root of the number of features
-UNRELATED = (
-    0.1  # rows of unrelated columns, in mean numbers of missing entries of a row
-)
+UNRELATED = 0.1  # rows of unrelated columns, in mean numbers of missing entries a row
 BATCH = 128  # rows whose posterior covariances are stored at a time
 SHARE = 8  # part of the memory of dense rows that sums of their products may take
 

@@ -430,10 +430,8 @@ def parameters_of_directions(model: BiasedAutoencoder, X, unit, rng):
     rounding = ROUNDING * np.finfo(X.dtype).eps * np.sqrt(X.shape[1])
     size = _first_drive(X) / (largest if largest > rounding else 1.0)
     V = W / (size * slope.T)
-    encoder, decoder = (
-        join_block(size * W, -size * (W @ mean)),
-        join_block(V, mean - z[0] @ V),
-    )
+    encoder = join_block(size * W, -size * (W @ mean))
+    decoder = join_block(V, mean - z[0] @ V)
     return Parameters(encoder.astype(X.dtype), decoder.astype(X.dtype))
 
 

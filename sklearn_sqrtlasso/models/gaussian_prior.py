@@ -159,11 +159,9 @@ class GaussianEncoder(Encoder):
         )
         level[level <= prior.leading.floor] = 0
         loadings, v = prior.loadings, prior.residual_variance
-        codes, unasked = (
-            np.empty((x.shape[0], len(loadings))),
-            np.empty((0, x.shape[1])),
-        )
-        posterior, rows = Posterior(loadings, v), np.arange(len(codes))
+        codes, rows = np.empty((x.shape[0], len(loadings))), np.arange(x.shape[0])
+        unasked = np.empty((0, x.shape[1]))
+        posterior = Posterior(loadings, v)
         posterior.write_moments(deviation, noise, rows, codes, unasked)
         signal = codes * prior.code_scale
         if self.restores:

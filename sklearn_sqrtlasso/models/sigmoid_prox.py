@@ -98,10 +98,8 @@ def exact_prox(objective: Objective, largest):
             return np.full_like(v, np.inf)
         theta, size = v, float(np.linalg.norm(v)) + 1.0
         for _ in range(MOST_PASSES):
-            before, theta = (
-                theta,
-                v - v.dtype.type(step) * objective.penalty_slope(theta),
-            )
+            before = theta
+            theta = v - v.dtype.type(step) * objective.penalty_slope(before)
             if np.linalg.norm(theta - before) <= np.finfo(v.dtype).eps * size:
                 break
         return theta

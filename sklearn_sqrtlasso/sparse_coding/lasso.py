@@ -116,9 +116,8 @@ def _minimum_on_active_set(x, A, signs, alpha, root):
     q, left = Q @ half, x - Q @ fit
     left = left - Q @ (Q.T @ left)  # repeated for accuracy: it may be small
     size = np.linalg.norm(left)
-    left, size = (
-        (left, size) if size > EXPLAINED * np.linalg.norm(x) else (0 * left, 0.0)
-    )
+    if size <= EXPLAINED * np.linalg.norm(x):
+        left, size = 0 * left, 0.0
     mu = alpha
     if root:
         slack = 1 - alpha**2 * (q @ q)
