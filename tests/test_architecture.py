@@ -142,6 +142,12 @@ def test_dask_is_imported_in_its_room_only(path):
 
 
 @each_file
+def test_warnings_point_to_the_caller(path):
+    warns = "warnings.warn(" in path.read_text()
+    assert not warns or name_of(path) == "sklearn_sqrtlasso.blockwise.callers"
+
+
+@each_file
 def test_no_kernel_makes_its_own_threads(path):
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):

@@ -19,7 +19,7 @@ def warn_caller(message, category):
 
     Parameters
     ----------
-    message : str
+    message : str or Warning
         What is wrong, and what to do.
     category : type
         Class of the warning.

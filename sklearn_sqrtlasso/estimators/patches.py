@@ -1,6 +1,5 @@
 """The patches of an image as rows, restored by an estimator."""
 
-import warnings
 from numbers import Integral
 from threading import Lock
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sklearn_sqrtlasso.blockwise.blocks import N_PARTS
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.similar_patches import (
     estimated_noise_std,
     places_of,
@@ -74,12 +74,12 @@ def removes_more(noisy, estimate, size, level=None):
     faint = np.finfo(np.float32).eps * np.ptp(noisy)
     if level <= faint or removed <= CORRELATED * level:
         return False
-    warnings.warn(
+    warn_caller(
         f"The estimator removes {removed / level:.1f} times the noise level that the "
         "fastest changes tell from what is smooth: the noise is correlated, or it "
         "removes more than noise. Passes would undo that and were left out; pass "
         "noise_std to make them, or n_passes=0.",
-        stacklevel=5,
+        UserWarning,
     )
     return True
 

@@ -1,10 +1,9 @@
 """Estimators know their package: its version, when saved, and its documentation."""
 
-import warnings
-
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sklearn_sqrtlasso._version import __version__
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 
 STAMP = "_sklearn_sqrtlasso_version"
 SITE = "https://sklearn-sqrtlasso.github.io/sklearn_sqrtlasso/"
@@ -28,12 +27,10 @@ class VersionedMixin:
         state = dict(state)
         written = state.pop(STAMP, "unknown")
         if written != __version__:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=type(self).__name__,
-                    current_sklearn_version=f"{__version__} of sklearn_sqrtlasso",
-                    original_sklearn_version=f"{written} of sklearn_sqrtlasso",
-                ),
-                stacklevel=2,
+            changed = InconsistentVersionWarning(
+                estimator_name=type(self).__name__,
+                current_sklearn_version=f"{__version__} of sklearn_sqrtlasso",
+                original_sklearn_version=f"{written} of sklearn_sqrtlasso",
             )
+            warn_caller(changed, InconsistentVersionWarning)
         super().__setstate__(state)

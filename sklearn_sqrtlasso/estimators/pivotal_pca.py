@@ -1,12 +1,12 @@
 """Principal components of rows whose noise levels are found one by one."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sqrtlasso.blockwise.callers import warn_caller
 from sklearn_sqrtlasso.blockwise.chunks import ChunkedGroups, over_chunks
 from sklearn_sqrtlasso.blockwise.encode import encode
 from sklearn_sqrtlasso.blockwise.linalg import affine_rows, dense_rows
@@ -241,12 +241,11 @@ class PivotalPCA(GroupedEncoder):
         self.n_iter_, self.stop_reason_ = len(history.losses), history.reason
         self.noise_scale_ = self._median_noise(X, groups)
         if not history.converged and self.tol and self.n_iter_ == self.max_iter:
-            warnings.warn(
+            warn_caller(
                 f"The components of rows with missing entries still changed after "
                 f"max_iter={self.max_iter} steps of EM: the last one lowered the "
                 f"objective by {learner.fall:.1e}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         progress.end(attributes)
 
@@ -284,13 +283,12 @@ class PivotalPCA(GroupedEncoder):
         unsolved = gap > self.transform_tol
         if self.transform_tol and unsolved.any():
             worst = int(np.argmax(gap))
-            warnings.warn(
+            warn_caller(
                 f"The noise levels of {unsolved.sum()} of {len(gap)} rows still "
                 f"changed after transform_max_iter={self.transform_max_iter} rounds, "
                 f"by more than transform_tol={self.transform_tol:g}; row {worst} by "
                 f"{gap[worst]:.1e}. Raise transform_max_iter or transform_tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _decode(self, Z):

@@ -467,7 +467,7 @@ def _expected_work(task):
     k, n_spikes = options.n_nonzero or ACTIVE * p, 0
     if options.outlier_alpha is not None:  # signs of outliers are at most a unit long
         n_spikes = n * (1 + options.positive)
-        k += min(math.sqrt(OUTLYING) / options.outlier_alpha, math.sqrt(n)) ** 2
+        k += min(math.sqrt(OUTLYING) / float(options.outlier_alpha), math.sqrt(n)) ** 2
     n_missing = _energy_and_missing(task.X)[1] / task.X.shape[0]
     return work_of_row(k, p, n_missing, n_spikes)
 
