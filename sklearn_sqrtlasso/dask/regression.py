@@ -12,7 +12,11 @@ from sklearn_sqrtlasso.estimators.compat import validate_data
 from sklearn_sqrtlasso.estimators.sqrt_lasso import check_loadings
 from sklearn_sqrtlasso.estimators.sqrt_lasso_cv import is_partition
 from sklearn_sqrtlasso.estimators.sqrt_lasso_path import check_precompute
-from sklearn_sqrtlasso.estimators.validation import DTYPES, check_weights
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    check_finite,
+    check_weights,
+)
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moments import gather, pooled
 from sklearn_sqrtlasso.regression.solver import regression_alpha_max
@@ -76,7 +80,9 @@ def _sums_of_chunk(x, y, weights, checker, parts):
         dtype=DTYPES,
         y_numeric=True,
         multi_output=True,
+        ensure_all_finite=False,
     )
+    check_finite(x)
     weights = check_weights(weights, x) if weights is None or weights.any() else weights
     targets = y.reshape(len(y), -1).astype(np.float64)
     columns = dense_rows(x)
@@ -95,7 +101,8 @@ def _sums(estimator, rows, y, sample_weight, parts, n_folds=1):
     if y is None:
         raise ValueError("y must be a Dask array of targets, got None.")
     first = rows.first()
-    validate_data(estimator, first, accept_sparse="csr", dtype=DTYPES)
+    read = {"accept_sparse": "csr", "dtype": DTYPES, "ensure_all_finite": False}
+    validate_data(estimator, first, **read)
     checker = type(estimator)()
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):

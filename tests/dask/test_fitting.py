@@ -217,6 +217,7 @@ def test_progress_is_told(capsys):
     assert "[NeLUAutoencoder] step 2/2" in printed
 
 
+HOLES = np.where(X > 2, np.nan, X)
 REFUSED = {
     "columns": (SqrtLassoTransform(), {"X": X.T}, "at least as many rows"),
     "ksvd": (RelaxedSparseCoder(subsample=None), {"X": X}, "mod"),
@@ -232,7 +233,9 @@ REFUSED = {
     "parameter": (SqrtLasso(tol=-1), {"X": X, "y": Y}, "tol"),
     "short": (SqrtLasso(), {"X": X, "y": Y[:9]}, "each of the 510"),
     "infinite": (SqrtLassoTransform(), {"X": np.where(X > 2, np.inf, X)}, "infinity"),
-    "gaps": (NeLUAutoencoder(), {"X": np.where(X > 2, np.nan, X)}, "contains NaN"),
+    "gaps": (NeLUAutoencoder(), {"X": HOLES}, "NaN: fill in .* RelaxedSparseCoder"),
+    "holes": (SqrtLasso(), {"X": HOLES, "y": Y}, "NaN: fill in .* RelaxedSparseCoder"),
+    "no target": (SqrtLasso(), {"X": X, "y": HOLES[:, :2]}, "y contains NaN"),
 }
 
 
