@@ -1,10 +1,13 @@
 """Estimate of the noise level from a residual."""
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erf
 
+LEAST_NU = 0.01  # below, the integrand is narrower than the grid it is summed on
 STEPS = 60  # of the fixed-point iteration, which takes 3 to 40
 
 
@@ -116,12 +119,17 @@ def student_scale(nu: float) -> float:
     Parameters
     ----------
     nu : float
-        Degrees of freedom, positive; infinite for a Gaussian.
+        Degrees of freedom, at least 0.01; infinite for a Gaussian.
 
     Returns
     -------
     scale : float
         In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``nu`` is not in this range.
 
     Examples
     --------
@@ -129,6 +137,8 @@ def student_scale(nu: float) -> float:
     >>> round(student_scale(4.0), 3), student_scale(float("inf"))
     (0.831, 1.0)
     """
+    if not (isinstance(nu, Real) and nu >= LEAST_NU):
+        raise ValueError(f"nu must be a number of at least {LEAST_NU}, got {nu!r}.")
     if np.isinf(nu):
         return 1.0
     g = np.linspace(-12, 12, 24001)

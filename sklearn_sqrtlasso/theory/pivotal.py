@@ -1,7 +1,7 @@
 """Pivotal penalties, chosen without data, and bounds of the recovery error."""
 
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ def simulated_quantile(
 
 
 def _check_confidence(confidence):
-    if not 0 < confidence < 1:
+    if not (isinstance(confidence, Real) and 0 < confidence < 1):
         raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
 
 

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import truncnorm
+from scipy.integrate import quad
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm, t, truncnorm
 
-from sklearn_sqrtlasso.theory.noise import noise_std, truncated_variance
+from sklearn_sqrtlasso.theory.noise import (
+    noise_std,
+    student_scale,
+    truncated_variance,
+)
 from tests import oracles
 
 
@@ -20,6 +26,24 @@ def test_truncated_variance_rises_from_zero_to_one():
     assert np.all(np.diff(variance) >= 0)
     assert 0 <= variance[0] < 1e-6
     assert variance[-1] == 1
+
+
+@pytest.mark.parametrize("nu", [0.01, 0.1, 1.0, 4.0, 30.0, 1e6])
+def test_a_scale_of_student_is_that_of_largest_likelihood(nu):
+    def loss(log_scale):
+        def of(g):
+            return -t.logpdf(g, nu, scale=np.exp(log_scale)) * norm.pdf(g)
+
+        return 2 * quad(of, 0, 12, points=[1e-3, 0.1, 1], epsabs=1e-13)[0]
+
+    found = minimize_scalar(loss, (-4, 0), options={"xtol": 1e-9})
+    assert_allclose(student_scale(nu), np.exp(found.x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("nu", [0, -1.0, np.nan, 1e-3, "four"])
+def test_degrees_of_freedom_out_of_range_are_refused(nu):
+    with pytest.raises(ValueError, match=r"nu must be .* at least 0.01, got"):
+        student_scale(nu)
 
 
 def residual_of_noise(alpha, sigma, n_rows=400, n_units=64, n_outside=0):

@@ -89,7 +89,7 @@ def test_the_scale_of_rows_of_noise_and_of_the_frame_does_not_matter():
     assert_allclose(pivotal_alpha(20, 8, components=8 * W), ours, rtol=1e-12)
 
 
-@pytest.mark.parametrize("confidence", [0, 1, -0.1, 1.5, np.nan])
+@pytest.mark.parametrize("confidence", [0, 1, -0.1, 1.5, np.nan, "high"])
 def test_confidence_outside_of_its_range_is_refused(confidence):
     with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\), got"):
         pivotal_alpha(4, 4, confidence=confidence)
