@@ -11,12 +11,12 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.blocks import parallel_map
-from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
     refuse_target,
     rows_that_weigh,
 )
 from sklearn_sqrtlasso.estimators.validation import (
+    check_array,
     check_finite,
     check_weights,
     refuse_masked,

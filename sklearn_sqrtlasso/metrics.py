@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,15 +13,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sqrtlasso._types import Rows, Seed
-from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.denoiser import restore
 from sklearn_sqrtlasso.estimators.docstrings import list_choices
 from sklearn_sqrtlasso.estimators.tables import numbers_of, with_numbers
 from sklearn_sqrtlasso.estimators.validation import (
+    as_numbers,
+    check_array,
     check_group_word,
     check_noise_kinds,
     check_noise_levels,
     check_switch,
+    refuse_masked,
 )
 from sklearn_sqrtlasso.models.noise import NOISE_KINDS, column_spread
 from sklearn_sqrtlasso.sparse_coding.component_usage import CodeReport, report_refit
@@ -64,6 +67,7 @@ def psnr(
     >>> round(psnr([0.0, 100.0, 255.0], [10.0, 90.0, 245.0], data_range=255), 2)
     28.13
     """
+    refuse_masked({"clean": clean, "restored": restored})
     clean = np.asarray(clean, dtype=np.float64)
     restored = np.asarray(restored, dtype=np.float64)
     if clean.shape != restored.shape:
@@ -89,7 +93,7 @@ def psnr(
 
 
 def _check_range(data_range):
-    if not 0 < data_range < np.inf:
+    if not (isinstance(data_range, Real) and 0 < data_range < np.inf):
         raise ValueError(f"data_range must be positive and finite, got {data_range!r}.")
 
 
@@ -175,7 +179,7 @@ def denoising_scorer(
     >>> search.fit(data.X).best_params_
     {'alpha': 0.25}
     """
-    levels = np.atleast_1d(np.asarray(noise_levels, dtype=np.float64))
+    levels = np.atleast_1d(as_numbers(noise_levels, "noise_levels"))
     if (
         levels.ndim != 1
         or not levels.size

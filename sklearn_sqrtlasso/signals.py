@@ -51,7 +51,7 @@ def denoise_signal(
     ----------
     x : array-like of shape (n_samples,) or (n_samples, n_channels)
         Recording at equal intervals, of any float or integer dtype. Samples that are
-        NaN are missing: they are filled in first, as pixels of an image are.
+        NaN, or masked, are missing: they are filled in first, as pixels are.
     window : int, default=32
         Number of samples of a window, at least 8: about the length of what happens in
         the signal. The recording has to be as long.
@@ -353,6 +353,9 @@ def _filled(channel, level, window):
 
 def _columns_of(x, window, may_miss=False):
     """Return the channels of a recording as columns, in a float dtype."""
+    if np.ma.is_masked(x):  # as missing as NaN
+        dtype = x.dtype if x.dtype.kind == "f" else np.float64
+        x = np.ma.filled(x.astype(dtype), np.nan)
     x = np.asarray(x)
     if x.ndim not in (1, 2) or x.dtype.kind not in "fiu":
         raise ValueError(

@@ -39,7 +39,6 @@ from sklearn_sqrtlasso.blockwise.sparse_rows import (
 )
 from sklearn_sqrtlasso.estimators.compat import (
     CallbackSupportMixin,
-    check_array,
     csr_container,
     fit_context,
     validate_data,
@@ -55,6 +54,7 @@ from sklearn_sqrtlasso.estimators.training_codes import (
 )
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    check_array,
     check_finite,
     check_groups,
     check_learnable,

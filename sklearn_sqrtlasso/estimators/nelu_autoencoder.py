@@ -15,7 +15,6 @@ from sklearn_sqrtlasso.estimators.autoencoder import AutoencoderMixin
 from sklearn_sqrtlasso.estimators.compat import (
     Interval,
     StrOptions,
-    check_array,
     fit_context,
     with_callbacks,
 )
@@ -31,6 +30,7 @@ from sklearn_sqrtlasso.estimators.resumption import (
 from sklearn_sqrtlasso.estimators.training_noise import fills_rows, training_noise
 from sklearn_sqrtlasso.estimators.training_targets import check_clean_rows
 from sklearn_sqrtlasso.estimators.validation import (
+    check_array,
     check_groups,
     check_size_of_target,
 )

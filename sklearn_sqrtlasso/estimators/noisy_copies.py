@@ -36,6 +36,7 @@ from sklearn_sqrtlasso.estimators.tables import numbers_of, with_numbers
 from sklearn_sqrtlasso.estimators.validation import (
     check_noise_kinds,
     check_noise_levels,
+    refuse_masked,
 )
 from sklearn_sqrtlasso.models.noise import NOISE_KINDS, column_spread
 
@@ -214,6 +215,7 @@ class NoisyCopies(MetaEstimatorMixin, VersionedMixin, BaseEstimator):
         ValueError
             If a parameter or X is not valid; the estimator is left unchanged.
         """
+        refuse_masked({"y": y})
         numbers = numbers_of(X)
         validate_data(self, X, skip_check_array=True)
         X, y = indexable(X, y)

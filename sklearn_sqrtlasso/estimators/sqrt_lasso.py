@@ -9,7 +9,10 @@ from sklearn.base import MultiOutputMixin
 from sklearn.utils import check_random_state
 
 from sklearn_sqrtlasso._types import Seed
-from sklearn_sqrtlasso.estimators.compat import Interval, StrOptions, check_array
+from sklearn_sqrtlasso.estimators.compat import (
+    Interval,
+    StrOptions,
+)
 from sklearn_sqrtlasso.estimators.resumption import resumes
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
     SparseRegressor,
@@ -19,7 +22,11 @@ from sklearn_sqrtlasso.estimators.sqrt_lasso_path import (
     check_precompute,
     sqrt_lasso_path,
 )
-from sklearn_sqrtlasso.estimators.validation import check_finite, check_weights
+from sklearn_sqrtlasso.estimators.validation import (
+    check_array,
+    check_finite,
+    check_weights,
+)
 from sklearn_sqrtlasso.regression.design import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, check_given
 from sklearn_sqrtlasso.regression.moment_design import moment_design_of

@@ -10,10 +10,10 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_sqrtlasso._types import Rows
 from sklearn_sqrtlasso.blockwise.linalg import unit_near
-from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import integer_rows, refuse_target
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    check_array,
     check_finite,
     check_switch,
     refuse_masked,

@@ -3,8 +3,14 @@
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sqrtlasso.estimators.compat import check_array, take
-from sklearn_sqrtlasso.estimators.validation import DTYPES, refuse_masked
+from sklearn_sqrtlasso.estimators.compat import (
+    take,
+)
+from sklearn_sqrtlasso.estimators.validation import (
+    DTYPES,
+    check_array,
+    refuse_masked,
+)
 
 
 def is_frame(X):

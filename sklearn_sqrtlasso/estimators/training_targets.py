@@ -1,8 +1,11 @@
 """What a network is trained to, beside its rows: clean rows, or codes."""
 
 from sklearn_sqrtlasso.blockwise.converted_rows import canonical_rows
-from sklearn_sqrtlasso.estimators.compat import check_array
-from sklearn_sqrtlasso.estimators.validation import check_size_of_target, columns_like
+from sklearn_sqrtlasso.estimators.validation import (
+    check_array,
+    check_size_of_target,
+    columns_like,
+)
 
 
 def check_clean_rows(X_clean, X, estimator):

@@ -16,6 +16,7 @@ from sklearn_sqrtlasso.blockwise.linalg import (
     root_mean_square,
     row_batches,
 )
+from sklearn_sqrtlasso.estimators import compat
 from sklearn_sqrtlasso.estimators.compat import (
     assert_all_finite,
     check_sample_weight,
@@ -50,6 +51,19 @@ def refuse_masked(arrays):
                 f"{int(np.ma.getmaskarray(values).sum())}: leave their rows out, or "
                 "fill them in, for example by sklearn.impute.SimpleImputer."
             )
+
+
+def _refusing_masked(function):
+    """Return a check of arrays that raises an error for masked entries, too."""
+
+    def call(array, **options):
+        refuse_masked({options.get("input_name") or "X": array})
+        return function(array, **options)
+
+    return call
+
+
+check_array = _refusing_masked(compat.check_array)
 
 
 def check_finite(X):
@@ -193,6 +207,7 @@ def as_numbers(value, name):
     numbers : ndarray
         The numbers.
     """
+    refuse_masked({name: value})
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -443,6 +458,7 @@ def check_groups(groups, X):
                 f"got {groups!r}."
             )
         return one_group(n_samples)
+    refuse_masked({"groups": groups})
     labels = np.asarray(groups)
     if labels.shape != (n_samples,):
         found = f"an array of shape {labels.shape}" if labels.ndim else repr(groups)
