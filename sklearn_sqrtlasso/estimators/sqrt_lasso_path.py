@@ -347,6 +347,8 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute)
     design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)
     alphas = _grid_of(design, range(n_targets), *grid, options)
     large, design, all_fits = alphas[alphas > LEAST * alphas[0]], None, []
+    if not len(large):  # all are zero, as for columns that do not vary
+        return None
     for place, target in enumerate(targets):
         alone = moments.of_target(place, n_targets)
         fits, coef = regress_moments(alone, large, phis, fit_intercept, options, unit)

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes
-from sklearn.linear_model import LassoCV
+from sklearn.linear_model import LassoCV, LinearRegression
 from sklearn.model_selection import KFold
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
@@ -59,6 +59,35 @@ def test_products_that_lose_digits_are_not_used():
     assert_allclose(near.coefs, far.coefs, atol=1e-6)
     exact = sqrt_lasso_path(X, X[:, 0], alphas=[0.5, 1e-9])
     assert np.all(exact.gaps <= 1e-6)
+
+
+@pytest.mark.parametrize("precompute", ["auto", True, False])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_path_of_penalties_of_zero_is_least_squares(precompute, fit_intercept):
+    X, y = make(p=12)
+    options = {"precompute": precompute, "fit_intercept": fit_intercept}
+    path = sqrt_lasso_path(X, np.c_[y, X[:, 0]], alphas=[0.0, 0.0], **options)
+    for target, coefs in zip((y, X[:, 0]), path.coefs, strict=True):
+        model = LinearRegression(fit_intercept=fit_intercept).fit(X, target)
+        assert_allclose(coefs, np.stack([model.coef_] * 2, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+@pytest.mark.parametrize("shape", [(12, 1), (12, 3), (3, 12)])
+def test_columns_that_do_not_vary_have_a_path_of_zeros(shape, value):
+    y = np.arange(shape[0]) ** 2.0
+    for precompute in ("auto", True, False):
+        path = sqrt_lasso_path(
+            np.full(shape, value),
+            y,
+            alphas=4,
+            fit_intercept=True,
+            precompute=precompute,
+        )
+        assert path.coefs.shape == (shape[1], 4)
+        assert not path.coefs.any()
+        assert not path.alphas.any()
+        assert_allclose(path.sigmas, np.std(y))
 
 
 def test_penalties_of_ones_own_are_sorted():
