@@ -30,6 +30,11 @@ class Sizes(NamedTuple):
     means: np.ndarray
     norms: np.ndarray
 
+    def in_units(self, exponents):
+        """Return them in given units, with exponents of the old ones over these."""
+        more = self.exponents - exponents
+        return Sizes(more, np.ldexp(self.means, more), np.ldexp(self.norms, more))
+
 
 def typical_exponent(entries):
     """Return the power of two near the median, over columns, of the largest entry.

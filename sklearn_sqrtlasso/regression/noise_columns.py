@@ -180,7 +180,7 @@ def _columns_of_rows(design, features):
         matrix.resize((len(apart), len(features)))
     apart = apart[:, None][:, : int(design.fit_intercept)].astype(np.float32)
     parts = centers[None][: int(design.fit_intercept)].astype(np.float32)
-    return NoiseColumns(matrix, apart, parts, design.norms[features])
+    return NoiseColumns(matrix, apart, parts, design.norms_of(features))
 
 
 def _sketched_columns(design, features, rng):
