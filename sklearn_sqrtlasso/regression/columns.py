@@ -60,6 +60,12 @@ def shared_exponents(exponents, live):
     return np.where(alike, typical, exponents)
 
 
+def _parts_of(loadings):
+    """Return positive numbers as those from 1 to 2, times two to powers."""
+    halves, exponents = np.frexp(loadings)
+    return 2 * halves, exponents - 1
+
+
 class Columns(ABC):
     """Columns with units that are powers of two, and their products.
 
@@ -104,8 +110,11 @@ class Columns(ABC):
             they are not pure numbers, penalties are in units of X over theirs.
         """
         self.loadings = loadings
-        halves, exponents = np.frexp(loadings)
-        self._shares, self._share_exponents = 2 * halves, exponents - 1
+        self._load = None if np.ndim(loadings) else _parts_of(loadings)
+
+    def _loads(self, columns):
+        """Return the loadings of some columns as numbers from 1 to 2, and exponents."""
+        return self._load or _parts_of(self.loadings[columns])
 
     def exponents_of(self, features):
         """Return logarithms to base 2 of the units of some columns."""
@@ -116,37 +125,36 @@ class Columns(ABC):
 
         They are read by slices or by indices.
         """
-        return self._penalties(alpha, self.exponents)
+        penalties = np.empty(self.shape[1])
+        for part in self.slices():
+            penalties[part] = self._penalties(alpha, self.exponents_of(part), part)
+        return penalties
 
-    def _penalties(self, alpha, exponents):
-        """Return a penalty in units of given exponents."""
+    def _penalties(self, alpha, exponents, columns):
+        """Return a penalty in units of given exponents, for the loads of columns."""
+        loads, more = self._loads(columns)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            alpha = float(alpha) * self._shares
-            units = exponents - self._share_exponents
-            return np.fmin(np.ldexp(alpha, -units), LARGEST)
+            return np.fmin(np.ldexp(float(alpha) * loads, more - exponents), LARGEST)
 
     def largest_unit(self):
         """Return the exponent of the largest unit of X of a column, over its loading.
 
         Columns that are constant do not count; 0 if all are.
         """
-        largest = [
-            self._units_of_x(part).max(initial=NONE, where=self.live[part])
-            for part in self.slices()
-        ]
-        return 0 if max(largest) == NONE else int(max(largest))
+        parts = ((self._units_of_x(part), self.live[part]) for part in self.slices())
+        largest = max(units[live].max(initial=NONE) for units, live in parts)
+        return 0 if largest == NONE else int(largest)
 
-    def _units_of_x(self, part):
-        """Return exponents of units of X, over loadings, of consecutive columns."""
-        shares = self._share_exponents
-        return self.exponents_of(part) - (shares[part] if np.ndim(shares) else shares)
+    def _units_of_x(self, columns):
+        """Return exponents of units of X, over loadings, of some columns."""
+        return self.exponents_of(columns) - self._loads(columns)[1]
 
     def slices(self):
         """Return slices of columns, of which vectors are small beside the features."""
         return [slice(0, self.shape[1])]
 
     def in_units_of_x(self, values, exponent, columns):
-        """Return numbers in units of consecutive columns in those of X, over loadings.
+        """Return numbers in units of some columns in those of X, over loadings.
 
         Parameters
         ----------
@@ -154,7 +162,7 @@ class Columns(ABC):
             The numbers.
         exponent : int
             They are returned over two to the power of this, ``largest_unit()``.
-        columns : slice
+        columns : slice or ndarray of shape (n_columns,)
             The columns.
 
         Returns
@@ -162,10 +170,10 @@ class Columns(ABC):
         values : ndarray of shape (n_columns,)
             The numbers.
         """
-        shares, more = self._shares, self._units_of_x(columns) - exponent
+        loads, less = self._loads(columns)
+        more = self.exponents_of(columns) - less - exponent
         with np.errstate(under="ignore"):
-            values = values / (shares[columns] if np.ndim(shares) else shares)
-            return np.ldexp(values, np.minimum(more, 0))
+            return np.ldexp(values / loads, np.minimum(more, 0))
 
     def norms_in_units_of_x(self, exponent):
         """Return the norms of all columns in units of X, over loadings.

@@ -97,6 +97,12 @@ def tail_of(freedom, level, sides):
     return Tail(np.maximum(logs, LEAST_LOG), log_levels)
 
 
+def _count_steps(norms, largest):
+    """Return how many norms are some steps below the largest one, unless far below."""
+    near = norms[norms * NEVER > largest]
+    return np.bincount(np.rint(STEPS * np.log(largest / near)).astype(np.intp))
+
+
 class Peaks:
     """The law of the largest correlation of noise with columns.
 
@@ -116,12 +122,11 @@ class Peaks:
         self.level, self.positive = level, positive
         self.freedom, largest = freedom, norms.max()
         self.tail = tail_of(freedom, level, 0.5 if positive else 1.0)
-        counts = np.zeros(int(np.rint(STEPS * np.log(NEVER))) + 1, dtype=np.intp)
-        for start in range(0, len(norms), AT_ONCE):
-            near = norms[start : start + AT_ONCE]
-            near = near[near * NEVER > largest]
-            steps = np.rint(STEPS * np.log(largest / near)).astype(np.intp)
-            counts += np.bincount(steps, minlength=len(counts))
+        parts = range(0, len(norms), AT_ONCE)
+        parts = [_count_steps(norms[at : at + AT_ONCE], largest) for at in parts]
+        counts = np.zeros(max(map(len, parts)), dtype=np.intp)
+        for part in parts:
+            counts[: len(part)] += part
         self.counts = counts[counts > 0]
         self.log_norms = np.log(largest) - np.flatnonzero(counts) / STEPS
 

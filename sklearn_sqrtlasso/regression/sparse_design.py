@@ -109,7 +109,8 @@ class SparseDesign(Design):
         """Return a penalty in units of each column, from 0 to a large number."""
         if np.ndim(self.loadings):
             return super().penalties(alpha)
-        return self._exponents.map(lambda units: self._penalties(alpha, units))
+        alpha, columns = float(alpha), slice(None)
+        return self._exponents.map(lambda of: self._penalties(alpha, of, columns))
 
     @property
     def norms(self):
@@ -203,7 +204,8 @@ class SparseDesign(Design):
         block = self.X[:, features].astype(np.float64)
         scale = np.repeat(self._scale[features], np.diff(block.indptr))
         with np.errstate(invalid="ignore", under="ignore"):
-            block.data *= self.sqrt_weights[block.indices] * scale
+            block.data *= self.sqrt_weights[block.indices]
+            block.data *= scale
         if self._has_constants:
             block.data[scale == 0] = 0.0  # whatever their size
         means, bounds = np.zeros(block.shape[1]), block.indptr
