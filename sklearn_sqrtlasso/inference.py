@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.debiasing import correct_coefficient
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.penalty_loadings import column_sizes
 from sklearn_sqrtlasso.regression.pivotal_penalty import counted_rows, simulated_alpha
 from sklearn_sqrtlasso.regression.relaxation import (

@@ -178,7 +178,7 @@ def fit_by_moments(estimator, rows, y, sample_weight=None):
     ]
     estimator._keep(results, alpha, sums.n_rows, rows.dtype, sums.in_columns)
     warn_unsolved_fits(estimator.dual_gap_, estimator.tol, estimator.max_iter)
-    warn_hidden_columns(design, targets, np.atleast_2d(estimator.coef_), alpha)
+    warn_hidden_columns(design, targets, [fit for fit, *_ in results], alpha)
 
 
 def choose_by_moments(estimator, rows, y, sample_weight=None):
@@ -211,10 +211,10 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
             )
         results.append(found)
     best, gaps = estimator._choose(results, grid)
-    estimator._refit(design, 0, best, sums.n_rows)
-    gaps = np.append(gaps, estimator.dual_gap_)
+    fit = estimator._refit(design, 0, best, sums.n_rows)
+    gaps = np.append(gaps, fit.gap)
     warn_unsolved_fits(gaps, estimator.tol, estimator.max_iter)
-    warn_hidden_columns(design, [0], estimator.coef_[None], estimator.alpha_)
+    warn_hidden_columns(design, [0], [fit], best)
 
 
 def _parts_of_chunks(cv, starts):

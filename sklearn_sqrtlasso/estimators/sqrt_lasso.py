@@ -27,7 +27,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_finite,
     check_weights,
 )
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, check_given
 from sklearn_sqrtlasso.regression.moment_design import moment_design_of
 from sklearn_sqrtlasso.regression.moments import TALL
@@ -317,11 +317,11 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             weights = weights / weights.sum()  # in the place of what may be all ones
             fit = self._fit_rows(X, targets, weights, n_rows, loadings, starts)
         results, alpha, design, targets = fit
-        self._keep(results, alpha, n_rows, X.dtype, y.ndim == 2)
-        del fit, results  # coefficients may take as much memory as sparse X
-        warn_unsolved_fits(self.dual_gap_, self.tol, self.max_iter)
+        fits = [of_target for of_target, *_ in results]
+        warn_unsolved_fits([one.gap for one in fits], self.tol, self.max_iter)
         if self.penalty_loadings is None:
-            warn_hidden_columns(design, targets, np.atleast_2d(self.coef_), alpha)
+            warn_hidden_columns(design, targets, fits, alpha)
+        self._keep(results, alpha, n_rows, X.dtype, y.ndim == 2)
         return self
 
     def _fit_moments(self, X, targets, weights, loadings, starts, precompute):
@@ -411,7 +411,10 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         each = slice(None) if len(fits) > 1 else 0
         centred = bool(self.fit_intercept)
         sigma = [estimated_sigma(fit, self.phi, n_rows, centred) for fit in fits]
-        self.coef_ = np.array([fit.coef for fit in fits]).astype(dtype)[each]
+        coef = np.zeros((len(fits), fits[0].n_features), dtype)
+        for w, fit in zip(coef, fits, strict=True):
+            w[fit.features] = fit.values
+        self.coef_ = coef[each]
         self.intercept_ = np.array(intercepts)
         if len(fits) == 1 and not (in_columns and centred):
             self.intercept_ = float(intercepts[0])

@@ -36,7 +36,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_weights,
     refuse_masked,
 )
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
@@ -463,12 +463,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
         (best, gaps), n_rows = self._choose(results, grid), counted_rows(weights)
-        self._refit(design, target, best, n_rows)
-        if tables is not None and self.dual_gap_ > self.tol:
+        fit = self._refit(design, target, best, n_rows)
+        if tables is not None and fit.gap > self.tol:
             design, target = self._problem(X, y, weights)
-            self._refit(design, target, best, n_rows)
+            fit = self._refit(design, target, best, n_rows)
         warn_unsolved_fits(np.append(gaps, self.dual_gap_), self.tol, self.max_iter)
-        warn_hidden_columns(design, [target], self.coef_[None], self.alpha_)
+        warn_hidden_columns(design, [target], [fit], best)
         names = "coef_", "intercept_", "alpha_", "phi_", "sigma_"
         progress.end(lambda: {name: getattr(self, name) for name in names})
         return self
@@ -487,7 +487,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         return float(grid.alphas[place[1]]), gaps
 
     def _refit(self, design, target, alpha, n_rows):
-        """Fit all rows with the penalty and the share that were chosen."""
+        """Fit all rows with the penalty and the share that were chosen; return that."""
         phis = np.array([self.phi_])
         fits, intercepts = regress_relaxed(design, target, [alpha], phis, self._options)
         fit, centred = fits[0][0], bool(self.fit_intercept)
@@ -495,6 +495,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         self.intercept_ = float(intercepts[0, 0])
         self.sigma_ = estimated_sigma(fit, self.phi_, n_rows, centred)
         self.dual_gap_, self.n_iter_ = fit.gap, fit.n_iter
+        return fit
 
     def _grid(self, largest):
         alphas = penalty_grid(self.alphas, self.eps, largest)
@@ -548,10 +549,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
         fits, intercepts = regress_relaxed(design, target, *grid, self._options, start)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
-        coef = np.array([fit.coef for row in fits for fit in row])
-        on = np.flatnonzero(coef.any(axis=0))
+        all_fits = [fit for row in fits for fit in row]
+        on = np.unique(np.concatenate([fit.features for fit in all_fits]))
+        coef = np.zeros((len(on), len(all_fits)))
+        for k, fit in enumerate(all_fits):
+            coef[np.searchsorted(on, fit.features), k] = fit.values
         with np.errstate(over="ignore", invalid="ignore"):
-            guesses = X[:, on] @ coef[:, on].T + intercepts.ravel()
+            guesses = X[:, on] @ coef + intercepts.ravel()
             wrong = np.abs(guesses - y[:, None])
         wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
         units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))

@@ -18,7 +18,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     check_switch,
     refuse_masked,
 )
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, moments_with
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import LEAST, gathers_products
@@ -366,9 +366,9 @@ def _stack(alphas, fits, phis, X, fit_intercept):
     """Return the path of all shares and targets, each with an axis."""
     shape = len(phis), len(fits), len(alphas)
     sigmas, gaps = np.empty(shape), np.empty(shape[1:])
-    coefs = np.empty((*shape[:2], X.shape[1], shape[2]), dtype=X.dtype)
+    coefs = np.zeros((*shape[:2], X.shape[1], shape[2]), dtype=X.dtype)
     for i, k, m in np.ndindex(shape):
         fit = fits[k][i][m]
-        coefs[i, k, :, m], gaps[k, m] = fit.coef, fit.gap
+        coefs[i, k, fit.features, m], gaps[k, m] = fit.values, fit.gap
         sigmas[i, k, m] = estimated_sigma(fit, phis[i], X.shape[0], fit_intercept)
     return SqrtLassoPath(alphas, coefs, gaps, sigmas)

@@ -11,6 +11,7 @@ MOST = 2000  # columns without a penalty, of which the largest span is computed
 INSIDE = 1e-12  # eigenvalue, relative to the largest, from which its direction counts
 ROUNDING = 64 * np.finfo(np.float64).eps  # norm of a combination that vanishes
 MET = 1024 * np.finfo(np.float64).eps  # correlation that counts as zero
+AT_ONCE = 2**16  # columns of which ratios are computed at a time
 BATCH = 64  # columns of which directions are sought at a time
 TWICE = 2  # projections after which a vector is orthogonal
 ROUNDS = 3  # of correction: each leaves a rounding of the one before
@@ -52,6 +53,66 @@ def dual_point(y, theta, c):
     return DualPoint(float(y @ theta), math.sqrt(theta @ theta), c)
 
 
+def parts_of(n_columns):
+    """Return slices of columns, of which ratios are computed at a time.
+
+    Parameters
+    ----------
+    n_columns : int
+        Number of columns.
+
+    Returns
+    -------
+    parts : list of slice
+        They cover all columns.
+    """
+    starts = range(0, n_columns, AT_ONCE)
+    return [slice(start, min(start + AT_ONCE, n_columns)) for start in starts]
+
+
+def ratios(c, alpha, positive):
+    """Return the sizes of correlations over penalties.
+
+    Parameters
+    ----------
+    c, alpha : ndarray of shape (n_columns,)
+        Correlations and penalties.
+    positive : bool
+        Whether coefficients are nonnegative: only positive correlations count.
+
+    Returns
+    -------
+    sizes : ndarray of shape (n_columns,)
+        A new array.
+    """
+    sizes = np.maximum(c, 0.0) if positive else np.abs(c)
+    sizes /= alpha
+    return sizes
+
+
+def largest_ratio(c, alpha, positive):
+    """Return the largest size of a correlation over its penalty, at least 0.
+
+    Parameters
+    ----------
+    c : ndarray of shape (n_features,)
+        Correlations.
+    alpha : ndarray or MostlyEqual of shape (n_features,)
+        Penalties.
+    positive : bool
+        Whether coefficients are nonnegative: only positive correlations count.
+
+    Returns
+    -------
+    ratio : float
+        The ratio; where both are zero, it does not count.
+    """
+    if len(c) > AT_ONCE:
+        parts = ((c[part], alpha[part], positive) for part in parts_of(len(c)))
+        return max(largest_ratio(*part) for part in parts)
+    return float(np.fmax.reduce(ratios(c, alpha[:], positive), initial=0.0))
+
+
 def dual_value(point, alpha, positive):
     """Return the dual objective of a direction, scaled until it is feasible.
 
@@ -69,12 +130,9 @@ def dual_value(point, alpha, positive):
     value : float
         Lower bound of the minimum, at least 0.
     """
-    c = point.c
-    size = np.maximum(c, 0) if positive else np.abs(c)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-        np.divide(size, alpha, out=size)
-        ratio = float(np.fmax.reduce(size, initial=0.0))  # 0 / 0 is no number
-        if not np.isfinite(c @ c):  # a path among rounding errors
+        ratio = largest_ratio(point.c, alpha, positive)
+        if not np.isfinite(point.c @ point.c):  # a path among rounding errors
             return 0.0
     over = max(point.norm, ratio)
     return max(point.overlap / over, 0.0) if over > 0 else 0.0

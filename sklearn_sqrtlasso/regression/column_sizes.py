@@ -30,6 +30,11 @@ class Sizes(NamedTuple):
     means: np.ndarray
     norms: np.ndarray
 
+    def in_units(self, exponents):
+        """Return them in given units, with exponents of the old ones over these."""
+        more = self.exponents - exponents
+        return Sizes(more, np.ldexp(self.means, more), np.ldexp(self.norms, more))
+
 
 def typical_exponent(entries):
     """Return the power of two near the median, over columns, of the largest entry.
@@ -87,7 +92,8 @@ def norms_of_sample(X, weights, centered, unit):
     if n > 2 * SAMPLE:  # runs of rows: they share lines of the cache
         starts = np.linspace(0, n - RUN, SAMPLE // RUN, dtype=np.intp)
         rows = (starts[:, None] + np.arange(RUN)).ravel()
-    part = np.multiply(X[rows], 1 / unit, dtype=np.float64)
+    part = X[rows].astype(np.float64, copy=n <= 2 * SAMPLE)  # a view of X, or a copy
+    part *= 1 / unit
     shares = weights[rows] / weights[rows].sum()
     if centered:
         part -= shares @ part

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 ALIKE = 6  # powers of two from the typical norm within which columns share its unit
+NONE = -(10**4)  # exponent below all
 LARGEST = 1e100  # of a penalty in units of a column, whose norm is about one
 
 
@@ -59,6 +60,12 @@ def shared_exponents(exponents, live):
     return np.where(alike, typical, exponents)
 
 
+def _parts_of(loadings):
+    """Return positive numbers as those from 1 to 2, times two to powers."""
+    halves, exponents = np.frexp(loadings)
+    return 2 * halves, exponents - 1
+
+
 class Columns(ABC):
     """Columns with units that are powers of two, and their products.
 
@@ -68,8 +75,8 @@ class Columns(ABC):
         That of the features.
     exponents : ndarray of shape (n_features,)
         Logarithms to base 2 of the units, which may be out of the range of numbers.
-    means : ndarray of shape (n_features,)
-        Weighted means in these units; 0 without an intercept.
+    live : ndarray of shape (n_features,)
+        Booleans: columns that are not constant.
     norms : ndarray of shape (n_features,)
         Norms of the columns; 0 for those that are constant, which are zero.
     loadings : float or ndarray of shape (n_features,)
@@ -79,6 +86,14 @@ class Columns(ABC):
     """
 
     has_rows = True
+
+    def norms_of(self, features):
+        """Return the norms of the columns of some features."""
+        return self.norms[features]
+
+    @abstractmethod
+    def means_of(self, features):
+        """Return weighted means of some columns; 0 without an intercept."""
 
     @property
     def is_converted(self):
@@ -95,28 +110,88 @@ class Columns(ABC):
             they are not pure numbers, penalties are in units of X over theirs.
         """
         self.loadings = loadings
-        halves, exponents = np.frexp(loadings)
-        self._shares, self._share_exponents = 2 * halves, exponents - 1
+        self._load = None if np.ndim(loadings) else _parts_of(loadings)
+
+    def _loads(self, columns):
+        """Return the loadings of some columns as numbers from 1 to 2, and exponents."""
+        return self._load or _parts_of(self.loadings[columns])
+
+    def exponents_of(self, features):
+        """Return logarithms to base 2 of the units of some columns."""
+        return self.exponents[features]
 
     def penalties(self, alpha):
-        """Return a penalty in units of each column, from 0 to a large number."""
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            alpha = float(alpha) * self._shares
-            units = self.exponents - self._share_exponents
-            return np.fmin(np.ldexp(alpha, -units), LARGEST)
+        """Return a penalty in units of each column, from 0 to a large number.
 
-    def in_units_of_x(self, values):
-        """Return numbers in units of the columns as ``(numbers, exponent)``.
-
-        They are in units of X, over loadings, times two to the power of the exponent,
-        which is that of the largest such unit of a column that is not constant.
+        They are read by slices or by indices.
         """
-        exponents = self.exponents - self._share_exponents
-        top = int(exponents[self.norms > 0].max(initial=-(10**4)))
-        top = 0 if top == -(10**4) else top
+        penalties = np.empty(self.shape[1])
+        for part in self.slices():
+            penalties[part] = self._penalties(alpha, self.exponents_of(part), part)
+        return penalties
+
+    def _penalties(self, alpha, exponents, columns):
+        """Return a penalty in units of given exponents, for the loads of columns."""
+        loads, more = self._loads(columns)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return np.fmin(np.ldexp(float(alpha) * loads, more - exponents), LARGEST)
+
+    def largest_unit(self):
+        """Return the exponent of the largest unit of X of a column, over its loading.
+
+        Columns that are constant do not count; 0 if all are.
+        """
+        parts = ((self._units_of_x(part), self.live[part]) for part in self.slices())
+        largest = max(units[live].max(initial=NONE) for units, live in parts)
+        return 0 if largest == NONE else int(largest)
+
+    def _units_of_x(self, columns):
+        """Return exponents of units of X, over loadings, of some columns."""
+        return self.exponents_of(columns) - self._loads(columns)[1]
+
+    def slices(self):
+        """Return slices of columns, of which vectors are small beside the features."""
+        return [slice(0, self.shape[1])]
+
+    def in_units_of_x(self, values, exponent, columns):
+        """Return numbers in units of some columns in those of X, over loadings.
+
+        Parameters
+        ----------
+        values : float or ndarray of shape (n_columns,)
+            The numbers.
+        exponent : int
+            They are returned over two to the power of this, ``largest_unit()``.
+        columns : slice or ndarray of shape (n_columns,)
+            The columns.
+
+        Returns
+        -------
+        values : ndarray of shape (n_columns,)
+            The numbers.
+        """
+        loads, less = self._loads(columns)
+        more = self.exponents_of(columns) - less - exponent
         with np.errstate(under="ignore"):
-            values = values / self._shares
-            return np.ldexp(values, np.minimum(exponents - top, 0)), top
+            return np.ldexp(values / loads, np.minimum(more, 0))
+
+    def norms_in_units_of_x(self, exponent):
+        """Return the norms of all columns in units of X, over loadings.
+
+        Parameters
+        ----------
+        exponent : int
+            They are returned over two to the power of this, ``largest_unit()``.
+
+        Returns
+        -------
+        norms : ndarray of shape (n_features,)
+            The norms.
+        """
+        norms = np.empty(self.shape[1])
+        for part in self.slices():
+            norms[part] = self.in_units_of_x(self.norms_of(part), exponent, part)
+        return norms
 
     def measure_exactly(self):
         """Measure all columns, unless their norms are exact; return the design."""
@@ -125,8 +200,28 @@ class Columns(ABC):
     def largest_norm(self):
         """Return the largest norm of a column, in units of X."""
         self.measure_exactly()
-        norms, exponent = self.in_units_of_x(self.norms)
+        exponent = self.largest_unit()
+        norms = self.norms_in_units_of_x(exponent)
         return float(np.ldexp(norms.max(initial=0.0), exponent))
+
+    def largest_in_units_of_x(self, sizes):
+        """Return the largest of sizes in units of the columns, in units of X.
+
+        Parameters
+        ----------
+        sizes : ndarray of shape (n_features,)
+            The sizes, at least 0.
+
+        Returns
+        -------
+        largest : float
+            The largest of them, over loadings.
+        """
+        exponent, largest = self.largest_unit(), 0.0
+        for part in self.slices():
+            values = self.in_units_of_x(sizes[part], exponent, part)
+            largest = max(largest, values.max())
+        return float(np.ldexp(largest, exponent))
 
     @abstractmethod
     def target(self, y):
@@ -151,6 +246,27 @@ class Columns(ABC):
     @abstractmethod
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
+
+    def correlate_parts(self, r):
+        """Yield slices of columns and their products with ``r``."""
+        yield slice(0, self.shape[1]), self.correlate(r)
+
+    def products_with(self, r, c):
+        """Return what holds products of columns, of which few are read again.
+
+        Parameters
+        ----------
+        r : ndarray of shape (n_samples,)
+            A vector, centred and weighted like the columns.
+        c : ndarray of shape (n_features,)
+            The products of all columns with it.
+
+        Returns
+        -------
+        products : array-like of shape (n_features,)
+            The products of some features, or of all for ``[:]``.
+        """
+        return c
 
     @abstractmethod
     def columns(self, features):

@@ -3,8 +3,6 @@
 from abc import abstractmethod
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.linalg.blas import daxpy
 
 from sklearn_sqrtlasso.algorithms.count_sketch import add_signed_rows
 from sklearn_sqrtlasso.regression.column_sizes import (
@@ -16,7 +14,11 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     norms_of_sample,
     typical_exponent,
 )
-from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
+from sklearn_sqrtlasso.regression.columns import (
+    Columns,
+    Target,
+    shared_exponents,
+)
 
 WIDTH = 4096  # columns that are added to a sketch at a time
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
@@ -50,11 +52,11 @@ class Design(Columns):
         That of X.
     exponents : ndarray of shape (n_features,)
         Logarithms to base 2 of the units, which may be out of the range of numbers.
-    means : ndarray of shape (n_features,)
-        Weighted means in these units; 0 without an intercept.
+    live : ndarray of shape (n_features,)
+        Booleans: columns that are not constant.
     norms : ndarray of shape (n_features,)
-        Norms of the columns; 0 for those that are constant, which are zero. Others are
-        estimated from some rows until ``measure_exactly`` is called.
+        Norms of the columns; 0 for those that are constant, which are zero. Others of
+        dense X are estimated from some rows until ``measure_exactly`` is called.
     loadings : ndarray of shape (n_features,)
         Penalties of coefficients, as multiples of the penalty; 1 until ``load``.
     """
@@ -73,17 +75,15 @@ class Design(Columns):
             if abs(base) > SAFE:
                 X, shift, base = self._shifted(X, -base), base, 0
             self.X, self.unit = X, 2.0**base  # of products
-            sizes, kept = self._sizes(base, shift, exactly)
-            live = sizes.norms > 0
-            self.exponents = shared_exponents(sizes.exponents, live)
-            more = sizes.exponents - self.exponents
-            self.means = np.ldexp(sizes.means, more)
-            self.norms = np.ldexp(sizes.norms, more)  # 0 whatever the power
-            self._scale = np.where(live, 2.0**-self.exponents, 0.0)
-            self._centers = self.means  # zero for columns that are constant
-            self._keep(kept, more)
-        self._dead = ~live
-        self.exponents += shift
+            exponents, doubtful = self._estimate(base, exactly)
+            if len(doubtful):
+                own, kept = self._measure_apart(doubtful, base, shift)
+                exponents[doubtful] = own.exponents
+                self.live[doubtful] = own.norms > 0
+            exponents = shared_exponents(exponents, self.live)
+            self._set_units(exponents, base, shift)
+            if len(doubtful):
+                self._keep(doubtful, own.in_units(exponents[doubtful]), kept)
         self._is_exact = exactly
 
     def measure_exactly(self):
@@ -92,34 +92,43 @@ class Design(Columns):
             self._measure(exactly=True)
         return self
 
-    def _sizes(self, base, shift, exactly):
-        """Return sizes of columns, and those that are kept, centred and scaled."""
-        means = np.zeros(self.shape[1])
-        if self.fit_intercept:
-            means = self._products(self._weights)
-        norms = means if exactly else self._estimated_norms(means)
-        sure = (norms < IN_REACH) & (norms * self._far >= np.abs(means))
-        sure &= (norms > 1 / IN_REACH) & (not exactly)
-        exponents = np.where(sure, np.frexp(norms)[1], 0)
-        factors = np.where(sure, 2.0**-exponents, 0.0)
-        sizes = Sizes(exponents + base, means * factors, norms * factors)
-        doubtful = np.flatnonzero(~sure & self._is_stored())
-        blocks, kept = [], [np.empty(0, dtype=np.intp)]
+    def _estimate(self, base, exactly):
+        """Return exponents of columns, and the features that are in doubt.
+
+        These are all features if norms are to be exact.
+        """
+        exponents, doubtful = np.zeros(self.shape[1], dtype=np.int16), []
+        self.live = np.zeros(self.shape[1], dtype=bool)
+        for part in self.slices():
+            means, norms = self._estimates(part, exactly)
+            sure = (norms < IN_REACH) & (norms * self._far >= np.abs(means))
+            sure &= (norms > 1 / IN_REACH) & (not exactly)
+            exponents[part] = np.where(sure, np.frexp(norms)[1] + base, 0)
+            self.live[part] = sure
+            unsure = np.flatnonzero(~sure & self._is_stored(part))
+            doubtful.append(part.start + unsure)
+        return exponents, np.concatenate(doubtful)
+
+    def _measure_apart(self, features, base, shift):
+        """Return sizes of columns, and those of them that are kept.
+
+        The latter are centred and scaled, and given as ``(places, block)``.
+        """
+        parts, blocks, kept = [], [], []
         most, reach = max(1, BLOCK_ENTRIES // self.shape[0]), np.log2(IN_REACH)
-        for start in range(0, len(doubtful), most):
-            part = doubtful[start : start + most]
-            raw = self._raw(self._given, part)
+        for start in range(0, len(features), most):
+            raw = self._raw(self._given, features[start : start + most])
             block, own = measure(raw, self._weights, self.fit_intercept)
             own = own._replace(exponents=own.exponents - shift)
-            for whole, of_part in zip(sizes, own, strict=True):
-                whole[part] = of_part
             keep = np.abs(own.exponents - base) > reach
             keep = (keep | (np.abs(own.means) > self._far * own.norms)) & (
                 own.norms > 0
             )
+            parts.append(own)
             blocks.append(block[:, keep])
-            kept.append(part[keep])
-        return sizes, (np.concatenate(kept), np.hstack(blocks) if blocks else None)
+            kept.append(start + np.flatnonzero(keep))
+        own = Sizes(*map(np.concatenate, zip(*parts, strict=True)))
+        return own, (np.concatenate(kept), np.hstack(blocks))
 
     @property
     def shape(self):
@@ -153,27 +162,20 @@ class Design(Columns):
 
         Offsets of columns are large numbers whose differences it is.
         """
-        on = np.flatnonzero(fit.coef)
-        offset = np.abs(self.means[on]) @ np.abs(fit.coef[on])
+        offset = np.abs(self.means_of(fit.features)) @ np.abs(fit.values)
         error = EPS * (abs(target.mean) + offset)
         size = target.norm
         return (np.hypot(fit.sigma, error) - fit.sigma) / size if size > 0 else 0.0
 
-    def correlate(self, r):
-        """Return the products of all columns with ``r``, of shape (n_features,)."""
-        r = self.sqrt_weights * r
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            c = self._products(r)
-            c *= self._scale
-            c *= self.unit
-            if self.fit_intercept:
-                c = daxpy(self._centers, c, a=-r.sum())  # in place
-        c[self._dead] = 0
-        return self._correlate_kept(c, r)
+    def _weighted(self, r):
+        """Return what uncentred columns of X are multiplied by, to correlate with r.
 
-    def _correlate_kept(self, c, r):
-        """Overwrite products of the columns that are kept; return the products."""
-        return c
+        To centre r is to centre the columns.
+        """
+        r = self.sqrt_weights * r
+        if self.fit_intercept:
+            r -= self._weights * r.sum()
+        return r
 
     @property
     @abstractmethod
@@ -191,12 +193,15 @@ class Design(Columns):
         """Return a copy of X times a power of two."""
 
     @abstractmethod
-    def _is_stored(self):
-        """Return whether any entry of a column may differ from zero."""
+    def _estimates(self, part, exactly):
+        """Return means and norms of columns in units of ``unit``, where these are easy.
+
+        A norm may be 0 in doubt, or if all of them are to be exact.
+        """
 
     @abstractmethod
-    def _estimated_norms(self, means):
-        """Return norms about right, or 0 in doubt; all are in units of ``unit``."""
+    def _is_stored(self, part):
+        """Return whether any entry of a column may differ from zero."""
 
     @staticmethod
     @abstractmethod
@@ -204,12 +209,15 @@ class Design(Columns):
         """Return some columns of X in a new array in double precision."""
 
     @abstractmethod
-    def _keep(self, kept, more):
-        """Keep columns that were centred and scaled; ``more`` is what units grew by."""
+    def _set_units(self, exponents, base, shift):
+        """Set exponents of columns of X, those of given ones, and what follows.
+
+        The columns were measured in units of ``base``; those of X are shifted.
+        """
 
     @abstractmethod
-    def _products(self, r):
-        """Return ``X^T r / unit`` in double precision."""
+    def _keep(self, features, own, kept):
+        """Keep columns that were measured apart; their exponents are in given units."""
 
     @abstractmethod
     def dense(self, features):
@@ -282,35 +290,65 @@ class DenseDesign(Design):
     def _shifted(X, exponent):
         return np.ldexp(X, exponent)
 
-    def _is_stored(self):
-        return np.ones(self.shape[1], dtype=bool)
+    def _estimates(self, part, exactly):
+        self.means = self.norms = np.zeros(self.shape[1])
+        if self.fit_intercept:
+            self.means = self._products(self._weights)
+        if not exactly:
+            given = self._weights, self.fit_intercept, self.unit
+            self.norms = norms_of_sample(self.X, *given)
+        return self.means, self.norms
+
+    def _is_stored(self, part):
+        return True
 
     @property
     def is_converted(self):
         """Whether rows are converted to double precision whenever they are read."""
         return not isinstance(self.X, np.ndarray) or self.X.dtype != np.float64
 
-    def _estimated_norms(self, means):
-        return norms_of_sample(self.X, self._weights, self.fit_intercept, self.unit)
-
     @staticmethod
     def _raw(X, features):
         return X[:, features].astype(np.float64)
 
-    def _keep(self, kept, more):
-        features, block = kept
-        self._kept, self._place = features, np.full(self.shape[1], -1)
-        self._block = block
-        if len(features):
-            self._place[features] = np.arange(len(features))
-            self._block *= 2.0 ** more[features]
+    def means_of(self, features):
+        """Return weighted means of some columns; 0 without an intercept."""
+        return self.means[features]
 
-    def _correlate_kept(self, c, r):
+    def _set_units(self, exponents, base, shift):
+        exponents = exponents.astype(np.int32)
+        self.exponents = exponents + shift
+        self._scale = np.where(self.live, 2.0**-exponents, 0.0)
+        self._dead = np.flatnonzero(~self.live)
+        self._kept, self._place = (
+            np.empty(0, dtype=np.intp),
+            np.full(len(exponents), -1),
+        )
+        self.means, self.norms = (
+            np.ldexp(sizes, base - exponents) for sizes in (self.means, self.norms)
+        )
+
+    def _keep(self, features, own, kept):
+        self.means[features], self.norms[features] = own.means, own.norms
+        places, self._block = kept
+        self._kept = features[places]
+        self._place[self._kept] = np.arange(len(places))
+        self._block *= 2.0 ** own.exponents[places]
+
+    def correlate(self, r):
+        """Return the products of all columns with ``r``, of shape (n_features,)."""
+        r = self._weighted(r)
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            c = self._products(r)
+            c *= self._scale
+            c *= self.unit
+        c[self._dead] = 0
         if len(self._kept):
             c[self._kept] = self._block.T @ r
         return c
 
     def _products(self, r):
+        """Return ``X^T r / unit`` in double precision."""
         if not self.is_converted:
             return self.X.T @ (r / self.unit)
         total = np.zeros(self.shape[1])
@@ -353,7 +391,7 @@ class DenseDesign(Design):
         """Return signed sums of rows in single precision, and norms of columns."""
         p, roots = len(features), signs * self.sqrt_weights
         sums, squares = np.zeros((n_buckets, p), dtype=np.float32), np.zeros(p)
-        scale, centers = self._scale[features], self._centers[features]
+        scale, centers = self._scale[features], self.means[features]
         kept = np.flatnonzero(self._place[features] >= 0)
         scale[kept] = centers[kept] = 0.0
         for start in range(0, p, WIDTH):
@@ -385,8 +423,8 @@ class DenseDesign(Design):
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             block *= self._scale[features]
             if self.fit_intercept:
-                block -= self._centers[features]
-        if self._dead.any():
+                block -= self.means[features]
+        if len(self._dead):
             block[:, self.norms[features] == 0] = 0
         if len(self._kept):
             place = self._place[features]
@@ -409,123 +447,3 @@ class DenseDesign(Design):
         if isinstance(block, AllColumns):
             return np.concatenate([part @ w for part in block])
         return block @ w
-
-
-class SparseDesign(Design):
-    """A design whose features are a CSC matrix, centred only implicitly.
-
-    Columns with large offsets have few zeros: they are stored in full, and centred.
-    """
-
-    _far = FAR["sparse"]
-
-    def __init__(self, X, weights, fit_intercept):
-        if not X.has_canonical_format:  # entries given twice would be squared apart
-            X = X.copy()
-            X.sum_duplicates()
-        super().__init__(sp.csc_array(X), weights, fit_intercept)
-
-    def _measure(self, exactly):
-        super()._measure(exactly)
-        with np.errstate(over="ignore", under="ignore"):
-            single = self._scale.astype(np.float32)
-        if np.array_equal(single, self._scale):  # powers of two: as exact
-            self._scale = single
-
-    @staticmethod
-    def _entries(X):
-        return X.data[None]
-
-    @staticmethod
-    def _shifted(X, exponent):
-        parts = (np.ldexp(X.data, exponent), X.indices, X.indptr)
-        return sp.csc_array(parts, shape=X.shape)
-
-    def _is_stored(self):
-        return np.diff(self.X.indptr) > 0
-
-    def _estimated_norms(self, means):
-        squares = (self.X.data / self.unit).astype(np.float64) ** 2
-        parts = (squares, self.X.indices, self.X.indptr)
-        energies = sp.csc_array(parts, shape=self.shape).T @ self._weights
-        return np.sqrt(np.maximum(energies - means**2, 0.0))
-
-    @staticmethod
-    def _raw(X, features):
-        return X[:, features].astype(np.float64).toarray()
-
-    def _keep(self, kept, more):
-        features, block = kept
-        if not len(features):
-            return
-        others = np.setdiff1d(np.arange(self.shape[1]), features)
-        block *= 2.0 ** more[features] * self.unit
-        parts = [self.X[:, others].astype(np.float64), sp.csc_array(block)]
-        order = np.argsort(np.concatenate([others, features]))
-        self.X = sp.csc_array(sp.hstack(parts, format="csc")[:, order])
-        self._centers = self.means.copy()
-        self._scale[features], self._centers[features] = 1 / self.unit, 0.0
-
-    def _products(self, r):
-        return np.asarray(self.X.T @ (r / self.unit), dtype=np.float64)
-
-    def are_equal(self, one, other):
-        """Return which pairs of columns are equal."""
-        X = self._given
-
-        def entries(j):
-            part = slice(X.indptr[j], X.indptr[j + 1])
-            return X.indices[part], X.data[part]
-
-        pairs = [(entries(i), entries(j)) for i, j in zip(one, other, strict=True)]
-        return np.array([all(map(np.array_equal, a, b)) for a, b in pairs], dtype=bool)
-
-    def columns(self, features):
-        """Return the columns of some features, a block for the methods below."""
-        block = self.X[:, features].astype(np.float64)
-        scale = np.repeat(self._scale[features], np.diff(block.indptr))
-        with np.errstate(under="ignore"):
-            block.data *= self.sqrt_weights[block.indices] * scale
-        return sp.csc_array(block), self._centers[features]
-
-    def dense(self, features):
-        """Return the columns of some features as an array."""
-        block, centers = self.columns(features)
-        return block.toarray() - np.outer(self.sqrt_weights, centers)
-
-    def sketch(self, features, places, signs, n_buckets):
-        """Return signed sums of rows in single precision, and norms of columns."""
-        shape = n_buckets, self.shape[0]
-        adder = sp.csr_array((signs, (places, np.arange(shape[1]))), shape=shape)
-        sums = np.empty((n_buckets, len(features)), dtype=np.float32)
-        for start in range(0, len(features), n_buckets):
-            part = slice(start, start + n_buckets)
-            block, centers = self.columns(features[part])
-            shift = np.outer(adder @ self.sqrt_weights, centers)
-            sums[:, part] = (adder @ block).toarray() - shift
-        return sums, self.norms[features]
-
-    def height(self, features):
-        """Return the mean number of stored entries of some features."""
-        return np.diff(self.X.indptr)[features].sum() / max(len(features), 1)
-
-    def join(self, blocks):
-        """Return blocks of columns side by side."""
-        matrices, means = zip(*blocks, strict=True)
-        return sp.hstack(matrices, format="csc"), np.concatenate(means)
-
-    def gram(self, left, right):
-        """Return the products of two blocks of columns."""
-        (a, a_means), (b, b_means) = left, right
-        return (a.T @ b).toarray() - np.outer(a_means, b_means)
-
-    def apply(self, block, w):
-        """Return the sum of the columns of a block, weighted by ``w``."""
-        matrix, means = block
-        return matrix @ w - np.multiply.outer(self.sqrt_weights, means @ w)
-
-
-def design_of(X, weights, fit_intercept):
-    """Return the design of dense or sparse features, with its units of scaling."""
-    kind = SparseDesign if sp.issparse(X) else DenseDesign
-    return kind(X, weights, fit_intercept)

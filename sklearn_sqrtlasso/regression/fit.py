@@ -12,8 +12,12 @@ class Fit(NamedTuple):
 
     Attributes
     ----------
-    coef : ndarray of shape (n_features,)
-        Coefficients, in units of y over units of X.
+    features : ndarray of shape (n_nonzero,)
+        Features with coefficients that are not zero, in increasing order.
+    values : ndarray of shape (n_nonzero,)
+        Their coefficients, in units of y over units of X.
+    n_features : int
+        Number of all features.
     sigma : float
         Root of the weighted mean of squared residuals, in units of y.
     gap : float
@@ -24,10 +28,38 @@ class Fit(NamedTuple):
         features.
     """
 
-    coef: np.ndarray
+    features: np.ndarray
+    values: np.ndarray
+    n_features: int
     sigma: float
     gap: float
     n_iter: int
+
+    @property
+    def coef(self):
+        """All coefficients, of shape (n_features,), a new array."""
+        coef = np.zeros(self.n_features)
+        coef[self.features] = self.values
+        return coef
+
+
+def fit_of(coef, sigma, gap, n_iter):
+    """Return the fit of all coefficients.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        The coefficients.
+    sigma, gap, n_iter
+        As in ``Fit``.
+
+    Returns
+    -------
+    fit : Fit
+        The fit, which keeps those that are not zero.
+    """
+    on = np.flatnonzero(coef)
+    return Fit(on, coef[on], len(coef), sigma, gap, n_iter)
 
 
 def in_given_units(design, fit, exponent, y_norm):
@@ -57,21 +89,22 @@ def in_given_units(design, fit, exponent, y_norm):
     ValueError
         If a coefficient is out of the range of the dtype of X, and that can be seen.
     """
-    on, dtype = np.flatnonzero(fit.coef), design.dtype
-    values, exponents = fit.coef[on], exponent - design.exponents[on]
-    coef, gap, range_ = np.zeros_like(fit.coef), fit.gap, np.finfo(dtype)
+    on, values, dtype = fit.features, fit.values, design.dtype
+    exponents, gap = exponent - design.exponents_of(on), fit.gap
+    range_ = np.finfo(dtype)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        coef[on] = np.ldexp(values, exponents)
-        stored = coef[on].astype(dtype)
+        coef = np.ldexp(values, exponents)
+        stored = coef.astype(dtype)
         sizes = np.abs(stored)
         if not np.all((sizes >= range_.tiny) & (sizes <= range_.max)):
             kept = np.ldexp(stored.astype(np.float64), -exponents)
-            lost = np.abs(values - kept) * design.norms[on] / (y_norm or 1.0)
+            lost = np.abs(values - kept) * design.norms_of(on) / (y_norm or 1.0)
             lost[sizes >= range_.tiny] = 0.0
             refused = (lost > max(SEEN, range_.eps)) | ~np.isfinite(stored)
             _refuse(on[refused], values[refused], exponents[refused], dtype)
             gap += float(lost.sum())
-    return fit._replace(coef=coef, sigma=float(np.ldexp(fit.sigma, exponent)), gap=gap)
+    sigma = float(np.ldexp(fit.sigma, exponent))
+    return fit._replace(values=coef, sigma=sigma, gap=gap)
 
 
 def _refuse(features, values, exponents, dtype):

@@ -14,7 +14,7 @@ from scipy.linalg.lapack import dpotrf, dpstrf, dtrtrs
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
 from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
-from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.fit import fit_of, in_given_units
 from sklearn_sqrtlasso.regression.given_products import moments_with
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_products
 from sklearn_sqrtlasso.regression.moments import gaps_of_moments
@@ -81,6 +81,7 @@ class MomentDesign(Columns):
         p = len(moments.mean) - n_targets
         self._G, self._b, sizes = moments.cosines(fit_intercept, n_targets)
         live = sizes > 0
+        self.live = live[:p]
         exponents = np.frexp(sizes)[1]
         exponents[:p] = shared_exponents(exponents[:p], live[:p])
         self.exponents, self._target_exponents = exponents[:p], exponents[p:] + unit
@@ -116,8 +117,7 @@ class MomentDesign(Columns):
     def alpha_max(self, y, positive):
         """Return the smallest penalty of zeros for a target, in units of X."""
         c = self._b[:, y] * self.norms
-        sizes, exponent = self.in_units_of_x(np.maximum(c, 0.0) if positive else abs(c))
-        return float(np.ldexp(sizes.max(initial=0.0), exponent))
+        return self.largest_in_units_of_x(np.maximum(c, 0.0) if positive else abs(c))
 
     def lost_gap(self, fit, target, alpha, positive):
         """Return by how much the gap from moments is larger than that of the factor."""
@@ -166,10 +166,14 @@ class MomentDesign(Columns):
         coef = np.divide(w * size, self.norms, out=0.0 * w, where=self.norms > 0)
         sigmas, centre = size * np.sqrt(squares), self._target_means[y]
         fits = [
-            in_given_units(self, Fit(*fit, 1), exponent, size)
+            in_given_units(self, fit_of(*fit, 1), exponent, size)
             for fit in zip(coef, sigmas, gaps, strict=True)
         ]
         return fits, np.ldexp(centre - coef @ self.means, exponent)
+
+    def means_of(self, features):
+        """Return weighted means of some columns; 0 without an intercept."""
+        return self.means[features]
 
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""

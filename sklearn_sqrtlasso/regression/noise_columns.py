@@ -173,14 +173,16 @@ def _columns_of_rows(design, features):
         apart = root[rows, None] if design.fit_intercept else None
         return columns_of_factor(matrix, norms, apart)
     matrix, centers = design.columns(features)
-    stored = rows & (np.bincount(matrix.indices, minlength=len(rows)) > 0)
-    matrix, apart = matrix[stored].astype(np.float32), root[stored]
+    stored, matrix = np.zeros(len(rows), dtype=bool), matrix.astype(np.float32)
+    stored[matrix.indices] = True
+    stored &= rows
+    matrix, apart = matrix[stored], root[stored]
     if design.fit_intercept and np.any(rows & ~stored):
         apart = np.append(apart, np.linalg.norm(root[~stored]))
         matrix.resize((len(apart), len(features)))
     apart = apart[:, None][:, : int(design.fit_intercept)].astype(np.float32)
     parts = centers[None][: int(design.fit_intercept)].astype(np.float32)
-    return NoiseColumns(matrix, apart, parts, design.norms[features])
+    return NoiseColumns(matrix, apart, parts, design.norms_of(features))
 
 
 def _sketched_columns(design, features, rng):

@@ -34,6 +34,7 @@ GRID = 512  # thresholds at which the law of one column is tabulated
 LEAST_LOG = -600.0  # of a probability that counts
 STEPS = 1024  # of norms of columns, in a factor of e, that are told apart
 NEVER = 32.0  # ratio to the largest norm below which a column never leads
+AT_ONCE = 2**16  # columns that are counted at a time
 LEADERS = 11  # columns that lead in turn, for each vector of noise
 PLAIN = 1 / (LEADERS + 1)  # share of plain draws
 USUAL = 0.8  # share to start from
@@ -96,6 +97,12 @@ def tail_of(freedom, level, sides):
     return Tail(np.maximum(logs, LEAST_LOG), log_levels)
 
 
+def _count_steps(norms, largest):
+    """Return how many norms are some steps below the largest one, unless far below."""
+    near = norms[norms * NEVER > largest]
+    return np.bincount(np.rint(STEPS * np.log(largest / near)).astype(np.intp))
+
+
 class Peaks:
     """The law of the largest correlation of noise with columns.
 
@@ -112,22 +119,24 @@ class Peaks:
     """
 
     def __init__(self, norms, freedom, level, positive):
-        self.norms, self.level, self.positive = norms, level, positive
+        self.level, self.positive = level, positive
         self.freedom, largest = freedom, norms.max()
         self.tail = tail_of(freedom, level, 0.5 if positive else 1.0)
-        near = norms * NEVER > largest
-        steps = np.rint(STEPS * np.log(largest / norms[near])).astype(np.intp)
-        counts = np.bincount(steps)
+        parts = range(0, len(norms), AT_ONCE)
+        parts = [_count_steps(norms[at : at + AT_ONCE], largest) for at in parts]
+        counts = np.zeros(max(map(len, parts)), dtype=np.intp)
+        for part in parts:
+            counts[: len(part)] += part
         self.counts = counts[counts > 0]
         self.log_norms = np.log(largest) - np.flatnonzero(counts) / STEPS
 
-    def leaders(self):
+    def leaders(self, norms):
         """Return the columns that matter: others hardly ever exceed the quantile."""
         least = self.tail.log_levels[0] + self.log_norms[0]
         chances = self.counts * self.tail.probabilities(least - self.log_norms)
         below = np.cumsum(chances[::-1])[::-1]
         last = self.log_norms[below > FORGOTTEN * self.level][-1] - 1 / STEPS
-        return np.flatnonzero(self.norms >= np.exp(last))
+        return np.flatnonzero(norms >= np.exp(last))
 
     def quantile(self, share):
         """Return where the union bound times a share is the level.

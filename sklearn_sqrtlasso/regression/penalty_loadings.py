@@ -25,9 +25,10 @@ VANISHED = 1e-8  # share of the target that is left where nothing is
 
 def column_sizes(design):
     """Return root mean squares of (centred) columns in units of X, 1 for constants."""
-    design.measure_exactly()
-    sizes = np.ldexp(design.norms, design.exponents)
-    return np.where(sizes > 0, sizes, 1.0)
+    norms = design.measure_exactly().norms
+    sizes = np.ldexp(norms, design.exponents)
+    sizes[sizes == 0] = 1.0
+    return sizes
 
 
 def _mean_squares(design, energies):

@@ -111,17 +111,18 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
         Penalty, in units of X.
     """
     freedom = int(n_rows) - design.fit_intercept
-    scales, exponent = design.in_units_of_x((design.norms > 0).astype(np.float64))
-    norms, level = design.norms * scales, 1 - confidence
+    exponent, level = design.largest_unit(), 1 - confidence
+    norms = design.norms_in_units_of_x(exponent)
     if not norms.any() or freedom < 2:
         return design.largest_norm()
     features = np.arange(len(norms))
     if design.has_rows and sp.issparse(design.X):  # whose norms are not estimates
-        features = Peaks(norms, freedom, level, positive).leaders()
-    scales = scales[features]
-    columns = _columns(design, features, freedom, rng).scaled(scales)
+        features = Peaks(norms, freedom, level, positive).leaders(norms)
+    columns = _columns(design, features, freedom, rng)
+    columns = columns.scaled(design.in_units_of_x(1.0, exponent, features))
     norms[features] = columns.norms
     peaks = Peaks(norms, freedom, level, positive)
+    del norms  # they may take as much memory as X
     return float(np.ldexp(peak_quantile(peaks, columns, rng), exponent))
 
 

@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
 )
 from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
-from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.fit import fit_of, in_given_units
 from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import held_out_square
 from sklearn_sqrtlasso.regression.solver import regress
@@ -56,7 +56,7 @@ def residual_of(design, y, coef):
     on = np.flatnonzero(coef)
     if not len(on):
         return y, y, exponent
-    w = np.ldexp(coef[on], design.exponents[on] - exponent)
+    w = np.ldexp(coef[on], design.exponents_of(on) - exponent)
     return y - design.apply(design.columns(on), w), y, exponent
 
 
@@ -179,8 +179,7 @@ class Relaxation:
         self.y, self.exponent, self.mean = design.target(y)[:3]
         self.y_norm = float(np.linalg.norm(self.y))
         self.set = WorkingSet(design)
-        self.place = np.zeros(design.shape[1], dtype=np.intp)
-        self.products = design.correlate(self.y)
+        self.products = design.products_with(self.y, design.correlate(self.y))
 
     def relax(self, fit, alpha, phis):
         """Return the relaxed fits of a fit, and their intercepts.
@@ -202,40 +201,41 @@ class Relaxation:
         intercepts : ndarray of shape (n_phis,)
             Their intercepts, in units of y.
         """
-        on, fits, best = np.flatnonzero(fit.coef), [], fit
-        coef = follow_relaxed_path(self._support(on, fit, alpha), phis, self.positive)
+        fits, best = [], fit
+        coef = follow_relaxed_path(self._support(fit, alpha), phis, self.positive)
         for phi, w in zip(phis, coef, strict=True):
-            new = best if phi == 1 else self._fit(on, w, fit)
+            new = best if phi == 1 else self._fit(w, fit)
             best = new if new.sigma <= best.sigma else best  # else all is rounding
             fits.append(best)
         return fits, np.array([self._intercept(fit) for fit in fits])
 
-    def _support(self, on, fit, alpha):
-        new = on[~self.set.is_in[on]]
-        self.place[new] = len(self.set.features) + np.arange(len(new))
-        self.set.add(new)
-        places = self.place[on]
-        units = self.design.exponents[on] - self.exponent
+    def _support(self, fit, alpha):
+        on = fit.features
+        self.set.add(on[~self.set.is_in[on]])
+        places = self.set.places(on)
+        units = self.design.exponents_of(on) - self.exponent
         tau = self.design.penalties(alpha)[on] * np.ldexp(fit.sigma, -self.exponent)
         return Support(
             self.set.G[np.ix_(places, places)],
             self.products[on],
-            np.ldexp(fit.coef[on], units),
+            np.ldexp(fit.values, units),
             tau,
         )
 
-    def _fit(self, on, w, fit):
-        coef, self.set.w = np.zeros(self.design.shape[1]), np.zeros(len(self.set.w))
-        coef[on] = self.set.w[self.place[on]] = w
-        r = self.y - self.set.fitted()
-        new = fit._replace(coef=coef, sigma=float(np.sqrt(r @ r)), gap=0.0)
+    def _fit(self, w, fit):
+        self.set.start_at(fit.features, w)
+        r, on = self.y - self.set.fitted(), np.flatnonzero(w)
+        new = fit._replace(features=fit.features[on], values=w[on])
+        new = new._replace(sigma=float(np.sqrt(r @ r)), gap=0.0)
         new = in_given_units(self.design, new, self.exponent, self.y_norm)
         return new._replace(gap=fit.gap)
 
     def _intercept(self, fit):
+        on = fit.features
         with np.errstate(under="ignore"):
-            coef = np.ldexp(fit.coef, self.design.exponents - self.exponent)
-        return np.ldexp(self.mean - self.design.means @ coef, self.exponent)
+            units = self.design.exponents_of(on) - self.exponent
+            coef = np.ldexp(fit.values, units)
+        return np.ldexp(self.mean - self.design.means_of(on) @ coef, self.exponent)
 
 
 def regress_relaxed(design, y, alphas, phis, options, coef=None):
@@ -271,7 +271,8 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
     relaxation, order = Relaxation(design, y, options.positive), np.argsort(-phis)
     relaxed = [list(fits) for _ in phis]
     for k, (fit, alpha) in enumerate(zip(fits, alphas, strict=True)):
-        if k == 0 or fit.coef is not fits[k - 1].coef:  # or the residual has vanished
+        # Where the residual has vanished, fits share their values.
+        if k == 0 or fit.values is not fits[k - 1].values:
             found, intercepts = relaxation.relax(fit, alpha, phis[order])
         for i, new, intercept in zip(order, found, intercepts, strict=True):
             if phis[i] < 1:
@@ -350,7 +351,7 @@ def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
     n_exact = count_exact(path, mse, lost, options.tol)
     sigma, coef = unit * np.sqrt(mse[:, :n_exact]), unit * coef[:, :n_exact]
     fits = [
-        [Fit(*fit, 1) for fit in zip(*of_share, path.gaps[:n_exact], strict=True)]
+        [fit_of(*fit, 1) for fit in zip(*of_share, path.gaps[:n_exact], strict=True)]
         for of_share in zip(coef, sigma, strict=True)
     ]
     return fits, unit * path.coef[max(n_exact - 1, 0)]
@@ -381,5 +382,5 @@ def estimated_sigma(fit, phi, n_rows, fit_intercept):
     sigma : float
         The root mean square itself where there are as many coefficients as rows.
     """
-    left = n_rows - (1 - phi) * (np.count_nonzero(fit.coef) + fit_intercept)
+    left = n_rows - (1 - phi) * (len(fit.features) + fit_intercept)
     return fit.sigma * float(np.sqrt(n_rows / left)) if left > 0 else fit.sigma

@@ -35,6 +35,9 @@ import numpy as np
 from sklearn_sqrtlasso.regression.certificate import (
     dual_point,
     dual_value,
+    largest_ratio,
+    parts_of,
+    ratios,
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
@@ -83,43 +86,43 @@ class Regression:
         self.design, self.positive = design, positive
         self.y_norm = np.linalg.norm(y)
         self.y = y / (self.y_norm or 1.0)
-        self.r, self.c = self.y, design.correlate(self.y)
-        if np.abs(self.c).max(initial=0.0) > LARGE:  # some norms are not near one
-            design.measure_exactly()
-            self.c = design.correlate(self.y)
-        if not np.isfinite(self.c).all():
+        c = design.correlate(self.y)
+        if max(c.max(), -c.min()) > LARGE:  # some norms are not near one
+            c = design.measure_exactly().correlate(self.y)
+        if not np.isfinite(c).all():
             raise FloatingPointError("Products of X are not finite.")
-        self.y_correlations = self.c
+        self.y_correlations = design.products_with(self.y, c)
+        self.parts = parts_of(len(c))
         self.spans_below = np.inf  # penalty of which the residual may vanish
-        self._restart()
-        self.top = self._sizes(self.c).max(initial=0.0)
+        self._restart(c)
+        self.top = max(c.max(), 0.0 if positive else -c.min(), 0.0)
 
-    def start_from(self, coef):
-        """Start from coefficients of columns in their units, in units of y.
+    def start_from(self, features, coef):
+        """Start from coefficients of some columns in their units, in units of y.
 
         Ignored are very large ones, of which the residual would be a rounding error,
         more of them than a solution has, and those that fit worse than zero.
         """
-        coef = np.where(self.design.norms > 0, coef, 0.0)
+        live = self.design.live[features]
+        features, coef = features[live], coef[live]
         small = np.abs(coef).max(initial=0.0) <= FARTHEST * self.y_norm
         few = np.count_nonzero(coef) <= self.design.rank
         if self.y_norm > 0 and small and few:
-            self._start(coef / self.y_norm)
+            self._start(features, coef / self.y_norm)
             if not self._norm < 1.0:
                 self._restart()
 
     @property
     def alpha_max(self):
         """Smallest penalty at which all coefficients are zero, in units of X."""
-        sizes, exponent = self.design.in_units_of_x(self._sizes(self.y_correlations))
-        return float(np.ldexp(sizes.max(initial=0.0), exponent))
+        c = self.y_correlations[:]
+        c = np.maximum(c, 0.0) if self.positive else np.abs(c)
+        return self.design.largest_in_units_of_x(c)
 
-    def _start(self, coef):
+    def _start(self, features, coef):
         coef = np.maximum(coef, 0.0) if self.positive else coef
-        new = np.flatnonzero((coef != 0) & ~self.set.is_in)
-        if len(new):
-            self.set.add(new)
-        self.set.start(coef[self.set.features])
+        on = np.flatnonzero(coef)
+        self.set.start_at(features[on], coef[on])
         self._update_residual()
 
     @property
@@ -127,19 +130,13 @@ class Regression:
         """Norm of the residual."""
         return math.sqrt(self.r @ self.r)
 
-    def _sizes(self, c):
-        """Return the sizes of correlations, of which only positive ones may count."""
-        return np.maximum(c, 0.0) if self.positive else np.abs(c)
-
     def _of_residual(self):
         """Return the dual point of the residual."""
         return dual_point(self.y, self.r, self.c)
 
-    def _relative_sizes(self, alpha):
-        """Return the sizes of correlations over penalties of the columns."""
-        sizes = self._sizes(self.c)
-        sizes /= alpha
-        return sizes
+    def _largest_ratio(self, alpha):
+        """Return the largest size of a correlation over the penalty of its column."""
+        return largest_ratio(self.c, alpha, self.positive)
 
     def _update_residual(self):
         """Compute the residual and its correlations with all features."""
@@ -161,7 +158,7 @@ class Regression:
 
     def _given_gap(self, given, alpha):
         """Return the gap for the given penalties, some of which were raised."""
-        free = (given < alpha) & (self.design.norms > 0)
+        free = (given < alpha) & self.design.live
         points = [self._of_residual()]
         points += [] if self.direction is None else [self.direction]
         primal = self._primal(given)
@@ -175,15 +172,19 @@ class Regression:
             gap = min(gap, max(primal - dual, 0.0))
         return gap
 
-    def _restart(self):
-        """Start from zero, with as few columns as if nothing had been solved."""
+    def _restart(self, c=None):
+        """Start from zero, with as few columns as if nothing had been solved.
+
+        The correlations of the target are computed again, unless they are given.
+        """
         self.direction = None  # of the residual, where it has vanished
         self.quick = True  # whether sweeps end in time where the residual is small
         self.is_swept = False  # by them, since the last path
         self.budget = np.inf  # breakpoints until a start other than zero is left
         self.set = WorkingSet(self.design)
         self.is_copy = np.zeros(self.design.shape[1], dtype=bool)  # of one of the set
-        self.r, self.c = self.y, self.y_correlations
+        self.r, self.c = self.y, None  # before others are made
+        self.c = self.y_correlations[:] if c is None else c
         self.found = None  # coefficients in units of y, unless they have changed
 
     def _takes_all_columns(self):
@@ -248,8 +249,8 @@ class Regression:
             return []
         point, unit = self.direction, self.design.penalties(1.0)
         sizes = float(np.linalg.norm(self.set.w * unit[self.set.features], 1))
-        worst = float((self._sizes(point.c) / unit).max(initial=0.0))
-        usual = alphas * unit.min(initial=np.inf) >= LEAST_ALPHA[0] * self.top
+        worst = largest_ratio(point.c, unit, self.positive)
+        usual = alphas * unit.min() >= LEAST_ALPHA[0] * self.top
         with np.errstate(divide="ignore"):  # of a penalty of zero
             scale = np.maximum(point.norm, worst / alphas)
         gaps = self._norm + alphas * sizes - max(point.overlap, 0.0) / scale
@@ -260,10 +261,11 @@ class Regression:
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
-        low = given < usual
-        alpha = np.maximum(given, usual) if low.any() else given
+        is_low = given.min() < usual
+        alpha = np.maximum(given[:], usual) if is_low else given
         gap, n_iter = self._solve(alpha, tol, max_iter)
-        if np.any(low & (self.design.norms > 0)):
+        given = given[:] if is_low else given
+        if is_low and np.any((given < usual) & self.design.live):
             if EXACT < gap <= tol and n_iter < max_iter:
                 n_iter += self._tell_penalties(gap, alpha, max_iter - n_iter)
             gap = self._given_gap(given, alpha)
@@ -371,16 +373,14 @@ class Regression:
         from zero where these are not too small, in comparison with correlations.
         """
         usual = FLOORS[0] if norm > FLOORS[0] else max(FLOORS[1], norm / 2)
-        largest = float(self._relative_sizes(alpha).max(initial=0.0))
-        return max(usual, COLD * largest)
+        return max(usual, COLD * self._largest_ratio(alpha))
 
     def _is_far_below(self, alpha):
         """Return whether coefficients solve a problem of a much smaller penalty.
 
         To drop most of them one by one takes longer than to start from zero.
         """
-        scale = self._relative_sizes(alpha).max(initial=0.0)
-        return bool(FAR_BELOW * scale < self._norm)
+        return FAR_BELOW * self._largest_ratio(alpha) < self._norm
 
     def _next_pace(self, pace, n_changes, falls):
         """Return the factor of the floor; it is squared where few columns change."""
@@ -389,9 +389,8 @@ class Regression:
 
     def _return_to(self, gap, solution):
         """Restore the best coefficients, and return their gap."""
-        self.direction, coef = None, np.zeros(self.design.shape[1])
-        coef[solution[0]] = solution[1]
-        self._start(coef)
+        self.direction = None
+        self._start(*solution)
         return gap
 
     def _add_missing(self, alpha, scale, share):
@@ -399,16 +398,22 @@ class Regression:
 
         Return their number, and the worst correlation, relative to its threshold.
         """
-        score = self._relative_sizes(alpha)
-        score[self.set.is_in] = score[self.is_copy] = 0.0
-        worst = score.max(initial=0) / scale
-        missing = np.flatnonzero(score > share * scale)
+        worst, missing, scores = 0.0, [], []
+        for part in self.parts:
+            score = ratios(self.c[part], alpha[part], self.positive)
+            score[self.set.is_in[part]] = score[self.is_copy[part]] = 0.0
+            on = np.flatnonzero(score > share * scale)
+            missing.append(part.start + on)
+            scores.append(score[on])
+            worst = max(worst, float(score.max()) / scale)
+        missing, scores = np.concatenate(missing), np.concatenate(scores)
         most = max(FIRST, np.count_nonzero(self.set.w))
         if not len(missing):
             return 0, worst
-        if self._find_copies(_largest(missing, score, COPIES * most), alpha):
-            missing = missing[~self.is_copy[missing]]
-        missing = _largest(missing, score, most)
+        if self._find_copies(missing[_largest(scores, COPIES * most)], alpha):
+            single = ~self.is_copy[missing]
+            missing, scores = missing[single], scores[single]
+        missing = missing[_largest(scores, most)]
         self.set.add(missing)
         return len(missing), worst
 
@@ -511,16 +516,18 @@ class Regression:
 
     def _fit(self, gap, n_iter):
         if self.found is None:
-            self.found = np.zeros(self.design.shape[1])
-            self.found[self.set.features] = self.set.w * self.y_norm
-        return Fit(self.found, self._norm * self.y_norm, float(gap), n_iter)
+            features, w = self._solution()
+            order = np.argsort(features)
+            self.found = features[order], w[order] * self.y_norm
+        sigma, n_features = self._norm * self.y_norm, self.design.shape[1]
+        return Fit(*self.found, n_features, sigma, float(gap), n_iter)
 
 
-def _largest(features, score, most):
-    """Return those of some features with the largest scores, ``most`` at most."""
-    if len(features) <= most:
-        return features
-    return features[np.argpartition(score[features], -most)[-most:]]
+def _largest(scores, most):
+    """Return the places of the largest scores, ``most`` at most."""
+    if len(scores) <= most:
+        return slice(None)
+    return np.argpartition(scores, -most)[-most:]
 
 
 class SolverOptions(NamedTuple):
@@ -583,18 +590,20 @@ def regress(design, y, alphas, options, coef=None):
     regression = Regression(design, target.vector, options.positive)
     target = target.without_vector()  # which the regression holds in its own unit
     if coef is not None:
+        on = np.flatnonzero(coef)
         with np.errstate(over="ignore", under="ignore"):
-            coef = np.ldexp(coef, design.exponents - exponent)
-        regression.start_from(coef)
-    fits, intercepts, coef = [], [], None
+            coef = np.ldexp(coef[on], design.exponents_of(on) - exponent)
+        regression.start_from(on, coef)
+    fits, intercepts, values = [], [], None
     solved = regression.solve_each(alphas, options.tol, options.max_iter)
     for fit, alpha in zip(solved, alphas, strict=True):
-        is_new = fit.coef is not coef  # or the residual has vanished before
+        is_new = fit.values is not values  # or the residual has vanished before
         if is_new:
-            coef = fit.coef
+            values = fit.values
             given = in_given_units(design, fit, exponent, regression.y_norm)
             rounded = given.gap - fit.gap
-            intercept = np.ldexp(mean - design.means @ coef, exponent)
+            offset = design.means_of(fit.features) @ values
+            intercept = np.ldexp(mean - offset, exponent)
         if is_new or not design.has_rows:
             lost = design.lost_gap(fit, target, alpha, options.positive)
         gap = fit.gap + rounded + lost

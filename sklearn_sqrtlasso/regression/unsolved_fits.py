@@ -36,7 +36,7 @@ def warn_unsolved_fits(gaps, tol, max_iter):
         )
 
 
-def warn_hidden_columns(design, targets, coef, alpha):
+def warn_hidden_columns(design, targets, fits, alpha):
     """Emit one warning if coefficients may be zero because scales of columns differ.
 
     Columns are small if the norm of the largest is more than 1000 times theirs. They
@@ -51,31 +51,32 @@ def warn_hidden_columns(design, targets, coef, alpha):
         The columns.
     targets : iterable
         Targets, as ``design.target`` takes them.
-    coef : ndarray of shape (n_targets, n_features)
-        Coefficients.
+    fits : iterable of Fit
+        Their fits.
     alpha : float
         Penalty, in units of X.
     """
-    live = np.flatnonzero(design.norms > 0)
-    if alpha == 0 or not len(live):
+    if alpha == 0 or not design.live.any():
         return
-    logs = _log_sizes(design, live)
-    largest, apart = logs.max(), logs.max() - logs.min()
-    small = live[logs < largest - np.log2(APART)]
+    logs = _log_sizes_of_all(design)
+    smallest, largest = np.fmin.reduce(logs), np.fmax.reduce(logs)
+    apart = largest - smallest
+    small = np.flatnonzero(logs < largest - np.log2(APART))
     if not len(small):
         return
-    del live, logs  # of all columns: they may take as much memory as X
+    del logs  # of all columns: they may take as much memory as X
     # A column of noise is to be found in one of twenty such designs only.
     noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
-    for target, w in zip(targets, coef, strict=True):
-        if w[small].any():
+    for target, fit in zip(targets, fits, strict=True):
+        on = fit.features
+        if np.isin(on, small).any():
             continue
         with np.errstate(over="ignore"):  # the penalty, for columns of norm one
-            used = _log_sizes(design, np.flatnonzero(w))
+            used = _log_sizes(design.norms_of(on), design.exponents_of(on))
             share = np.exp2(np.log2(alpha) - used.min(initial=largest))
-        if np.any(_correlations(design, target, w) > SURELY * max(share, noise)):
+        if _largest_cosine(design, target, fit) > SURELY * max(share, noise):
             which = "All coefficients"
-            if w.any():
+            if len(on):
                 which += " of features of small scale"
             warn_caller(
                 f"{which} are zero at alpha={alpha:.3g}, but scales of features differ "
@@ -87,22 +88,35 @@ def warn_hidden_columns(design, targets, coef, alpha):
             return
 
 
-def _log_sizes(design, features):
-    """Return logarithms to base 2 of the norms of some columns, in units of X."""
-    return np.log2(design.norms[features]) + design.exponents[features]
+def _log_sizes(norms, exponents):
+    """Return logarithms to base 2 of norms of columns in units of X."""
+    return np.log2(norms) + exponents
 
 
-def _correlations(design, target, coef):
-    """Return how columns correlate with the residual, 0 for those in use."""
+def _log_sizes_of_all(design):
+    """Return these of all columns in single precision, NaN for constants."""
+    logs = np.empty(design.shape[1], dtype=np.float32)
+    for part in design.slices():
+        with np.errstate(divide="ignore"):
+            sizes = _log_sizes(design.norms_of(part), design.exponents_of(part))
+        logs[part] = np.where(design.live[part], sizes, np.nan)
+    return logs
+
+
+def _largest_cosine(design, target, fit):
+    """Return how much a column that is not in use correlates with the residual."""
     y, exponent = design.target(target)[:2]
-    on = np.flatnonzero(coef)
-    w = np.ldexp(coef[on].astype(np.float64), design.exponents[on] - exponent)
+    on = fit.features
+    w = np.ldexp(fit.values, design.exponents_of(on) - exponent)
     residual = y - design.apply(design.columns(on), w) if len(on) else y
     size = np.linalg.norm(residual)
-    idle = (design.norms > 0) & (coef == 0)
-    if size <= ROUNDING * np.linalg.norm(y) or not idle.any():
-        return np.zeros(len(coef))
-    products = design.correlate(residual / size)
-    products[~idle] = 0.0
-    np.abs(products, out=products)
-    return np.divide(products, design.norms, out=products, where=idle)
+    if size <= ROUNDING * np.linalg.norm(y):
+        return 0.0
+    largest, residual = 0.0, residual / size
+    for part, c in design.correlate_parts(residual):
+        used = on[(on >= part.start) & (on < part.stop)]
+        idle = design.live[part].copy()
+        idle[used - part.start] = False
+        cosines = np.abs(c[idle]) / design.norms_of(part)[idle]
+        largest = max(largest, cosines.max(initial=0.0))
+    return largest

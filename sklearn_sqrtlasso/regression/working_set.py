@@ -32,6 +32,18 @@ class WorkingSet:
         """Set the coefficients."""
         self.w, self.n_factored = w, -1
 
+    def start_at(self, features, values):
+        """Set coefficients of some features, which are added; others are zero."""
+        self.add(features[~self.is_in[features]])
+        w = np.zeros(len(self.features))
+        w[self.places(features)] = values
+        self.start(w)
+
+    def places(self, features):
+        """Return the places of some features, of those whose columns were added."""
+        order = np.argsort(self.features)
+        return order[np.searchsorted(self.features, features, sorter=order)]
+
     def add(self, features):
         """Add the columns of other features, with coefficients zero."""
         if not len(features):

@@ -166,6 +166,7 @@ def small_fits():
     alike = X + 3 * X[:, :1]  # signs of coefficients turn where shrinkage is undone
     y = alike @ [1, 2, 1, -1, 1, -1] + 0.01 * X[::-1, 0]
     sqrt_lasso_path(alike, y, phi=[0.5, 0])
+    SqrtLasso(alpha=0.3).fit(sp.csc_array(X), X[:, 0])
     SqrtLasso().fit(np.resize(X, (1024, 513)), np.resize(X[:, 0], 1024))  # a sketch
     NeLUAutoencoder(activation="sigmoid", alpha=0.0, max_iter=1).fit(np.float32(X))
     denoise_image(X[:12], patch_size=(3, 2), similar=5, n_passes=1)

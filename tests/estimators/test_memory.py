@@ -12,6 +12,7 @@ from sklearn_sqrtlasso import (
     SqrtLasso,
     SqrtLassoCV,
     SqrtLassoTransform,
+    sqrt_lasso_path,
 )
 from tests import sized
 
@@ -134,11 +135,54 @@ def test_regressions_on_long_tables_hold_few_vectors_of_their_length(model):
     assert peak <= 9 * y.nbytes + ALLOWED / 4
 
 
-def test_regressions_on_many_sparse_columns_hold_few_vectors_of_their_number():
-    shape, rng = (2000, sized(400_000, 20_000)), np.random.default_rng(0)
-    X = sp.random_array(shape, density=2e-4, format="csc", rng=rng)
-    y = X[:, :50].sum(axis=1) + 0.01 * rng.standard_normal(shape[0])
-    SqrtLasso(0.005).fit(X, y)
-    peak, model = peak_of(lambda: SqrtLasso(0.005).fit(X, y))
-    assert model.coef_.any()
-    assert peak <= 8 * model.coef_.nbytes + ALLOWED / 16
+# A vector of correlations, three of booleans, and then one of coefficients: those of
+# others are made of few columns at a time. The bound of a path is that of its result.
+OF_COLUMNS, OF_ROWS, AT_ONCE = 1.5, 12, 4 * 2**20
+
+
+def wide_sparse_table(n_features):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((2000, n_features), density=2e-4, format="csc", rng=rng)
+    return X, X[:, :50].sum(axis=1) + 0.01 * rng.standard_normal(2000)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"positive": True},
+        {"phi": 0.0},
+        {"fit_intercept": False},
+        {"alpha": "asymptotic"},
+        {"alpha": "pivotal"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:All coefficients")
+def test_regressions_on_many_sparse_columns_hold_one_vector_of_their_number(
+    options, weighted, dtype
+):
+    X, y = wide_sparse_table(sized(400_000, 20_000))
+    X = X.astype(dtype)
+    model = SqrtLasso(**{"alpha": 0.005, **options})
+    weights = np.arange(2000) % 3 if weighted else None
+    clone(model).fit(X, y, weights)
+    peak, model = peak_of(lambda: clone(model).fit(X, y, weights))
+    assert model.coef_.any() or model.alpha_ > 0.005
+    copied = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if weighted else 0
+    assert peak <= copied + 8 * (OF_COLUMNS * X.shape[1] + OF_ROWS * len(y)) + AT_ONCE
+
+
+@pytest.mark.filterwarnings("ignore:All coefficients")
+def test_paths_on_many_sparse_columns_hold_their_result_and_little_more():
+    X, y = wide_sparse_table(sized(400_000, 20_000))
+    given = {"alphas": 6, "eps": 0.2, "fit_intercept": True}
+    sqrt_lasso_path(X, y, **given)
+    peak, path = peak_of(lambda: sqrt_lasso_path(X, y, **given))
+    assert path.coefs.any()
+    assert peak <= path.coefs.nbytes + 8 * OF_COLUMNS * X.shape[1] + AT_ONCE
+    more, _ = peak_of(lambda: SqrtLassoCV(alphas=40, eps=0.2, cv=3).fit(X, y))
+    few, _ = peak_of(lambda: SqrtLassoCV(alphas=4, eps=0.2, cv=3).fit(X, y))
+    assert more <= few + 8 * X.shape[1]  # no coefficients of all penalties

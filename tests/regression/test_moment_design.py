@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.regression import pivotal_penalty
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign, moment_design_of
 from sklearn_sqrtlasso.regression.moments import moments_of, pooled
 from sklearn_sqrtlasso.regression.pivotal_penalty import simulated_alpha

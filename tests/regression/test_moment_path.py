@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.solver import (

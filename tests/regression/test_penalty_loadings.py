@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import ndtri
 
 from sklearn_sqrtlasso import SqrtLasso
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.penalty_loadings import column_sizes, loadings_of
 from tests.oracles import normal_numbers_of_r
 

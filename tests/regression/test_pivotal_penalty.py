@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.preprocessing import scale
 
 from sklearn_sqrtlasso.regression import pivotal_penalty as module
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.pivotal_penalty import (
     asymptotic_alpha,
     counted_rows,

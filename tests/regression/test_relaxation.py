@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.regression.design import design_of
-from sklearn_sqrtlasso.regression.fit import Fit
+from sklearn_sqrtlasso.regression.designs import design_of
+from sklearn_sqrtlasso.regression.fit import fit_of
 from sklearn_sqrtlasso.regression.moment_path import follow_moment_path
 from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.relaxation import (
@@ -156,7 +156,7 @@ def test_moments_give_what_rows_give(intercept, positive):
 
 def test_the_noise_level_is_by_degrees_of_freedom():
     coef = np.array([1.0, 0, 2.0])
-    fit = Fit(coef, sigma=2.0, gap=0.0, n_iter=1)
+    fit = fit_of(coef, sigma=2.0, gap=0.0, n_iter=1)
     assert estimated_sigma(fit, 1.0, 10, True) == 2.0
     assert_allclose(estimated_sigma(fit, 0.0, 10, True), 2 * np.sqrt(10 / 7))
     assert_allclose(estimated_sigma(fit, 0.5, 10, False), 2 * np.sqrt(10 / 9))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.solver import Regression
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 from tests import oracles, sized
@@ -115,7 +115,7 @@ def test_a_poor_start_is_left(fraction, breakpoints):
     for start in (rng.standard_normal(X.shape[1]), np.linalg.lstsq(X, y)[0], 9 * few):
         breakpoints.clear()
         warm = regression_of(X, y)
-        warm.start_from(start)
+        warm.start_from(np.arange(len(start)), start)
         assert_allclose(warm.solve(alpha, TOL, 100).coef, wanted.coef, atol=1e-6)
         assert sum(breakpoints) == spent
 

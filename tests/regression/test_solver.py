@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Lasso
 
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.solver import (
     Regression,
     SolverOptions,
@@ -359,7 +359,7 @@ def test_where_the_residual_has_vanished_all_smaller_penalties_are_solved(positi
 
     alphas = np.append(regression().alpha_max * np.geomspace(1, 1e-9, 40), 0.0)
     fits = regression().solve_each(alphas, *options)
-    shared = [one.coef is other.coef for one, other in pairwise(fits)]
+    shared = [one.values is other.values for one, other in pairwise(fits)]
     assert sum(shared) > 20
     for alpha, fit in zip(alphas, fits, strict=True):
         alone = regression().solve(alpha, *options)

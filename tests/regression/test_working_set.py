@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT
-from sklearn_sqrtlasso.regression.design import design_of
+from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.solver import Regression
 from sklearn_sqrtlasso.regression.working_set import WorkingSet
 from tests import sized
