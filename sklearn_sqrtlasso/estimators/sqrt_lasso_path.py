@@ -14,6 +14,7 @@ from sklearn_sqrtlasso.estimators.compat import check_array
 from sklearn_sqrtlasso.estimators.sparse_regressor import integer_rows, refuse_target
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    are_plain,
     check_finite,
     refuse_masked,
 )
@@ -274,11 +275,8 @@ def sqrt_lasso_path(
     >>> (path.coefs != 0).sum(axis=0)
     array([0, 3, 4, 5, 7])
     """
-    refuse_masked({"X": X, "y": y})
-    refuse_target(y)
-    X = _features(X)
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    check_consistent_length(X, y)
+    X, y = (X, y) if are_plain(X, y) else _converted(X, y)
+    check_finite(X)
     if not (isinstance(eps, Real) and 0 < eps <= 1):
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
     check_solver(tol, max_iter)
@@ -299,16 +297,20 @@ def sqrt_lasso_path(
     return path
 
 
-def _features(X):
-    """Return validated features, of which integers are converted when they are read."""
+def _converted(X, y):
+    """Return features and targets, of which integers are converted when they are read.
+
+    Features may not be finite.
+    """
+    refuse_masked({"X": X, "y": y})
+    refuse_target(y)
     rows = integer_rows(X)
-    if rows is not None:
-        return rows
-    X = check_array(
-        X, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False, input_name="X"
-    )
-    check_finite(X)
-    return X
+    if rows is None:
+        given = {"accept_sparse": "csc", "dtype": DTYPES, "ensure_all_finite": False}
+        rows = check_array(X, input_name="X", **given)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    check_consistent_length(rows, y)
+    return rows, y
 
 
 def _grid_of(design, targets, alphas, eps, options):
