@@ -25,6 +25,7 @@ DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent
 TIE = 1e-11  # excess over a threshold, relative to it, that is rounding
 PACE = 0.7  # least factor from one penalty to the next, given or not
 STEPS = 12  # of Newton for one penalty, from which on they fail
+ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
 
@@ -260,6 +261,29 @@ def lines_by_other_rows(G, b, act, k, pull, whole, lines):
 
 
 @part
+def gather_row(columns, j, row):
+    """Write the products of column j with all columns, of shape (p, n)."""
+    p, n = columns.shape
+    assert 0 <= j < p == row.shape[0]
+    one = columns[j]
+    for i in range(0, p - p % 4, 4):
+        z0, z1, z2, z3 = columns[i], columns[i + 1], columns[i + 2], columns[i + 3]
+        v0, v1, v2, v3 = 0.0, 0.0, 0.0, 0.0
+        for r in range(n):
+            x = one[r]
+            v0 += x * z0[r]
+            v1 += x * z1[r]
+            v2 += x * z2[r]
+            v3 += x * z3[r]
+        row[i], row[i + 1], row[i + 2], row[i + 3] = v0, v1, v2, v3
+    for i in range(p - p % 4, p):
+        z0, v0 = columns[i], 0.0
+        for r in range(n):
+            v0 += one[r] * z0[r]
+        row[i] = v0
+
+
+@part
 def count_entering(penalties, positive, t, pull, lines):
     """Return the number of columns that are above their thresholds."""
     p = penalties.shape[0]
@@ -274,13 +298,14 @@ def count_entering(penalties, positive, t, pull, lines):
 
 
 @part
-def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
+def change_active_set(products, b, penalties, positive, t, L, act, k, pull, lines):
     """Drop columns of wrong signs, and add those above their thresholds.
 
     Return the number of active columns, and that of changes. Columns that depend on
     the active ones are not added; the latter is -1 if there are no others.
     """
-    p = b.shape[0]
+    (G, columns, known), p = products, b.shape[0]
+    assert p == known.shape[0] == G.shape[0]
     assert p == penalties.shape[0] == pull.shape[0] == act.shape[0] == lines.shape[1]
     assert lines.shape[0] == 4
     assert 0 <= k <= p
@@ -299,6 +324,9 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
         if size > t * penalties[j] * (1.0 + TIE) and pull[j] == 0.0:
             pull[j] = math.copysign(penalties[j], c)
             act[k + n_new], n_new = j, n_new + 1
+            if not known[j]:
+                gather_row(columns, j, G[j])
+                known[j] = True
         if n_new == 4 or (j == p - 1 and n_new > 0):
             before, k = k, append_rows(G, b, pull, L, act, k, n_new)
             left_out = left_out or k < before + n_new
@@ -307,17 +335,20 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
 
 
 @part
-def write_lines(G, b, L, act, k, pull, whole, lines):
+def write_lines(products, b, L, act, k, pull, whole, lines):
     """Write the lines of the active columns and of all correlations."""
-    active_lines(L, k, b.shape[0], lines)
-    if 2 * k > b.shape[0]:
+    (G, columns, _), p = products, b.shape[0]
+    active_lines(L, k, p, lines)
+    if 2 * k > p and columns.shape[1] == 0:
         lines_by_other_rows(G, b, act, k, pull, whole, lines)
     else:
         lines_by_active_rows(G, b, act, k, lines)
 
 
 @part
-def newton_steps(G, b, penalties, positive, alpha, L, act, k, pull, whole, lines):
+def newton_steps(
+    products, b, penalties, positive, alpha, L, act, k, pull, whole, lines
+):
     """Step to the solution at a penalty; return the number of active columns.
 
     Return its threshold, too, which is -1 if steps fail: where many columns enter at
@@ -329,19 +360,19 @@ def newton_steps(G, b, penalties, positive, alpha, L, act, k, pull, whole, lines
         if t < 0.0 or many:
             break
         given = (L, act, k, pull, lines)
-        k, n_changes = change_active_set(G, b, penalties, positive, t, *given)
+        k, n_changes = change_active_set(products, b, penalties, positive, t, *given)
         if n_changes == 0:
             return k, t
         if n_changes < 0:
             break
-        write_lines(G, b, L, act, k, pull, whole, lines)
+        write_lines(products, b, L, act, k, pull, whole, lines)
     return k, -1.0
 
 
 @part
-def refactor_columns(G, b, before, L, act, pull, whole, lines):
+def refactor_columns(products, b, before, L, act, pull, whole, lines):
     """Restore active columns with the penalties of ``before``; return their number."""
-    p, k, n_new = b.shape[0], 0, 0
+    G, p, k, n_new = products[0], b.shape[0], 0, 0
     assert p == pull.shape[0] == before.shape[0]
     for j in range(p):
         pull[j] = before[j]
@@ -349,8 +380,48 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
             act[k + n_new], n_new = j, n_new + 1
         if n_new == 4 or j == p - 1:
             k, n_new = append_rows(G, b, pull, L, act, k, n_new), 0
-    write_lines(G, b, L, act, k, pull, whole, lines)
+    write_lines(products, b, L, act, k, pull, whole, lines)
     return k
+
+
+def all_products(G):
+    """Return a whole Gram matrix as ``solve_gram_path`` takes it.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p)
+        The matrix.
+
+    Returns
+    -------
+    products : (ndarray, ndarray, ndarray)
+        The matrix, no columns, and that all of its rows are known.
+    """
+    G = np.ascontiguousarray(G)
+    return G, np.empty((len(G), 0)), np.ones(len(G), dtype=np.bool_)
+
+
+def products_of(columns, n_entering):
+    """Return products of columns, which are computed when they are needed.
+
+    At once they take less time, if more than a quarter of the columns enter.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (p, n)
+        The columns, of norms one or zero.
+    n_entering : int
+        Number of columns that are likely to enter.
+
+    Returns
+    -------
+    products : (ndarray, ndarray, ndarray)
+        As ``solve_gram_path`` takes them.
+    """
+    p = len(columns)
+    if ONE_BY_ONE * n_entering > p:
+        return all_products(columns @ columns.T)
+    return np.empty((p, p)), columns, np.zeros(p, dtype=np.bool_)
 
 
 def allocate(p):
@@ -372,13 +443,15 @@ def allocate(p):
 
 
 @kernel(_nrt=False)
-def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
+def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays):
     """Write solutions for falling penalties, by Newton steps.
 
     Parameters
     ----------
-    G : ndarray of shape (p, p)
-        Gram matrix of the columns, of norms one, or zero for those that are left out.
+    products : (ndarray, ndarray, ndarray), of shapes (p, p), (p, n) and (p,)
+        Gram matrix of the columns, of norms one, or zero for those that are left out;
+        the columns, unless all rows of the matrix are known; and booleans: which are.
+        Others are written when their columns enter.
     b : ndarray of shape (p,)
         Their products with the target, whose norm is one.
     penalties : ndarray of shape (p,)
@@ -404,10 +477,11 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
     left : float
         Share of the target outside the active columns, where steps failed last; else 1.
     """
-    p = b.shape[0]
+    p, G = b.shape[0], products[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
+    assert p == products[1].shape[0] == products[2].shape[0]
     assert out.shape == (3, alphas.shape[0], p)
-    coef, least, products = out[0], out[1], out[2]
+    coef, least, c = out[0], out[1], out[2]
     L, act, pull, lines, whole, before = arrays
     assert L.shape == (p + 2, p)
     assert act.shape[0] == pull.shape[0] == before.shape[0] == p
@@ -420,10 +494,10 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
     while m < alphas.shape[0] and k <= most and lost < FAILURES + p:
         alpha = max(alphas[m], pace * last)
         given = (L, act, k, pull, whole, lines)
-        k, t = newton_steps(G, b, penalties, positive, alpha, *given)
+        k, t = newton_steps(products, b, penalties, positive, alpha, *given)
         if t < 0.0:
             left = outside_square(L, k, p)
-            k = refactor_columns(G, b, before, L, act, pull, whole, lines)
+            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
             pace, lost = math.sqrt(alpha / last), lost + k + 1
             continue
         last, pace = min(alpha, last), PACE
@@ -432,7 +506,7 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
         if alpha == alphas[m]:
             for j in range(p):
                 of_lines = lines[2, j] + t * lines[3, j]
-                products[m, j] = t * pull[j] if pull[j] != 0.0 else of_lines
+                c[m, j] = t * pull[j] if pull[j] != 0.0 else of_lines
             for a in range(k):
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]

@@ -345,6 +345,8 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute)
         return None
     design = MomentDesign(moments, n_targets, fit_intercept, X.dtype)
     alphas = _grid_of(design, range(n_targets), *grid, options)
+    if alphas[0] == 0:
+        return None
     large, design, all_fits = alphas[alphas > LEAST * alphas[0]], None, []
     for place, target in enumerate(targets):
         alone = moments.of_target(place, n_targets)

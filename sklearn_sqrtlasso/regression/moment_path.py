@@ -6,7 +6,11 @@ import numpy as np
 from scipy.linalg.lapack import dposv, dpotrs
 
 from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
-from sklearn_sqrtlasso.algorithms.gram_path import allocate, solve_gram_path
+from sklearn_sqrtlasso.algorithms.gram_path import (
+    all_products,
+    allocate,
+    solve_gram_path,
+)
 from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
@@ -120,13 +124,15 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     alone = len(alphas) == 1
     if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
         return path
-    given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    n_reached, n_active, left = solve_gram_path(*given, found, allocate(len(b)))
+    given = b, penalties, alphas, bool(positive), most
+    n_reached, n_active, left = solve_gram_path(
+        all_products(G), *given, found, allocate(len(b))
+    )
     is_short = n_reached < len(alphas) and n_active <= most
     walks = walks and is_short and left > SPANNED  # columns are nearly dependent
     if walks:
         found[:2] = 0.0
-        n_reached = follow_gram_path(*given, *found[:2])
+        n_reached = follow_gram_path(np.ascontiguousarray(G), *given, *found[:2])
     coef, _, c = found[:, :n_reached]
     if not walks and n_reached > COMBINATIONS and len(b) > FEW:
         apart = errors_of_correlations(coef, G, b, c)
@@ -138,13 +144,13 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     return path
 
 
-def count_exact(path, mse, lost, tol):
+def count_exact(gaps, mse, lost, tol):
     """Return how many fits of a path, the first ones, have enough digits.
 
     Parameters
     ----------
-    path : MomentPath
-        The path.
+    gaps : ndarray of shape (n_alphas,)
+        Their relative duality gaps.
     mse, lost : ndarray of shape (n_phis, n_alphas)
         Squared errors of them, or of what they are relaxed to, and bounds of what
         rounding hides.
@@ -156,7 +162,7 @@ def count_exact(path, mse, lost, tol):
     n_exact : int
         Their number.
     """
-    exact = (path.gaps <= tol) & np.all(lost <= DIGITS * mse, axis=0)
+    exact = (gaps <= tol) & np.all(lost <= DIGITS * mse, axis=0)
     return int(np.argmin(np.append(exact, False)))
 
 

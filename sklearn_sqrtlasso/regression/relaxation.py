@@ -347,7 +347,7 @@ def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
     means = moments.mean if fit_intercept else np.zeros_like(moments.mean)
     found = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
     mse, lost = (values.reshape(coef.shape[:2]) for values in found)
-    n_exact = count_exact(path, mse, lost, options.tol)
+    n_exact = count_exact(path.gaps, mse, lost, options.tol)
     sigma, coef = unit * np.sqrt(mse[:, :n_exact]), unit * coef[:, :n_exact]
     fits = [
         [Fit(*fit, 1) for fit in zip(*of_share, path.gaps[:n_exact], strict=True)]

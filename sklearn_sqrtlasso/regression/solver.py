@@ -574,10 +574,16 @@ def regress(design, y, alphas, options, coef=None):
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    if not design.has_rows and coef is None and np.min(alphas) > 0:
-        solved = design.solve(y, alphas, options)
-        if solved is not None:
-            return solved
+    fits, intercepts = (
+        ([], []) if coef is not None else design.solve(y, alphas, options)
+    )
+    if len(fits) == len(alphas):
+        return fits, intercepts
+    fits, intercepts, coef = (
+        list(fits),
+        list(intercepts),
+        fits[-1].coef if fits else coef,
+    )
     target = design.target(y)
     exponent, mean = target.exponent, target.mean
     regression = Regression(design, target.vector, options.positive)
@@ -586,9 +592,9 @@ def regress(design, y, alphas, options, coef=None):
         with np.errstate(over="ignore", under="ignore"):
             coef = np.ldexp(coef, design.exponents - exponent)
         regression.start_from(coef)
-    fits, intercepts, coef = [], [], None
-    solved = regression.solve_each(alphas, options.tol, options.max_iter)
-    for fit, alpha in zip(solved, alphas, strict=True):
+    coef, left = None, alphas[len(fits) :]
+    solved = regression.solve_each(left, options.tol, options.max_iter)
+    for fit, alpha in zip(solved, left, strict=True):
         is_new = fit.coef is not coef  # or the residual has vanished before
         if is_new:
             coef = fit.coef

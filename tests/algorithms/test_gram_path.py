@@ -8,16 +8,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso.algorithms.gram_path import (
     active_lines,
+    all_products,
     allocate,
     append_row,
     append_rows,
     change_active_set,
     count_entering,
     eliminate_four,
+    gather_row,
     lines_by_active_rows,
     lines_by_other_rows,
     newton_steps,
     outside_square,
+    products_of,
     refactor_columns,
     remove_row,
     solve_gram_path,
@@ -42,7 +45,7 @@ def follow(X, y, penalties, positive=False, most=1000, shares=FALLING):
     G, b = X.T @ X, X.T @ y
     top = (b if positive else np.abs(b)) / penalties
     alphas, out = shares * top.max(), np.zeros((3, 4, len(b)))
-    given = G, b, penalties, alphas, positive, most
+    given = all_products(G), b, penalties, alphas, positive, most
     found = solve_gram_path(*given, out, allocate(len(b)))
     reached = out[:, : found[0]]
     assert_allclose(reached[2], b - reached[0] @ G, atol=1e-9)
@@ -59,7 +62,7 @@ def started(seed, on=(4, 1, 6)):
         pull[j] = penalties[j] * (-1) ** k
         assert append_row(G, b, pull, L, act, k, j, 0)
     whole, lines = np.zeros((2, p)), np.zeros((4, p))
-    write_lines(G, b, L, act, len(on), pull, whole, lines)
+    write_lines(all_products(G), b, L, act, len(on), pull, whole, lines)
     return G, b, penalties, L, act, pull, whole, lines
 
 
@@ -88,6 +91,31 @@ def test_no_feasible_direction_descends_from_a_solution(positive, seed, common):
     assert of_coef.max() <= 1e-9
     assert of_least.max() <= 1e-8
     assert not solutions[0][:, 2].any()
+
+
+@given(seeds, st.integers(1, 13), st.integers(1, 9))
+def test_a_row_is_a_column_times_all(seed, n, p):
+    X, row = np.random.default_rng(seed).standard_normal((p, n)), np.empty(p)
+    gather_row(X, p // 2, row)
+    assert_allclose(row, X @ X[p // 2], atol=1e-12)
+
+
+@given(seeds, st.booleans())
+def test_products_are_computed_when_columns_enter_or_at_once(seed, positive):
+    X, y = columns(seed, n=60, p=30)
+    b, penalties = X.T @ y, np.random.default_rng(seed).uniform(0.5, 1, 30)
+    top = (b if positive else np.abs(b)) / penalties
+    given_, found = (b, penalties, FALLING * top.max(), positive, 30), []
+    for n_entering in (1, 30):
+        G, rows, known = products = products_of(np.ascontiguousarray(X.T), n_entering)
+        assert known.all() == (n_entering == 30) == (rows.size == 0)
+        out = np.zeros((3, 4, 30))
+        reached = solve_gram_path(products, *given_, out, allocate(30))
+        assert_allclose(G[known], (X.T @ X)[known], atol=1e-12)
+        assert known[np.flatnonzero(out[0].any(axis=0))].all()
+        assert reached[0] == len(FALLING)
+        found.append(out)
+    assert_allclose(found[0], found[1], atol=1e-9)
 
 
 def test_a_copy_of_a_column_is_left_out():
@@ -215,14 +243,15 @@ def test_columns_that_violate_a_condition_change(seed):
     leave = on[w * pull[on] <= 0]
     enter = np.flatnonzero((np.abs(c) > t * penalties) & (pull == 0))
     assert count_entering(penalties, False, t, pull, lines) == len(enter)
-    given_ = (G, b, penalties, False, t, L, act, 3, pull, lines)
+    products = all_products(G)
+    given_ = (products, b, penalties, False, t, L, act, 3, pull, lines)
     k, n_changes = change_active_set(*given_)
     assert n_changes == len(leave) + len(enter)
     assert set(act[:k]) == (set(on) - set(leave)) | set(enter)
     assert_array_equal(np.flatnonzero(pull), np.sort(act[:k]))
     assert_array_equal(pull[enter], penalties[enter] * np.sign(c[enter]))
     check_factor(G, b, pull, L, act[:k])
-    k = refactor_columns(G, b, was, L, act, pull, np.zeros((2, 8)), lines)
+    k = refactor_columns(products, b, was, L, act, pull, np.zeros((2, 8)), lines)
     assert_array_equal(np.sort(act[:k]), np.sort(on))
     assert_allclose(lines[2] + t * lines[3], c, atol=1e-9)
 
@@ -230,7 +259,8 @@ def test_columns_that_violate_a_condition_change(seed):
 @given(seeds)
 def test_steps_end_at_a_solution_wherever_they_start(seed):
     G, b, penalties, L, act, pull, whole, lines = started(seed)
-    k, t = newton_steps(G, b, penalties, False, 0.1, L, act, 3, pull, whole, lines)
+    given_ = (all_products(G), b, penalties, False, 0.1)
+    k, t = newton_steps(*given_, L, act, 3, pull, whole, lines)
     if t > 0:
         w, on = lines[0, :k] - t * lines[1, :k], act[:k]
         c = b - G[:, on] @ w

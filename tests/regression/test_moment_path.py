@@ -101,7 +101,9 @@ def test_a_residual_that_vanishes_is_known_before_a_path_is_followed(positive, s
 def test_no_more_rows_than_columns_are_followed_to_where_the_residual_vanishes():
     X, y, weights = table(3, n=14, p=20)
     alphas, path, fits = both(X, y, weights)
-    n_exact = count_exact(path, path.gaps[None] + 1, np.zeros((1, len(alphas))), 1e-9)
+    n_exact = count_exact(
+        path.gaps, path.gaps[None] + 1, np.zeros((1, len(alphas))), 1e-9
+    )
     assert 3 < n_exact < len(alphas)
     assert all(fit.sigma > 1e-3 * np.std(y) for fit in fits[:n_exact])
     size = X.std(axis=0) / y.std()
