@@ -28,6 +28,8 @@ STEPS = 12  # of Newton for one penalty, from which on they fail
 ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
+SPANNED = 1e-10  # share of the target outside the active columns that is rounding
+TWICE = 2  # steps may fail at columns that span the target
 
 
 @part
@@ -491,7 +493,8 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
     for j in range(p):
         lines[2, j] = b[j]
         last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
-    while m < alphas.shape[0] and k <= most and lost < FAILURES + p:
+    budget = FAILURES + min(most, p)
+    while m < alphas.shape[0] and k <= most and lost < budget:
         alpha = max(alphas[m], pace * last)
         given = (L, act, k, pull, whole, lines)
         k, t = newton_steps(products, b, penalties, positive, alpha, *given)
@@ -499,6 +502,7 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
             left = outside_square(L, k, p)
             k = refactor_columns(products, b, before, L, act, pull, whole, lines)
             pace, lost = math.sqrt(alpha / last), lost + k + 1
+            lost += budget // TWICE if left <= SPANNED else 0
             continue
         last, pace = min(alpha, last), PACE
         for j in range(p):

@@ -336,7 +336,9 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute)
 
     The rows give what is left. None if all of it is left.
     """
-    if not precompute or (precompute == "auto" and not gathers_products(*X.shape)):
+    if precompute == "auto":
+        precompute = gathers_products(*X.shape, relaxes=np.any(phis < 1))
+    if not precompute:
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
     rows, y = X.tocsr() if sp.issparse(X) else X, targets.T / unit
@@ -366,8 +368,9 @@ def _stack(alphas, fits, phis, X, fit_intercept):
     shape = len(phis), len(fits), len(alphas)
     sigmas, gaps = np.empty(shape), np.empty(shape[1:])
     coefs = np.empty((*shape[:2], X.shape[1], shape[2]), dtype=X.dtype)
-    for i, k, m in np.ndindex(shape):
-        fit = fits[k][i][m]
-        coefs[i, k, :, m], gaps[k, m] = fit.coef, fit.gap
-        sigmas[i, k, m] = estimated_sigma(fit, phis[i], X.shape[0], fit_intercept)
+    for i, k in np.ndindex(shape[:2]):
+        found, given = fits[k][i], (phis[i], X.shape[0], fit_intercept)
+        coefs[i, k] = np.array([fit.coef for fit in found]).T
+        gaps[k] = [fit.gap for fit in found]
+        sigmas[i, k] = [estimated_sigma(fit, *given) for fit in found]
     return SqrtLassoPath(alphas, coefs, gaps, sigmas)

@@ -21,6 +21,7 @@ from sklearn_sqrtlasso.regression.row_path import follow_row_path
 
 WIDTH = 4096  # columns that are added to a sketch at a time
 SMALL = 2**16  # entries of columns on which a path is faster than working sets
+WIDE = 700  # columns; the square of more would be kept in large pages of memory
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
 EPS = np.finfo(np.float64).eps
 TINY = 64 * EPS  # a centred target of this relative size is zero
@@ -152,7 +153,8 @@ class Design(Columns):
 
     def solve(self, y, alphas, options):
         """Return fits of a target for the first penalties, by a path on all columns."""
-        if self.shape[0] * self.shape[1] > SMALL:
+        n, p = self.shape
+        if n * p > SMALL or p > WIDE:
             return [], []
         return follow_row_path(self, self.target(y), alphas, options)
 

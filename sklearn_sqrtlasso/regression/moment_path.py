@@ -50,13 +50,15 @@ class MomentPath(NamedTuple):
     lost: np.ndarray
 
 
-def gathers_products(n_rows, n_features):
+def gathers_products(n_rows, n_features, relaxes=True):
     """Return whether many penalties are faster by products of all columns.
 
     Parameters
     ----------
     n_rows, n_features : int
         Numbers of rows of a fit, and of their features.
+    relaxes : bool, default=True
+        Whether fits are relaxed, too, which products of all columns serve at once.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def gathers_products(n_rows, n_features):
     """
     if n_rows > n_features:
         return n_features <= WIDE
-    return n_features <= min(NARROW, WIDER * n_rows)
+    return relaxes and n_features <= min(NARROW, WIDER * n_rows)
 
 
 def _vanishes(G, b, penalties, alpha, positive):

@@ -381,5 +381,7 @@ def estimated_sigma(fit, phi, n_rows, fit_intercept):
     sigma : float
         The root mean square itself where there are as many coefficients as rows.
     """
+    if phi == 1:
+        return fit.sigma
     left = n_rows - (1 - phi) * (np.count_nonzero(fit.coef) + fit_intercept)
     return fit.sigma * float(np.sqrt(n_rows / left)) if left > 0 else fit.sigma

@@ -255,7 +255,8 @@ class Regression:
         gaps = self._norm + alphas * sizes - max(point.overlap, 0.0) / scale
         solved = usual & (gaps <= tol)
         n_same = int(np.argmin(np.append(solved, False)))
-        return [self._fit(max(gap, 0.0), 1) for gap in gaps[:n_same]]
+        same = self._fit(0.0, 1)
+        return [same._replace(gap=gap) for gap in np.maximum(gaps[:n_same], 0.0)]
 
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
