@@ -29,7 +29,8 @@ ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
 SPANNED = 1e-10  # share of the target outside the active columns that is rounding
-TWICE = 2  # steps may fail at columns that span the target
+TRIES = 60  # at steps to where the residual vanishes
+SELDOM = 5  # times may steps fail at columns that span the target
 
 
 @part
@@ -349,15 +350,16 @@ def write_lines(products, b, L, act, k, pull, whole, lines):
 
 @part
 def newton_steps(
-    products, b, penalties, positive, alpha, L, act, k, pull, whole, lines
+    products, b, penalties, positive, alpha, low, L, act, k, pull, whole, lines
 ):
     """Step to the solution at a penalty; return the number of active columns.
 
     Return its threshold, too, which is -1 if steps fail: where many columns enter at
-    once, most of them are to leave again.
+    once, most of them are to leave again. A penalty of zero is that of threshold
+    ``low``.
     """
     for _ in range(STEPS):
-        t = threshold(L, k, b.shape[0], alpha)
+        t = threshold(L, k, b.shape[0], alpha) if alpha > 0.0 else low
         many = count_entering(penalties, positive, t, pull, lines) > max(2 * k, FEW)
         if t < 0.0 or many:
             break
@@ -478,6 +480,8 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
         Number of active columns of the last step.
     left : float
         Share of the target outside the active columns, where steps failed last; else 1.
+    low : float
+        Threshold of the last penalty that was solved, whether it was given or not.
     """
     p, G = b.shape[0], products[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
@@ -493,18 +497,18 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
     for j in range(p):
         lines[2, j] = b[j]
         last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
-    budget = FAILURES + min(most, p)
+    low, budget = last, FAILURES + min(most, p)
     while m < alphas.shape[0] and k <= most and lost < budget:
         alpha = max(alphas[m], pace * last)
         given = (L, act, k, pull, whole, lines)
-        k, t = newton_steps(products, b, penalties, positive, alpha, *given)
+        k, t = newton_steps(products, b, penalties, positive, alpha, 0.0, *given)
         if t < 0.0:
             left = outside_square(L, k, p)
             k = refactor_columns(products, b, before, L, act, pull, whole, lines)
             pace, lost = math.sqrt(alpha / last), lost + k + 1
-            lost += budget // TWICE if left <= SPANNED else 0
+            lost += budget // SELDOM if left <= SPANNED else 0
             continue
-        last, pace = min(alpha, last), PACE
+        last, pace, low = min(alpha, last), max(pace * pace, PACE), t
         for j in range(p):
             before[j] = pull[j]
         if alpha == alphas[m]:
@@ -515,4 +519,75 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]
             m += 1
-    return m, k, left
+    return m, k, left, low
+
+
+@part
+def spans_target(penalties, positive, L, act, k, pull, lines):
+    """Return whether active columns solve all problems without a residual.
+
+    They span the target with coefficients of the right signs, and the direction of the
+    residual, as thresholds vanish, is feasible.
+    """
+    p = penalties.shape[0]
+    assert p == act.shape[0] == pull.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    assert 0 <= k <= p
+    if outside_square(L, k, p) > SPANNED:
+        return False
+    for a in range(k):
+        assert 0 <= act[a] < p
+        if lines[0, a] * pull[act[a]] <= 0.0:
+            return False
+    for j in range(p):
+        size = max(lines[3, j], 0.0) if positive else abs(lines[3, j])
+        if pull[j] == 0.0 and size > penalties[j] * (1.0 + TIE):
+            return False
+    return True
+
+
+@kernel(_nrt=False)
+def follow_to_interpolation(products, b, penalties, positive, t, k, arrays):
+    """Let thresholds fall from a solution until the residual has vanished.
+
+    Parameters
+    ----------
+    products, b, penalties, positive
+        As for ``solve_gram_path``.
+    t : float
+        The threshold of the solution.
+    k : int
+        Number of its active columns.
+    arrays : tuple of ndarray
+        Arrays that ``solve_gram_path`` has left; overwritten. The first k active
+        columns span the target, and the first k entries of the first two lines are
+        their coefficients, and those of the direction of the residual.
+
+    Returns
+    -------
+    n_active : int
+        Their number; -1 where steps fail.
+    """
+    p, pace = b.shape[0], PACE
+    L, act, pull, lines, whole, before = arrays
+    assert p == penalties.shape[0] == products[0].shape[0] == products[1].shape[0]
+    assert L.shape == (p + 2, p)
+    assert act.shape[0] == pull.shape[0] == before.shape[0] == p
+    assert lines.shape == (4, p)
+    assert whole.shape == (2, p)
+    assert 0 <= k <= p
+    for _ in range(TRIES):
+        if spans_target(penalties, positive, L, act, k, pull, lines):
+            return k
+        given = (L, act, k, pull, whole, lines)
+        k, reached = newton_steps(
+            products, b, penalties, positive, 0.0, pace * t, *given
+        )
+        if reached < 0.0:
+            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
+            pace = math.sqrt(pace)
+            continue
+        t, pace = reached, max(pace * pace, PACE)
+        for j in range(p):
+            before[j] = pull[j]
+    return -1

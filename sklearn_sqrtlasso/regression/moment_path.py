@@ -127,7 +127,7 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
         return path
     given = b, penalties, alphas, bool(positive), most
-    n_reached, n_active, left = solve_gram_path(
+    n_reached, n_active, left, _ = solve_gram_path(
         all_products(G), *given, found, allocate(len(b))
     )
     is_short = n_reached < len(alphas) and n_active <= most

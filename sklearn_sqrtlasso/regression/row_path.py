@@ -1,9 +1,14 @@
 """Follow the path of penalties of a regression on the columns of a small table."""
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy.linalg import cho_solve
 
 from sklearn_sqrtlasso.algorithms.gram_path import (
+    SPANNED,
     allocate,
+    follow_to_interpolation,
     products_of,
     solve_gram_path,
 )
@@ -11,6 +16,7 @@ from sklearn_sqrtlasso.algorithms.moment_gaps import LOST, exact_gaps
 from sklearn_sqrtlasso.regression.fit import Fit
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, LEAST
 
+FEW = 64  # active columns, up to which one penalty is not left to working sets
 EPS = np.finfo(np.float64).eps
 
 
@@ -23,28 +29,77 @@ def _unit_columns(design):
     return columns, inverse
 
 
-def _follow(columns, y, penalties, alphas, options, rank):
-    """Return coefficients of unit columns for the first penalties, gaps and norms."""
-    p, n_alphas, positive = len(columns), len(alphas), options.positive
-    products = products_of(columns, 1 if n_alphas == 1 else min(columns.shape))
-    given = columns @ y, penalties, alphas, positive, rank
-    found = np.zeros((3, n_alphas, p))
-    n_found, *_ = solve_gram_path(products, *given, found, allocate(p))
-    w, alphas = found[0, :n_found], alphas[:n_found]
+class _Problem(NamedTuple):
+    """Columns and a target, of norms one, and falling penalties, for the kernels."""
+
+    columns: np.ndarray
+    y: np.ndarray
+    penalties: np.ndarray
+    alphas: np.ndarray
+    options: object
+    rank: int
+
+
+def _follow(problem):
+    """Return the first solutions: coefficients, norms of residuals, and gaps.
+
+    The last coefficients are those of all gaps that follow.
+    """
+    columns, y, penalties, alphas, options, rank = problem
+    p, n_alphas = len(columns), len(alphas)
+    many = n_alphas > 1
+    products = products_of(columns, min(columns.shape) if many else 1)
+    most = rank if many else min(rank, FEW)
+    b, found, arrays = columns @ y, np.zeros((3, n_alphas, p)), allocate(p)
+    given, positive = (products, b, penalties), bool(options.positive)
+    n_found, k, left, low = solve_gram_path(
+        *given, alphas, positive, most, found, arrays
+    )
+    w = found[0, :n_found]
     r = y - w @ columns
     sigmas, gaps = np.sqrt(np.einsum("ij,ij->i", r, r)), np.empty(n_found)
-    given = alphas, penalties, positive, gaps
-    exact_gaps(w, r @ columns.T, r @ y, sigmas, *given)
+    bounds = penalties, positive
+    exact_gaps(w, r @ columns.T, r @ y, sigmas, alphas[:n_found], *bounds, gaps)
     exact = (gaps <= options.tol) & (DIGITS * sigmas**2 >= LOST)
     n_exact = n_found if exact.all() else int(exact.argmin())
-    return w[:n_exact], sigmas[:n_exact], gaps[:n_exact]
+    found = w[:n_exact], sigmas[:n_exact], gaps[:n_exact]
+    if n_exact == n_alphas or (n_found < n_alphas and left > SPANNED):
+        return found
+    k = follow_to_interpolation(*given, positive, low, k, arrays)
+    return _with_interpolation(found, problem, arrays, k) if k > 0 else found
+
+
+def _with_interpolation(found, problem, arrays, k):
+    """Add the solutions of smaller penalties, which have no residual."""
+    columns, y, penalties, alphas, options, _ = problem
+    on, factor, alphas = arrays[1][:k], arrays[0][:k, :k], alphas[len(found[0]) :]
+    active, w, lines = columns[on], np.zeros((1, len(columns))), arrays[3][:2, :k]
+    left = active @ (y - lines[0] @ active)  # by rounding
+    w[0, on] = lines[0] + cho_solve((factor, True), left, check_finite=False)
+    sigma, direction = np.linalg.norm(y - w[0] @ columns), lines[1] @ active
+    c = columns @ direction
+    sizes = np.maximum(c, 0.0) if options.positive else np.abs(c)
+    worst = (sizes / penalties).max()
+    scale = np.maximum(np.linalg.norm(direction), worst / alphas)
+    dual = max(direction @ y, 0.0) / scale
+    gaps = np.maximum(sigma + alphas * (np.abs(w[0]) @ penalties) - dual, 0.0)
+    solved = np.append(gaps <= options.tol, False)
+    n_same = int(solved.argmin())
+    if not n_same:
+        return found
+    return (
+        np.concatenate([found[0], w]),
+        np.append(found[1], sigma),
+        np.concatenate([found[2], gaps[:n_same]]),
+    )
 
 
 def follow_row_path(design, target, alphas, options):
     """Return the solutions for the first penalties, by Newton steps on the columns.
 
-    They end where steps fail, which is near the penalty at which the residual vanishes,
-    or where columns depend on each other. There are none where numbers are unusual.
+    They end where steps fail, for example as columns depend on each other. Where the
+    residual has vanished, they share coefficients. There are none where numbers are
+    unusual.
 
     Parameters
     ----------
@@ -72,16 +127,17 @@ def follow_row_path(design, target, alphas, options):
         y, penalties = target.vector / size, np.where(inverse > 0, largest * inverse, 1)
         top, shares = (np.abs(columns @ y) / penalties).max(), alphas / alphas[0]
         shares = shares[shares > LEAST * top]
-        given = columns, y, penalties, shares, options, design.rank
-        w, sigmas, gaps = _follow(*given)
+        problem = _Problem(columns, y, penalties, shares, options, design.rank)
+        w, sigmas, gaps = _follow(problem)
         w, sigmas = w * (size * inverse), size * sigmas
         coef = np.ldexp(w, target.exponent - design.exponents)
     range_, sizes = np.finfo(design.dtype), np.abs(coef)
     if not np.all((sizes >= range_.tiny) & (sizes <= range_.max) | (w == 0)):
         return [], np.empty(0)
     rounding = EPS * (abs(target.mean) + np.abs(w) @ np.abs(design.means))
-    gaps = gaps + (np.hypot(sigmas, rounding) - sigmas) / size
-    sigmas = np.ldexp(sigmas, target.exponent).tolist()
-    found = zip(coef, sigmas, gaps.tolist(), strict=True)
-    intercepts = np.ldexp(target.mean - w @ design.means, target.exponent)
-    return [Fit(*fit, 1) for fit in found], intercepts
+    rounding = (np.hypot(sigmas, rounding) - sigmas) / size
+    places = np.minimum(np.arange(len(gaps)), len(w) - 1)
+    coef, sigmas = list(coef), np.ldexp(sigmas, target.exponent).tolist()
+    each = zip(places, (gaps + rounding[places]).tolist(), strict=True)
+    fits = [Fit(coef[i], sigmas[i], gap, 1) for i, gap in each]
+    return fits, np.ldexp(target.mean - w @ design.means, target.exponent)[places]

@@ -557,7 +557,7 @@ def regress(design, y, alphas, options, coef=None):
     options : SolverOptions
         Options of the solver.
     coef : ndarray of shape (n_features,), default=None
-        Coefficients to start from; None is zero.
+        Coefficients to start from, where no path is followed; None is zero.
 
     Returns
     -------
@@ -575,16 +575,12 @@ def regress(design, y, alphas, options, coef=None):
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    fits, intercepts = (
-        ([], []) if coef is not None else design.solve(y, alphas, options)
-    )
+    fits, intercepts = [], []
+    if coef is None or design.has_rows:
+        fits, intercepts = design.solve(y, alphas, options)
     if len(fits) == len(alphas):
-        return fits, intercepts
-    fits, intercepts, coef = (
-        list(fits),
-        list(intercepts),
-        fits[-1].coef if fits else coef,
-    )
+        return fits, np.array(intercepts)
+    intercepts, coef = list(intercepts), fits[-1].coef if fits else coef
     target = design.target(y)
     exponent, mean = target.exponent, target.mean
     regression = Regression(design, target.vector, options.positive)

@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.algorithms.gram_path import (
     change_active_set,
     count_entering,
     eliminate_four,
+    follow_to_interpolation,
     gather_row,
     lines_by_active_rows,
     lines_by_other_rows,
@@ -24,6 +25,7 @@ from sklearn_sqrtlasso.algorithms.gram_path import (
     refactor_columns,
     remove_row,
     solve_gram_path,
+    spans_target,
     threshold,
     write_lines,
 )
@@ -82,7 +84,7 @@ def test_no_feasible_direction_descends_from_a_solution(positive, seed, common):
     X[:, 2] = 0.0
     y = np.abs(y) if positive else y
     penalties = np.random.default_rng(seed).uniform(0.5, 1, 8)
-    *found, (n_reached, n_active, _) = follow(X, y, penalties, positive)
+    *found, (n_reached, n_active, *_) = follow(X, y, penalties, positive)
     assert n_reached == len(FALLING)
     assert n_active == np.count_nonzero(found[1][-1])
     alphas, *solutions = found
@@ -132,17 +134,17 @@ def test_sums_of_columns_and_a_residual_that_vanishes_are_told():
     mixed = X @ np.random.default_rng(2).standard_normal((3, 10))
     mixed /= np.linalg.norm(mixed, axis=0)
     shares = np.geomspace(1, 1e-3, 4)
-    assert follow(mixed, y, np.ones(10), shares=shares)[3][0] < len(shares)
+    assert follow(mixed, y, np.ones(10), shares=shares)[3][1] <= 3
     X, _ = columns(0)
     exact = X[:, 0] + X[:, 1]
-    reached, _, left = follow(X, exact / np.linalg.norm(exact), np.ones(8))[3]
+    reached, _, left, _ = follow(X, exact / np.linalg.norm(exact), np.ones(8))[3]
     assert reached < len(FALLING)
     assert abs(left) < 1e-12
 
 
 def test_more_than_most_columns_are_not_followed():
     X, y = columns(0)
-    n_reached, n_active, _ = follow(X, y, np.ones(8), most=3)[3]
+    n_reached, n_active, *_ = follow(X, y, np.ones(8), most=3)[3]
     assert n_reached < len(FALLING)
     assert n_active == 4
 
@@ -259,11 +261,60 @@ def test_columns_that_violate_a_condition_change(seed):
 @given(seeds)
 def test_steps_end_at_a_solution_wherever_they_start(seed):
     G, b, penalties, L, act, pull, whole, lines = started(seed)
-    given_ = (all_products(G), b, penalties, False, 0.1)
-    k, t = newton_steps(*given_, L, act, 3, pull, whole, lines)
+    given_ = (all_products(G), b, penalties, False)
+    state = (L, act, 3, pull, whole, lines)
+    check_solution(G, b, penalties, *newton_steps(*given_, 0.1, 0.0, *state), *state)
+
+
+@given(seeds, st.floats(0.01, 0.5))
+def test_steps_end_at_a_threshold_that_is_given(seed, low):
+    G, b, penalties, L, act, pull, whole, lines = started(seed)
+    given_ = (all_products(G), b, penalties, False)
+    state = (L, act, 3, pull, whole, lines)
+    k, t = newton_steps(*given_, 0.0, low, *state)
+    assert t in (low, -1.0)
+    check_solution(G, b, penalties, k, t, *state)
+
+
+def check_solution(G, b, penalties, k, t, L, act, _, pull, whole, lines):
     if t > 0:
         w, on = lines[0, :k] - t * lines[1, :k], act[:k]
         c = b - G[:, on] @ w
         assert (w * pull[on] > 0).all()
         assert (np.abs(c) <= t * penalties + 1e-9).all()
         assert_allclose(c[on], t * pull[on], atol=1e-9)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@given(seeds, st.sampled_from([(6, 30), (10, 15), (20, 8)]))
+@settings(max_examples=30)
+def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed, shape):
+    X, y = columns(seed, *shape)
+    if shape[0] > shape[1]:
+        y = X @ np.random.default_rng(seed).uniform(0.5, 1, shape[1])
+        y /= np.linalg.norm(y)
+    elif positive:
+        y = np.abs(X[:, :3]).sum(axis=1)
+        X, y = np.abs(X), y / np.linalg.norm(y)
+    b, p = X.T @ y, shape[1]
+    penalties, arrays = np.random.default_rng(seed).uniform(0.5, 1, p), allocate(p)
+    top = ((b if positive else np.abs(b)) / penalties).max()
+    products = products_of(np.ascontiguousarray(X.T), 1)
+    given_, rank = (products, b, penalties), min(shape)
+    alphas, out = top * np.geomspace(1, 0.1, 9), np.zeros((3, 9, p))
+    _, k, _, low = solve_gram_path(*given_, alphas, positive, rank, out, arrays)
+    k = follow_to_interpolation(*given_, positive, low, k, arrays)
+    if k < 0:  # steps have failed
+        return
+    L, act, pull, lines, *_ = arrays
+    assert spans_target(penalties, positive, L, act, k, pull, lines)
+    on, w = act[:k], lines[0, :k]
+    assert_allclose(X[:, on] @ w, y, atol=1e-7)
+    assert not positive or w.min() > 0
+    # Of all interpolations none has a smaller norm: a dual point says so.
+    theta = X[:, on] @ lines[1, :k]
+    c = X.T @ theta
+    assert np.all((c if positive else np.abs(c)) <= penalties * (1 + 1e-7))
+    assert_allclose(theta @ y, penalties[on] @ np.abs(w), rtol=1e-6)
+    pull[on[0]] *= -1.0
+    assert not spans_target(penalties, positive, L, act, k, pull, lines)
