@@ -25,12 +25,12 @@ DEPENDENT = 1e-13  # largest energy share outside the active span of a dependent
 TIE = 1e-11  # excess over a threshold, relative to it, that is rounding
 PACE = 0.7  # least factor from one penalty to the next, given or not
 STEPS = 12  # of Newton for one penalty, from which on they fail
-ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
-SPANNED = 1e-10  # share of the target outside the active columns that is rounding
-TRIES = 60  # at steps to where the residual vanishes
-SELDOM = 5  # times may steps fail at columns that span the target
+ROUNDING = 64 * np.finfo(np.float64).eps  # share of the target outside its own span
+FALLS = 2  # to one given penalty, if steps fail from the first one, too
+NEAR = 0.95  # factor of a threshold at which one that is far enough is near enough
+TRIES = 60  # at steps of thresholds, from where columns span the target
 
 
 @part
@@ -164,6 +164,17 @@ def outside_square(L, k, p):
 
 
 @part
+def sigma(L, k, p, t):
+    """Return the norm of the residual at a threshold."""
+    assert 0 <= k <= L.shape[1]
+    assert L.shape[0] == p + 2
+    square = max(outside_square(L, k, p), 0.0)
+    for a in range(k):
+        square += t * t * L[p + 1, a] * L[p + 1, a]
+    return math.sqrt(square)
+
+
+@part
 def threshold(L, k, p, alpha):
     """Return the threshold of a penalty for the active columns; -1 if there is none."""
     assert 0 <= k <= L.shape[1]
@@ -172,7 +183,9 @@ def threshold(L, k, p, alpha):
     for a in range(k):
         steep += L[p + 1, a] * L[p + 1, a]
     slack = 1.0 - alpha * alpha * steep
-    return alpha * math.sqrt(square / slack) if square > 0.0 < slack else -1.0
+    if square <= ROUNDING or slack <= 0.0:
+        return -1.0
+    return alpha * math.sqrt(square / slack)
 
 
 @part
@@ -405,27 +418,59 @@ def all_products(G):
     return G, np.empty((len(G), 0)), np.ones(len(G), dtype=np.bool_)
 
 
-def products_of(columns, n_entering):
-    """Return products of columns, which are computed when they are needed.
+@part
+def spans_target(penalties, positive, L, act, k, pull, lines):
+    """Return whether active columns solve all problems without a residual.
 
-    At once they take less time, if more than a quarter of the columns enter.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (p, n)
-        The columns, of norms one or zero.
-    n_entering : int
-        Number of columns that are likely to enter.
-
-    Returns
-    -------
-    products : (ndarray, ndarray, ndarray)
-        As ``solve_gram_path`` takes them.
+    They span the target with coefficients of the right signs, and the direction of the
+    residual, as thresholds vanish, is feasible.
     """
-    p = len(columns)
-    if ONE_BY_ONE * n_entering > p:
-        return all_products(columns @ columns.T)
-    return np.empty((p, p)), columns, np.zeros(p, dtype=np.bool_)
+    p = penalties.shape[0]
+    assert p == act.shape[0] == pull.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    assert 0 <= k <= p
+    if outside_square(L, k, p) > ROUNDING:
+        return False
+    for a in range(k):
+        assert 0 <= act[a] < p
+        if lines[0, a] * pull[act[a]] <= 0.0:
+            return False
+    for j in range(p):
+        size = max(lines[3, j], 0.0) if positive else abs(lines[3, j])
+        if pull[j] == 0.0 and size > penalties[j] * (1.0 + TIE):
+            return False
+    return True
+
+
+@part
+def fall(products, b, penalties, positive, t, alpha, k, arrays):
+    """Lower the threshold until active columns do not span the target, or solve it.
+
+    As long as they span it, the residual is a multiple of one direction, and all
+    thresholds are those of one penalty. Return the number of active columns, and the
+    threshold, which is that of a smaller penalty than ``alpha``; 0 if they solve all
+    of them, and -1 if steps fail.
+    """
+    L, act, pull, lines, whole, before = arrays
+    p, pace = b.shape[0], PACE
+    assert p == pull.shape[0] == before.shape[0]
+    for _ in range(TRIES):
+        given = (L, act, k, pull, whole, lines)
+        k, low = newton_steps(products, b, penalties, positive, 0.0, pace * t, *given)
+        far = low < alpha * sigma(L, k, p, low) * (1.0 - TIE)
+        ends = low > 0.0 and spans_target(penalties, positive, L, act, k, pull, lines)
+        if ends and not far:
+            return k, 0.0
+        if (far and pace < NEAR) or low < 0.0:
+            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
+            pace = math.sqrt(pace)
+            continue
+        t, pace = low, max(pace * pace, PACE)
+        for j in range(p):
+            before[j] = pull[j]
+        if far and not ends:
+            return k, t
+    return k, -1.0
 
 
 def allocate(p):
@@ -480,8 +525,10 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
         Number of active columns of the last step.
     left : float
         Share of the target outside the active columns, where steps failed last; else 1.
-    low : float
-        Threshold of the last penalty that was solved, whether it was given or not.
+    spans : bool
+        Whether smaller penalties have one solution, without a residual, to which the
+        first k active columns and the first k entries of two lines belong: coefficients
+        and those of the direction of the residual.
     """
     p, G = b.shape[0], products[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
@@ -497,16 +544,22 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
     for j in range(p):
         lines[2, j] = b[j]
         last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
-    low, budget = last, FAILURES + min(most, p)
-    while m < alphas.shape[0] and k <= most and lost < budget:
+    low, n_falls = last, 0
+    while m < alphas.shape[0] and k <= most and lost < FAILURES + min(most, p):
         alpha = max(alphas[m], pace * last)
         given = (L, act, k, pull, whole, lines)
         k, t = newton_steps(products, b, penalties, positive, alpha, 0.0, *given)
         if t < 0.0:
             left = outside_square(L, k, p)
             k = refactor_columns(products, b, before, L, act, pull, whole, lines)
-            pace, lost = math.sqrt(alpha / last), lost + k + 1
-            lost += budget // SELDOM if left <= SPANNED else 0
+            if left > ROUNDING:
+                pace, lost = math.sqrt(alpha / last), lost + k + 1
+                continue
+            given = (products, b, penalties, positive, low, alphas[m], k, arrays)
+            k, low = fall(*given)
+            if low <= 0.0 or n_falls == FALLS:
+                break
+            last, pace, n_falls = low / sigma(L, k, p, low), PACE, n_falls + 1
             continue
         last, pace, low = min(alpha, last), max(pace * pace, PACE), t
         for j in range(p):
@@ -518,76 +571,5 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
             for a in range(k):
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]
-            m += 1
-    return m, k, left, low
-
-
-@part
-def spans_target(penalties, positive, L, act, k, pull, lines):
-    """Return whether active columns solve all problems without a residual.
-
-    They span the target with coefficients of the right signs, and the direction of the
-    residual, as thresholds vanish, is feasible.
-    """
-    p = penalties.shape[0]
-    assert p == act.shape[0] == pull.shape[0] == lines.shape[1]
-    assert lines.shape[0] == 4
-    assert 0 <= k <= p
-    if outside_square(L, k, p) > SPANNED:
-        return False
-    for a in range(k):
-        assert 0 <= act[a] < p
-        if lines[0, a] * pull[act[a]] <= 0.0:
-            return False
-    for j in range(p):
-        size = max(lines[3, j], 0.0) if positive else abs(lines[3, j])
-        if pull[j] == 0.0 and size > penalties[j] * (1.0 + TIE):
-            return False
-    return True
-
-
-@kernel(_nrt=False)
-def follow_to_interpolation(products, b, penalties, positive, t, k, arrays):
-    """Let thresholds fall from a solution until the residual has vanished.
-
-    Parameters
-    ----------
-    products, b, penalties, positive
-        As for ``solve_gram_path``.
-    t : float
-        The threshold of the solution.
-    k : int
-        Number of its active columns.
-    arrays : tuple of ndarray
-        Arrays that ``solve_gram_path`` has left; overwritten. The first k active
-        columns span the target, and the first k entries of the first two lines are
-        their coefficients, and those of the direction of the residual.
-
-    Returns
-    -------
-    n_active : int
-        Their number; -1 where steps fail.
-    """
-    p, pace = b.shape[0], PACE
-    L, act, pull, lines, whole, before = arrays
-    assert p == penalties.shape[0] == products[0].shape[0] == products[1].shape[0]
-    assert L.shape == (p + 2, p)
-    assert act.shape[0] == pull.shape[0] == before.shape[0] == p
-    assert lines.shape == (4, p)
-    assert whole.shape == (2, p)
-    assert 0 <= k <= p
-    for _ in range(TRIES):
-        if spans_target(penalties, positive, L, act, k, pull, lines):
-            return k
-        given = (L, act, k, pull, whole, lines)
-        k, reached = newton_steps(
-            products, b, penalties, positive, 0.0, pace * t, *given
-        )
-        if reached < 0.0:
-            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
-            pace = math.sqrt(pace)
-            continue
-        t, pace = reached, max(pace * pace, PACE)
-        for j in range(p):
-            before[j] = pull[j]
-    return -1
+            m, n_falls = m + 1, 0
+    return m, k, left, low == 0.0

@@ -3,24 +3,22 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrs
 
-from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
+from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import (
     all_products,
     allocate,
     solve_gram_path,
 )
-from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
     errors_of_correlations,
     gaps_of_moments,
     products_of_path,
 )
-from sklearn_sqrtlasso.regression.working_set import DUST, SPANNED
+from sklearn_sqrtlasso.regression.working_set import SPANNED
 
-FEW = 100  # features whose products take no time beside a path, nor their factor
+FEW = 100  # features whose products take no time beside a path
 WIDE = 1000  # number of features up to which products of all of them are gathered
 NARROW = 256  # the same where features outnumber rows, of which products take more
 WIDER = 4  # features for each row up to which products are faster
@@ -71,27 +69,6 @@ def gathers_products(n_rows, n_features, relaxes=True):
     return relaxes and n_features <= min(NARROW, WIDER * n_rows)
 
 
-def _vanishes(G, b, penalties, alpha, positive):
-    """Return whether the residual is known to vanish at a penalty, but for rounding.
-
-    The columns span the target, and are independent. With w their coefficients of least
-    squares, and q the penalties with their signs, the solution is near w, with a square
-    of the residual of ``(1 - b'w) / (1 - alpha^2 q'G^-1 q)``.
-    """
-    dead = G.diagonal() == 0
-    factor, w, failed = dposv(G + np.diag(dead.astype(np.float64)), b)
-    if failed or not np.all(factor.diagonal() ** 2 > DEPENDENT):
-        return False
-    square = max(1.0 - b @ w, LOST)
-    if square > SPANNED:
-        return False
-    q = penalties * np.sign(w) * (np.abs(w) > DUST * np.abs(w).max(initial=0.0))
-    if positive and q.min(initial=0.0) < 0:
-        return False
-    slack = 1.0 - alpha * alpha * (q @ dpotrs(factor, q)[0])
-    return bool(square <= SPANNED * slack)
-
-
 def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     """Return solutions by products of columns and target, all of norm one.
 
@@ -123,9 +100,6 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
         np.full((3, len(alphas)), np.inf),
     )
     path = MomentPath(found[0], bounds[0], found[1], *bounds[1:])
-    alone = len(alphas) == 1
-    if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
-        return path
     given = b, penalties, alphas, bool(positive), most
     n_reached, n_active, left, _ = solve_gram_path(
         all_products(G), *given, found, allocate(len(b))

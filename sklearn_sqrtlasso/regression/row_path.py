@@ -6,34 +6,49 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from sklearn_sqrtlasso.algorithms.gram_path import (
-    SPANNED,
+    all_products,
     allocate,
-    follow_to_interpolation,
-    products_of,
     solve_gram_path,
 )
 from sklearn_sqrtlasso.algorithms.moment_gaps import LOST, exact_gaps
+from sklearn_sqrtlasso.algorithms.products import normalize
 from sklearn_sqrtlasso.regression.fit import Fit
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, LEAST
 
 FEW = 64  # active columns, up to which one penalty is not left to working sets
+ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 EPS = np.finfo(np.float64).eps
 
 
-def _unit_columns(design):
-    """Return all columns, of norms one or zero, in rows, and one over their norms."""
-    columns = design.dense(slice(None)).T
-    norms = np.sqrt(np.einsum("ij,ij->i", columns, columns))
-    inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    columns *= inverse[:, None]
-    return columns, inverse
+def products_of(columns, n_entering):
+    """Return products of columns, which are computed when they are needed.
+
+    At once they take less time, if more than a quarter of the columns enter.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (p, n)
+        The columns, of norms one or zero.
+    n_entering : int
+        Number of columns that are likely to enter.
+
+    Returns
+    -------
+    products : (ndarray, ndarray, ndarray)
+        As ``solve_gram_path`` takes them.
+    """
+    p = len(columns)
+    if ONE_BY_ONE * n_entering > p:
+        return all_products(columns @ columns.T)
+    return np.empty((p, p)), columns, np.zeros(p, dtype=np.bool_)
 
 
 class _Problem(NamedTuple):
-    """Columns and a target, of norms one, and falling penalties, for the kernels."""
+    """Columns and a target, of norms one, their products, and falling penalties."""
 
     columns: np.ndarray
     y: np.ndarray
+    b: np.ndarray
     penalties: np.ndarray
     alphas: np.ndarray
     options: object
@@ -45,14 +60,14 @@ def _follow(problem):
 
     The last coefficients are those of all gaps that follow.
     """
-    columns, y, penalties, alphas, options, rank = problem
+    columns, y, b, penalties, alphas, options, rank = problem
     p, n_alphas = len(columns), len(alphas)
     many = n_alphas > 1
     products = products_of(columns, min(columns.shape) if many else 1)
     most = rank if many else min(rank, FEW)
-    b, found, arrays = columns @ y, np.zeros((3, n_alphas, p)), allocate(p)
+    found, arrays = np.zeros((3, n_alphas, p)), allocate(p)
     given, positive = (products, b, penalties), bool(options.positive)
-    n_found, k, left, low = solve_gram_path(
+    n_found, k, _, spans = solve_gram_path(
         *given, alphas, positive, most, found, arrays
     )
     w = found[0, :n_found]
@@ -63,15 +78,13 @@ def _follow(problem):
     exact = (gaps <= options.tol) & (DIGITS * sigmas**2 >= LOST)
     n_exact = n_found if exact.all() else int(exact.argmin())
     found = w[:n_exact], sigmas[:n_exact], gaps[:n_exact]
-    if n_exact == n_alphas or (n_found < n_alphas and left > SPANNED):
-        return found
-    k = follow_to_interpolation(*given, positive, low, k, arrays)
-    return _with_interpolation(found, problem, arrays, k) if k > 0 else found
+    spans = spans and n_exact == n_found
+    return _with_interpolation(found, problem, arrays, k) if spans else found
 
 
 def _with_interpolation(found, problem, arrays, k):
     """Add the solutions of smaller penalties, which have no residual."""
-    columns, y, penalties, alphas, options, _ = problem
+    columns, y, _, penalties, alphas, options, _ = problem
     on, factor, alphas = arrays[1][:k], arrays[0][:k, :k], alphas[len(found[0]) :]
     active, w, lines = columns[on], np.zeros((1, len(columns))), arrays[3][:2, :k]
     left = active @ (y - lines[0] @ active)  # by rounding
@@ -123,11 +136,15 @@ def follow_row_path(design, target, alphas, options):
     if not (size > 0 and largest.min() > 0):
         return [], np.empty(0)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        columns, inverse = _unit_columns(design)
-        y, penalties = target.vector / size, np.where(inverse > 0, largest * inverse, 1)
-        top, shares = (np.abs(columns @ y) / penalties).max(), alphas / alphas[0]
-        shares = shares[shares > LEAST * top]
-        problem = _Problem(columns, y, penalties, shares, options, design.rank)
+        columns, y = design.dense(slice(None)).T, target.vector / size
+        inverse, b = np.empty((2, len(columns)))
+        normalize(columns, y, inverse, b)
+        penalties, shares = (
+            np.where(inverse > 0, largest * inverse, 1),
+            alphas / alphas[0],
+        )
+        shares = shares[shares > LEAST * (np.abs(b) / penalties).max()]
+        problem = _Problem(columns, y, b, penalties, shares, options, design.rank)
         w, sigmas, gaps = _follow(problem)
         w, sigmas = w * (size * inverse), size * sigmas
         coef = np.ldexp(w, target.exponent - design.exponents)

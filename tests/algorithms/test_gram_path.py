@@ -15,20 +15,21 @@ from sklearn_sqrtlasso.algorithms.gram_path import (
     change_active_set,
     count_entering,
     eliminate_four,
-    follow_to_interpolation,
+    fall,
     gather_row,
     lines_by_active_rows,
     lines_by_other_rows,
     newton_steps,
     outside_square,
-    products_of,
     refactor_columns,
     remove_row,
+    sigma,
     solve_gram_path,
     spans_target,
     threshold,
     write_lines,
 )
+from sklearn_sqrtlasso.regression.row_path import products_of
 from tests.oracles import path_violations
 
 seeds = st.integers(0, 10**6)
@@ -228,6 +229,7 @@ def test_lines_are_solutions_and_correlations_at_all_thresholds(seed):
 def test_a_threshold_is_the_penalty_times_sigma(seed, alpha):
     G, b, _, L, act, pull, *_ = started(seed)
     t, on = threshold(L, 3, 8, alpha), act[:3]
+    assert_allclose(t, alpha * sigma(L, 3, 8, t), rtol=1e-9)
     w = np.linalg.solve(G[np.ix_(on, on)], b[on] - t * pull[on])
     square = 1 - 2 * w @ b[on] + w @ G[np.ix_(on, on)] @ w
     assert_allclose(t, alpha * np.sqrt(square), rtol=1e-9)
@@ -301,10 +303,10 @@ def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed,
     top = ((b if positive else np.abs(b)) / penalties).max()
     products = products_of(np.ascontiguousarray(X.T), 1)
     given_, rank = (products, b, penalties), min(shape)
-    alphas, out = top * np.geomspace(1, 0.1, 9), np.zeros((3, 9, p))
-    _, k, _, low = solve_gram_path(*given_, alphas, positive, rank, out, arrays)
-    k = follow_to_interpolation(*given_, positive, low, k, arrays)
-    if k < 0:  # steps have failed
+    alphas, out = top * np.geomspace(1, 1e-4, 99), np.zeros((3, 99, p))
+    n_found, k, _, spans = solve_gram_path(*given_, alphas, positive, rank, out, arrays)
+    assert spans or n_found == 99 or shape[0] > shape[1] or n_found > 3
+    if not spans:  # steps have failed
         return
     L, act, pull, lines, *_ = arrays
     assert spans_target(penalties, positive, L, act, k, pull, lines)
@@ -318,3 +320,20 @@ def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed,
     assert_allclose(theta @ y, penalties[on] @ np.abs(w), rtol=1e-6)
     pull[on[0]] *= -1.0
     assert not spans_target(penalties, positive, L, act, k, pull, lines)
+
+
+@given(seeds)
+def test_thresholds_fall_to_a_penalty_or_to_where_columns_span_the_target(seed):
+    X, y = columns(seed, n=6, p=30)
+    products, b, p = products_of(np.ascontiguousarray(X.T), 1), X.T @ y, 30
+    arrays, penalties = allocate(p), np.ones(p)
+    arrays[3][2] = b
+    t = np.abs(b).max()
+    goal = 0.2 * t
+    k, low = fall(products, b, penalties, False, t, goal, 0, arrays)
+    L, act, pull, lines, *_ = arrays
+    if low == 0.0:
+        assert spans_target(penalties, False, L, act, k, pull, lines)
+    elif low > 0.0:
+        assert low <= goal * sigma(L, k, p, low)
+        check_factor(products[0], b, pull, L, act[:k])

@@ -102,10 +102,10 @@ def test_there_is_no_path_where_numbers_are_unusual():
 def test_where_the_residual_vanishes_all_smaller_penalties_are_solved(positive):
     X, y, weights = table(3, (6, 40))
     design, options = design_of(X, weights, True), SolverOptions(positive, 1e-9, 100)
-    alphas = np.geomspace(1, 1e-5, 30) * regression_alpha_max(design, y, positive)
+    alphas = np.geomspace(1, 1e-3, 60) * regression_alpha_max(design, y, positive)
     fits, intercepts = follow_row_path(design, design.target(y), alphas, options)
     n_before = sum(fit.sigma > 1e-9 * y.std() for fit in fits)
-    assert 3 < n_before < len(fits) == 30
+    assert 3 < n_before < len(fits) == 60
     assert max(fit.gap for fit in fits) <= 1e-9
     for fit, moved in zip(fits[n_before:], intercepts[n_before:], strict=True):
         assert fit.coef is fits[-1].coef
