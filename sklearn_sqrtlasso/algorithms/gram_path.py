@@ -28,6 +28,7 @@ STEPS = 12  # of Newton for one penalty, from which on they fail
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
 ROUNDING = 64 * np.finfo(np.float64).eps  # share of the target outside its own span
+SOME = 64  # active columns up to which thresholds fall; more take long to replace
 FALLS = 2  # to one given penalty, if steps fail from the first one, too
 NEAR = 0.95  # factor of a threshold at which one that is far enough is near enough
 TRIES = 60  # at steps of thresholds, from where columns span the target
@@ -555,6 +556,8 @@ def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays)
             if left > ROUNDING:
                 pace, lost = math.sqrt(alpha / last), lost + k + 1
                 continue
+            if k > SOME:
+                break
             given = (products, b, penalties, positive, low, alphas[m], k, arrays)
             k, low = fall(*given)
             if low <= 0.0 or n_falls == FALLS:

@@ -259,9 +259,10 @@ def sqrt_lasso_path(
     :class:`~sklearn.linear_model.Lasso`.
 
     Of X of up to 1000 features, and more rows than these, products are gathered once,
-    and all penalties found on one path, as by :class:`SqrtLassoCV`; also of up to 256
-    features, and no more than four for each row. Where the residual is so small that
-    products have too few digits, the rows are used.
+    and all penalties found on one path, as by :class:`SqrtLassoCV`; for ``phi`` below 1
+    also of up to 256 features, and no more than four for each row. Where the residual
+    is so small that products have too few digits, the rows are used. Of X of up to
+    65536 numbers and 700 features, they are followed on one path, too.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).

@@ -15,7 +15,7 @@ from sklearn_sqrtlasso.algorithms.products import normalize
 from sklearn_sqrtlasso.regression.fit import Fit
 from sklearn_sqrtlasso.regression.moment_path import DIGITS, LEAST
 
-FEW = 64  # active columns, up to which one penalty is not left to working sets
+FEW = 64  # active columns up to which a path is faster than working sets in any case
 ONE_BY_ONE = 4  # times as long as at once take the rows of a Gram matrix
 EPS = np.finfo(np.float64).eps
 

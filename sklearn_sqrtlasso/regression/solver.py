@@ -38,6 +38,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
@@ -557,7 +558,7 @@ def regress(design, y, alphas, options, coef=None):
     options : SolverOptions
         Options of the solver.
     coef : ndarray of shape (n_features,), default=None
-        Coefficients to start from, where no path is followed; None is zero.
+        Coefficients to start from, where a path is not as short; None is zero.
 
     Returns
     -------
@@ -576,7 +577,8 @@ def regress(design, y, alphas, options, coef=None):
     """
     alphas = np.asarray(alphas, dtype=np.float64)
     fits, intercepts = [], []
-    if coef is None or design.has_rows:
+    short = design.has_rows and min(design.rank, design.shape[1]) <= FEW
+    if coef is None or short:
         fits, intercepts = design.solve(y, alphas, options)
     if len(fits) == len(alphas):
         return fits, np.array(intercepts)

@@ -61,6 +61,14 @@ def test_products_that_lose_digits_are_not_used():
     assert np.all(exact.gaps <= 1e-6)
 
 
+def test_a_path_without_a_positive_correlation_is_zero():
+    X, _ = make(n=30, p=2)
+    X = np.abs(X)
+    path = sqrt_lasso_path(X, -X.sum(axis=1), alphas=3, positive=True)
+    assert not path.coefs.any()
+    assert_array_equal(path.alphas, 0.0)
+
+
 def test_penalties_of_ones_own_are_sorted():
     X, y = make()
     path = sqrt_lasso_path(X, y, alphas=[0.1, 0.5, 0.2])
