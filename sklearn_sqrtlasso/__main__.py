@@ -19,6 +19,7 @@ from sklearn_sqrtlasso.models.activations import ACTIVATIONS
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 WIDTH = 30  # characters of the bar
+MANY = 2000  # columns of a table that is not small
 
 
 def _fits():
@@ -38,8 +39,8 @@ def _fits():
 def _run(estimator, dtype):
     """Fit an estimator to a few rows, and encode them, where it has codes.
 
-    Regressors are fitted to fewer rows than columns, too, and to columns of which some
-    are nearly copies, where Newton steps fail.
+    Regressors are fitted to fewer rows than columns, too, to many columns, and to some
+    that are nearly copies, where Newton steps fail.
     """
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((40, 6)).astype(dtype)
@@ -51,6 +52,7 @@ def _run(estimator, dtype):
             estimator.inverse_transform(estimator.transform(rows))
         else:
             estimator.fit(rows[:5], target[:5])
+            estimator.fit(rng.standard_normal((40, MANY)).astype(dtype), target)
             estimator.fit(np.hstack([rows, near.astype(dtype)]), target)
 
 

@@ -5,7 +5,7 @@ import pytest
 import sklearn_sqrtlasso
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, SqrtLassoTransform, __main__
 from sklearn_sqrtlasso.models.activations import ACTIVATIONS
-from sklearn_sqrtlasso.regression import moment_path, working_set
+from sklearn_sqrtlasso.regression import moment_path, row_path, working_set
 from sklearn_sqrtlasso.sparse_coding.selectors import SELECTORS
 
 WRAPPERS = {"Denoiser", "NoisyCopies"}  # they compile what their estimator does
@@ -32,13 +32,15 @@ def test_regressors_compile_all_paths(monkeypatch):
         monkeypatch.setattr(module, name, call)
 
     record(moment_path, "solve_gram_path")
+    record(row_path, "solve_gram_path")
+    record(row_path, "exact_gaps")
     record(moment_path, "follow_gram_path")
     record(working_set, "solve_exactly")
     for estimator in (SqrtLasso(), SqrtLassoCV(cv=2)):
         called.clear()
         for dtype in ("float64", "float32"):
             __main__._run(estimator, dtype)
-        assert called >= {"solve_gram_path", "solve_exactly"}
+        assert called >= {"solve_gram_path", "exact_gaps", "solve_exactly"}
     assert "follow_gram_path" in called
 
 

@@ -27,6 +27,11 @@ PACE = 0.7  # least factor from one penalty to the next, given or not
 STEPS = 12  # of Newton for one penalty, from which on they fail
 FEW = 16  # columns that may enter at once
 FAILURES = 30  # of steps, if no column is active; else fewer, as each is dearer
+ROUNDING = 64 * np.finfo(np.float64).eps  # share of the target outside its own span
+SOME = 64  # active columns up to which thresholds fall; more take long to replace
+FALLS = 2  # to one given penalty, if steps fail from the first one, too
+NEAR = 0.95  # factor of a threshold at which one that is far enough is near enough
+TRIES = 60  # at steps of thresholds, from where columns span the target
 
 
 @part
@@ -160,6 +165,17 @@ def outside_square(L, k, p):
 
 
 @part
+def sigma(L, k, p, t):
+    """Return the norm of the residual at a threshold."""
+    assert 0 <= k <= L.shape[1]
+    assert L.shape[0] == p + 2
+    square = max(outside_square(L, k, p), 0.0)
+    for a in range(k):
+        square += t * t * L[p + 1, a] * L[p + 1, a]
+    return math.sqrt(square)
+
+
+@part
 def threshold(L, k, p, alpha):
     """Return the threshold of a penalty for the active columns; -1 if there is none."""
     assert 0 <= k <= L.shape[1]
@@ -168,7 +184,9 @@ def threshold(L, k, p, alpha):
     for a in range(k):
         steep += L[p + 1, a] * L[p + 1, a]
     slack = 1.0 - alpha * alpha * steep
-    return alpha * math.sqrt(square / slack) if square > 0.0 < slack else -1.0
+    if square <= ROUNDING or slack <= 0.0:
+        return -1.0
+    return alpha * math.sqrt(square / slack)
 
 
 @part
@@ -260,6 +278,29 @@ def lines_by_other_rows(G, b, act, k, pull, whole, lines):
 
 
 @part
+def gather_row(columns, j, row):
+    """Write the products of column j with all columns, of shape (p, n)."""
+    p, n = columns.shape
+    assert 0 <= j < p == row.shape[0]
+    one = columns[j]
+    for i in range(0, p - p % 4, 4):
+        z0, z1, z2, z3 = columns[i], columns[i + 1], columns[i + 2], columns[i + 3]
+        v0, v1, v2, v3 = 0.0, 0.0, 0.0, 0.0
+        for r in range(n):
+            x = one[r]
+            v0 += x * z0[r]
+            v1 += x * z1[r]
+            v2 += x * z2[r]
+            v3 += x * z3[r]
+        row[i], row[i + 1], row[i + 2], row[i + 3] = v0, v1, v2, v3
+    for i in range(p - p % 4, p):
+        z0, v0 = columns[i], 0.0
+        for r in range(n):
+            v0 += one[r] * z0[r]
+        row[i] = v0
+
+
+@part
 def count_entering(penalties, positive, t, pull, lines):
     """Return the number of columns that are above their thresholds."""
     p = penalties.shape[0]
@@ -274,13 +315,14 @@ def count_entering(penalties, positive, t, pull, lines):
 
 
 @part
-def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
+def change_active_set(products, b, penalties, positive, t, L, act, k, pull, lines):
     """Drop columns of wrong signs, and add those above their thresholds.
 
     Return the number of active columns, and that of changes. Columns that depend on
     the active ones are not added; the latter is -1 if there are no others.
     """
-    p = b.shape[0]
+    (G, columns, known), p = products, b.shape[0]
+    assert p == known.shape[0] == G.shape[0]
     assert p == penalties.shape[0] == pull.shape[0] == act.shape[0] == lines.shape[1]
     assert lines.shape[0] == 4
     assert 0 <= k <= p
@@ -299,6 +341,9 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
         if size > t * penalties[j] * (1.0 + TIE) and pull[j] == 0.0:
             pull[j] = math.copysign(penalties[j], c)
             act[k + n_new], n_new = j, n_new + 1
+            if not known[j]:
+                gather_row(columns, j, G[j])
+                known[j] = True
         if n_new == 4 or (j == p - 1 and n_new > 0):
             before, k = k, append_rows(G, b, pull, L, act, k, n_new)
             left_out = left_out or k < before + n_new
@@ -307,41 +352,45 @@ def change_active_set(G, b, penalties, positive, t, L, act, k, pull, lines):
 
 
 @part
-def write_lines(G, b, L, act, k, pull, whole, lines):
+def write_lines(products, b, L, act, k, pull, whole, lines):
     """Write the lines of the active columns and of all correlations."""
-    active_lines(L, k, b.shape[0], lines)
-    if 2 * k > b.shape[0]:
+    (G, columns, _), p = products, b.shape[0]
+    active_lines(L, k, p, lines)
+    if 2 * k > p and columns.shape[1] == 0:
         lines_by_other_rows(G, b, act, k, pull, whole, lines)
     else:
         lines_by_active_rows(G, b, act, k, lines)
 
 
 @part
-def newton_steps(G, b, penalties, positive, alpha, L, act, k, pull, whole, lines):
+def newton_steps(
+    products, b, penalties, positive, alpha, low, L, act, k, pull, whole, lines
+):
     """Step to the solution at a penalty; return the number of active columns.
 
     Return its threshold, too, which is -1 if steps fail: where many columns enter at
-    once, most of them are to leave again.
+    once, most of them are to leave again. A penalty of zero is that of threshold
+    ``low``.
     """
     for _ in range(STEPS):
-        t = threshold(L, k, b.shape[0], alpha)
+        t = threshold(L, k, b.shape[0], alpha) if alpha > 0.0 else low
         many = count_entering(penalties, positive, t, pull, lines) > max(2 * k, FEW)
         if t < 0.0 or many:
             break
         given = (L, act, k, pull, lines)
-        k, n_changes = change_active_set(G, b, penalties, positive, t, *given)
+        k, n_changes = change_active_set(products, b, penalties, positive, t, *given)
         if n_changes == 0:
             return k, t
         if n_changes < 0:
             break
-        write_lines(G, b, L, act, k, pull, whole, lines)
+        write_lines(products, b, L, act, k, pull, whole, lines)
     return k, -1.0
 
 
 @part
-def refactor_columns(G, b, before, L, act, pull, whole, lines):
+def refactor_columns(products, b, before, L, act, pull, whole, lines):
     """Restore active columns with the penalties of ``before``; return their number."""
-    p, k, n_new = b.shape[0], 0, 0
+    G, p, k, n_new = products[0], b.shape[0], 0, 0
     assert p == pull.shape[0] == before.shape[0]
     for j in range(p):
         pull[j] = before[j]
@@ -349,8 +398,80 @@ def refactor_columns(G, b, before, L, act, pull, whole, lines):
             act[k + n_new], n_new = j, n_new + 1
         if n_new == 4 or j == p - 1:
             k, n_new = append_rows(G, b, pull, L, act, k, n_new), 0
-    write_lines(G, b, L, act, k, pull, whole, lines)
+    write_lines(products, b, L, act, k, pull, whole, lines)
     return k
+
+
+def all_products(G):
+    """Return a whole Gram matrix as ``solve_gram_path`` takes it.
+
+    Parameters
+    ----------
+    G : ndarray of shape (p, p)
+        The matrix.
+
+    Returns
+    -------
+    products : (ndarray, ndarray, ndarray)
+        The matrix, no columns, and that all of its rows are known.
+    """
+    G = np.ascontiguousarray(G)
+    return G, np.empty((len(G), 0)), np.ones(len(G), dtype=np.bool_)
+
+
+@part
+def spans_target(penalties, positive, L, act, k, pull, lines):
+    """Return whether active columns solve all problems without a residual.
+
+    They span the target with coefficients of the right signs, and the direction of the
+    residual, as thresholds vanish, is feasible.
+    """
+    p = penalties.shape[0]
+    assert p == act.shape[0] == pull.shape[0] == lines.shape[1]
+    assert lines.shape[0] == 4
+    assert 0 <= k <= p
+    if outside_square(L, k, p) > ROUNDING:
+        return False
+    for a in range(k):
+        assert 0 <= act[a] < p
+        if lines[0, a] * pull[act[a]] <= 0.0:
+            return False
+    for j in range(p):
+        size = max(lines[3, j], 0.0) if positive else abs(lines[3, j])
+        if pull[j] == 0.0 and size > penalties[j] * (1.0 + TIE):
+            return False
+    return True
+
+
+@part
+def fall(products, b, penalties, positive, t, alpha, k, arrays):
+    """Lower the threshold until active columns do not span the target, or solve it.
+
+    As long as they span it, the residual is a multiple of one direction, and all
+    thresholds are those of one penalty. Return the number of active columns, and the
+    threshold, which is that of a smaller penalty than ``alpha``; 0 if they solve all
+    of them, and -1 if steps fail.
+    """
+    L, act, pull, lines, whole, before = arrays
+    p, pace = b.shape[0], PACE
+    assert p == pull.shape[0] == before.shape[0]
+    for _ in range(TRIES):
+        given = (L, act, k, pull, whole, lines)
+        k, low = newton_steps(products, b, penalties, positive, 0.0, pace * t, *given)
+        far = low < alpha * sigma(L, k, p, low) * (1.0 - TIE)
+        ends = low > 0.0 and spans_target(penalties, positive, L, act, k, pull, lines)
+        if ends and not far:
+            return k, 0.0
+        if (far and pace < NEAR) or low < 0.0:
+            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
+            pace = math.sqrt(pace)
+            continue
+        t, pace = low, max(pace * pace, PACE)
+        for j in range(p):
+            before[j] = pull[j]
+        if far and not ends:
+            return k, t
+    return k, -1.0
 
 
 def allocate(p):
@@ -372,13 +493,15 @@ def allocate(p):
 
 
 @kernel(_nrt=False)
-def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
+def solve_gram_path(products, b, penalties, alphas, positive, most, out, arrays):
     """Write solutions for falling penalties, by Newton steps.
 
     Parameters
     ----------
-    G : ndarray of shape (p, p)
-        Gram matrix of the columns, of norms one, or zero for those that are left out.
+    products : (ndarray, ndarray, ndarray), of shapes (p, p), (p, n) and (p,)
+        Gram matrix of the columns, of norms one, or zero for those that are left out;
+        the columns, unless all rows of the matrix are known; and booleans: which are.
+        Others are written when their columns enter.
     b : ndarray of shape (p,)
         Their products with the target, whose norm is one.
     penalties : ndarray of shape (p,)
@@ -403,11 +526,16 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
         Number of active columns of the last step.
     left : float
         Share of the target outside the active columns, where steps failed last; else 1.
+    spans : bool
+        Whether smaller penalties have one solution, without a residual, to which the
+        first k active columns and the first k entries of two lines belong: coefficients
+        and those of the direction of the residual.
     """
-    p = b.shape[0]
+    p, G = b.shape[0], products[0]
     assert p == penalties.shape[0] == G.shape[0] == G.shape[1]
+    assert p == products[1].shape[0] == products[2].shape[0]
     assert out.shape == (3, alphas.shape[0], p)
-    coef, least, products = out[0], out[1], out[2]
+    coef, least, c = out[0], out[1], out[2]
     L, act, pull, lines, whole, before = arrays
     assert L.shape == (p + 2, p)
     assert act.shape[0] == pull.shape[0] == before.shape[0] == p
@@ -417,24 +545,34 @@ def solve_gram_path(G, b, penalties, alphas, positive, most, out, arrays):
     for j in range(p):
         lines[2, j] = b[j]
         last = max(last, (max(b[j], 0.0) if positive else abs(b[j])) / penalties[j])
-    while m < alphas.shape[0] and k <= most and lost < FAILURES + p:
+    low, n_falls = last, 0
+    while m < alphas.shape[0] and k <= most and lost < FAILURES + min(most, p):
         alpha = max(alphas[m], pace * last)
         given = (L, act, k, pull, whole, lines)
-        k, t = newton_steps(G, b, penalties, positive, alpha, *given)
+        k, t = newton_steps(products, b, penalties, positive, alpha, 0.0, *given)
         if t < 0.0:
             left = outside_square(L, k, p)
-            k = refactor_columns(G, b, before, L, act, pull, whole, lines)
-            pace, lost = math.sqrt(alpha / last), lost + k + 1
+            k = refactor_columns(products, b, before, L, act, pull, whole, lines)
+            if left > ROUNDING:
+                pace, lost = math.sqrt(alpha / last), lost + k + 1
+                continue
+            if k > SOME:
+                break
+            given = (products, b, penalties, positive, low, alphas[m], k, arrays)
+            k, low = fall(*given)
+            if low <= 0.0 or n_falls == FALLS:
+                break
+            last, pace, n_falls = low / sigma(L, k, p, low), PACE, n_falls + 1
             continue
-        last, pace = min(alpha, last), PACE
+        last, pace, low = min(alpha, last), max(pace * pace, PACE), t
         for j in range(p):
             before[j] = pull[j]
         if alpha == alphas[m]:
             for j in range(p):
                 of_lines = lines[2, j] + t * lines[3, j]
-                products[m, j] = t * pull[j] if pull[j] != 0.0 else of_lines
+                c[m, j] = t * pull[j] if pull[j] != 0.0 else of_lines
             for a in range(k):
                 least[m, act[a]] = lines[0, a]
                 coef[m, act[a]] = lines[0, a] - t * lines[1, a]
-            m += 1
-    return m, k, left
+            m, n_falls = m + 1, 0
+    return m, k, left, low == 0.0

@@ -1,5 +1,7 @@
 """Sums and units of products of columns, each in one pass over them."""
 
+import math
+
 from sklearn_sqrtlasso.algorithms.jit import kernel
 
 
@@ -46,3 +48,30 @@ def scale_products(products, scale, means, out):
         x, m = scale[i], means[i]
         for j in range(p):
             out[i, j] = products[i, j] * (x * scale[j]) + m * means[j]
+
+
+@kernel(_nrt=False)
+def normalize(columns, y, inverse, b):
+    """Divide columns by their norms, and multiply them by a target, in one pass.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (p, n)
+        Columns, of which those of norm zero stay; overwritten.
+    y : ndarray of shape (n,)
+        Target.
+    inverse, b : ndarray of shape (p,)
+        Overwritten with one over the norms, or zero, and with the products.
+    """
+    p, n = columns.shape
+    assert p == inverse.shape[0] == b.shape[0]
+    assert n == y.shape[0]
+    for j in range(p):
+        column, square, product = columns[j], 0.0, 0.0
+        for i in range(n):
+            square += column[i] * column[i]
+            product += column[i] * y[i]
+        inverse[j] = 1.0 / math.sqrt(square) if square > 0.0 else 0.0
+        b[j] = product * inverse[j]
+        for i in range(n):
+            column[i] *= inverse[j]

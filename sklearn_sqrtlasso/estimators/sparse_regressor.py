@@ -25,11 +25,13 @@ from sklearn_sqrtlasso.estimators.compat import (
     csr_container,
     fit_context,
     validate_data,
+    validate_parameter_constraints,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.persistence import VersionedMixin
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    are_plain,
     check_finite,
     check_weights,
     refuse_masked,
@@ -247,7 +249,23 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
         w = self.coef_
         return csr_container()(w if sp.issparse(w) else np.atleast_2d(w))
 
+    def _validate_params(self):
+        """Check the parameters; what is no parameter has no constraint."""
+        name = type(self).__name__
+        validate_parameter_constraints(self._parameter_constraints, vars(self), name)
+
     def _validate(self, X, y, *, multi_output, finite=True):
+        if are_plain(X, y):
+            self.n_features_in_ = X.shape[1]
+            vars(self).pop("feature_names_in_", None)
+        else:
+            X, y = self._converted(X, y, multi_output)
+        if finite:
+            check_finite(X)
+        return X, y
+
+    def _converted(self, X, y, multi_output):
+        """Return features and targets of other types, with names or without."""
         refuse_masked({"X": X, "y": y})
         refuse_target(y)
         rows = integer_rows(X)
@@ -267,8 +285,6 @@ class SparseRegressor(RegressorMixin, VersionedMixin, LinearModel):
             multi_output=multi_output,
             ensure_all_finite=False,
         )
-        if finite:
-            check_finite(X)
         return X, np.asarray(y, dtype=np.float64)
 
     def __sklearn_tags__(self):

@@ -533,7 +533,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         coef = relax_moment_path(train, path, *grid, *way)
         found = held_out_square(test, means, coef.reshape(-1, coef.shape[-1]))
         mse, lost = (values.reshape(coef.shape[:2]) for values in found)
-        n_exact = count_exact(path, mse, lost, self.tol)
+        n_exact = count_exact(path.gaps, mse, lost, self.tol)
         mse, gaps = mse[:, :n_exact], path.gaps[:n_exact]
         errors = HeldOut(mse, np.full(mse.shape, unit), gaps, test.weight)
         return errors, path.coef[max(n_exact - 1, 0)] * unit

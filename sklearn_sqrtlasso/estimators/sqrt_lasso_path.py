@@ -13,6 +13,7 @@ from sklearn_sqrtlasso.blockwise.linalg import unit_near
 from sklearn_sqrtlasso.estimators.sparse_regressor import integer_rows, refuse_target
 from sklearn_sqrtlasso.estimators.validation import (
     DTYPES,
+    are_plain,
     check_array,
     check_finite,
     check_switch,
@@ -259,9 +260,10 @@ def sqrt_lasso_path(
     :class:`~sklearn.linear_model.Lasso`.
 
     Of X of up to 1000 features, and more rows than these, products are gathered once,
-    and all penalties found on one path, as by :class:`SqrtLassoCV`; also of up to 256
-    features, and no more than four for each row. Where the residual is so small that
-    products have too few digits, the rows are used.
+    and all penalties found on one path, as by :class:`SqrtLassoCV`; for ``phi`` below 1
+    also of up to 256 features, and no more than four for each row. Where the residual
+    is so small that products have too few digits, the rows are used. Of X of up to
+    65536 numbers and 700 features, they are followed on one path, too.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
@@ -275,11 +277,8 @@ def sqrt_lasso_path(
     >>> (path.coefs != 0).sum(axis=0)
     array([0, 3, 4, 5, 7])
     """
-    refuse_masked({"X": X, "y": y})
-    refuse_target(y)
-    X = _features(X)
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    check_consistent_length(X, y)
+    X, y = (X, y) if are_plain(X, y) else _converted(X, y)
+    check_finite(X)
     if not (isinstance(eps, Real) and 0 < eps <= 1):
         raise ValueError(f"eps must be in (0, 1], got {eps!r}.")
     check_solver(tol, max_iter)
@@ -302,16 +301,20 @@ def sqrt_lasso_path(
     return path
 
 
-def _features(X):
-    """Return validated features, of which integers are converted when they are read."""
+def _converted(X, y):
+    """Return features and targets, of which integers are converted when they are read.
+
+    Features may not be finite.
+    """
+    refuse_masked({"X": X, "y": y})
+    refuse_target(y)
     rows = integer_rows(X)
-    if rows is not None:
-        return rows
-    X = check_array(
-        X, accept_sparse="csc", dtype=DTYPES, ensure_all_finite=False, input_name="X"
-    )
-    check_finite(X)
-    return X
+    if rows is None:
+        given = {"accept_sparse": "csc", "dtype": DTYPES, "ensure_all_finite": False}
+        rows = check_array(X, input_name="X", **given)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    check_consistent_length(rows, y)
+    return rows, y
 
 
 def _grid_of(design, targets, alphas, eps, options):
@@ -337,7 +340,9 @@ def _fits_to_moments(X, targets, grid, phis, fit_intercept, options, precompute)
 
     The rows give what is left. None if all of it is left.
     """
-    if not precompute or (precompute == "auto" and not gathers_products(*X.shape)):
+    if precompute == "auto":
+        precompute = gathers_products(*X.shape, relaxes=np.any(phis < 1))
+    if not precompute:
         return None
     unit, n_targets = unit_near(np.abs(targets).max()), len(targets)
     rows, y = X.tocsr() if sp.issparse(X) else X, targets.T / unit
@@ -367,8 +372,10 @@ def _stack(alphas, fits, phis, X, fit_intercept):
     shape = len(phis), len(fits), len(alphas)
     sigmas, gaps = np.empty(shape), np.empty(shape[1:])
     coefs = np.zeros((*shape[:2], X.shape[1], shape[2]), dtype=X.dtype)
-    for i, k, m in np.ndindex(shape):
-        fit = fits[k][i][m]
-        coefs[i, k, fit.features, m], gaps[k, m] = fit.values, fit.gap
-        sigmas[i, k, m] = estimated_sigma(fit, phis[i], X.shape[0], fit_intercept)
+    for i, k in np.ndindex(shape[:2]):
+        found, given = fits[k][i], (phis[i], X.shape[0], fit_intercept)
+        for m, fit in enumerate(found):
+            coefs[i, k, fit.features, m] = fit.values
+        gaps[k] = [fit.gap for fit in found]
+        sigmas[i, k] = [estimated_sigma(fit, *given) for fit in found]
     return SqrtLassoPath(alphas, coefs, gaps, sigmas)

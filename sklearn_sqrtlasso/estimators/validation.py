@@ -66,6 +66,32 @@ def _refusing_masked(function):
 check_array = _refusing_masked(compat.check_array)
 
 
+def are_plain(X, y):
+    """Return whether X and y are as any check would return them.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Features and targets as given.
+
+    Returns
+    -------
+    plain : bool
+        False unless both are arrays of numpy itself, of as many rows: X in single or
+        double precision, maybe not finite, and y a finite target in double precision.
+        To ask what else they might be takes longer than to fit a small table.
+    """
+    return (
+        type(X) is type(y) is np.ndarray
+        and X.dtype in DTYPES
+        and y.dtype == np.float64
+        and X.ndim == 2
+        and y.shape == X.shape[:1]
+        and X.size > 0
+        and bool(np.isfinite(y).all())
+    )
+
+
 def check_finite(X):
     """Raise an error for entries that are missing, with what to do, or infinite.
 

@@ -1,5 +1,6 @@
 """Means and sizes of columns, whatever their units and offsets."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -58,12 +59,12 @@ def typical_exponent(entries):
     for part in (entries[:: steps[0], :: steps[1]], entries):
         if part.size == 0:
             continue
-        largest = np.maximum(part.max(axis=0), -part.min(axis=0)).astype(np.float64)
-        if not np.isfinite(largest).all():
+        largest = np.sort(np.maximum(part.max(axis=0), -part.min(axis=0)))
+        if not np.isfinite(largest[-1]):  # no number is the largest, either
             raise FloatingPointError("X is not finite.")
-        if largest.any():
-            largest = np.sort(largest[largest > 0])
-            return int(np.frexp(largest[len(largest) // 2])[1])
+        first = int(np.searchsorted(largest, 0.0, side="right"))
+        if first < len(largest):
+            return math.frexp(largest[(first + len(largest)) // 2])[1]
     return 0
 
 

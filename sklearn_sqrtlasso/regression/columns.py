@@ -244,6 +244,27 @@ class Columns(ABC):
         """
 
     @abstractmethod
+    def solve(self, y, alphas, options):
+        """Return fits of a target for the first penalties, by a path on all columns.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or int
+            Target, as ``target`` takes it.
+        alphas : ndarray of shape (n_alphas,)
+            Penalties in units of X, in decreasing order.
+        options : SolverOptions
+            Options of the solver.
+
+        Returns
+        -------
+        fits : list of Fit
+            The solutions, in units of X and y; none where working sets are faster.
+        intercepts : sequence of float
+            Their intercepts.
+        """
+
+    @abstractmethod
     def correlate(self, r):
         """Return the products of all columns with ``r``, of shape (n_features,)."""
 

@@ -14,13 +14,12 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     norms_of_sample,
     typical_exponent,
 )
-from sklearn_sqrtlasso.regression.columns import (
-    Columns,
-    Target,
-    shared_exponents,
-)
+from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
+from sklearn_sqrtlasso.regression.row_path import follow_row_path
 
 WIDTH = 4096  # columns that are added to a sketch at a time
+SMALL = 2**16  # entries of columns on which a path is faster than working sets
+WIDE = 700  # columns; the square of more would be kept in large pages of memory
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
 EPS = np.finfo(np.float64).eps
 TINY = 64 * EPS  # a centred target of this relative size is zero
@@ -156,6 +155,13 @@ class Design(Columns):
         if np.linalg.norm(y) <= TINY * np.linalg.norm(self.sqrt_weights * whole):
             y = np.zeros_like(y)
         return Target(y, exponent, mean)
+
+    def solve(self, y, alphas, options):
+        """Return fits of a target for the first penalties, by a path on all columns."""
+        n, p = self.shape
+        if n * p > SMALL or p > WIDE:
+            return [], []
+        return follow_row_path(self, self.target(y), alphas, options)
 
     def lost_gap(self, fit, target, alpha, positive):
         """Return by how much an intercept raises the gap, rounded to its digits.

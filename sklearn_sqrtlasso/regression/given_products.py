@@ -133,8 +133,9 @@ def check_given(X, weights, given, fit_intercept):
         If they are not.
     """
     look = _look(X, np.empty((X.shape[0], 0)), weights, given, fit_intercept)
-    squares = given.matrix.diagonal() / given.n_samples
-    if are_ordinary(squares, look.mean * bool(fit_intercept)).all():
+    mean = look.mean * bool(fit_intercept)
+    spread = spreads(given.matrix.diagonal() / given.n_samples, mean)
+    if are_ordinary(spread, mean).all():
         _refuse_others(look.apart, fit_intercept)
 
 

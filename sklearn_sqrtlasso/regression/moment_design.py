@@ -16,7 +16,7 @@ from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 from sklearn_sqrtlasso.regression.fit import fit_of, in_given_units
 from sklearn_sqrtlasso.regression.given_products import moments_with
-from sklearn_sqrtlasso.regression.moment_path import DIGITS, follow_products
+from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_products
 from sklearn_sqrtlasso.regression.moments import gaps_of_moments
 
 SHORT = 256  # number of columns up to which the path is followed to its end
@@ -141,27 +141,16 @@ class MomentDesign(Columns):
     def solve(self, y, alphas, options):
         """Return fits of a target, and intercepts, by a path on the products.
 
-        Parameters
-        ----------
-        y : int
-            Number of the target.
-        alphas : ndarray of shape (n_alphas,)
-            Penalties in units of X, positive and in decreasing order.
-        options : SolverOptions
-            Options of the solver.
-
-        Returns
-        -------
-        solved : (list of Fit, ndarray of shape (n_alphas,)) or None
-            The fits and their intercepts, in units of X and y. None where the path has
-            many steps, or too many digits are lost.
+        There are none where the path has many steps, or too many digits are lost.
         """
         b, p = np.ascontiguousarray(self._b[:, y]), len(self._b)
         most = 10 * p + 100 if p <= SHORT else p // LONG
+        if np.min(alphas) <= 0:
+            return [], []
         given = self._G, b, self._unit_penalties(), alphas, options.positive
         w, gaps, _, squares, lost = follow_products(*given, most)
-        if not np.all((gaps <= options.tol) & (lost <= DIGITS * squares)):
-            return None
+        if count_exact(gaps, squares, lost[None], options.tol) < len(alphas):
+            return [], []
         size, exponent = self._target_norms[y], int(self._target_exponents[y])
         coef = np.divide(w * size, self.norms, out=0.0 * w, where=self.norms > 0)
         sigmas, centre = size * np.sqrt(squares), self._target_means[y]

@@ -3,20 +3,22 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrs
 
-from sklearn_sqrtlasso.algorithms.active_set import DEPENDENT, follow_gram_path
-from sklearn_sqrtlasso.algorithms.gram_path import allocate, solve_gram_path
-from sklearn_sqrtlasso.algorithms.moment_gaps import LOST
+from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
+from sklearn_sqrtlasso.algorithms.gram_path import (
+    all_products,
+    allocate,
+    solve_gram_path,
+)
 from sklearn_sqrtlasso.regression.moments import (
     COMBINATIONS,
     errors_of_correlations,
     gaps_of_moments,
     products_of_path,
 )
-from sklearn_sqrtlasso.regression.working_set import DUST, SPANNED
+from sklearn_sqrtlasso.regression.working_set import SPANNED
 
-FEW = 100  # features whose products take no time beside a path, nor their factor
+FEW = 100  # features whose products take no time beside a path
 WIDE = 1000  # number of features up to which products of all of them are gathered
 NARROW = 256  # the same where features outnumber rows, of which products take more
 WIDER = 4  # features for each row up to which products are faster
@@ -46,13 +48,15 @@ class MomentPath(NamedTuple):
     lost: np.ndarray
 
 
-def gathers_products(n_rows, n_features):
+def gathers_products(n_rows, n_features, relaxes=True):
     """Return whether many penalties are faster by products of all columns.
 
     Parameters
     ----------
     n_rows, n_features : int
         Numbers of rows of a fit, and of their features.
+    relaxes : bool, default=True
+        Whether fits are relaxed, too, which products of all columns serve at once.
 
     Returns
     -------
@@ -62,28 +66,7 @@ def gathers_products(n_rows, n_features):
     """
     if n_rows > n_features:
         return n_features <= WIDE
-    return n_features <= min(NARROW, WIDER * n_rows)
-
-
-def _vanishes(G, b, penalties, alpha, positive):
-    """Return whether the residual is known to vanish at a penalty, but for rounding.
-
-    The columns span the target, and are independent. With w their coefficients of least
-    squares, and q the penalties with their signs, the solution is near w, with a square
-    of the residual of ``(1 - b'w) / (1 - alpha^2 q'G^-1 q)``.
-    """
-    dead = G.diagonal() == 0
-    factor, w, failed = dposv(G + np.diag(dead.astype(np.float64)), b)
-    if failed or not np.all(factor.diagonal() ** 2 > DEPENDENT):
-        return False
-    square = max(1.0 - b @ w, LOST)
-    if square > SPANNED:
-        return False
-    q = penalties * np.sign(w) * (np.abs(w) > DUST * np.abs(w).max(initial=0.0))
-    if positive and q.min(initial=0.0) < 0:
-        return False
-    slack = 1.0 - alpha * alpha * (q @ dpotrs(factor, q)[0])
-    return bool(square <= SPANNED * slack)
+    return relaxes and n_features <= min(NARROW, WIDER * n_rows)
 
 
 def follow_products(G, b, penalties, alphas, positive, most, walks=True):
@@ -117,16 +100,15 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
         np.full((3, len(alphas)), np.inf),
     )
     path = MomentPath(found[0], bounds[0], found[1], *bounds[1:])
-    alone = len(alphas) == 1
-    if alone and len(b) <= FEW and _vanishes(G, b, penalties, alphas[0], positive):
-        return path
-    given = np.ascontiguousarray(G), b, penalties, alphas, bool(positive), most
-    n_reached, n_active, left = solve_gram_path(*given, found, allocate(len(b)))
+    given = b, penalties, alphas, bool(positive), most
+    n_reached, n_active, left, _ = solve_gram_path(
+        all_products(G), *given, found, allocate(len(b))
+    )
     is_short = n_reached < len(alphas) and n_active <= most
     walks = walks and is_short and left > SPANNED  # columns are nearly dependent
     if walks:
         found[:2] = 0.0
-        n_reached = follow_gram_path(*given, *found[:2])
+        n_reached = follow_gram_path(np.ascontiguousarray(G), *given, *found[:2])
     coef, _, c = found[:, :n_reached]
     if not walks and n_reached > COMBINATIONS and len(b) > FEW:
         apart = errors_of_correlations(coef, G, b, c)
@@ -138,13 +120,13 @@ def follow_products(G, b, penalties, alphas, positive, most, walks=True):
     return path
 
 
-def count_exact(path, mse, lost, tol):
+def count_exact(gaps, mse, lost, tol):
     """Return how many fits of a path, the first ones, have enough digits.
 
     Parameters
     ----------
-    path : MomentPath
-        The path.
+    gaps : ndarray of shape (n_alphas,)
+        Their relative duality gaps.
     mse, lost : ndarray of shape (n_phis, n_alphas)
         Squared errors of them, or of what they are relaxed to, and bounds of what
         rounding hides.
@@ -156,7 +138,7 @@ def count_exact(path, mse, lost, tol):
     n_exact : int
         Their number.
     """
-    exact = (path.gaps <= tol) & np.all(lost <= DIGITS * mse, axis=0)
+    exact = (gaps <= tol) & np.all(lost <= DIGITS * mse, axis=0)
     return int(np.argmin(np.append(exact, False)))
 
 

@@ -54,20 +54,19 @@ def spreads(squares, mean):
     return np.where(spread > CONSTANT * np.abs(mean), spread, 0.0)
 
 
-def are_ordinary(squares, mean):
+def are_ordinary(spread, mean):
     """Return which columns are constant, or of ordinary scale and offset.
 
     Parameters
     ----------
-    squares, mean : ndarray of shape (n_columns,)
-        Weighted means of squared deviations, and weighted means.
+    spread, mean : ndarray of shape (n_columns,)
+        Weighted standard deviations, as ``spreads`` returns them, and weighted means.
 
     Returns
     -------
     ordinary : ndarray of shape (n_columns,)
         Booleans.
     """
-    spread = spreads(squares, mean)
     inside = (spread > SCALES[0]) & (spread < SCALES[1])
     near = np.abs(mean) <= OFFSET * spread
     return (inside & near) | ~(spread > 0)
@@ -146,11 +145,11 @@ class Moments(NamedTuple):
         The targets, which are the last columns, must not be constant either. Products
         are finite if squares are.
         """
-        squares = self.products.diagonal() / self.weight
-        if not np.isfinite(squares).all():
+        if not np.isfinite(self.products.diagonal()).all():
             return False
-        fine, live = are_ordinary(squares, self.mean), self.spread > 0
-        return bool(fine.all() and live[-n_targets:].all())
+        spread = self.spread
+        live = spread[-n_targets:].all()
+        return bool(live and are_ordinary(spread, self.mean).all())
 
 
 def pooled(parts):

@@ -169,7 +169,7 @@ def _shares(peaks, columns, logs, log_t, n, rng):
     combine_with_leaders(*peaks.tail.law, log_t, *given, rates, places, factors)
     t = float(np.exp(log_t))
     N = columns.count(noise, lead, places, factors, t, peaks.positive)
-    N[:, 1:] = np.maximum(N[:, 1:], 1)  # at least, whatever is rounded
+    np.maximum(N[:, 1:], 1, out=N[:, 1:])  # at least, whatever is rounded
     return (N > 0) / (PLAIN * total + (1 - PLAIN) * N)
 
 
@@ -210,7 +210,7 @@ def peak_quantile(peaks, columns, rng):
         In units of the norms.
     """
     few, many = DRAWS
-    many = int(np.clip(SMALL // max(columns.matrix.size, 1), 2 * few, many))
+    many = min(max(SMALL // max(columns.matrix.size, 1), 2 * few), many)
     (log_t, _), n, n_draws = peaks.quantile(USUAL), few, 0
     shares = np.empty((0, LEADERS + 1))
     with np.errstate(divide="ignore"):
@@ -226,5 +226,5 @@ def peak_quantile(peaks, columns, rng):
             shares = shares[:0]  # they were those of another threshold
         elif error < ACCURATE:
             break
-        n = int(np.clip(needed - len(shares), few, many))
+        n = int(min(max(needed - len(shares), few), many))
     return float(np.exp(log_t))

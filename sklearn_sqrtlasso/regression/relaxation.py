@@ -348,7 +348,7 @@ def regress_moments(moments, alphas, phis, fit_intercept, options, unit):
     means = moments.mean if fit_intercept else np.zeros_like(moments.mean)
     found = held_out_square(moments, means, coef.reshape(-1, coef.shape[-1]))
     mse, lost = (values.reshape(coef.shape[:2]) for values in found)
-    n_exact = count_exact(path, mse, lost, options.tol)
+    n_exact = count_exact(path.gaps, mse, lost, options.tol)
     sigma, coef = unit * np.sqrt(mse[:, :n_exact]), unit * coef[:, :n_exact]
     fits = [
         [fit_of(*fit, 1) for fit in zip(*of_share, path.gaps[:n_exact], strict=True)]
@@ -382,5 +382,7 @@ def estimated_sigma(fit, phi, n_rows, fit_intercept):
     sigma : float
         The root mean square itself where there are as many coefficients as rows.
     """
+    if phi == 1:
+        return fit.sigma
     left = n_rows - (1 - phi) * (len(fit.features) + fit_intercept)
     return fit.sigma * float(np.sqrt(n_rows / left)) if left > 0 else fit.sigma

@@ -41,6 +41,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
 SWEEP_TOL = 1e-4  # change of the fit, relative to the residual, at which sweeps end
@@ -256,7 +257,8 @@ class Regression:
         gaps = self._norm + alphas * sizes - max(point.overlap, 0.0) / scale
         solved = usual & (gaps <= tol)
         n_same = int(np.argmin(np.append(solved, False)))
-        return [self._fit(max(gap, 0.0), 1) for gap in gaps[:n_same]]
+        same = self._fit(0.0, 1)
+        return [same._replace(gap=gap) for gap in np.maximum(gaps[:n_same], 0.0)]
 
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
@@ -563,7 +565,7 @@ def regress(design, y, alphas, options, coef=None):
     options : SolverOptions
         Options of the solver.
     coef : ndarray of shape (n_features,), default=None
-        Coefficients to start from; None is zero.
+        Coefficients to start from, where a path is not as short; None is zero.
 
     Returns
     -------
@@ -581,10 +583,13 @@ def regress(design, y, alphas, options, coef=None):
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    if not design.has_rows and coef is None and np.min(alphas) > 0:
-        solved = design.solve(y, alphas, options)
-        if solved is not None:
-            return solved
+    fits, intercepts = [], []
+    short = design.has_rows and min(design.rank, design.shape[1]) <= FEW
+    if coef is None or short:
+        fits, intercepts = design.solve(y, alphas, options)
+    if len(fits) == len(alphas):
+        return fits, np.array(intercepts)
+    intercepts, coef = list(intercepts), fits[-1].coef if fits else coef
     target = design.target(y)
     exponent, mean = target.exponent, target.mean
     regression = Regression(design, target.vector, options.positive)
@@ -594,9 +599,9 @@ def regress(design, y, alphas, options, coef=None):
         with np.errstate(over="ignore", under="ignore"):
             coef = np.ldexp(coef[on], design.exponents_of(on) - exponent)
         regression.start_from(on, coef)
-    fits, intercepts, values = [], [], None
-    solved = regression.solve_each(alphas, options.tol, options.max_iter)
-    for fit, alpha in zip(solved, alphas, strict=True):
+    values, left = None, alphas[len(fits) :]
+    solved = regression.solve_each(left, options.tol, options.max_iter)
+    for fit, alpha in zip(solved, left, strict=True):
         is_new = fit.values is not values  # or the residual has vanished before
         if is_new:
             values = fit.values

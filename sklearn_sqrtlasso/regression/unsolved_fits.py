@@ -24,7 +24,7 @@ def warn_unsolved_fits(gaps, tol, max_iter):
     max_iter : int
         Largest number of outer iterations.
     """
-    n_unsolved = int(np.sum(~(np.asarray(gaps) <= tol)))
+    n_unsolved = np.size(gaps) - np.count_nonzero(np.asarray(gaps) <= tol)
     if n_unsolved:
         warn_caller(
             f"{n_unsolved} of {np.size(gaps)} fits did not reach the relative duality "

@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_sqrtlasso.algorithms.products import add_products, scale_products
+from sklearn_sqrtlasso.algorithms.products import (
+    add_products,
+    normalize,
+    scale_products,
+)
 
 seeds = st.integers(0, 10**6)
 
@@ -29,3 +33,16 @@ def test_products_about_zero_are_those_of_columns_in_their_units(seed, p):
     scale_products(products, scale, np.sqrt(6) * scale * means[:p], out)
     Z = X[:, :p] * scale
     assert_allclose(out, Z.T @ Z, atol=1e-12)
+
+
+@given(seeds, st.integers(1, 13), st.integers(1, 9))
+def test_normal_columns_have_norm_one_and_the_products_of_a_target(seed, n, p):
+    rng = np.random.default_rng(seed)
+    X, y, (inverse, b) = rng.standard_normal((p, n)), rng.random(n), np.empty((2, p))
+    X[0] = 0.0
+    given_ = X.copy()
+    normalize(X, y, inverse, b)
+    assert_allclose(X, given_ * inverse[:, None], atol=1e-14)
+    assert_allclose(np.linalg.norm(X[1:], axis=1), 1.0)
+    assert_allclose(b, X @ y, atol=1e-14)
+    assert inverse[0] == 0.0

@@ -206,7 +206,7 @@ def test_constant_features_get_no_coefficient():
 
 
 def test_one_warning_says_by_how_much_the_gap_is_missed():
-    X, y = make(n=40, p=400)
+    X, y = make(n=40, p=800)
     Y = np.column_stack([y, y[::-1]])
     with pytest.warns(ConvergenceWarning, match="2 of 2 .* largest gap is") as caught:
         model = SqrtLasso(0.05, max_iter=1).fit(X, Y)

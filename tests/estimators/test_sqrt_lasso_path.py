@@ -45,7 +45,7 @@ def test_products_of_a_table_give_what_its_rows_give(monkeypatch, dtype, options
     X, Y = X.astype(dtype), np.column_stack([1e3 * y, y - X[:, 1]])
     options = {"alphas": 20, "phi": [1.0, 0.5, 0.0], **options}
     paths = [sqrt_lasso_path(X, Y, **options)]
-    monkeypatch.setattr(module, "gathers_products", lambda *shape: False)
+    monkeypatch.setattr(module, "gathers_products", lambda *_, **__: False)
     paths.append(sqrt_lasso_path(X, Y, **options))
     for ours, theirs in zip(*paths, strict=True):
         assert ours.dtype == theirs.dtype
@@ -88,6 +88,14 @@ def test_columns_that_do_not_vary_have_a_path_of_zeros(shape, value):
         assert not path.coefs.any()
         assert not path.alphas.any()
         assert_allclose(path.sigmas, np.std(y))
+
+
+def test_a_path_without_a_positive_correlation_is_zero():
+    X, _ = make(n=30, p=2)
+    X = np.abs(X)
+    path = sqrt_lasso_path(X, -X.sum(axis=1), alphas=3, positive=True)
+    assert not path.coefs.any()
+    assert_array_equal(path.alphas, 0.0)
 
 
 def test_penalties_of_ones_own_are_sorted():
