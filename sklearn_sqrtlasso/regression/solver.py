@@ -37,6 +37,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     dual_value,
     value_without_penalties,
 )
+from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
 from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
@@ -90,6 +91,7 @@ class Regression:
         if not np.isfinite(self.c).all():
             raise FloatingPointError("Products of X are not finite.")
         self.y_correlations = self.c
+        self.sweeps = ColumnSweeps(design, positive)
         self.spans_below = np.inf  # penalty of which the residual may vanish
         self._restart()
         self.top = self._sizes(self.c).max(initial=0.0)
@@ -259,6 +261,7 @@ class Regression:
 
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
+        self.sweeps.begin()
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
         low = given < usual
         alpha = np.maximum(given, usual) if low.any() else given
@@ -442,6 +445,9 @@ class Regression:
         Sweeps come first where many columns are new: where the problem is smooth, and
         below for as long as they end in no more sweeps than breakpoints are likely.
         """
+        if self.sweeps.pay(self.set):
+            self.sweeps.solve(self.set, self.r, floor, alpha, new)
+            return 1
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
