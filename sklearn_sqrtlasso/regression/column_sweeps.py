@@ -15,10 +15,10 @@ from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_columns
 
 SPARSE = 32  # columns in use, over the entries of one, from which sweeps are faster
 AT_ONCE = 8  # sweeps, after which a combination is tried
-TOLS = (1e-4, 1e-9)  # last steps, over the residual: with new columns, and without
+TOLS = (1e-4, 1e-6)  # last steps, over the residual: with new columns, and without
 FINER = 0.1  # factor of the latter from one try to the next
 AGAIN = 2  # times as many columns as they were left with, of which they are tried again
-SHARE = 1 / 64  # of the cube of their number: work after which products are faster
+SHARE = 1 / 256  # of the cube of their number: work after which products are faster
 
 
 class ColumnSweeps:
@@ -49,7 +49,10 @@ class ColumnSweeps:
         return stored is not None and size * size > SPARSE * len(stored[0])
 
     def solve(self, working_set, r, floor, alpha, new):
-        """Sweep until steps are small; leave it if that takes long.
+        """Sweep until steps are small; undo it where that takes long.
+
+        They converge slowly where the residual nearly vanishes, and use more columns
+        than it has dimensions.
 
         Parameters
         ----------
@@ -63,6 +66,11 @@ class ColumnSweeps:
             Penalties.
         new : int
             Number of columns that are new: others may follow.
+
+        Returns
+        -------
+        solved : bool
+            Whether steps have become small, and no more columns are used than the rank.
         """
         on, w = working_set.features, working_set.w
         stored = self.design.stored_entries(working_set.block)
@@ -80,9 +88,12 @@ class ColumnSweeps:
             r, w = self._without_mean(r), W[n]
             if not ended:
                 w, r = self._extrapolate(working_set, W, r, floor, alpha)
-        working_set.start(w.copy())
-        if not ended:
+        solved = ended and np.count_nonzero(w) <= self.design.rank
+        if solved:
+            working_set.start(w.copy())
+        else:
             self.left_at, self.work = len(w), 0
+        return solved
 
     def _without_mean(self, r):
         roots = self.design.sqrt_weights

@@ -446,8 +446,9 @@ class Regression:
         below for as long as they end in no more sweeps than breakpoints are likely.
         """
         if self.sweeps.pay(self.set):
-            self.sweeps.solve(self.set, self.r, floor, alpha, new)
-            return 1
+            if self.sweeps.solve(self.set, self.r, floor, alpha, new):
+                return 1
+            self.is_swept = True  # before
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r
