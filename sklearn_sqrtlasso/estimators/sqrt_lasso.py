@@ -233,6 +233,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     the ends of the range of numbers, means more than 1000 times the spread), the rows
     are used.
 
+    Where more sparse columns are in use than 32 times the entries of one, their entries
+    are swept over, with Anderson extrapolation [4]_, and no products are computed.
+
     Solutions are computed in double precision; ``coef_`` has the dtype of X.
 
     References
@@ -244,6 +247,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
        80(6), 2012.
     .. [3] N. Meinshausen, "Relaxed lasso", Computational Statistics & Data Analysis
        52(1), 2007.
+    .. [4] Q. Bertrand, M. Massias, "Anderson acceleration of coordinate descent",
+       AISTATS, 2021.
 
     Examples
     --------

@@ -320,6 +320,22 @@ class Columns(ABC):
         """
         return np.zeros(len(one), dtype=bool)
 
+    def stored_entries(self, block):
+        """Return the entries of a block whose zeros are not stored.
+
+        Parameters
+        ----------
+        block : block of columns
+            As ``columns`` returns it.
+
+        Returns
+        -------
+        columns : tuple of ndarray or None
+            Entries, their rows, where those of each column start, and means of the
+            columns, if they are not zero; None where zeros are stored.
+        """
+        return None
+
     def products(self, features):
         """Return the products of the columns of some features."""
         block = self.columns(features)

@@ -40,6 +40,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     ratios,
     value_without_penalties,
 )
+from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
 from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
 from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
@@ -94,6 +95,7 @@ class Regression:
             raise FloatingPointError("Products of X are not finite.")
         self.y_correlations = design.products_with(self.y, c)
         self.parts = parts_of(len(c))
+        self.sweeps = ColumnSweeps(design, positive)
         self.spans_below = np.inf  # penalty of which the residual may vanish
         self._restart(c)
         self.top = max(c.max(), 0.0 if positive else -c.min(), 0.0)
@@ -262,6 +264,7 @@ class Regression:
 
     def _solve_given(self, alpha, tol, max_iter):
         """Return the gap of a penalty that may be any, and the number of iterations."""
+        self.sweeps.begin()
         given, usual = self.design.penalties(alpha), LEAST_ALPHA[0] * self.top
         is_low = given.min() < usual
         alpha = np.maximum(given[:], usual) if is_low else given
@@ -449,6 +452,10 @@ class Regression:
         Sweeps come first where many columns are new: where the problem is smooth, and
         below for as long as they end in no more sweeps than breakpoints are likely.
         """
+        if self.sweeps.pay(self.set):
+            if self.sweeps.solve(self.set, self.r, floor, alpha, new):
+                return 1
+            self.is_swept = True  # before
         live = self.set.G.diagonal()[: len(self.set.w)] > 0
         c = np.where(live, self.c[self.set.features], 0)
         square = self.r @ self.r

@@ -235,6 +235,11 @@ class SparseDesign(Design):
         """Return the mean number of stored entries of some features."""
         return np.diff(self.X.indptr)[features].sum() / max(len(features), 1)
 
+    def stored_entries(self, block):
+        """Return the entries of a block whose zeros are not stored."""
+        matrix, means = block
+        return matrix.data, matrix.indices, matrix.indptr, means
+
     def join(self, blocks):
         """Return blocks of columns side by side."""
         matrices, means = zip(*blocks, strict=True)

@@ -23,7 +23,8 @@ class WorkingSet:
         self.design, self.block = design, None
         self.features = np.empty(0, dtype=np.intp)
         self.is_in = np.zeros(design.shape[1], dtype=bool)
-        self.G, self.w = np.zeros((0, 0)), np.empty(0)
+        self._G, self.w = np.zeros((0, 0)), np.empty(0)
+        self._new, self._n_known = None, 0  # columns whose products are not known
         self.L, self.act = np.empty((0, 0)), np.empty(0, dtype=np.intp)
         self.is_apart = False  # whether no column in use is known to be near another
         self.n_factored = -1  # number of columns in the factor; below 0 without one
@@ -48,20 +49,40 @@ class WorkingSet:
         """Add the columns of other features, with coefficients zero."""
         if not len(features):
             return
-        design, size = self.design, len(self.features)
-        block = design.columns(features)
-        both = block if self.block is None else design.join([self.block, block])
-        new = size + len(features)
-        if new > len(self.G):
-            G, capacity = self.G, min(max(new, 2 * len(self.G)), design.shape[1])
-            self.G = np.zeros((capacity, capacity))
-            self.G[:size, :size] = G[:size, :size]
-        cross = design.gram(both, block)
-        self.G[:new, size:new] = cross
-        self.G[size:new, :size] = cross[:size].T
-        self.block, self.w = both, np.concatenate([self.w, np.zeros(len(features))])
+        block = self.design.columns(features)
+        self.block, self._new = (
+            self._joined(self.block, block),
+            self._joined(self._new, block),
+        )
+        self.w = np.concatenate([self.w, np.zeros(len(features))])
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
+
+    def _joined(self, block, new):
+        return new if block is None else self.design.join([block, new])
+
+    @property
+    def G(self):
+        """The Gram matrix, of which the first rows and columns are in use.
+
+        Products with new columns are computed when they are asked for.
+        """
+        known, size = self._n_known, len(self.features)
+        if known < size:
+            if size > len(self._G):
+                G, capacity = self._G, min(max(size, 2 * len(self._G)), self.most)
+                self._G = np.zeros((capacity, capacity))
+                self._G[:known, :known] = G[:known, :known]
+            cross = self.design.gram(self.block, self._new)
+            self._G[:size, known:size] = cross
+            self._G[known:size, :known] = cross[:known].T
+            self._new, self._n_known = None, size
+        return self._G
+
+    @property
+    def most(self):
+        """Largest number of columns."""
+        return self.design.shape[1]
 
     def sweep(self, c, square, floor, alpha, positive, tol, most):
         """Sweep over the columns, ``most`` times at most; update ``c``.

@@ -1,11 +1,12 @@
-"""Coordinate descent on a Gram matrix, against plain sweeps on the data."""
+"""Coordinate descent on products or sparse columns, against plain sweeps on data."""
 
 import numpy as np
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
+from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_columns, sweep_gram
 from tests import oracles, sized
 
 shapes = st.tuples(st.integers(2, 9), st.integers(1, 9), st.integers(0, 10**6))
@@ -103,3 +104,50 @@ def test_a_large_tolerance_ends_after_one_sweep():
     assert ended
     assert_array_equal(early, one)
     assert not np.array_equal(one, many)
+
+
+def sparse_problem(shape, fraction, centred):
+    """Return sparse columns, their means along a vector, what they stand for, and y."""
+    n, p, seed = shape
+    rng = np.random.default_rng(seed)
+    S = sp.random_array((n, p), density=0.5, format="csc", rng=rng)
+    v = rng.uniform(0.1, 1, n)
+    v *= centred / np.linalg.norm(v)
+    means = v @ S
+    X, y = S.toarray() - np.outer(v, means), rng.standard_normal(n)
+    y -= v * (v @ y)
+    y /= np.linalg.norm(y)
+    return S, means, X, y, fraction * np.abs(X.T @ y).max()
+
+
+@given(shapes, fractions, floors, st.booleans(), st.booleans())
+def test_sweeps_over_sparse_columns_are_those_on_their_products(
+    shape, fraction, floor, positive, centred
+):
+    S, means, X, y, alpha = sparse_problem(shape, fraction, centred)
+    n_sweeps = sized(6, 3)
+    W = np.zeros((n_sweeps + 1, X.shape[1]))
+    squares = np.where(np.diff(S.indptr) > 1, (X**2).sum(axis=0), 0.0)
+    columns = S.data, S.indices, S.indptr, means, squares
+    given = floor, np.full(X.shape[1], alpha), positive, 0.0
+    made, ended = sweep_columns(columns, W, y.copy(), 1.0, *given)
+    assert 1 <= made <= n_sweeps
+    assert ended or made == n_sweeps
+    X[:, squares == 0] = 0  # columns of norm zero are skipped
+    for m in range(made):
+        theirs = swept(X, y, W[m], alpha, floor, positive)[0]
+        assert_allclose(W[m + 1], theirs, atol=1e-6 * (1 + np.abs(theirs).max()))
+
+
+def test_sweeps_over_sparse_columns_end_where_steps_are_small():
+    S, means, X, y, alpha = sparse_problem((12, 5, 0), 0.3, True)
+    columns = S.data, S.indices, S.indptr, means, (X**2).sum(axis=0)
+    for tol, most in ((1e9, 1), (1e-9, 200)):
+        W = np.zeros((201, 5))
+        given = y.copy(), 1.0, 0.0, np.full(5, alpha), False, tol
+        made, ended = sweep_columns(columns, W, *given)
+        assert ended
+        assert made <= most
+        assert not W[made + 1 :].any()
+    mu = alpha * np.linalg.norm(y - X @ W[made])
+    assert oracles.lasso_violation(y, W[made], X.T, mu) <= 1e-7

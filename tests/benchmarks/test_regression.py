@@ -19,7 +19,7 @@ from sklearn.datasets import (
     load_iris,
     load_wine,
 )
-from sklearn.linear_model import Lasso, LassoCV, lars_path
+from sklearn.linear_model import Lasso, LassoCV, lars_path, lasso_path
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, scale
 from threadpoolctl import threadpool_limits
 
@@ -241,6 +241,22 @@ def test_small_penalties_against_lars_path(benchmark, note, crowd):
     note(f"over all its steps {whole}   [aim: 0.12, most 0.6]")
     benchmark.pedantic(lambda: model.fit(X, y), rounds=1)
     assert not unsolved
+
+
+@pytest.mark.parametrize("shape", [(10_000, 10_000), (2000, 20_000)])
+def test_path_of_sparse_columns(race, note, shape):
+    X, y = sparse(*shape, 20)
+    grid = {"eps": 0.01, "alphas": 50}
+    path = sqrt_lasso_path(X, y, **grid)
+    race(
+        lambda: sqrt_lasso_path(X, y, **grid),
+        rounds=1,
+        lasso_path=lambda: lasso_path(X, y, **grid),
+        lasso_path_to_1e_8=lambda: lasso_path(X, y, tol=1e-8, max_iter=10**4, **grid),
+    )
+    used = np.count_nonzero(path.coefs[:, -1])
+    note(f"{shape}: {used} columns at last, gaps up to {path.gaps.max():.1e}")
+    assert path.gaps.max() <= GAP
 
 
 def ordinary(n, p):
