@@ -132,7 +132,7 @@ def follow_row_path(design, target, alphas, options):
     intercepts : ndarray of shape (n_fits,)
         Their intercepts.
     """
-    size, largest = np.linalg.norm(target.vector), design.penalties(alphas[0])
+    size, largest = np.linalg.norm(target.vector), design.penalties(alphas[0])[:]
     if not (size > 0 and largest.min() > 0):
         return [], np.empty(0)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

@@ -590,10 +590,9 @@ def regress(design, y, alphas, options, coef=None):
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    fits, intercepts = [], []
     short = design.has_rows and min(design.rank, design.shape[1]) <= FEW
-    if coef is None or short:
-        fits, intercepts = design.solve(y, alphas, options)
+    path = design.solve(y, alphas, options) if coef is None or short else ([], [])
+    fits, intercepts = path
     if len(fits) == len(alphas):
         return fits, np.array(intercepts)
     intercepts, coef = list(intercepts), fits[-1].coef if fits else coef

@@ -161,7 +161,7 @@ def small_fits():
         SqrtLasso(alpha=alpha).fit(twice, X @ np.arange(6.0))
         SqrtLasso(alpha=alpha).fit(twice[:5], X[:5, 0])
     sqrt_lasso_path(X.T, np.arange(6.0) ** 2, alphas=9)
-    SqrtLasso(0.003).fit(sp.csc_array(np.eye(120)), np.linspace(-1, 1, 120))
+    SqrtLasso(0.003).fit(sp.csc_array(np.eye(300)), np.linspace(-1, 1, 300))
     SqrtLassoCV(alphas=3).fit(X, X @ np.arange(6.0) + X[::-1, 0])
     near = np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)])  # Newton steps fail
     sqrt_lasso_path(near, X[:, 0] + rng.standard_normal(40), alphas=4)

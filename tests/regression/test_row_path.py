@@ -108,7 +108,7 @@ def test_where_the_residual_vanishes_all_smaller_penalties_are_solved(positive):
     assert 3 < n_before < len(fits) == 60
     assert max(fit.gap for fit in fits) <= 1e-9
     for fit, moved in zip(fits[n_before:], intercepts[n_before:], strict=True):
-        assert fit.coef is fits[-1].coef
+        assert fit.values is fits[-1].values
         assert_allclose(X @ fit.coef + moved, y, atol=1e-9)
     wanted = solved(design, y, alphas[-1:], options)[0]
     assert_allclose(np.abs(fits[-1].coef).sum(), np.abs(wanted).sum(), rtol=1e-8)
