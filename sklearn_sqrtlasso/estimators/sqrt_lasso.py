@@ -134,8 +134,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         them if there is an intercept, and whose rows are weighted by ``sample_weight``
         times ``n_samples`` over its sum. They are compared with X. Products are not
         used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, where they
-        have too few digits, and for more than 100 features, or 50 for each target,
-        unless there are four times as many rows: then rows are faster.
+        have too few digits, and where rows are faster: for more than 100 features, or
+        50 for each target, and less than four times as many rows.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.
@@ -196,8 +196,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
     numbers of its dtype.
 
     ``sample_weight`` counts rows: a row of weight 2 is equivalent to that row twice,
-    also for "pivotal" and "asymptotic". If any weight is not an integer, only their
-    ratios matter: the variance of the noise of a row is inversely proportional to its
+    also for "pivotal" and "asymptotic". If any weight is not an integer, or their sum
+    exceeds 2**53, only their ratios matter: the variance of the noise of a row is inversely proportional to its
     weight, and the number of rows is that of positive weights.
 
     "pivotal" is accurate to about .3 %; if features are all much alike, to .4-.8 % for

@@ -13,6 +13,7 @@ from sklearn_sqrtlasso.regression.noise_peaks import Peaks, peak_quantile
 
 BY_PRODUCTS = 256  # largest number of features for draws by their products
 FEW = 128  # of them, if they outnumber the rows
+MOST_ROWS = 2.0**53  # sum of weights that count; larger floats are all integers
 SLACK = 1.1  # the constant c > 1 of the theory
 
 
@@ -67,8 +68,8 @@ def counted_rows(weights):
     Parameters
     ----------
     weights : ndarray of shape (n_samples,)
-        Weights, at least 0. Integers count rows. Others only say how rows compare: the
-        variance of their noise is inversely proportional to them.
+        Weights, at least 0. Integers count rows, up to a sum of 2**53. Others only say
+        how rows compare: the variance of their noise is inversely proportional to them.
 
     Returns
     -------
@@ -76,7 +77,10 @@ def counted_rows(weights):
         Sum of counts, or the number of positive weights.
     """
     if (weights == np.rint(weights)).all():
-        return float(weights.sum())
+        with np.errstate(over="ignore"):
+            total = float(weights.sum())
+        if total <= MOST_ROWS:
+            return total
     return float(np.count_nonzero(weights))
 
 

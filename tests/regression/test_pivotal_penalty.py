@@ -164,6 +164,8 @@ def test_weights_that_are_no_counts_are_ratios(factor):
     assert counted_rows(factor * v) == counted_rows(v) == 30
     assert counted_rows(np.array([2.0, 0.0, 1.0])) == 3
     assert counted_rows(np.array([0.5, 0.0, 1.0])) == 2
+    for size in (2.0**53, 1e200, 1e308):  # of which all numbers are integers
+        assert counted_rows(size * np.array([0.5, 0.0, 1.0])) == 2
 
 
 @pytest.mark.parametrize(("n_rows", "intercept"), [(2, False), (3, True)])
