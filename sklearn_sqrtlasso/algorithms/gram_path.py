@@ -485,11 +485,11 @@ def allocate(p):
     Returns
     -------
     arrays : tuple of ndarray
-        Zeros: the factor with two more rows, active columns, their pulls, four lines,
-        two whole lines, and the pulls of the last penalty.
+        The factor with two more rows, of any numbers, and zeros: active columns, their
+        pulls, four lines, two whole lines, and the pulls of the last penalty.
     """
     act, each = np.zeros(p, np.intp), np.zeros((8, p))
-    return np.zeros((p + 2, p)), act, each[0], each[1:5], each[5:7], each[7]
+    return np.empty((p + 2, p)), act, each[0], each[1:5], each[5:7], each[7]
 
 
 @kernel(_nrt=False)
