@@ -119,6 +119,9 @@ class SparseDesign(Design):
 
     def norms_of(self, features):
         """Return the norms of the columns of some features."""
+        if not isinstance(features, slice) and len(features) > AT_ONCE:
+            parts = np.array_split(features, -(-len(features) // AT_ONCE))
+            return np.concatenate([self.norms_of(part) for part in parts])
         return self._scaled(self._means_and_norms(features)[1], features)
 
     def means_of(self, features):
