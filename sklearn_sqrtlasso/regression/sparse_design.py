@@ -62,7 +62,8 @@ class SparseDesign(Design):
 
     def slices(self):
         """Return slices of columns of few stored entries, on average."""
-        p, n_parts = self.shape[1], -(-(self.X.nnz + self.shape[1]) // AT_ONCE)
+        p, n_entries = self.shape[1], self.X.nnz
+        n_parts = min(-(-(n_entries + p) // AT_ONCE), p)
         edges = [p * part // n_parts for part in range(n_parts + 1)]
         return [slice(*pair) for pair in pairwise(edges)]
 
