@@ -14,11 +14,7 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     norms_of_sample,
     typical_exponent,
 )
-from sklearn_sqrtlasso.regression.columns import (
-    Columns,
-    Target,
-    shared_exponents,
-)
+from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
 
 WIDTH = 4096  # columns that are added to a sketch at a time
 SAFE = 500  # largest power of two in the typical entry for which X is not copied

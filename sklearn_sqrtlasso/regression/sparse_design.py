@@ -125,6 +125,11 @@ class SparseDesign(Design):
             return np.concatenate([self.norms_of(part) for part in parts])
         return self._scaled(self._means_and_norms(features)[1], features)
 
+    @property
+    def means(self):
+        """Weighted means of all columns in their units, a new array."""
+        return np.concatenate([self.means_of(part) for part in self.slices()])
+
     def means_of(self, features):
         """Return weighted means of some columns; 0 without an intercept."""
         means = self._scaled(self._means_and_norms(features)[0], features)
