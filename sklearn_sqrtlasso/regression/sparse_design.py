@@ -62,7 +62,8 @@ class SparseDesign(Design):
 
     def slices(self):
         """Return slices of columns of few stored entries, on average."""
-        p, n_parts = self.shape[1], -(-(self.X.nnz + self.shape[1]) // AT_ONCE)
+        p, n_entries = self.shape[1], self.X.nnz
+        n_parts = min(-(-(n_entries + p) // AT_ONCE), p)
         edges = [p * part // n_parts for part in range(n_parts + 1)]
         return [slice(*pair) for pair in pairwise(edges)]
 
@@ -119,7 +120,15 @@ class SparseDesign(Design):
 
     def norms_of(self, features):
         """Return the norms of the columns of some features."""
+        if not isinstance(features, slice) and len(features) > AT_ONCE:
+            parts = np.array_split(features, -(-len(features) // AT_ONCE))
+            return np.concatenate([self.norms_of(part) for part in parts])
         return self._scaled(self._means_and_norms(features)[1], features)
+
+    @property
+    def means(self):
+        """Weighted means of all columns in their units, a new array."""
+        return np.concatenate([self.means_of(part) for part in self.slices()])
 
     def means_of(self, features):
         """Return weighted means of some columns; 0 without an intercept."""

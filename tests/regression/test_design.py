@@ -212,9 +212,8 @@ def test_offsets_do_not_matter(kind, offset, seed):
     one, many = (design_of(KINDS[kind](A), v, True) for A in (X, moved))
     assert_allclose(many.norms, one.norms, rtol=ROUNDING)
     assert_array_equal(many.exponents, one.exponents)
-    moved_by = many.means_of(np.arange(P)) - one.means_of(np.arange(P))
     assert_allclose(
-        np.ldexp(moved_by, one.exponents),
+        np.ldexp(many.means - one.means, one.exponents),
         np.where(np.arange(P) % 2, 0, 2.0**offset),
         rtol=ROUNDING,
         atol=64 * ROUNDING,
@@ -264,3 +263,15 @@ def test_the_rank_counts_rows_that_weigh(intercept):
     v = np.array([0.5, 0.0, 0.25, 0.25])
     assert design_of(np.eye(4), v, intercept).rank == 3 - intercept
     assert design_of(np.eye(4)[:1], np.ones(1), intercept).rank == 1
+
+
+@pytest.mark.parametrize("shape", [(70_000, 2), (3, 1), (3, 70_000), (300, 700)])
+def test_slices_of_sparse_columns_cover_all_of_them_and_none_is_empty(shape):
+    X = sp.csc_array(np.ones(shape))
+    design = design_of(X, np.full(shape[0], 1 / shape[0]), False)
+    parts = design.slices()
+    assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
+    assert (parts[0].start, parts[-1].stop) == (0, shape[1])
+    assert all(part.start < part.stop for part in parts)
+    assert_allclose(np.ldexp(design.norms, design.exponents), 1.0, rtol=1e-12)
+    assert_allclose(design.largest_in_units_of_x(design.norms), 1.0, rtol=1e-12)
