@@ -197,8 +197,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     ``sample_weight`` counts rows: a row of weight 2 is equivalent to that row twice,
     also for "pivotal" and "asymptotic". If any weight is not an integer, or their sum
-    exceeds 2**53, only their ratios matter: the variance of the noise of a row is inversely proportional to its
-    weight, and the number of rows is that of positive weights.
+    exceeds 2**53, only their ratios matter: the variance of the noise of a row is
+    inversely proportional to its weight, and the number of rows is that of positive
+    weights.
 
     "pivotal" is accurate to about .3 %; if features are all much alike, to .4-.8 % for
     100 to 256 of them, and to 1-2 % for more. For dense X of 1024 rows or more, and

@@ -24,6 +24,7 @@ from sklearn_sqrtlasso.blockwise.converted_rows import (
 from sklearn_sqrtlasso.blockwise.integer_rows import IntegerRows
 from sklearn_sqrtlasso.learning import coded_rows
 from sklearn_sqrtlasso.regression import design, moments
+from sklearn_sqrtlasso.regression.designs import design_of
 from tests import sized
 from tests.estimators.encoders import N_FEATURES, OF_THE_CLASS, learns_from_batches, new
 from tests.estimators.test_sparse_matrices import doubled, peak_of, wide_indices
@@ -275,7 +276,7 @@ def test_equal_columns_of_integers_are_found(few_are_many):
     X = np.hstack([integers(), integers()])
     one, other = np.arange(3), np.array([N_FEATURES, 1, 5])
     for rows in IntegerRows(X), X.astype(np.float64):
-        columns = design.design_of(rows, np.full(40, 1 / 40), True)
+        columns = design_of(rows, np.full(40, 1 / 40), True)
         assert_array_equal(columns.are_equal(one, other), [True, True, False])
 
 
