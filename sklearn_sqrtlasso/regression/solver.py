@@ -590,9 +590,9 @@ def regress(design, y, alphas, options, coef=None):
         changes more than 1e-10 of the target, and more than that of usual numbers.
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    short = design.has_rows and min(design.rank, design.shape[1]) <= FEW
-    path = design.solve(y, alphas, options) if coef is None or short else ([], [])
-    fits, intercepts = path
+    is_short = design.has_rows and min(design.rank, design.shape[1]) <= FEW
+    follows = coef is None or is_short  # a path to all of them, where there is one
+    fits, intercepts = design.solve(y, alphas, options) if follows else ([], [])
     if len(fits) == len(alphas):
         return fits, np.array(intercepts)
     intercepts, coef = list(intercepts), fits[-1].coef if fits else coef
