@@ -60,7 +60,8 @@ class RowSpan(NamedTuple):
         """
         if self.basis is None:
             return values
-        return values @ self.basis.astype(values.dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is out of range
+            return values @ self.basis.astype(values.dtype, copy=False)
 
 
 def rank_of_rows(X, mean, directions):

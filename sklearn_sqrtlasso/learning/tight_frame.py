@@ -339,7 +339,7 @@ def pca_frame(X, n_components, rng, mean=None):
     unit = unit_near(largest_spread(X, mean), X.dtype)
     if n_rows < n_features:
         n_directions = min(n_components, n_features)
-        directions = _directions_of_few_rows(X / unit, mean / unit, n_directions)
+        directions = _directions_of_few_rows(X, mean, unit, n_directions)
     else:
         directions = eigh(second_moment(X, mean, unit), overwrite_a=True)[1].T[::-1]
     directions *= np.where(directions.sum(axis=1) < 0, -1.0, 1.0)[:, None]
@@ -420,17 +420,21 @@ def _moment_of_columns(X, mean, v, unit):
     return (X.T @ u - mean * u.sum()) / unit
 
 
-def _directions_of_few_rows(X, mean, n_directions):
+def _directions_of_few_rows(X, mean, unit, n_directions):
     """Return orthonormal directions, the principal ones first, by products of rows.
 
     With eigenvectors U of ``X X'``, for rows X about their mean, the columns of
     ``X' U`` are the principal directions, times their singular values. Their
     Householder reflections take the coordinate axes to these directions and to others
-    that are orthogonal to them.
+    that are orthogonal to them. Rows are divided by a unit near their largest distance
+    from the mean, after that is subtracted if they are out of range in this unit.
     """
-    gram = sparse_gram(X, mean) if sp.issparse(X) else None
+    in_range = largest_spread(X, np.zeros(X.shape[1])) <= np.finfo(X.dtype).max * unit
+    if in_range:
+        X, mean, unit = X / unit, mean / unit, 1.0
+    gram = sparse_gram(X, mean) if sp.issparse(X) and in_range else None
     if gram is None:
-        X, mean = dense_rows(X) - mean, np.zeros(X.shape[1])
+        X, mean = (dense_rows(X) - mean) / unit, np.zeros(X.shape[1])
         gram = X @ X.T
     weights = eigh(gram)[1][:, ::-1][:, :n_directions]
     principal = X.T @ weights - np.outer(mean, weights.sum(axis=0))

@@ -93,9 +93,15 @@ class Moments(NamedTuple):
     n_rows: int
 
     @property
+    def squares(self):
+        """Weighted means of squared deviations, maybe out of range."""
+        with np.errstate(over="ignore"):  # of tiny weights
+            return self.products.diagonal() / self.weight
+
+    @property
     def spread(self):
         """Weighted standard deviations, 0 for columns that are constant."""
-        return spreads(self.products.diagonal() / self.weight, self.mean)
+        return spreads(self.squares, self.mean)
 
     def cosines(self, centred, n_targets=1):
         """Return products of features, and of them with targets, all of norm one.
@@ -121,7 +127,7 @@ class Moments(NamedTuple):
         sizes, means = self.spread, np.zeros_like(self.mean)
         if not centred:
             means = self.mean
-            sizes = np.sqrt(self.products.diagonal() / self.weight + means**2)
+            sizes = np.sqrt(self.squares + means**2)
         inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         scale, means, G = (
             inverse / np.sqrt(self.weight),

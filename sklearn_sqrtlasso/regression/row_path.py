@@ -89,6 +89,7 @@ def _with_interpolation(found, problem, arrays, k):
     active, w, lines = columns[on], np.zeros((1, len(columns))), arrays[3][:2, :k]
     left = active @ (y - lines[0] @ active)  # by rounding
     w[0, on] = lines[0] + cho_solve((factor, True), left, check_finite=False)
+    w = np.maximum(w, 0.0) if options.positive else w  # what is negative is a rounding
     sigma, direction = np.linalg.norm(y - w[0] @ columns), lines[1] @ active
     c = columns @ direction
     sizes = np.maximum(c, 0.0) if options.positive else np.abs(c)

@@ -127,7 +127,8 @@ def report(kinds):
 
 
 # Cases that had findings: rows, targets, noise or atoms far from the usual size, and
-# groups whose entries differ by more than the range of squares.
+# groups whose entries differ by more than the range of squares; a first row whose
+# columns differ by as much, tiny weights, and a nonnegative interpolation.
 REPEATED = [100023, 100343, 100066, 100206, 100709, 101375, 100389, 100458, 101467]
 REPEATED += [101127, 102360, 102751, 102976, 104193, 100123, 101457, 100153, 101012]
 REPEATED += [101273, 101682, 101797, 102852, 102471, 500401, 501107, 501429, 501722]
@@ -135,7 +136,7 @@ REPEATED += [501915, 700613, 702831, 701718, 802787, 805038, 803377, 803875, 805
 REPEATED += [805917, 805936, 806000, 900244, 1000174, 1004680, 1005648, 1008116]
 REPEATED += [1201924, 1202200, 1202352, 1202577, 1202650, 1205330]
 REPEATED += [4000048, 4000363, 4000484, 4001847, 4001927, 8200426, 8200542]
-REPEATED += [780060, 773122]
+REPEATED += [780060, 773122, 20262460, 20263017, 20267495, 20273924]
 
 
 @pytest.mark.parametrize("seed", REPEATED)
