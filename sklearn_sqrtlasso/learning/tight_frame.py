@@ -429,7 +429,8 @@ def _directions_of_few_rows(X, mean, unit, n_directions):
     that are orthogonal to them. Rows are divided by a unit near their largest distance
     from the mean, after that is subtracted if they are out of range in this unit.
     """
-    in_range = largest_spread(X, np.zeros(X.shape[1])) <= np.finfo(X.dtype).max * unit
+    largest = largest_spread(X, np.zeros(X.shape[1])) / float(unit)
+    in_range = largest <= float(np.finfo(X.dtype).max)
     if in_range:
         X, mean, unit = X / unit, mean / unit, 1.0
     gram = sparse_gram(X, mean) if sp.issparse(X) and in_range else None
