@@ -30,6 +30,7 @@ from sklearn_sqrtlasso.algorithms.gram_path import (
     write_lines,
 )
 from sklearn_sqrtlasso.regression.row_path import products_of
+from tests import sized
 from tests.oracles import path_violations
 
 seeds = st.integers(0, 10**6)
@@ -287,10 +288,11 @@ def check_solution(G, b, penalties, k, t, L, act, _, pull, whole, lines):
         assert_allclose(c[on], t * pull[on], atol=1e-9)
 
 
-@pytest.mark.parametrize("positive", [False, True])
-@given(seeds, st.sampled_from([(6, 30), (10, 15), (20, 8)]))
-@settings(max_examples=30)
-def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed, shape):
+SHAPES = [(6, 30), (10, 15), (20, 8)]
+
+
+def followed_to_the_end(seed, shape, positive):
+    """Return a table, its penalties, and a path to where columns span the target."""
     X, y = columns(seed, *shape)
     if shape[0] > shape[1]:
         y = X @ np.random.default_rng(seed).uniform(0.5, 1, shape[1])
@@ -304,8 +306,23 @@ def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed,
     products = products_of(np.ascontiguousarray(X.T), 1)
     given_, rank = (products, b, penalties), min(shape)
     alphas, out = top * np.geomspace(1, 1e-4, 99), np.zeros((3, 99, p))
-    n_found, k, _, spans = solve_gram_path(*given_, alphas, positive, rank, out, arrays)
-    assert spans or n_found == 99 or shape[0] > shape[1] or n_found > 3
+    _, k, _, spans = solve_gram_path(*given_, alphas, positive, rank, out, arrays)
+    return X, y, penalties, arrays, k, spans
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_most_paths_end_where_columns_span_the_target(shape):
+    numbers = range(sized(40, 12))
+    ends = [followed_to_the_end(seed, shape, False)[-1] for seed in numbers]
+    assert np.mean(ends) > 0.7
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@given(seeds, st.sampled_from(SHAPES))
+@settings(max_examples=30)
+def test_the_residual_vanishes_at_an_interpolation_of_least_norm(positive, seed, shape):
+    found = followed_to_the_end(seed, shape, positive)
+    X, y, penalties, arrays, k, spans = found
     if not spans:  # steps have failed
         return
     L, act, pull, lines, *_ = arrays
