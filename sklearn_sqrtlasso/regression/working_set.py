@@ -50,10 +50,8 @@ class WorkingSet:
         if not len(features):
             return
         block = self.design.columns(features)
-        self.block, self._new = (
-            self._joined(self.block, block),
-            self._joined(self._new, block),
-        )
+        self.block = self._joined(self.block, block)
+        self._new = self._joined(self._new, block)
         self.w = np.concatenate([self.w, np.zeros(len(features))])
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
@@ -70,7 +68,8 @@ class WorkingSet:
         known, size = self._n_known, len(self.features)
         if known < size:
             if size > len(self._G):
-                G, capacity = self._G, min(max(size, 2 * len(self._G)), self.most)
+                G, most = self._G, self.design.shape[1]
+                capacity = min(max(size, 2 * len(G)), most)
                 self._G = np.zeros((capacity, capacity))
                 self._G[:known, :known] = G[:known, :known]
             cross = self.design.gram(self.block, self._new)
@@ -78,11 +77,6 @@ class WorkingSet:
             self._G[known:size, :known] = cross[:known].T
             self._new, self._n_known = None, size
         return self._G
-
-    @property
-    def most(self):
-        """Largest number of columns."""
-        return self.design.shape[1]
 
     def sweep(self, c, square, floor, alpha, positive, tol, most):
         """Sweep over the columns, ``most`` times at most; update ``c``.
