@@ -203,7 +203,7 @@ def choose_by_moments(estimator, rows, y, sample_weight=None):
     results = []
     for fold, test in enumerate(tests):
         train = pooled(tests[:fold] + tests[fold + 1 :])
-        found, _ = estimator._errors_of_table((train, test), grid, 1.0)
+        found = estimator._errors_of_table((train, test), grid, 1.0)
         if len(found.gaps) < len(grid.alphas):
             raise ValueError(
                 "The moments of a fold have too few digits for the smallest of the "

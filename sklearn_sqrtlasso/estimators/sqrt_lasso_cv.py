@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +21,12 @@ from sklearn_sqrtlasso.estimators.compat import (
     with_callbacks,
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
+from sklearn_sqrtlasso.estimators.held_out_errors import (
+    Grid,
+    HeldOut,
+    have_grown,
+    pooled_errors,
+)
 from sklearn_sqrtlasso.estimators.progress import Progress
 from sklearn_sqrtlasso.estimators.sparse_regressor import (
     SparseRegressor,
@@ -37,6 +43,7 @@ from sklearn_sqrtlasso.estimators.validation import (
     refuse_masked,
 )
 from sklearn_sqrtlasso.regression.designs import design_of
+from sklearn_sqrtlasso.regression.fit import fit_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
@@ -61,45 +68,6 @@ from sklearn_sqrtlasso.regression.unsolved_fits import (
     warn_hidden_columns,
     warn_unsolved_fits,
 )
-
-
-def pooled_errors(mse, units, shares):
-    """Return root mean squares over folds, whose squares may be out of range.
-
-    Parameters
-    ----------
-    mse : ndarray of shape (n_folds, n_phis, n_alphas)
-        Mean squares, in squares of ``units``; may be infinite.
-    units : ndarray of shape (n_folds, n_phis, n_alphas)
-        Powers of two.
-    shares : ndarray of shape (n_folds,)
-        Weights of the folds, nonnegative, not all zero.
-
-    Returns
-    -------
-    errors : ndarray of shape (n_phis, n_alphas)
-        Roots of the weighted means of squares, in the units of the errors.
-    """
-    top = units.max(axis=0)
-    with np.errstate(over="ignore", under="ignore"):
-        pooled = np.average(mse * (units / top) ** 2, axis=0, weights=shares)
-        return top * np.sqrt(pooled)
-
-
-def smallest_error(mse, units):
-    """Return the smallest root mean square.
-
-    Parameters
-    ----------
-    mse, units : ndarray
-        Mean squares, in squares of ``units``.
-
-    Returns
-    -------
-    error : float
-        Its value.
-    """
-    return float(np.min(units * np.sqrt(mse)))
 
 
 def _rows_of_fold(rows):
@@ -174,59 +142,6 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     if not all(part.keep_digits() for part in trains):
         return None
     return list(zip(trains, parts, strict=True))
-
-
-class Grid(NamedTuple):
-    """Penalties, and shares of them that are kept on the support.
-
-    Attributes
-    ----------
-    alphas : ndarray of shape (n_alphas,)
-        Penalties in decreasing order, in units of X.
-    phis : ndarray of shape (n_phis,)
-        Shares, in [0, 1].
-    """
-
-    alphas: np.ndarray
-    phis: np.ndarray
-
-
-class HeldOut(NamedTuple):
-    """Errors on the held-out rows of a fold.
-
-    Attributes
-    ----------
-    mse : ndarray of shape (n_phis, n_alphas)
-        Mean squares, in squares of units.
-    units : ndarray of shape (n_phis, n_alphas)
-        The units, powers of two.
-    gaps : ndarray of shape (n_alphas,)
-        Relative duality gaps of the fits.
-    weight : float
-        Sum of the weights of the rows.
-    """
-
-    mse: np.ndarray
-    units: np.ndarray
-    gaps: np.ndarray
-    weight: float
-
-    def join(self, other):
-        """Return these errors, and those of smaller penalties.
-
-        Parameters
-        ----------
-        other : HeldOut
-            Errors on the same rows.
-
-        Returns
-        -------
-        errors : HeldOut
-            All of them.
-        """
-        pairs = zip(self[:3], other[:3], strict=True)
-        joined = (np.concatenate(pair, axis=-1) for pair in pairs)
-        return HeldOut(*joined, self.weight)
 
 
 class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
@@ -447,21 +362,21 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
         done, lock = [], Lock()
 
+        def follow(place, found=None, grid=grid, ends=False):
+            return self._follow(X, y, weights, folds[place], found, grid, ends)
+
         def errors(place):
-            found = start = None
+            found = None
             if tables is not None:
-                found, start = self._errors_of_table(tables[place], grid, unit)
-            n_found = len(found.gaps) if found is not None else 0
-            if n_found < len(alphas):
-                small = grid._replace(alphas=alphas[n_found:])
-                more = self._errors(X, y, weights, small, folds[place], start)
-                found = more if found is None else found.join(more)
+                found = self._errors_of_table(tables[place], grid, unit)
+            found = follow(place, found, ends=isinstance(self.alphas, Integral))
             with lock:  # folds may end at once, on their threads
                 done.append(place)
-                progress.step(len(done), smallest_error(found.mse, found.units))
+                progress.step(len(done), found.smallest)
             return found
 
         results = parallel_map(errors, list(range(len(folds))), self.n_jobs)
+        results, grid = self._to_one_end(results, grid, follow)
         (best, gaps), n_rows = self._choose(results, grid), counted_rows(weights)
         fit = self._refit(design, target, best, n_rows)
         if tables is not None and fit.gap > self.tol:
@@ -475,12 +390,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
 
     def _choose(self, results, grid):
         """Choose penalty and share by the errors of folds; return penalty and gaps."""
-        *errors_of_folds, gaps, shares = map(np.array, zip(*results, strict=True))
-        pooled = pooled_errors(*errors_of_folds, shares)
+        pooled = pooled_errors(results)
         place = np.unravel_index(np.argmin(pooled), pooled.shape)
         self.phi_, self.alphas_ = float(grid.phis[place[0]]), grid.alphas
+        found = zip(*(fold[:3] for fold in results), strict=True)
+        mse, units, gaps = map(np.array, found)
         with np.errstate(over="ignore", under="ignore"):
-            mse, units = errors_of_folds
             self.mse_path_ = np.moveaxis(mse * units * units, 0, -1)
         if np.ndim(self.phi) == 0:
             self.mse_path_ = self.mse_path_[0]
@@ -522,10 +437,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         return MomentDesign(pooled(tables[0]), 1, centred, X.dtype, exponent), 0
 
     def _errors_of_table(self, fold, grid, unit):
-        """Return what ``_errors`` does, from moments as far as these keep digits.
-
-        Return the last coefficients, too, from which rows may start.
-        """
+        """Return what ``_errors`` does, from moments as far as these keep digits."""
         (train, test), intercept = fold, bool(self.fit_intercept)
         way = intercept, bool(self.positive)
         path = follow_moment_path(train, grid.alphas, *way)
@@ -535,10 +447,39 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         mse, lost = (values.reshape(coef.shape[:2]) for values in found)
         n_exact = count_exact(path.gaps, mse, lost, self.tol)
         mse, gaps = mse[:, :n_exact], path.gaps[:n_exact]
-        errors = HeldOut(mse, np.full(mse.shape, unit), gaps, test.weight)
-        return errors, path.coef[max(n_exact - 1, 0)] * unit
+        last = fit_of(path.coef[max(n_exact - 1, 0)] * unit, 0.0, 0.0, 1)
+        return HeldOut(mse, np.full(mse.shape, unit), gaps, test.weight, last)
 
-    def _errors(self, X, y, weights, grid, fold, start):
+    def _follow(self, X, y, weights, fold, found, grid, ends):
+        """Return the errors of a fold; those for large penalties may be found."""
+        n_found = len(found.gaps) if found is not None else 0
+        if n_found >= len(grid.alphas):
+            return found
+        start = found.last.coef if found is not None else None
+        options = self._options._replace(ends=ends)
+        more = self._errors(X, y, weights, grid.after(n_found), fold, options, start)
+        return found.join(more) if found is not None else more
+
+    def _to_one_end(self, results, grid, follow):
+        """Return errors of all folds for the same penalties, and the grid of these.
+
+        They end where the first path of a fold has ended, if errors have grown there.
+        Else other paths go on to where the last has ended, and to the end of the grid.
+        """
+        lengths = [len(fold.gaps) for fold in results]
+        for n_alphas in (min(lengths), max(lengths), len(grid.alphas)):
+            part = grid.first(n_alphas)
+
+            def go_on(pair, part=part):
+                return follow(*pair, part)
+
+            results = parallel_map(go_on, list(enumerate(results)), self.n_jobs)
+            errors = [fold.first(n_alphas) for fold in results]
+            if have_grown(errors):
+                break
+        return errors, part
+
+    def _errors(self, X, y, weights, grid, fold, options, start):
         """Return the errors of the path of a fold, from coefficients to start from."""
         train, test = fold
         if not weights[train].any() or not weights[test].any():
@@ -547,7 +488,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
                 "row of positive weight, got only zeros in one of them."
             )
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
-        fits, intercepts = regress_relaxed(design, target, *grid, self._options, start)
+        fits, intercepts = regress_relaxed(design, target, *grid, options, start)
         X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
         all_fits = [fit for row in fits for fit in row]
         on = np.unique(np.concatenate([fit.features for fit in all_fits]))
@@ -562,4 +503,4 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
         mse, units = mse.reshape(intercepts.shape), units.reshape(intercepts.shape)
         gaps = np.array([fit.gap for fit in fits[0]])
-        return HeldOut(mse, units, gaps, weights.sum())
+        return HeldOut(mse, units, gaps, weights.sum(), fits[0][-1])

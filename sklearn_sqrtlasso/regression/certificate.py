@@ -113,6 +113,26 @@ def largest_ratio(c, alpha, positive):
     return float(np.fmax.reduce(ratios(c, alpha[:], positive), initial=0.0))
 
 
+def largest_places(sizes, most):
+    """Return the places of the largest sizes.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_columns,)
+        Sizes of correlations.
+    most : int
+        Their largest number.
+
+    Returns
+    -------
+    places : slice or ndarray of shape (most,)
+        In any order.
+    """
+    if len(sizes) <= most:
+        return slice(None)
+    return np.argpartition(sizes, -most)[-most:]
+
+
 def dual_value(point, alpha, positive):
     """Return the dual objective of a direction, scaled until it is feasible.
 

@@ -18,7 +18,7 @@ AT_ONCE = 8  # sweeps, after which a combination is tried
 TOLS = (1e-4, 1e-6)  # last steps, over the residual: with new columns, and without
 FINER = 0.1  # factor of the latter from one try to the next
 AGAIN = 2  # times as many columns as they were left with, of which they are tried again
-SHARE = 1 / 256  # of the cube of their number: work after which products are faster
+SHARE = 1 / 16  # of the cube of their number: work after which products are faster
 
 
 class ColumnSweeps:
@@ -51,8 +51,9 @@ class ColumnSweeps:
     def solve(self, working_set, r, floor, alpha, new):
         """Sweep until steps are small; undo it where that takes long.
 
-        They converge slowly where the residual nearly vanishes, and use more columns
-        than it has dimensions.
+        They converge slowly where the residual nearly vanishes. A solution uses no more
+        columns than the residual has dimensions: as long as more are used, steps are to
+        be smaller.
 
         Parameters
         ----------
@@ -83,17 +84,19 @@ class ColumnSweeps:
         while not ended and self.work < most:
             W[0] = w
             given = floor**2, alpha, self.positive, tol
-            n, ended = sweep_columns(columns, W, r, r @ r, *given)
+            n, small = sweep_columns(columns, W, r, r @ r, *given)
             self.work += n * (2 * len(stored[0]) + len(w))
             r, w = self._without_mean(r), W[n]
-            if not ended:
+            ended = small and np.count_nonzero(w) <= self.design.rank
+            if small:
+                tol *= FINER
+            else:
                 w, r = self._extrapolate(working_set, W, r, floor, alpha)
-        solved = ended and np.count_nonzero(w) <= self.design.rank
-        if solved:
+        if ended:
             working_set.start(w.copy())
         else:
             self.left_at, self.work = len(w), 0
-        return solved
+        return ended
 
     def _without_mean(self, r):
         roots = self.design.sqrt_weights

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+MANY = 256  # columns in use from which a path takes long
+EXPLAINED = 10**-1.5  # residual over target: .999 of the variance, as in glmnet
 SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
 
 
@@ -60,6 +62,31 @@ def fit_of(coef, sigma, gap, n_iter):
     """
     on = np.flatnonzero(coef)
     return Fit(on, coef[on], len(coef), sigma, gap, n_iter)
+
+
+def may_follow_noise(fit, y_norm, design):
+    """Return whether a fit nearly interpolates a target that may be any.
+
+    The columns span all targets, and more than half as many as span one are in use:
+    as few would not tell what they follow from noise.
+
+    Parameters
+    ----------
+    fit : Fit
+        In units of the design.
+    y_norm : float
+        Norm of the target.
+    design : Design
+        The columns.
+
+    Returns
+    -------
+    may : bool
+        Whether smaller penalties are of no use if the target has noise.
+    """
+    n_used, rank = len(fit.features), design.rank
+    spans = design.shape[1] >= rank and n_used > max(rank / 2, MANY)
+    return spans and fit.sigma <= EXPLAINED * y_norm
 
 
 def in_given_units(design, fit, exponent, y_norm):

@@ -259,9 +259,9 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
     Returns
     -------
     fits : list of list of Fit
-        For each share, one for each penalty. Their ``sigma`` is the root mean square of
-        the residuals.
-    intercepts : ndarray of shape (n_phis, n_alphas)
+        For each share, one for each penalty until the path ends. Their ``sigma`` is the
+        root mean square of the residuals.
+    intercepts : ndarray of shape (n_phis, n_fits)
         Their intercepts.
     """
     fits, intercepts = regress(design, y, alphas, options, coef)
@@ -270,7 +270,7 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
         return [fits] * len(phis), moved
     relaxation, order = Relaxation(design, y, options.positive), np.argsort(-phis)
     relaxed = [list(fits) for _ in phis]
-    for k, (fit, alpha) in enumerate(zip(fits, alphas, strict=True)):
+    for k, (fit, alpha) in enumerate(zip(fits, alphas, strict=False)):
         # Where the residual has vanished, fits share their values.
         if k == 0 or fit.values is not fits[k - 1].values:
             found, intercepts = relaxation.relax(fit, alpha, phis[order])

@@ -35,13 +35,14 @@ import numpy as np
 from sklearn_sqrtlasso.regression.certificate import (
     dual_point,
     dual_value,
+    largest_places,
     largest_ratio,
     parts_of,
     ratios,
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
-from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units, may_follow_noise
 from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
@@ -223,7 +224,7 @@ class Regression:
             return self._fit(*self._solve_given(alpha, tol, max_iter))
 
     def solve_each(self, alphas, tol, max_iter):
-        """Return the fits of penalties in decreasing order.
+        """Yield the fits of penalties in decreasing order.
 
         Parameters
         ----------
@@ -232,16 +233,17 @@ class Regression:
         tol, max_iter
             As for ``solve``, for each of them.
 
-        Returns
-        -------
-        fits : list of Fit
-            The solutions; where the residual has vanished, they share coefficients.
+        Yields
+        ------
+        fit : Fit
+            A solution; where the residual has vanished, they share coefficients.
         """
-        fits = []
-        while len(fits) < len(alphas):
-            fits.append(self.solve(alphas[len(fits)], tol, max_iter))
-            fits += self._same_fits(alphas[len(fits) :], tol)
-        return fits
+        n_fits = 0
+        while n_fits < len(alphas):
+            yield self.solve(alphas[n_fits], tol, max_iter)
+            same = self._same_fits(alphas[n_fits + 1 :], tol)
+            yield from same
+            n_fits += 1 + len(same)
 
     def _same_fits(self, alphas, tol):
         """Return the fits of the first penalties that have the last coefficients.
@@ -337,8 +339,7 @@ class Regression:
             norm = self._norm
             gap = self._gap(alpha, [self._of_residual()])
             still = n_breakpoints == 0 and converged and floor <= untried
-            factored = self.set.n_factored >= 0  # not after sweeps
-            if norm < floor and factored and (gap <= tol or still):
+            if norm < floor and self.set.n_factored >= 0 and (gap <= tol or still):
                 gap, untried = self._remove_floor(alpha, floor, gap), RARE * floor
             converged = n_breakpoints == 0 and worst <= MILD
             pace = self._next_pace(pace, n_breakpoints + new, falls=floor < anchor)
@@ -415,10 +416,10 @@ class Regression:
         most = max(FIRST, np.count_nonzero(self.set.w))
         if not len(missing):
             return 0, worst
-        if self._find_copies(missing[_largest(scores, COPIES * most)], alpha):
+        if self._find_copies(missing[largest_places(scores, COPIES * most)], alpha):
             single = ~self.is_copy[missing]
             missing, scores = missing[single], scores[single]
-        missing = missing[_largest(scores, most)]
+        missing = missing[largest_places(scores, most)]
         self.set.add(missing)
         return len(missing), worst
 
@@ -532,13 +533,6 @@ class Regression:
         return Fit(*self.found, n_features, sigma, float(gap), n_iter)
 
 
-def _largest(scores, most):
-    """Return the places of the largest scores, ``most`` at most."""
-    if len(scores) <= most:
-        return slice(None)
-    return np.argpartition(scores, -most)[-most:]
-
-
 class SolverOptions(NamedTuple):
     """Options of the solver, shared by all penalties and targets of one fit.
 
@@ -550,11 +544,15 @@ class SolverOptions(NamedTuple):
         Relative duality gap at which the iterations end.
     max_iter : int
         Largest number of outer iterations of a penalty.
+    ends : bool
+        Whether a path ends where a solution nearly interpolates a target that may be
+        any.
     """
 
     positive: bool
     tol: float
     max_iter: int
+    ends: bool = False
 
 
 def regress(design, y, alphas, options, coef=None):
@@ -577,8 +575,8 @@ def regress(design, y, alphas, options, coef=None):
     Returns
     -------
     fits : list of Fit
-        One for each penalty.
-    intercepts : ndarray of shape (n_alphas,)
+        One for each penalty until the path ends.
+    intercepts : ndarray of shape (n_fits,)
         Their intercepts.
 
     Raises
@@ -607,7 +605,7 @@ def regress(design, y, alphas, options, coef=None):
         regression.start_from(on, coef)
     values, left = None, alphas[len(fits) :]
     solved = regression.solve_each(left, options.tol, options.max_iter)
-    for fit, alpha in zip(solved, left, strict=True):
+    for fit, alpha in zip(solved, left, strict=False):
         is_new = fit.values is not values  # or the residual has vanished before
         if is_new:
             values = fit.values
@@ -620,6 +618,8 @@ def regress(design, y, alphas, options, coef=None):
         gap = fit.gap + rounded + lost
         fits.append(given._replace(gap=gap, n_iter=fit.n_iter))
         intercepts.append(intercept)
+        if options.ends and may_follow_noise(fit, regression.y_norm, design):
+            break
     return fits, np.array(intercepts)
 
 

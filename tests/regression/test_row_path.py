@@ -35,7 +35,7 @@ def solved(design, y, alphas, options):
     """Return coefficients by working sets."""
     target = design.target(y)
     regression = Regression(design, target.vector, options.positive)
-    fits = regression.solve_each(alphas, options.tol, options.max_iter)
+    fits = list(regression.solve_each(alphas, options.tol, options.max_iter))
     w = np.array([fit.coef for fit in fits])
     return np.ldexp(w, target.exponent - design.exponents)
 

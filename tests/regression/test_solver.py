@@ -358,7 +358,7 @@ def test_where_the_residual_has_vanished_all_smaller_penalties_are_solved(positi
         return Regression(design, y, positive)
 
     alphas = np.append(regression().alpha_max * np.geomspace(1, 1e-9, 40), 0.0)
-    fits = regression().solve_each(alphas, *options)
+    fits = list(regression().solve_each(alphas, *options))
     shared = [one.values is other.values for one, other in pairwise(fits)]
     assert sum(shared) > 20
     for alpha, fit in zip(alphas, fits, strict=True):
