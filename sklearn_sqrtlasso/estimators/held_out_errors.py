@@ -12,7 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.regression.fit import Fit
 
-GROWN = 1.1  # error, over the smallest one at larger penalties, from which a grid ends
+GROWN = 1.02  # error, over the smallest one at larger penalties, from which a grid ends
 
 
 class Grid(NamedTuple):

@@ -18,7 +18,9 @@ AT_ONCE = 8  # sweeps, after which a combination is tried
 TOLS = (1e-4, 1e-6)  # last steps, over the residual: with new columns, and without
 FINER = 0.1  # factor of the latter from one try to the next
 AGAIN = 2  # times as many columns as they were left with, of which they are tried again
-SHARE = 1 / 16  # of the cube of their number: work after which products are faster
+SHARES = (1 / 256, 1 / 16)  # of the cube of their number: work after which products
+# are faster, and the same for a small residual, where these meet more breakpoints
+SMALL = 0.2  # residual over target
 
 
 class ColumnSweeps:
@@ -78,8 +80,9 @@ class ColumnSweeps:
         columns = *stored, self.design.norms_of(on) ** 2
         tol = TOLS[0] if new else self.tol
         self.tol *= 1.0 if new else FINER
-        tol *= max(floor, np.linalg.norm(r))
-        most, ended = SHARE * float(len(w)) ** 3, False
+        norm, ended = np.linalg.norm(r), False
+        tol *= max(floor, norm)
+        most = SHARES[int(norm < SMALL)] * float(len(w)) ** 3
         W, alpha, r = np.empty((AT_ONCE + 1, len(w))), alpha[on], r.copy()
         while not ended and self.work < most:
             W[0] = w
