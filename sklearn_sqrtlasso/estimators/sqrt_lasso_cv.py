@@ -161,7 +161,8 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         number.
     alphas : int or array-like of shape (n_alphas,), default=100
         Penalties in units of X, or their number, at least 1: then they decrease
-        geometrically from the smallest one with zero coefficients.
+        geometrically from the smallest one with zero coefficients, and the smallest
+        are left out where they would follow noise (see Notes).
     fit_intercept : bool, default=True
         Whether to fit b.
     positive : bool, default=False
@@ -200,7 +201,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     n_iter_ : int
         Number of outer iterations of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
-        Penalties in decreasing order, in units of X.
+        Penalties in decreasing order, in units of X, without those left out.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_phis, n_alphas, n_folds)
         Mean squared error of the held-out rows of each fold, in squared units of y,
         with an axis for ``phi`` if that is an array;
@@ -231,6 +232,13 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     the range of numbers, means more than 1000 times the spread, 10 times in sparse X,
     penalties below a millionth of the largest; small penalties of which residuals
     vanish), the rows are used.
+
+    If ``alphas`` is a number, the path of a fold ends where more than half as many
+    columns as training rows, and more than 256, explain 99.9 % of the variance of their
+    target, as paths of glmnet do: columns that span any target follow its noise there.
+    All folds end at the first such end at which errors on held-out rows exceed their
+    minimum by 2 %, and at the smallest penalty if there is none. Penalties that are
+    given are all solved.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
