@@ -548,14 +548,16 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             )
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
         fits, intercepts = regress_relaxed(design, target, *grid, self._options, start)
-        X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
+        del design  # it may hold the rows of the fold
         all_fits = [fit for row in fits for fit in row]
         on = np.unique(np.concatenate([fit.features for fit in all_fits]))
         coef = np.zeros((len(on), len(all_fits)))
         for k, fit in enumerate(all_fits):
             coef[np.searchsorted(on, fit.features), k] = fit.values
+        X = X[:, on][test] if sp.issparse(X) else X[np.ix_(test, on)]
+        X, y, weights = rows_that_weigh(X, y[test], weights[test])
         with np.errstate(over="ignore", invalid="ignore"):
-            guesses = X[:, on] @ coef + intercepts.ravel()
+            guesses = X @ coef + intercepts.ravel()
             wrong = np.abs(guesses - y[:, None])
         wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
         units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))

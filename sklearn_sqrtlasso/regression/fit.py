@@ -58,8 +58,28 @@ def fit_of(coef, sigma, gap, n_iter):
     fit : Fit
         The fit, which keeps those that are not zero.
     """
+    return Fit(*nonzeros_of(coef), len(coef), sigma, gap, n_iter)
+
+
+def nonzeros_of(coef):
+    """Return the features in use, and their coefficients.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,) or Fit
+        All coefficients, or a fit that holds those that are not zero.
+
+    Returns
+    -------
+    features : ndarray of shape (n_nonzero,)
+        The features, in increasing order.
+    values : ndarray of shape (n_nonzero,)
+        Their coefficients.
+    """
+    if isinstance(coef, Fit):
+        return coef.features, coef.values
     on = np.flatnonzero(coef)
-    return Fit(on, coef[on], len(coef), sigma, gap, n_iter)
+    return on, coef[on]
 
 
 def in_given_units(design, fit, exponent, y_norm):

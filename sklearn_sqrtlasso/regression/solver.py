@@ -41,7 +41,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
-from sklearn_sqrtlasso.regression.fit import Fit, in_given_units
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units, nonzeros_of
 from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
@@ -571,7 +571,7 @@ def regress(design, y, alphas, options, coef=None):
         previous one.
     options : SolverOptions
         Options of the solver.
-    coef : ndarray of shape (n_features,), default=None
+    coef : ndarray of shape (n_features,) or Fit, default=None
         Coefficients to start from, where a path is not as short; None is zero.
 
     Returns
@@ -595,15 +595,15 @@ def regress(design, y, alphas, options, coef=None):
     fits, intercepts = design.solve(y, alphas, options) if follows else ([], [])
     if len(fits) == len(alphas):
         return fits, np.array(intercepts)
-    intercepts, coef = list(intercepts), fits[-1].coef if fits else coef
+    intercepts, coef = list(intercepts), fits[-1] if fits else coef
     target = design.target(y)
     exponent, mean = target.exponent, target.mean
     regression = Regression(design, target.vector, options.positive)
     target = target.without_vector()  # which the regression holds in its own unit
     if coef is not None:
-        on = np.flatnonzero(coef)
+        on, values = nonzeros_of(coef)
         with np.errstate(over="ignore", under="ignore"):
-            coef = np.ldexp(coef[on], design.exponents_of(on) - exponent)
+            coef = np.ldexp(values, design.exponents_of(on) - exponent)
         regression.start_from(on, coef)
     values, left = None, alphas[len(fits) :]
     solved = regression.solve_each(left, options.tol, options.max_iter)
