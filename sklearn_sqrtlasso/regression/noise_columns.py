@@ -37,7 +37,7 @@ class NoiseColumns:
     apart : ndarray of shape (length, n_apart)
         Orthonormal directions in which there is no noise, in single precision.
     norms : ndarray of shape (n_columns,)
-        True norms of the columns.
+        True norms of the columns, overwritten where these are scaled.
 
     Attributes
     ----------
@@ -90,17 +90,16 @@ class NoiseColumns:
         features : slice or ndarray of shape (n_columns,)
             Those of the columns.
         """
-        norms, factors = np.empty(len(self.norms)), np.empty(len(self.norms), "f4")
-        for start in range(0, len(norms), AT_ONCE):
-            part = slice(start, min(start + AT_ONCE, len(norms)))
-            given = part if isinstance(features, slice) else features[part]
-            factors[part] = factor = factors_of(given)
-            np.multiply(self.norms[part], factor, out=norms[part])
-        if (factors == 1).all():
-            return
-        if self.factors is not None:
-            factors *= self.factors
-        self.norms, self.factors = norms, factors
+        p, factors = len(self.norms), self.factors
+        for start in range(0, p, AT_ONCE):
+            part = slice(start, min(start + AT_ONCE, p))
+            more = factors_of(part if isinstance(features, slice) else features[part])
+            if factors is None and not (more == 1).all():
+                factors = np.ones(p, dtype=np.float32)
+            if factors is not None:
+                factors[part] *= more
+                self.norms[part] *= more
+        self.factors = factors
 
     def count(self, noise, lead, places, factors, threshold, positive):
         """Return how many columns have products above a threshold.

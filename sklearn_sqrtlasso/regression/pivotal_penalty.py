@@ -138,7 +138,7 @@ def _columns(design, features, freedom, rng):
     p = len(features)
     if not design.has_rows:
         if p > freedom and len(design.factor) <= freedom:
-            return DenseColumns(design.factor, design.norms)
+            return DenseColumns(design.factor, design.norms.copy())
         columns = factored_columns(design.cosines, freedom)
         columns.scale(lambda part: design.norms[part], slice(0, p))
         return columns
