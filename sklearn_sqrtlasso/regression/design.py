@@ -15,6 +15,7 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     typical_exponent,
 )
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
+from sklearn_sqrtlasso.regression.mostly_equal import MostlyEqual
 from sklearn_sqrtlasso.regression.row_path import follow_row_path
 
 WIDTH = 4096  # columns that are added to a sketch at a time
@@ -329,7 +330,7 @@ class DenseDesign(Design):
         self._dead = np.flatnonzero(~self.live)
         self._kept, self._place = (
             np.empty(0, dtype=np.intp),
-            np.full(len(exponents), -1),
+            MostlyEqual(len(exponents), -1, self._dead[:0], self._dead[:0]),
         )
         self.means, self.norms = (
             np.ldexp(sizes, base - exponents) for sizes in (self.means, self.norms)
@@ -339,7 +340,8 @@ class DenseDesign(Design):
         self.means[features], self.norms[features] = own.means, own.norms
         places, self._block = kept
         self._kept = features[places]
-        self._place[self._kept] = np.arange(len(places))
+        kept = self._kept, np.arange(len(places))
+        self._place = MostlyEqual(self.shape[1], -1, *kept)
         self._block *= 2.0 ** own.exponents[places]
 
     def correlate(self, r):
