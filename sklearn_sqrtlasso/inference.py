@@ -173,7 +173,7 @@ def confidence_intervals(
         rng = np.random.default_rng(0)
         alpha = simulated_alpha(design, n_rows, CONFIDENCE, False, rng)
     fit = regress_relaxed(design, y, [alpha], np.array([float(phi)]), OPTIONS)[0][0][0]
-    r, _, exponent = residual_of(design, y, fit.coef)
+    r, _, exponent = residual_of(design, y, fit)
 
     def corrected(j):
         column = X[:, [j]].toarray()[:, 0] if sp.issparse(X) else X[:, j]

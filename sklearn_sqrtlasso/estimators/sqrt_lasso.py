@@ -74,7 +74,11 @@ def check_loadings(loadings, n_features):
     if isinstance(loadings, str):
         return None
     loadings = check_array(
-        loadings, ensure_2d=False, dtype=np.float64, input_name="penalty_loadings"
+        loadings,
+        ensure_2d=False,
+        dtype=np.float64,
+        copy=True,  # kept as an attribute
+        input_name="penalty_loadings",
     )
     if loadings.shape != (n_features,) or not np.all(loadings > 0):
         raise ValueError(
@@ -436,7 +440,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             self.n_iter_ = int(self.n_iter_)
         self.alpha_ = alpha
         if self.penalty_loadings is not None:
-            self.penalty_loadings_ = np.array(loadings)[each]
+            self.penalty_loadings_ = loadings[0] if each == 0 else np.array(loadings)
 
     def _penalty(self, design, n_rows):
         if not isinstance(self.alpha, str):

@@ -463,7 +463,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         n_found = len(found.gaps) if found is not None else 0
         if n_found >= len(grid.alphas):
             return found
-        start = found.last.coef if found is not None else None
+        start = found.last if found is not None else None
         options = self._options._replace(ends=ends)
         more = self._errors(X, y, weights, grid.after(n_found), fold, options, start)
         return found.join(more) if found is not None else more
@@ -488,7 +488,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         return errors, part
 
     def _errors(self, X, y, weights, grid, fold, options, start):
-        """Return the errors of the path of a fold, from coefficients to start from."""
+        """Return the errors of the path of a fold, from a fit to start from."""
         train, test = fold
         if not weights[train].any() or not weights[test].any():
             raise ValueError(
@@ -497,14 +497,16 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             )
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
         fits, intercepts = regress_relaxed(design, target, *grid, options, start)
-        X, y, weights = rows_that_weigh(X[test], y[test], weights[test])
+        del design  # it may hold the rows of the fold
         all_fits = [fit for row in fits for fit in row]
         on = np.unique(np.concatenate([fit.features for fit in all_fits]))
         coef = np.zeros((len(on), len(all_fits)))
         for k, fit in enumerate(all_fits):
             coef[np.searchsorted(on, fit.features), k] = fit.values
+        X = X[:, on][test] if sp.issparse(X) else X[np.ix_(test, on)]
+        X, y, weights = rows_that_weigh(X, y[test], weights[test])
         with np.errstate(over="ignore", invalid="ignore"):
-            guesses = X[:, on] @ coef + intercepts.ravel()
+            guesses = X @ coef + intercepts.ravel()
             wrong = np.abs(guesses - y[:, None])
         wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
         units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))

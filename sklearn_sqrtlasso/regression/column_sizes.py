@@ -7,6 +7,7 @@ import numpy as np
 
 BLOCK_ENTRIES = 2**18  # of rows or columns that are converted at a time
 RUN = 8  # adjacent rows of a sample
+SAMPLE_ENTRIES = 2**16  # of a sample that are converted at a time
 SAMPLE = 64  # rows and columns from which the size of entries is estimated
 CONSTANT = 64 * np.finfo(np.float64).eps  # relative spread of a constant column
 IN_REACH = 1e15  # largest norm, over the unit, of a column of ordinary size
@@ -93,13 +94,16 @@ def norms_of_sample(X, weights, centered, unit):
     if n > 2 * SAMPLE:  # runs of rows: they share lines of the cache
         starts = np.linspace(0, n - RUN, SAMPLE // RUN, dtype=np.intp)
         rows = (starts[:, None] + np.arange(RUN)).ravel()
-    part = X[rows].astype(np.float64, copy=n <= 2 * SAMPLE)  # a view of X, or a copy
-    part *= 1 / unit
-    shares = weights[rows] / weights[rows].sum()
-    if centered:
-        part -= shares @ part
-    np.multiply(part, part, out=part)
-    return np.sqrt(shares @ part)
+    shares, norms = weights[rows] / weights[rows].sum(), np.empty(X.shape[1])
+    width = max(1, SAMPLE_ENTRIES // len(shares))
+    for start in range(0, X.shape[1], width):
+        columns = slice(start, start + width)
+        part = X[rows, columns] * np.float64(1 / unit)
+        if centered:
+            part -= shares @ part
+        np.multiply(part, part, out=part)
+        norms[columns] = np.sqrt(shares @ part)
+    return norms
 
 
 def measure(columns, weights, centered):

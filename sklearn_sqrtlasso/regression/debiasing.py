@@ -67,7 +67,7 @@ def correct_coefficient(design, column, place, fit, residual, grid, options):
     loadings[place] = np.inf
     others.load(loadings)
     fits, _ = regress_relaxed(others, column, [alpha], np.array([phi]), options)
-    z, x, own = residual_of(others, column, fits[0][0].coef)
+    z, x, own = residual_of(others, column, fits[0][0])
     size, shared = np.linalg.norm(z), z @ x
     if size <= EXPLAINED * np.linalg.norm(x) or not shared > 0:
         return Corrected(float(fit.coef[place]), np.inf, fits[0][0].gap)

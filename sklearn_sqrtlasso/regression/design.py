@@ -15,11 +15,13 @@ from sklearn_sqrtlasso.regression.column_sizes import (
     typical_exponent,
 )
 from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponents
+from sklearn_sqrtlasso.regression.mostly_equal import MostlyEqual
 from sklearn_sqrtlasso.regression.row_path import follow_row_path
 
 WIDTH = 4096  # columns that are added to a sketch at a time
 SMALL = 2**16  # entries of columns on which a path is faster than working sets
 WIDE = 700  # columns; the square of more would be kept in large pages of memory
+SINGLE = 2.0**64  # of units that numbers in single precision are multiplied by
 SAFE = 500  # largest power of two in the typical entry for which X is not copied
 EPS = np.finfo(np.float64).eps
 TINY = 64 * EPS  # a centred target of this relative size is zero
@@ -328,7 +330,7 @@ class DenseDesign(Design):
         self._dead = np.flatnonzero(~self.live)
         self._kept, self._place = (
             np.empty(0, dtype=np.intp),
-            np.full(len(exponents), -1),
+            MostlyEqual(len(exponents), -1, self._dead[:0], self._dead[:0]),
         )
         self.means, self.norms = (
             np.ldexp(sizes, base - exponents) for sizes in (self.means, self.norms)
@@ -338,7 +340,8 @@ class DenseDesign(Design):
         self.means[features], self.norms[features] = own.means, own.norms
         places, self._block = kept
         self._kept = features[places]
-        self._place[self._kept] = np.arange(len(places))
+        kept = self._kept, np.arange(len(places))
+        self._place = MostlyEqual(self.shape[1], -1, *kept)
         self._block *= 2.0 ** own.exponents[places]
 
     def correlate(self, r):
@@ -359,9 +362,49 @@ class DenseDesign(Design):
             return self.X.T @ (r / self.unit)
         total = np.zeros(self.shape[1])
         for rows in self.spans(self.shape[1]):
-            x = self.X[rows].astype(np.float64, copy=False)
-            total += x.T @ (r[rows] / self.unit)
+            total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
         return total
+
+    def norms_of_rows(self):
+        """Return the norms of all columns by all rows, where others are estimates."""
+        squares, unit = np.zeros(self.shape[1]), self._scale * self.unit
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            for rows in self.spans(self.shape[1]):
+                x = self.X[rows] * np.float64(1 / self.unit)
+                squares += self._weights[rows] @ np.multiply(x, x, out=x)
+                del x  # before the next rows are read
+            squares = squares * unit**2 - self.means**2
+        squares[self._dead] = 0.0
+        norms = np.sqrt(np.maximum(squares, 0.0))
+        norms[self._kept] = self.norms[self._kept]
+        return norms
+
+    def single_products(self, vectors, part, out):
+        """Write products of some columns with vectors that see nothing of means.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_samples, n_vectors)
+            Vectors in single precision, times roots of weights, without a part in the
+            weights if there is an intercept.
+        part : slice
+            The columns, which are not centred unless they are kept.
+        out : ndarray of shape (n_vectors, n_columns)
+            Overwritten with the products, in single precision.
+        """
+        block, scale = self.X[:, part], self._scale[part]
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+            if (
+                scale.max() > SINGLE
+                or scale.min(where=scale > 0, initial=1) < 1 / SINGLE
+            ):
+                block, scale = block * scale, np.float64(1.0)
+            np.matmul(vectors.T, np.asarray(block, dtype=np.float32), out=out)
+            out *= scale.astype(np.float32)
+        if len(self._kept):
+            place = self._place[part]
+            at = np.flatnonzero(place >= 0)
+            out[:, at] = vectors.T @ self._block[:, place[at]]
 
     def are_equal(self, one, other):
         """Return which pairs of columns are equal."""

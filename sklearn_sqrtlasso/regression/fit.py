@@ -44,6 +44,28 @@ class Fit(NamedTuple):
         coef[self.features] = self.values
         return coef
 
+    def may_follow_noise(self, y_norm, design):
+        """Return whether a fit nearly interpolates a target that may be any.
+
+        The columns span all targets, and more than half as many as a target has
+        dimensions are in use: they do not tell a signal from noise.
+
+        Parameters
+        ----------
+        y_norm : float
+            Norm of the target, in units of the fit.
+        design : Design
+            The columns.
+
+        Returns
+        -------
+        may : bool
+            Whether smaller penalties are of no use if the target has noise.
+        """
+        n_used, rank = len(self.features), design.rank
+        spans = design.shape[1] >= rank and n_used > max(rank / 2, MANY)
+        return spans and self.sigma <= EXPLAINED * y_norm
+
 
 def fit_of(coef, sigma, gap, n_iter):
     """Return the fit of all coefficients.
@@ -60,33 +82,28 @@ def fit_of(coef, sigma, gap, n_iter):
     fit : Fit
         The fit, which keeps those that are not zero.
     """
-    on = np.flatnonzero(coef)
-    return Fit(on, coef[on], len(coef), sigma, gap, n_iter)
+    return Fit(*nonzeros_of(coef), len(coef), sigma, gap, n_iter)
 
 
-def may_follow_noise(fit, y_norm, design):
-    """Return whether a fit nearly interpolates a target that may be any.
-
-    The columns span all targets, and more than half as many as span one are in use:
-    as few would not tell what they follow from noise.
+def nonzeros_of(coef):
+    """Return the features in use, and their coefficients.
 
     Parameters
     ----------
-    fit : Fit
-        In units of the design.
-    y_norm : float
-        Norm of the target.
-    design : Design
-        The columns.
+    coef : ndarray of shape (n_features,) or Fit
+        All coefficients, or a fit that holds those that are not zero.
 
     Returns
     -------
-    may : bool
-        Whether smaller penalties are of no use if the target has noise.
+    features : ndarray of shape (n_nonzero,)
+        The features, in increasing order.
+    values : ndarray of shape (n_nonzero,)
+        Their coefficients.
     """
-    n_used, rank = len(fit.features), design.rank
-    spans = design.shape[1] >= rank and n_used > max(rank / 2, MANY)
-    return spans and fit.sigma <= EXPLAINED * y_norm
+    if isinstance(coef, Fit):
+        return coef.features, coef.values
+    on = np.flatnonzero(coef)
+    return on, coef[on]
 
 
 def in_given_units(design, fit, exponent, y_norm):

@@ -136,7 +136,9 @@ class Peaks:
         chances = self.counts * self.tail.probabilities(least - self.log_norms)
         below = np.cumsum(chances[::-1])[::-1]
         last = self.log_norms[below > FORGOTTEN * self.level][-1] - 1 / STEPS
-        return np.flatnonzero(norms >= np.exp(last))
+        parts, least = range(0, len(norms), AT_ONCE), np.exp(last)
+        parts = [at + np.flatnonzero(norms[at : at + AT_ONCE] >= least) for at in parts]
+        return np.concatenate(parts)
 
     def quantile(self, share):
         """Return where the union bound times a share is the level.
@@ -148,21 +150,21 @@ class Peaks:
         return peak_level(*self.tail.law, self.log_norms, self.counts, goal)
 
 
-def _shares(peaks, columns, logs, log_t, n, rng):
+def _shares(peaks, columns, chances, log_t, n, rng):
     """Return what has the share as its mean, for n vectors of noise, in rows.
 
     Each vector is a plain draw, the first, and one for each of several columns that
-    lead. Columns are given with the logarithms of their norms.
+    lead. Columns are given with the sums of their probabilities and of those before.
     """
-    chances = np.cumsum(peaks.tail.probabilities(log_t - logs))
     ticks, total = (np.arange(n) + rng.random(n)) / n, chances[-1]
-    leaders = np.minimum(np.searchsorted(chances, ticks * total), len(logs) - 1)
+    leaders = np.minimum(np.searchsorted(chances, ticks * total), len(chances) - 1)
     noise, lead = columns.draw(n, rng), columns.take(leaders)
     freedom = peaks.freedom - columns.dimension
     # Parts of the noise that no column sees have a square, no more.
     energy = np.einsum("ij,ij->j", noise, noise).astype(np.float64)
     energy += rng.chisquare(freedom, n) if freedom > 0 else 0.0
-    given = noise.T @ lead, energy, logs[leaders], rng.permutation(n)
+    logs = np.log(columns.norms[leaders])
+    given = noise.T @ lead, energy, logs, rng.permutation(n)
     rates = rng.exponential(size=(n, LEADERS))
     places = np.empty((n, LEADERS + 1, 2), np.intp)
     factors = np.empty(places.shape, np.float32)
@@ -171,6 +173,23 @@ def _shares(peaks, columns, logs, log_t, n, rng):
     N = columns.count(noise, lead, places, factors, t, peaks.positive)
     np.maximum(N[:, 1:], 1, out=N[:, 1:])  # at least, whatever is rounded
     return (N > 0) / (PLAIN * total + (1 - PLAIN) * N)
+
+
+def _sums_of_chances(peaks, norms, log_t):
+    """Return sums of the probabilities that columns, up to each, exceed a threshold."""
+    chances = np.empty(len(norms))
+    for start in range(0, len(norms), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        with np.errstate(divide="ignore"):
+            below = log_t - np.log(norms[part])
+        chances[part] = peaks.tail.probabilities(below)
+    return np.cumsum(chances, out=chances)
+
+
+def _parts_of(n, at_once):
+    """Return sizes of parts of n vectors, each enough to combine with all leaders."""
+    n_parts = max(n // max(at_once, LEADERS + 1), 1)
+    return np.diff(n * np.arange(n_parts + 1) // n_parts)
 
 
 def _mean_and_error(shares, level):
@@ -210,14 +229,15 @@ def peak_quantile(peaks, columns, rng):
         In units of the norms.
     """
     few, many = DRAWS
-    many = min(max(SMALL // max(columns.matrix.size, 1), 2 * few), many)
+    many = min(max(SMALL // max(columns.size, 1), 2 * few), many)
     (log_t, _), n, n_draws = peaks.quantile(USUAL), few, 0
     shares = np.empty((0, LEADERS + 1))
-    with np.errstate(divide="ignore"):
-        logs = np.log(columns.norms)
     while n_draws < ROUNDS * many:
         n_draws += n
-        shares = np.concatenate([shares, _shares(peaks, columns, logs, log_t, n, rng)])
+        chances = _sums_of_chances(peaks, columns.norms, log_t)
+        for k in _parts_of(n, columns.vectors_at_once):
+            new = _shares(peaks, columns, chances, log_t, k, rng)
+            shares = np.concatenate([shares, new])
         share, error = _mean_and_error(shares, peaks.level)
         before, (log_t, slope) = log_t, peaks.quantile(share)
         error /= share * slope

@@ -14,38 +14,48 @@ import numpy as np
 import scipy.sparse as sp
 
 from sklearn_sqrtlasso.regression.design import AllColumns
+from sklearn_sqrtlasso.regression.fit import fit_of
 from sklearn_sqrtlasso.regression.relaxation import residual_of
 
 MOST = 15  # turns, as in the package hdm
+AT_ONCE = 2**16  # loadings that are compared at a time
 SETTLED = 1e-6  # relative change of loadings from which they count as found
 LEAST = 1e-6  # loading, over the root mean square of its column
-COLUMNS = 4096  # of a sparse design, that are squared at a time
 VANISHED = 1e-8  # share of the target that is left where nothing is
 
 
 def column_sizes(design):
     """Return root mean squares of (centred) columns in units of X, 1 for constants."""
-    norms = design.measure_exactly().norms
-    sizes = np.ldexp(norms, design.exponents)
+    design.measure_exactly()
+    sizes = np.empty(design.shape[1])
+    for part in design.slices():
+        sizes[part] = _sizes_of(design, part)
+    return sizes
+
+
+def _sizes_of(design, part):
+    """Return root mean squares of some columns, whose norms are exact."""
+    sizes = np.ldexp(design.norms_of(part), design.exponents_of(part))
     sizes[sizes == 0] = 1.0
     return sizes
 
 
 def _mean_squares(design, energies):
     """Return weighted means of squares of columns times energies of rows."""
+    total = np.zeros(design.shape[1])
     if not sp.issparse(design.X):
-        total, first = np.zeros(design.shape[1]), 0
+        first = 0
         for part in AllColumns(design):
             total += energies[first : first + len(part)] @ part**2
             first += len(part)
         return total
-    total, root = [], design.sqrt_weights
-    for first in range(0, design.shape[1], COLUMNS):
-        features = np.arange(first, min(first + COLUMNS, design.shape[1]))
-        block, means = design.columns(features)
+    root = design.sqrt_weights
+    energies_of_ones = root**2 @ energies
+    for part in design.slices():
+        block, means = design.columns(part)
         mixed, squares = block.T @ (energies * root), block.multiply(block).T @ energies
-        total.append(squares + means * (means * (root**2 @ energies) - 2 * mixed))
-    return np.maximum(np.concatenate(total), 0.0)
+        total[part] = squares + means * (means * energies_of_ones - 2 * mixed)
+    return np.maximum(total, 0.0, out=total)
 
 
 def loadings_of(design, y, coef):
@@ -57,7 +67,7 @@ def loadings_of(design, y, coef):
         The columns :math:`x_j`, with weights v.
     y : ndarray of shape (n_samples,)
         Target, neither centred nor weighted.
-    coef : ndarray of shape (n_features,)
+    coef : ndarray of shape (n_features,) or Fit
         Coefficients, of which r are the residuals.
 
     Returns
@@ -69,9 +79,21 @@ def loadings_of(design, y, coef):
     square = r @ r
     if square <= VANISHED**2 * (y @ y):
         return None
-    means = _mean_squares(design, (r / design.sqrt_weights) ** 2 / square)
-    sizes = column_sizes(design)
-    return np.maximum(np.ldexp(np.sqrt(means), design.exponents), LEAST * sizes)
+    loadings = _mean_squares(design, (r / design.sqrt_weights) ** 2 / square)
+    design.measure_exactly()
+    for part in design.slices():
+        given = np.ldexp(np.sqrt(loadings[part]), design.exponents_of(part))
+        loadings[part] = np.maximum(given, LEAST * _sizes_of(design, part))
+    return loadings
+
+
+def _agree(one, other):
+    """Return whether loadings have settled."""
+    parts = (
+        (one[at : at + AT_ONCE], other[at : at + AT_ONCE])
+        for at in range(0, len(one), AT_ONCE)
+    )
+    return all(np.all(np.abs(a - b) <= SETTLED * b) for a, b in parts)
 
 
 def regress_with_loadings(design, y, solve):
@@ -85,8 +107,8 @@ def regress_with_loadings(design, y, solve):
         The columns.
     y : ndarray of shape (n_samples,)
         Target, neither centred nor weighted.
-    solve : callable, (coef) -> (Fit, float)
-        Solves with the loadings of the design, from the coefficients given.
+    solve : callable, (Fit) -> (Fit, float)
+        Solves with the loadings of the design, from the coefficients of a fit.
 
     Returns
     -------
@@ -95,13 +117,16 @@ def regress_with_loadings(design, y, solve):
     intercept : float
         Its intercept.
     """
-    coef, before = np.zeros(design.shape[1]), column_sizes(design)
+    design.load(1.0)  # whose memory others take
+    design.load(column_sizes(design))
+    fit = fit_of(np.empty(0), 0.0, 0.0, 0)  # of no features in use
     for _ in range(MOST):
-        new = loadings_of(design, y, coef)
-        loadings = before if new is None else new
-        design.load(loadings)
-        fit, intercept = solve(coef)
-        if new is None or np.all(np.abs(loadings - before) <= SETTLED * before):
+        new = loadings_of(design, y, fit)
+        is_last = new is None or _agree(new, design.loadings)
+        if new is not None:
+            design.load(new)
+        del new
+        fit, intercept = solve(fit)
+        if is_last:
             break
-        coef, before = fit.coef, loadings
     return fit, intercept

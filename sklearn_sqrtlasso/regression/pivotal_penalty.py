@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from scipy.special import ndtri
 
 from sklearn_sqrtlasso.regression.noise_columns import (
-    columns_of_factor,
+    DenseColumns,
     factored_columns,
     noise_columns,
 )
@@ -119,24 +119,29 @@ def simulated_alpha(design, n_rows, confidence, positive, rng):
     norms = design.norms_in_units_of_x(exponent)
     if not norms.any() or freedom < 2:
         return design.largest_norm()
-    features = np.arange(len(norms))
+    features, peaks = slice(0, len(norms)), None
     if design.has_rows and sp.issparse(design.X):  # whose norms are not estimates
-        features = Peaks(norms, freedom, level, positive).leaders(norms)
-    columns = _columns(design, features, freedom, rng)
-    columns = columns.scaled(design.in_units_of_x(1.0, exponent, features))
-    norms[features] = columns.norms
-    peaks = Peaks(norms, freedom, level, positive)
+        peaks = Peaks(norms, freedom, level, positive)
+        features = peaks.leaders(norms)
     del norms  # they may take as much memory as X
+    columns = _columns(design, features, freedom, rng)
+    columns.scale(lambda part: design.in_units_of_x(1.0, exponent, part), features)
+    del features
+    peaks = peaks or Peaks(columns.norms, freedom, level, positive)
     return float(np.ldexp(peak_quantile(peaks, columns, rng), exponent))
 
 
 def _columns(design, features, freedom, rng):
     """Return columns with about the same products, the cheapest."""
+    if isinstance(features, slice):
+        features = np.arange(features.stop)
     p = len(features)
     if not design.has_rows:
         if p > freedom and len(design.factor) <= freedom:
-            return columns_of_factor(design.factor, design.norms)
-        return factored_columns(design.cosines, freedom).scaled(design.norms)
+            return DenseColumns(design.factor, design.norms.copy())
+        columns = factored_columns(design.cosines, freedom)
+        columns.scale(lambda part: design.norms[part], slice(0, p))
+        return columns
     if p <= BY_PRODUCTS and (p <= freedom or p <= FEW):
         return factored_columns(design.products(features), freedom)
     return noise_columns(design, features, rng)

@@ -22,7 +22,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
     solve_exactly,
 )
 from sklearn_sqrtlasso.algorithms.relaxed_path import relax_on_supports
-from sklearn_sqrtlasso.regression.fit import fit_of, in_given_units
+from sklearn_sqrtlasso.regression.fit import fit_of, in_given_units, nonzeros_of
 from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_moment_path
 from sklearn_sqrtlasso.regression.moments import held_out_square
 from sklearn_sqrtlasso.regression.solver import regress
@@ -41,7 +41,7 @@ def residual_of(design, y, coef):
         The columns.
     y : ndarray of shape (n_samples,)
         Target, neither centred nor weighted.
-    coef : ndarray of shape (n_features,)
+    coef : ndarray of shape (n_features,) or Fit
         Coefficients, in units of y over units of X.
 
     Returns
@@ -53,10 +53,10 @@ def residual_of(design, y, coef):
         That power.
     """
     y, exponent = design.target(y)[:2]
-    on = np.flatnonzero(coef)
+    on, values = nonzeros_of(coef)
     if not len(on):
         return y, y, exponent
-    w = np.ldexp(coef[on], design.exponents_of(on) - exponent)
+    w = np.ldexp(values, design.exponents_of(on) - exponent)
     return y - design.apply(design.columns(on), w), y, exponent
 
 
@@ -253,7 +253,7 @@ def regress_relaxed(design, y, alphas, phis, options, coef=None):
         Shares of the penalty that are kept on the support, in [0, 1].
     options : SolverOptions
         Options of the solver.
-    coef : ndarray of shape (n_features,), default=None
+    coef : ndarray of shape (n_features,) or Fit, default=None
         Coefficients to start from; None is zero.
 
     Returns

@@ -42,7 +42,7 @@ from sklearn_sqrtlasso.regression.certificate import (
     value_without_penalties,
 )
 from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
-from sklearn_sqrtlasso.regression.fit import Fit, in_given_units, may_follow_noise
+from sklearn_sqrtlasso.regression.fit import Fit, in_given_units, nonzeros_of
 from sklearn_sqrtlasso.regression.row_path import FEW
 from sklearn_sqrtlasso.regression.working_set import SWEEPS, WorkingSet
 
@@ -569,7 +569,7 @@ def regress(design, y, alphas, options, coef=None):
         previous one.
     options : SolverOptions
         Options of the solver.
-    coef : ndarray of shape (n_features,), default=None
+    coef : ndarray of shape (n_features,) or Fit, default=None
         Coefficients to start from, where a path is not as short; None is zero.
 
     Returns
@@ -593,15 +593,15 @@ def regress(design, y, alphas, options, coef=None):
     fits, intercepts = design.solve(y, alphas, options) if follows else ([], [])
     if len(fits) == len(alphas):
         return fits, np.array(intercepts)
-    intercepts, coef = list(intercepts), fits[-1].coef if fits else coef
+    intercepts, coef = list(intercepts), fits[-1] if fits else coef
     target = design.target(y)
     exponent, mean = target.exponent, target.mean
     regression = Regression(design, target.vector, options.positive)
     target = target.without_vector()  # which the regression holds in its own unit
     if coef is not None:
-        on = np.flatnonzero(coef)
+        on, values = nonzeros_of(coef)
         with np.errstate(over="ignore", under="ignore"):
-            coef = np.ldexp(coef[on], design.exponents_of(on) - exponent)
+            coef = np.ldexp(values, design.exponents_of(on) - exponent)
         regression.start_from(on, coef)
     values, left = None, alphas[len(fits) :]
     solved = regression.solve_each(left, options.tol, options.max_iter)
@@ -618,7 +618,7 @@ def regress(design, y, alphas, options, coef=None):
         gap = fit.gap + rounded + lost
         fits.append(given._replace(gap=gap, n_iter=fit.n_iter))
         intercepts.append(intercept)
-        if options.ends and may_follow_noise(fit, regression.y_norm, design):
+        if options.ends and fit.may_follow_noise(regression.y_norm, design):
             break
     return fits, np.array(intercepts)
 

@@ -37,6 +37,29 @@ class ProductsOnDemand:
         return self.design.correlate_some(self.r, features)
 
 
+class PenaltiesOnDemand:
+    """Penalties of sparse columns with loadings, computed whenever they are read.
+
+    Parameters
+    ----------
+    design : SparseDesign
+        The columns.
+    alpha : float
+        The penalty, in units of X over loadings.
+    """
+
+    def __init__(self, design, alpha):
+        self.design, self.alpha = design, alpha
+
+    def __getitem__(self, features):
+        """Return the penalties of some columns, in units of these."""
+        return self.design.penalties_of(features, self.alpha)
+
+    def min(self):
+        """Return the smallest penalty."""
+        return min(self[part].min() for part in self.design.slices())
+
+
 class SparseDesign(Design):
     """A design whose features are a CSC matrix, centred only implicitly.
 
@@ -106,10 +129,15 @@ class SparseDesign(Design):
         """Return logarithms to base 2 of the units of some columns."""
         return self._exponents[features]
 
+    def penalties_of(self, features, alpha):
+        """Return penalties of some columns in their units, whatever the loadings."""
+        return self._penalties(alpha, self.exponents_of(features), features)
+
     def penalties(self, alpha):
         """Return a penalty in units of each column, from 0 to a large number."""
         if np.ndim(self.loadings):
-            return super().penalties(alpha)
+            many = self.shape[1] > AT_ONCE
+            return PenaltiesOnDemand(self, alpha) if many else super().penalties(alpha)
         alpha, columns = float(alpha), slice(None)
         return self._exponents.map(lambda of: self._penalties(alpha, of, columns))
 

@@ -10,6 +10,7 @@ from sklearn_sqrtlasso.algorithms.active_set import (
 )
 from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
+GROWTH = 1.25  # of a matrix that is full: its copies take twice the time of one
 SWEEPS = 100  # of coordinate descent before the active-set path
 APART = 1e-4  # energy share outside the span of others of columns that are apart
 SPANNED = 1e-10  # share of a target's energy outside the span that may be rounding
@@ -69,9 +70,10 @@ class WorkingSet:
         if known < size:
             if size > len(self._G):
                 G, most = self._G, self.design.shape[1]
-                capacity = min(max(size, 2 * len(G)), most)
+                capacity = min(max(size, int(GROWTH * len(G))), most)
                 self._G = np.zeros((capacity, capacity))
                 self._G[:known, :known] = G[:known, :known]
+                del G  # before products are made
             cross = self.design.gram(self.block, self._new)
             self._G[:size, known:size] = cross
             self._G[known:size, :known] = cross[:known].T
@@ -141,7 +143,8 @@ class WorkingSet:
         """Let the factor hold as many columns as may be active."""
         k, size = max(self.n_factored, 0), min(len(self.w), self.design.rank)
         if size > len(self.L):
-            old, size = self.L, min(max(size, 2 * len(self.L)), self.design.rank)
+            most, size = self.design.rank, max(size, int(GROWTH * len(self.L)))
+            old, size = self.L, min(size, most)
             self.L = np.empty((size, size))
             self.L[:k, :k] = old[:k, :k]
             self.act = np.concatenate([self.act[:k], np.empty(size - k, dtype=np.intp)])

@@ -14,7 +14,7 @@ from sklearn_sqrtlasso.estimators.held_out_errors import (
 )
 from sklearn_sqrtlasso.regression import fit as fit_module
 from sklearn_sqrtlasso.regression.designs import design_of
-from sklearn_sqrtlasso.regression.fit import EXPLAINED, fit_of, may_follow_noise
+from sklearn_sqrtlasso.regression.fit import EXPLAINED, fit_of
 from tests import sized
 
 N_ALPHAS = sized(30, 12)
@@ -79,10 +79,10 @@ def test_noise_is_followed_by_many_columns_that_span_all_targets(many):
     X, _ = wide(1.0, 1)
     design = equal_rows(X)
     fit = fit_of(np.ones(1000) * (np.arange(1000) < 60), EXPLAINED, 0.0, 1)
-    assert may_follow_noise(fit, 1.0, design)
-    assert not may_follow_noise(fit, 0.99, design)
-    assert not may_follow_noise(fit._replace(features=fit.features[:49]), 1.0, design)
-    assert not may_follow_noise(fit, 1.0, equal_rows(X[:, :98]))
+    assert fit.may_follow_noise(1.0, design)
+    assert not fit.may_follow_noise(0.99, design)
+    assert not fit._replace(features=fit.features[:49]).may_follow_noise(1.0, design)
+    assert not fit.may_follow_noise(1.0, equal_rows(X[:, :98]))
 
 
 @pytest.mark.parametrize("phi", [1.0, [0.0, 1.0]])

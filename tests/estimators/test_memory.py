@@ -137,7 +137,7 @@ def test_regressions_on_long_tables_hold_few_vectors_of_their_length(model):
 
 # A vector of correlations, three of booleans, and then one of coefficients: those of
 # others are made of few columns at a time. The bound of a path is that of its result.
-OF_COLUMNS, OF_ROWS, AT_ONCE = 1.5, 12, 4 * 2**20
+OF_COLUMNS, OF_ROWS, AT_ONCE = 1.5, 12, 5 * 2**19
 
 
 def wide_sparse_table(n_features):
@@ -173,6 +173,61 @@ def test_regressions_on_many_sparse_columns_hold_one_vector_of_their_number(
     assert model.coef_.any() or model.alpha_ > 0.005
     copied = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if weighted else 0
     assert peak <= copied + 8 * (OF_COLUMNS * X.shape[1] + OF_ROWS * len(y)) + AT_ONCE
+
+
+# Loadings, and what the simulation of their penalty keeps of each column that counts.
+OF_LOADINGS = 3.2
+
+
+@pytest.mark.parametrize("alpha", ["pivotal", 0.5])
+@pytest.mark.filterwarnings("ignore:All coefficients")
+def test_loadings_of_many_sparse_columns_are_few_vectors_of_their_number(alpha):
+    X, y = wide_sparse_table(sized(400_000, 1000))
+    model = SqrtLasso(alpha, penalty_loadings="auto")
+    clone(model).fit(X, y)
+    peak, model = peak_of(lambda: clone(model).fit(X, y))
+    assert len(model.penalty_loadings_) == X.shape[1]
+    assert peak <= 8 * (OF_LOADINGS * X.shape[1] + OF_ROWS * len(y)) + AT_ONCE
+
+
+@pytest.mark.filterwarnings("ignore:All coefficients")
+def test_noise_of_many_sparse_rows_takes_no_more_memory_than_the_entries():
+    n, p, rng = sized(100_000, 200), sized(1_000_000, 2000), np.random.default_rng(0)
+    rows, columns = np.repeat(np.arange(n), 10), rng.integers(0, p, 10 * n)
+    X = sp.csc_array((rng.standard_normal(10 * n), (rows, columns)), shape=(n, p))
+    X.sum_duplicates()
+    y = X @ (rng.random(p) < 1e-3) + rng.standard_normal(n)
+    SqrtLasso().fit(X[:2000], y[:2000])
+    peak, _ = peak_of(lambda: SqrtLasso().fit(X, y))
+    entries = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    assert peak <= entries + sized(0, AT_ONCE)
+
+
+# Shares of X: a block of rows or of columns is converted at a time, and five folds copy
+# four fifths of the rows, each in its turn.
+WIDE, OF_WIDE_X = sized((200, 20_000), (40, 200)), {"pivotal": 0.4, "given": 0.4}
+OF_WIDE_X |= {"three folds": 1.1, "five folds": 1.2}
+WIDE_MODELS = {
+    "pivotal": SqrtLasso(),
+    "given": SqrtLasso(sized(0.2, 0.8)),
+    "three folds": SqrtLassoCV(cv=3, alphas=sized(100, 1)),
+    "five folds": SqrtLassoCV(alphas=sized(100, 1)),
+}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", WIDE_MODELS)
+@pytest.mark.filterwarnings("ignore:All coefficients")
+def test_regressions_on_wide_tables_hold_little_more_than_the_rows_of_a_fold(
+    name, dtype, order
+):
+    rng = np.random.default_rng(0)
+    X = np.asarray(rng.standard_normal(WIDE), dtype=dtype, order=order)
+    y = X[:, :10].sum(axis=1) + rng.standard_normal(len(X))
+    clone(WIDE_MODELS[name]).fit(X[:50], y[:50])
+    peak, _ = peak_of(lambda: clone(WIDE_MODELS[name]).fit(X, y))
+    assert peak <= OF_WIDE_X[name] * X.nbytes + sized(0, 2 * AT_ONCE)
 
 
 @pytest.mark.filterwarnings("ignore:All coefficients")
