@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_sqrtlasso.regression.fit import Fit
 
+TIE = 1e-9  # relative difference of errors that may be rounding
 GROWN = 1.02  # error, over the smallest one at larger penalties, from which a grid ends
 
 
@@ -74,7 +75,7 @@ class HeldOut(NamedTuple):
     weight : float
         Sum of the weights of the rows.
     last : Fit
-        The fit of the smallest penalty that was solved, from which a path may go on.
+        That of the smallest penalty that was solved, from which a path may go on.
     """
 
     mse: np.ndarray
@@ -142,6 +143,26 @@ def pooled_errors(folds):
     with np.errstate(over="ignore", under="ignore"):
         pooled = np.average(mse * (units / top) ** 2, axis=0, weights=shares)
         return top * np.sqrt(pooled)
+
+
+def best_place(errors):
+    """Return the place of the smallest error, the first of those that tie with it.
+
+    Where residuals have vanished, smaller penalties have the same solution, but for
+    rounding.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_phis, n_alphas)
+        Errors; may be infinite.
+
+    Returns
+    -------
+    place : tuple of int
+        Places of the share and the penalty.
+    """
+    ties = errors <= (1 + TIE) * errors.min()
+    return np.unravel_index(np.argmax(ties), errors.shape)
 
 
 def have_grown(folds):

@@ -24,6 +24,7 @@ from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.held_out_errors import (
     Grid,
     HeldOut,
+    best_place,
     have_grown,
     pooled_errors,
 )
@@ -181,7 +182,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         Number of threads over folds, as in joblib; results do not depend on it.
     verbose : int, default=0
         Whether to print a line for each fold that has ended, with the smallest root
-        mean squared error of its held-out rows.
+        mean squared error of its held-out rows until then.
 
     Attributes
     ----------
@@ -201,7 +202,8 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     n_iter_ : int
         Number of outer iterations of the final fit.
     alphas_ : ndarray of shape (n_alphas,)
-        Penalties in decreasing order, in units of X, without those left out.
+        Penalties in decreasing order, in units of X: as many as asked for, without
+        those left out.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_phis, n_alphas, n_folds)
         Mean squared error of the held-out rows of each fold, in squared units of y,
         with an axis for ``phi`` if that is an array;
@@ -233,12 +235,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     penalties below a millionth of the largest; small penalties of which residuals
     vanish), the rows are used.
 
-    If ``alphas`` is a number, the path of a fold ends where more than half as many
-    columns as training rows, and more than 256, explain 99.9 % of the variance of their
-    target, as paths of glmnet do: columns that span any target follow its noise there.
-    All folds end at the first such end at which errors on held-out rows exceed their
-    minimum by 2 %, and at the smallest penalty if there is none. Penalties that are
-    given are all solved.
+    If ``alphas`` is a number and columns are no fewer than training rows, the path of a
+    fold ends where more than half as many columns as rows, and more than 256, explain
+    99.9 % of the variance (the share at which paths of glmnet end): they follow noise.
+    All folds end at the first such penalty of one of them at which the root mean
+    squared error on held-out rows exceeds its minimum by 2 %, and at the smallest
+    penalty if there is none. Penalties that are given are all solved.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
@@ -398,8 +400,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
 
     def _choose(self, results, grid):
         """Choose penalty and share by the errors of folds; return penalty and gaps."""
-        pooled = pooled_errors(results)
-        place = np.unravel_index(np.argmin(pooled), pooled.shape)
+        place = best_place(pooled_errors(results))
         self.phi_, self.alphas_ = float(grid.phis[place[0]]), grid.alphas
         found = zip(*(fold[:3] for fold in results), strict=True)
         mse, units, gaps = map(np.array, found)
@@ -471,11 +472,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     def _to_one_end(self, results, grid, follow):
         """Return errors of all folds for the same penalties, and the grid of these.
 
-        They end where the first path of a fold has ended, if errors have grown there.
-        Else other paths go on to where the last has ended, and to the end of the grid.
+        They end at the first penalty at which a path has ended and errors have grown:
+        paths that have ended before go on to there. If there is none, all go on to the
+        end of the grid.
         """
-        lengths = [len(fold.gaps) for fold in results]
-        for n_alphas in (min(lengths), max(lengths), len(grid.alphas)):
+        lengths = {len(fold.gaps) for fold in results} | {len(grid.alphas)}
+        for n_alphas in sorted(lengths):
             part = grid.first(n_alphas)
 
             def go_on(pair, part=part):
@@ -513,4 +515,4 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
         mse, units = mse.reshape(intercepts.shape), units.reshape(intercepts.shape)
         gaps = np.array([fit.gap for fit in fits[0]])
-        return HeldOut(mse, units, gaps, weights.sum(), fits[0][-1])
+        return HeldOut(mse, units, gaps, weights.sum(), fits[np.argmax(grid.phis)][-1])

@@ -18,9 +18,9 @@ AT_ONCE = 8  # sweeps, after which a combination is tried
 TOLS = (1e-4, 1e-6)  # last steps, over the residual: with new columns, and without
 FINER = 0.1  # factor of the latter from one try to the next
 AGAIN = 2  # times as many columns as they were left with, of which they are tried again
-SHARES = (1 / 256, 1 / 16)  # of the cube of their number: work after which products
-# are faster, and the same for a small residual, where these meet more breakpoints
-SMALL = 0.2  # residual over target
+SHARE = 1 / 256  # of the cube of their number: work after which products are faster
+SMALL = 0.2  # residual over target, near which a path by products is long
+LONGER = 16  # times the work, where the residual is small
 
 
 class ColumnSweeps:
@@ -82,7 +82,7 @@ class ColumnSweeps:
         self.tol *= 1.0 if new else FINER
         norm, ended = np.linalg.norm(r), False
         tol *= max(floor, norm)
-        most = SHARES[int(norm < SMALL)] * float(len(w)) ** 3
+        most = SHARE * (LONGER if norm < SMALL else 1) * float(len(w)) ** 3
         W, alpha, r = np.empty((AT_ONCE + 1, len(w))), alpha[on], r.copy()
         while not ended and self.work < most:
             W[0] = w

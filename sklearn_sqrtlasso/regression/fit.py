@@ -45,10 +45,10 @@ class Fit(NamedTuple):
         return coef
 
     def may_follow_noise(self, y_norm, design):
-        """Return whether a fit nearly interpolates a target that may be any.
+        """Return whether the fit nearly interpolates, as it would a target of noise.
 
-        The columns span all targets, and more than half as many as a target has
-        dimensions are in use: they do not tell a signal from noise.
+        As many columns as rows interpolate any target. Where more than half of that
+        many are in use, they do not tell a signal from noise.
 
         Parameters
         ----------
@@ -62,9 +62,9 @@ class Fit(NamedTuple):
         may : bool
             Whether smaller penalties are of no use if the target has noise.
         """
-        n_used, rank = len(self.features), design.rank
-        spans = design.shape[1] >= rank and n_used > max(rank / 2, MANY)
-        return spans and self.sigma <= EXPLAINED * y_norm
+        enough = design.shape[1] >= design.rank  # columns to interpolate noise
+        uses_many = len(self.features) > max(design.rank / 2, MANY)
+        return enough and uses_many and self.sigma <= EXPLAINED * y_norm
 
 
 def fit_of(coef, sigma, gap, n_iter):

@@ -545,8 +545,7 @@ class SolverOptions(NamedTuple):
     max_iter : int
         Largest number of outer iterations of a penalty.
     ends : bool
-        Whether a path ends where a solution nearly interpolates a target that may be
-        any.
+        Whether a path ends at a solution that may follow noise.
     """
 
     positive: bool
@@ -605,7 +604,7 @@ def regress(design, y, alphas, options, coef=None):
         regression.start_from(on, coef)
     values, left = None, alphas[len(fits) :]
     solved = regression.solve_each(left, options.tol, options.max_iter)
-    for fit, alpha in zip(solved, left, strict=False):
+    for fit, alpha in zip(solved, left, strict=True):
         is_new = fit.values is not values  # or the residual has vanished before
         if is_new:
             values = fit.values

@@ -58,18 +58,14 @@ def warn_hidden_columns(design, targets, fits, alpha):
     """
     if alpha == 0 or not design.live.any():
         return
-    logs = _log_sizes_of_all(design)
-    smallest, largest = np.fmin.reduce(logs), np.fmax.reduce(logs)
-    apart = largest - smallest
-    small = np.flatnonzero(logs < largest - np.log2(APART))
-    if not len(small):
+    if not len(_small_columns(design)[0]):  # by estimates
         return
-    del logs  # of all columns: they may take as much memory as X
+    small, apart, largest = _small_columns(design.measure_exactly())
     # A column of noise is to be found in one of twenty such designs only.
     noise = asymptotic_level(design.shape[1], design.rank, CONFIDENCE)
     for target, fit in zip(targets, fits, strict=True):
         on = fit.features
-        if np.isin(on, small).any():
+        if not len(small) or np.isin(on, small).any():
             continue
         with np.errstate(over="ignore"):  # the penalty, for columns of norm one
             used = _log_sizes(design.norms_of(on), design.exponents_of(on))
@@ -86,6 +82,17 @@ def warn_hidden_columns(design, targets, fits, alpha):
                 UserWarning,
             )
             return
+
+
+def _small_columns(design):
+    """Return the columns that are small, how far norms are apart, and the largest.
+
+    The latter are logarithms to base 2.
+    """
+    logs = _log_sizes_of_all(design)
+    largest = np.fmax.reduce(logs)
+    small = np.flatnonzero(logs < largest - np.log2(APART))
+    return small, largest - np.fmin.reduce(logs), largest
 
 
 def _log_sizes(norms, exponents):

@@ -9,6 +9,7 @@ from sklearn_sqrtlasso.estimators.held_out_errors import (
     GROWN,
     Grid,
     HeldOut,
+    best_place,
     have_grown,
     pooled_errors,
 )
@@ -73,6 +74,37 @@ def test_errors_have_grown_if_those_of_all_shares_have(unit):
     assert have_grown([errors([grown, grown], unit)])
     assert not have_grown([errors([grown, [*grown[:2], 1.0]], unit)])
     assert not have_grown([errors([4.0, 1.0, 0.99 * GROWN**2], unit)])
+
+
+def test_of_errors_that_tie_the_largest_penalty_is_chosen():
+    below = 1.0 - 1e-13
+    assert best_place(np.array([[2.0, 1.0, below], [2.0, 3.0, below]])) == (0, 1)
+    assert best_place(np.array([[2.0, 1.0, 0.9]])) == (0, 2)
+    assert best_place(np.array([[np.inf, np.inf]])) == (0, 0)
+    assert best_place(np.array([[np.inf, 1.0]])) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("mse", "ends", "expected"),
+    [
+        ([4.0, 1.0, 1.0, 1.0, 2.0, 3.0], (2, 3, 4), 6),
+        ([4.0, 1.0, 1.0, 2.0, 2.0, 3.0], (2, 4, 5), 4),
+        ([4.0, 1.0, 2.0, 2.0, 2.0, 3.0], (2, 5, 6), 5),
+        ([4.0, 1.0, 2.0, 2.0, 2.0, 3.0], (3, 3, 3), 3),
+        ([4.0, 3.0, 3.0, 2.0, 2.0, 1.0], (1, 4, 6), 6),
+    ],
+)
+def test_folds_end_where_one_has_ended_and_errors_have_grown(mse, ends, expected):
+    whole, grid = errors(mse), Grid(np.arange(6.0, 0.0, -1), np.array([1.0]))
+
+    def follow(place, found, grid):
+        return whole.first(max(len(found.gaps), len(grid.alphas)))
+
+    given = [whole.first(n_alphas) for n_alphas in ends]
+    found, part = SqrtLassoCV()._to_one_end(given, grid, follow)
+    assert len(part.alphas) == expected
+    for fold in found:
+        assert_array_equal(fold.mse, [mse[:expected]])
 
 
 def test_noise_is_followed_by_many_columns_that_span_all_targets(many):

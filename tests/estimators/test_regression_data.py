@@ -333,6 +333,15 @@ def test_zero_coefficients_are_not_reported_where_scales_are_not_the_reason(kind
         assert not model.fit(X, y).coef_.any()
 
 
+def test_scales_are_those_of_all_rows_where_most_entries_are_zero():
+    rng = np.random.default_rng(0)
+    X = (rng.random((500, 300)) < 0.02) * rng.standard_normal((500, 300))
+    y = X[:, :10] @ rng.standard_normal(10) + 0.05 * rng.standard_normal(500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert SqrtLasso().fit(X, y).coef_.any()
+
+
 def masked(values):
     return np.ma.masked_greater(values, 1.0)
 

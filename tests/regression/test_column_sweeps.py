@@ -44,7 +44,7 @@ def gap(X, y, w, alpha, positive=False):
 @pytest.fixture
 def counted(monkeypatch):
     """Count products of columns and sweeps over them, which are never left."""
-    monkeypatch.setattr(column_sweeps, "SHARES", (1.0, 1.0))
+    monkeypatch.setattr(column_sweeps, "SHARE", 1.0)
     counts = {"products": 0, "sweeps": 0}
     gram, solve = SparseDesign.gram, ColumnSweeps.solve
 
@@ -109,7 +109,7 @@ def test_products_follow_where_sweeps_take_longer(monkeypatch, counted):
     alpha = 0.1 * SqrtLasso.path(X, y, alphas=1)[0][0]
     swept = SqrtLasso(alpha, tol=1e-10).fit(X, y).coef_
     assert counted["products"] < np.count_nonzero(swept)
-    monkeypatch.setattr(column_sweeps, "SHARES", (1e-9, 1e-9))
+    monkeypatch.setattr(column_sweeps, "SHARE", 1e-9)
     model = SqrtLasso(alpha, tol=1e-10).fit(X, y)
     assert counted["products"] >= np.count_nonzero(swept)
     assert_allclose(model.coef_, swept, atol=1e-6 * np.abs(swept).max())
