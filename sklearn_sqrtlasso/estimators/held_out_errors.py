@@ -1,17 +1,23 @@
 """Errors on the held-out rows of folds, of which a penalty is chosen.
 
 Where columns outnumber the rows of a training side, small penalties interpolate even
-noise, by as many columns as there are rows, and the solutions next to that take most
-of the time. The path of a training side is left where it comes close, and the grid ends
-there for all folds, if the errors of held-out rows have grown since their minimum.
+noise, by as many columns as there are rows, and solutions on the way there take most of
+the time. The path of a training side is left where more than half of these are in use
+and the error on held-out rows has grown. The grid ends there for all folds, if errors
+have grown for all.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
+from sklearn_sqrtlasso.blockwise.linalg import unit_near
+from sklearn_sqrtlasso.estimators.sparse_regressor import rows_that_weigh
 from sklearn_sqrtlasso.regression.fit import Fit
 
+AGAIN = 5  # penalties after which errors of all folds are compared again
+MANY = 256  # columns in use from which a path takes long
 TIE = 1e-9  # relative difference of errors that may be rounding
 GROWN = 1.02  # error, over the smallest one at larger penalties, from which a grid ends
 
@@ -121,6 +127,93 @@ class HeldOut(NamedTuple):
     def smallest(self):
         """The smallest root mean square."""
         return float(np.min(self.units * np.sqrt(self.mse)))
+
+
+class HeldOutRows(NamedTuple):
+    """The held-out rows of a fold.
+
+    Attributes
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        All rows.
+    y, weights : ndarray of shape (n_samples,)
+        Target and weights of all rows.
+    places : ndarray
+        Which of them are held out.
+    """
+
+    X: Any
+    y: np.ndarray
+    weights: np.ndarray
+    places: np.ndarray
+
+    def mean_squares(self, fits, intercepts):
+        """Return the mean squared errors of fits.
+
+        Parameters
+        ----------
+        fits : list of Fit
+            The fits; only columns that one of them uses are read.
+        intercepts : ndarray of shape (n_fits,)
+            Their intercepts.
+
+        Returns
+        -------
+        mse : ndarray of shape (n_fits,)
+            Mean squares, in squares of units; may be infinite.
+        units : ndarray of shape (n_fits,)
+            The units, powers of two.
+        """
+        X, y, weights, places = self
+        on = np.unique(np.concatenate([fit.features for fit in fits]))
+        coef = np.zeros((len(on), len(fits)))
+        for k, fit in enumerate(fits):
+            coef[np.searchsorted(on, fit.features), k] = fit.values
+        X = X[:, on][places] if sp.issparse(X) else X[np.ix_(places, on)]
+        X, y, weights = rows_that_weigh(X, y[places], weights[places])
+        with np.errstate(over="ignore", invalid="ignore"):
+            wrong = np.abs(X @ coef + intercepts - y[:, None])
+        wrong[np.isnan(wrong)] = np.inf  # of predictions that are out of range
+        units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))
+        return np.average((wrong / units) ** 2, axis=0, weights=weights), units
+
+
+class EarlyStopping:
+    """Whether a path ends, as it follows the noise of training rows.
+
+    Parameters
+    ----------
+    rows : HeldOutRows
+        The rows that tell.
+    rank : int
+        Largest number of columns in use: as many interpolate any target.
+    """
+
+    def __init__(self, rows, rank):
+        self.rows, self.rank, self.smallest = rows, rank, np.inf
+
+    def __call__(self, fit, intercept):
+        """Return whether many columns are in use, and the error has grown.
+
+        Parameters
+        ----------
+        fit : Fit
+            The fit of the next penalty.
+        intercept : float
+            Its intercept.
+
+        Returns
+        -------
+        ends : bool
+            Whether smaller penalties may be left out.
+        """
+        if max(self.rank / 2, MANY) >= fit.n_features or fit.n_features < self.rank:
+            return False
+        mse, units = self.rows.mean_squares([fit], np.array([intercept]))
+        error = float(units[0] * np.sqrt(mse[0]))
+        self.smallest = min(self.smallest, error)
+        uses_many = len(fit.features) > max(self.rank / 2, MANY)
+        return uses_many and error > GROWN * self.smallest
 
 
 def pooled_errors(folds):

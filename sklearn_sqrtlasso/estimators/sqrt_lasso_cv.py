@@ -22,8 +22,11 @@ from sklearn_sqrtlasso.estimators.compat import (
 )
 from sklearn_sqrtlasso.estimators.drafts import all_or_nothing
 from sklearn_sqrtlasso.estimators.held_out_errors import (
+    AGAIN,
+    EarlyStopping,
     Grid,
     HeldOut,
+    HeldOutRows,
     best_place,
     have_grown,
     pooled_errors,
@@ -236,11 +239,11 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     vanish), the rows are used.
 
     If ``alphas`` is a number and columns are no fewer than training rows, the path of a
-    fold ends where more than half as many columns as rows, and more than 256, explain
-    99.9 % of the variance (the share at which paths of glmnet end): they follow noise.
-    All folds end at the first such penalty of one of them at which the root mean
-    squared error on held-out rows exceeds its minimum by 2 %, and at the smallest
-    penalty if there is none. Penalties that are given are all solved.
+    fold ends where it uses more than 256 columns, and more than half as many as rows,
+    and its root mean squared error on held-out rows exceeds its minimum by 2 %: it
+    follows noise. The grid ends where the error of all folds exceeds its minimum by as
+    much, too, and at the smallest penalty if it does not. Penalties that are given are
+    all solved.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
     estimator to score before the last one has ended.
@@ -465,19 +468,17 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         if n_found >= len(grid.alphas):
             return found
         start = found.last if found is not None else None
-        options = self._options._replace(ends=ends)
-        more = self._errors(X, y, weights, grid.after(n_found), fold, options, start)
+        more = self._errors(X, y, weights, grid.after(n_found), fold, ends, start)
         return found.join(more) if found is not None else more
 
     def _to_one_end(self, results, grid, follow):
         """Return errors of all folds for the same penalties, and the grid of these.
 
-        They end at the first penalty at which a path has ended and errors have grown:
-        paths that have ended before go on to there. If there is none, all go on to the
-        end of the grid.
+        Paths that have ended go on to where others have, or for some penalties more,
+        until errors have grown for all folds together, or to the end of the grid.
         """
-        lengths = {len(fold.gaps) for fold in results} | {len(grid.alphas)}
-        for n_alphas in sorted(lengths):
+        lengths, most = [len(fold.gaps) for fold in results], len(grid.alphas)
+        for n_alphas in sorted({*lengths, *range(min(lengths), most, AGAIN), most}):
             part = grid.first(n_alphas)
 
             def go_on(pair, part=part):
@@ -489,7 +490,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
                 break
         return errors, part
 
-    def _errors(self, X, y, weights, grid, fold, options, start):
+    def _errors(self, X, y, weights, grid, fold, ends, start):
         """Return the errors of the path of a fold, from a fit to start from."""
         train, test = fold
         if not weights[train].any() or not weights[test].any():
@@ -497,22 +498,14 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
                 "sample_weight must leave each fold of cv a training row and a test "
                 "row of positive weight, got only zeros in one of them."
             )
+        rows, options = HeldOutRows(X, y, weights, test), self._options
         design, target = self._problem(some_rows(X, train), y[train], weights[train])
+        if ends:
+            options = options._replace(ends=EarlyStopping(rows, design.rank))
         fits, intercepts = regress_relaxed(design, target, *grid, options, start)
         del design  # it may hold the rows of the fold
         all_fits = [fit for row in fits for fit in row]
-        on = np.unique(np.concatenate([fit.features for fit in all_fits]))
-        coef = np.zeros((len(on), len(all_fits)))
-        for k, fit in enumerate(all_fits):
-            coef[np.searchsorted(on, fit.features), k] = fit.values
-        X = X[:, on][test] if sp.issparse(X) else X[np.ix_(test, on)]
-        X, y, weights = rows_that_weigh(X, y[test], weights[test])
-        with np.errstate(over="ignore", invalid="ignore"):
-            guesses = X @ coef + intercepts.ravel()
-            wrong = np.abs(guesses - y[:, None])
-        wrong[np.isnan(wrong)] = np.inf  # of guesses that are out of range
-        units = unit_near(np.minimum(wrong.max(axis=0), np.finfo(np.float64).max))
-        mse = np.average((wrong / units) ** 2, axis=0, weights=weights)
-        mse, units = mse.reshape(intercepts.shape), units.reshape(intercepts.shape)
-        gaps = np.array([fit.gap for fit in fits[0]])
-        return HeldOut(mse, units, gaps, weights.sum(), fits[np.argmax(grid.phis)][-1])
+        found = rows.mean_squares(all_fits, intercepts.ravel())
+        mse, units = (values.reshape(intercepts.shape) for values in found)
+        gaps, last = np.array([fit.gap for fit in fits[0]]), fits[np.argmax(grid.phis)]
+        return HeldOut(mse, units, gaps, weights[test].sum(), last[-1])

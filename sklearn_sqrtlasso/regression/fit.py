@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-MANY = 256  # columns in use from which a path takes long
-EXPLAINED = 10**-1.5  # residual over target: .999 of the variance, as in glmnet
 SEEN = 1e-10  # share of the target that must not be lost to rounding by underflow
 
 
@@ -43,28 +41,6 @@ class Fit(NamedTuple):
         coef = np.zeros(self.n_features)
         coef[self.features] = self.values
         return coef
-
-    def may_follow_noise(self, y_norm, design):
-        """Return whether the fit nearly interpolates, as it would a target of noise.
-
-        As many columns as rows interpolate any target. Where more than half of that
-        many are in use, they do not tell a signal from noise.
-
-        Parameters
-        ----------
-        y_norm : float
-            Norm of the target, in units of the fit.
-        design : Design
-            The columns.
-
-        Returns
-        -------
-        may : bool
-            Whether smaller penalties are of no use if the target has noise.
-        """
-        enough = design.shape[1] >= design.rank  # columns to interpolate noise
-        uses_many = len(self.features) > max(design.rank / 2, MANY)
-        return enough and uses_many and self.sigma <= EXPLAINED * y_norm
 
 
 def fit_of(coef, sigma, gap, n_iter):

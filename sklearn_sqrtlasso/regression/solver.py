@@ -28,7 +28,7 @@ the given penalties.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -544,14 +544,15 @@ class SolverOptions(NamedTuple):
         Relative duality gap at which the iterations end.
     max_iter : int
         Largest number of outer iterations of a penalty.
-    ends : bool
-        Whether a path ends at a solution that may follow noise.
+    ends : callable, (Fit, float) -> bool
+        Whether a path ends at a solution and its intercept, in units of X and y; None
+        for never. It is asked at those that are not found by one path on all columns.
     """
 
     positive: bool
     tol: float
     max_iter: int
-    ends: bool = False
+    ends: Any = None
 
 
 def regress(design, y, alphas, options, coef=None):
@@ -617,7 +618,7 @@ def regress(design, y, alphas, options, coef=None):
         gap = fit.gap + rounded + lost
         fits.append(given._replace(gap=gap, n_iter=fit.n_iter))
         intercepts.append(intercept)
-        if options.ends and fit.may_follow_noise(regression.y_norm, design):
+        if options.ends and options.ends(fits[-1], intercept):
             break
     return fits, np.array(intercepts)
 

@@ -5,17 +5,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_sqrtlasso import SqrtLassoCV
+from sklearn_sqrtlasso.estimators import held_out_errors
 from sklearn_sqrtlasso.estimators.held_out_errors import (
     GROWN,
+    EarlyStopping,
     Grid,
     HeldOut,
+    HeldOutRows,
     best_place,
     have_grown,
     pooled_errors,
 )
-from sklearn_sqrtlasso.regression import fit as fit_module
-from sklearn_sqrtlasso.regression.designs import design_of
-from sklearn_sqrtlasso.regression.fit import EXPLAINED, fit_of
+from sklearn_sqrtlasso.regression.fit import fit_of
 from tests import sized
 
 N_ALPHAS = sized(30, 12)
@@ -29,10 +30,6 @@ def errors(mse, unit=1.0, weight=1.0):
     return HeldOut(mse, np.full(mse.shape, unit), np.zeros(mse.shape[1]), weight, last)
 
 
-def equal_rows(X):
-    return design_of(X, np.full(len(X), 1 / len(X)), True)
-
-
 def wide(noise, n_informative, seed=0):
     """Return a table of more columns than rows, of few and many relevant ones."""
     rng = np.random.default_rng(seed)
@@ -44,7 +41,7 @@ def wide(noise, n_informative, seed=0):
 @pytest.fixture
 def many(monkeypatch):
     """Let small tables have as many columns in use as large ones."""
-    monkeypatch.setattr(fit_module, "MANY", 20)
+    monkeypatch.setattr(held_out_errors, "MANY", 20)
 
 
 def test_errors_are_joined_and_cut():
@@ -107,14 +104,20 @@ def test_folds_end_where_one_has_ended_and_errors_have_grown(mse, ends, expected
         assert_array_equal(fold.mse, [mse[:expected]])
 
 
-def test_noise_is_followed_by_many_columns_that_span_all_targets(many):
-    X, _ = wide(1.0, 1)
-    design = equal_rows(X)
-    fit = fit_of(np.ones(1000) * (np.arange(1000) < 60), EXPLAINED, 0.0, 1)
-    assert fit.may_follow_noise(1.0, design)
-    assert not fit.may_follow_noise(0.99, design)
-    assert not fit._replace(features=fit.features[:49]).may_follow_noise(1.0, design)
-    assert not fit.may_follow_noise(1.0, equal_rows(X[:, :98]))
+def test_a_path_ends_where_many_columns_are_in_use_and_its_error_has_grown(many):
+    X, y = wide(noise=0.0, n_informative=1000)
+    rows, w = HeldOutRows(X, y, np.ones(100), ROWS[:40]), np.ones(1000) / np.sqrt(1000)
+    good, worse, bad = w, 0.98 * w, 0.5 * w
+    few = bad * (np.arange(1000) < 49)
+
+    def ends(*coefs, rank=98):
+        stopping = EarlyStopping(rows, rank)
+        return [stopping(fit_of(coef, 1.0, 0.0, 1), 0.0) for coef in coefs]
+
+    assert ends(bad, worse, good) == [False] * 3
+    assert ends(good, bad) == [False, True]
+    assert ends(worse, few) == [False, False]  # of 98, half are not in use
+    assert ends(good, bad, rank=1001) == [False, False]
 
 
 @pytest.mark.parametrize("phi", [1.0, [0.0, 1.0]])
