@@ -207,13 +207,13 @@ class EarlyStopping:
         ends : bool
             Whether smaller penalties may be left out.
         """
-        if max(self.rank / 2, MANY) >= fit.n_features or fit.n_features < self.rank:
+        few = max(self.rank / 2, MANY)
+        if not few < self.rank <= fit.n_features:
             return False
         mse, units = self.rows.mean_squares([fit], np.array([intercept]))
         error = float(units[0] * np.sqrt(mse[0]))
         self.smallest = min(self.smallest, error)
-        uses_many = len(fit.features) > max(self.rank / 2, MANY)
-        return uses_many and error > GROWN * self.smallest
+        return len(fit.features) > few and error > GROWN * self.smallest
 
 
 def pooled_errors(folds):
