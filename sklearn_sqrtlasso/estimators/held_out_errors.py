@@ -19,7 +19,9 @@ from sklearn_sqrtlasso.regression.fit import Fit
 AGAIN = 5  # penalties after which errors of all folds are compared again
 MANY = 256  # columns in use from which a path takes long
 TIE = 1e-9  # relative difference of errors that may be rounding
-GROWN = 1.02  # error, over the smallest one at larger penalties, from which a grid ends
+GROWN = (
+    1.02  # error, over the smallest one at larger penalties, from which a grid may end
+)
 
 
 class Grid(NamedTuple):
@@ -190,7 +192,7 @@ class EarlyStopping:
     """
 
     def __init__(self, rows, rank):
-        self.rows, self.rank, self.smallest = rows, rank, np.inf
+        self.rows, self.rank, self.errors = rows, rank, []
 
     def __call__(self, fit, intercept):
         """Return whether many columns are in use, and the error has grown.
@@ -211,9 +213,8 @@ class EarlyStopping:
         if not few < self.rank <= fit.n_features:
             return False
         mse, units = self.rows.mean_squares([fit], np.array([intercept]))
-        error = float(units[0] * np.sqrt(mse[0]))
-        self.smallest = min(self.smallest, error)
-        return len(fit.features) > few and error > GROWN * self.smallest
+        self.errors.append(units[0] * np.sqrt(mse[0]))
+        return len(fit.features) > few and bool(grow(np.array(self.errors)))
 
 
 def pooled_errors(folds):
@@ -259,7 +260,7 @@ def best_place(errors):
 
 
 def have_grown(folds):
-    """Return whether the last error of each share is far above its smallest one.
+    """Return whether errors of all folds together grow, for each share.
 
     Parameters
     ----------
@@ -271,5 +272,21 @@ def have_grown(folds):
     grown : bool
         Whether smaller penalties are worse.
     """
-    errors = pooled_errors(folds)
-    return bool(np.all(errors[:, -1] > GROWN * errors.min(axis=1)))
+    return bool(np.all(grow(pooled_errors(folds))))
+
+
+def grow(errors):
+    """Return whether the last errors are above the smallest ones, and do not fall.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (..., n_alphas)
+        Errors for decreasing penalties.
+
+    Returns
+    -------
+    grown : ndarray of shape (...,)
+        Booleans.
+    """
+    last, before = errors[..., -1], errors[..., -2:][..., 0]
+    return (last > GROWN * errors.min(axis=-1)) & (last >= before)
