@@ -240,9 +240,9 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
 
     If ``alphas`` is a number and columns are no fewer than training rows, the path of a
     fold ends where it uses more than 256 columns, and more than half as many as rows,
-    and its root mean squared error on held-out rows exceeds its minimum by 2 %: it
-    follows noise. The grid ends where the error of all folds exceeds its minimum by as
-    much, too, and at the smallest penalty if it does not. Penalties that are given are
+    and its root mean squared error on held-out rows is 2 % above its minimum and does
+    not fall: it follows noise. The grid ends where that holds for the error of all
+    folds, too, and at the smallest penalty if it does not. Penalties that are given are
     all solved.
 
     Callbacks of scikit-learn (1.9 and later) are told of each fold; there is no fitted
