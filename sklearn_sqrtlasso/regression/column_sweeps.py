@@ -19,8 +19,6 @@ TOLS = (1e-4, 1e-6)  # last steps, over the residual: with new columns, and with
 FINER = 0.1  # factor of the latter from one try to the next
 AGAIN = 2  # times as many columns as they were left with, of which they are tried again
 SHARE = 1 / 256  # of the cube of their number: work after which products are faster
-SMALL = 0.2  # residual over target, near which a path by products is long
-LONGER = 16  # times the work, where the residual is small
 
 
 class ColumnSweeps:
@@ -53,9 +51,8 @@ class ColumnSweeps:
     def solve(self, working_set, r, floor, alpha, new):
         """Sweep until steps are small; undo it where that takes long.
 
-        They converge slowly where the residual nearly vanishes. A solution uses no more
-        columns than the residual has dimensions: as long as more are used, steps are to
-        be smaller.
+        They converge slowly where the residual nearly vanishes, and use more columns
+        than it has dimensions.
 
         Parameters
         ----------
@@ -80,26 +77,23 @@ class ColumnSweeps:
         columns = *stored, self.design.norms_of(on) ** 2
         tol = TOLS[0] if new else self.tol
         self.tol *= 1.0 if new else FINER
-        norm, ended = np.linalg.norm(r), False
-        tol *= max(floor, norm)
-        most = SHARE * (LONGER if norm < SMALL else 1) * float(len(w)) ** 3
+        tol *= max(floor, np.linalg.norm(r))
+        most, ended = SHARE * float(len(w)) ** 3, False
         W, alpha, r = np.empty((AT_ONCE + 1, len(w))), alpha[on], r.copy()
         while not ended and self.work < most:
             W[0] = w
             given = floor**2, alpha, self.positive, tol
-            n, small = sweep_columns(columns, W, r, r @ r, *given)
+            n, ended = sweep_columns(columns, W, r, r @ r, *given)
             self.work += n * (2 * len(stored[0]) + len(w))
             r, w = self._without_mean(r), W[n]
-            ended = small and np.count_nonzero(w) <= self.design.rank
-            if small:
-                tol *= FINER
-            else:
+            if not ended:
                 w, r = self._extrapolate(working_set, W, r, floor, alpha)
-        if ended:
+        solved = ended and np.count_nonzero(w) <= self.design.rank
+        if solved:
             working_set.start(w.copy())
         else:
             self.left_at, self.work = len(w), 0
-        return ended
+        return solved
 
     def _without_mean(self, r):
         roots = self.design.sqrt_weights

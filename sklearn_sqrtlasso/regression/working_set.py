@@ -10,6 +10,8 @@ from sklearn_sqrtlasso.algorithms.active_set import (
 )
 from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
+SPARE = 4  # columns, over their rank, from which those that are not in use are dropped
+FEW = 4096  # the same at least: their products need 128 MiB
 GROWTH = 1.25  # of a matrix that is full: its copies take twice the time of one
 SWEEPS = 100  # of coordinate descent before the active-set path
 APART = 1e-4  # energy share outside the span of others of columns that are apart
@@ -47,15 +49,28 @@ class WorkingSet:
         return order[np.searchsorted(self.features, features, sorter=order)]
 
     def add(self, features):
-        """Add the columns of other features, with coefficients zero."""
+        """Add the columns of other features, with coefficients zero.
+
+        Of very many, those that are not in use are dropped before.
+        """
         if not len(features):
             return
+        if len(self.w) > max(SPARE * self.design.rank, FEW):
+            self._drop_idle()
         block = self.design.columns(features)
         self.block = self._joined(self.block, block)
         self._new = self._joined(self._new, block)
         self.w = np.concatenate([self.w, np.zeros(len(features))])
         self.features = np.concatenate([self.features, features])
         self.is_in[features] = True
+
+    def _drop_idle(self):
+        """Drop the columns that are not in use; they may be added again."""
+        on, w = self.features, self.w
+        self.is_in[on[w == 0]] = False
+        self.features, self.w = on[w != 0], w[w != 0]
+        self.block = self._new = self.design.columns(self.features)
+        self._G, self._n_known, self.n_factored = np.zeros((0, 0)), 0, -1
 
     def _joined(self, block, new):
         return new if block is None else self.design.join([block, new])
