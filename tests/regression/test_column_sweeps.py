@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
-from sklearn_sqrtlasso.regression import column_sweeps
+from sklearn_sqrtlasso.regression import column_sweeps, working_set
 from sklearn_sqrtlasso.regression.column_sweeps import ColumnSweeps
 from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.solver import Regression
@@ -141,3 +141,27 @@ def test_no_combination_of_sweeps_raises_the_objective():
         now = np.linalg.norm(r) + alpha @ np.abs(columns.w)
         assert now <= before * (1 + 1e-12)
         before = now
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_idle_columns_of_long_working_sets_are_dropped(monkeypatch, form):
+    X, y = few_entries(60, 1200, seed=6)  # more than one path on all columns takes
+    X = X.toarray() if form == "dense" else X
+    alpha = 1e-2 * SqrtLasso.path(X, y, alphas=1)[0][0]
+    whole = SqrtLasso(alpha).fit(X, y)
+    counts, drop = [], WorkingSet._drop_idle
+
+    def counting(columns):
+        drop(columns)
+        counts.append(len(columns.features))
+        assert np.all(columns.w != 0)
+        assert np.count_nonzero(columns.is_in) == counts[-1]
+
+    monkeypatch.setattr(working_set, "FEW", 0)
+    monkeypatch.setattr(working_set, "SPARE", 1)
+    monkeypatch.setattr(WorkingSet, "_drop_idle", counting)
+    model = SqrtLasso(alpha).fit(X, y)
+    assert counts
+    assert model.dual_gap_ <= TOL
+    objectives = [m.sigma_ + alpha * np.abs(m.coef_).sum() for m in (whole, model)]
+    assert_allclose(*objectives, rtol=1e-5)
