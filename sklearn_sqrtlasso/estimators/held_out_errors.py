@@ -127,7 +127,13 @@ class HeldOut(NamedTuple):
 
     @property
     def smallest(self):
-        """The smallest root mean square."""
+        """Return the smallest root mean square.
+
+        Returns
+        -------
+        rmse : float
+            Over all shares and penalties.
+        """
         return float(np.min(self.units * np.sqrt(self.mse)))
 
 
