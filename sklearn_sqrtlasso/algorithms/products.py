@@ -1,4 +1,4 @@
-"""Sums and units of products of columns, each in one pass over them."""
+"""Units of columns, and sums of their products, each in one pass over them."""
 
 import math
 
@@ -48,6 +48,28 @@ def scale_products(products, scale, means, out):
         x, m = scale[i], means[i]
         for j in range(p):
             out[i, j] = products[i, j] * (x * scale[j]) + m * means[j]
+
+
+@kernel(_nrt=False)
+def center(columns, scale, means, roots):
+    """Scale and centre columns, and multiply their rows by roots of weights.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (p, n)
+        Columns; overwritten.
+    scale, means : ndarray of shape (p,)
+        Numbers they are multiplied by, and their means in these units.
+    roots : ndarray of shape (n,)
+        Roots of the weights of the rows.
+    """
+    p, n = columns.shape
+    assert p == scale.shape[0] == means.shape[0]
+    assert n == roots.shape[0]
+    for j in range(p):
+        column, unit, mean = columns[j], scale[j], means[j]
+        for i in range(n):
+            column[i] = (column[i] * unit - mean) * roots[i]
 
 
 @kernel(_nrt=False)

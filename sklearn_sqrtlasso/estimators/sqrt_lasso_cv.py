@@ -51,9 +51,11 @@ from sklearn_sqrtlasso.regression.fit import fit_of
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
+    TALL,
     count_exact,
     follow_moment_path,
     gathers_products,
+    noise_uses_many,
 )
 from sklearn_sqrtlasso.regression.moments import (
     held_out_square,
@@ -134,9 +136,11 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
         None where rows are to be used: if X has many columns, if test rows are no
         partition, and if squares of the numbers would lose too many digits.
     """
-    tests = [test for _, test in folds]
+    tests, n_features = [test for _, test in folds], X.shape[1]
     n_rows = min(len(train) for train, _ in folds)
-    if not (gathers_products(n_rows, X.shape[1]) and is_partition(folds, len(y))):
+    is_tall = n_rows >= TALL * n_features and not sp.issparse(X)
+    gathers = is_tall or gathers_products(n_rows, n_features)
+    if not (gathers and is_partition(folds, len(y))):
         return None
     if not all(weights[test].any() for test in tests):
         return None
@@ -146,6 +150,36 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     if not all(part.keep_digits() for part in trains):
         return None
     return list(zip(trains, parts, strict=True))
+
+
+def table_of_fold(X, y, weights, fold, many):
+    """Return the moments of the training and the test rows of a fold.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Features.
+    y, weights : ndarray of shape (n_samples,)
+        Target and weights.
+    fold : (ndarray, ndarray)
+        Training and test rows.
+    many : bool
+        Whether many features are going to be in use.
+
+    Returns
+    -------
+    table : (Moments, Moments) or None
+        None where rows are to be used: if X is sparse, if it has many columns of which
+        few are in use, or no fewer than training rows, and if squares of the numbers
+        would lose too many digits.
+    """
+    fold = [np.arange(len(y))[rows] for rows in fold]  # of masks, too
+    n_rows, n_features = np.count_nonzero(weights[fold[0]]), X.shape[1]
+    gathers = n_rows > n_features and (many or gathers_products(n_rows, n_features))
+    if sp.issparse(X) or not gathers or not weights[fold[1]].any():
+        return None
+    train, test = moments_of_each(X, y, weights, fold)
+    return (train, test) if train.keep_digits() else None
 
 
 class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
@@ -233,8 +267,11 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     read once for all folds, if their test rows are a partition: weighted means and
     products of all features and the target give the paths, their certificates and the
     errors on held-out rows. So are tables of up to 256 features, and no more than four
-    for each training row. Where products have too few digits (spreads near the ends of
-    the range of numbers, means more than 1000 times the spread, 10 times in sparse X,
+    for each training row; and dense tables of at least eight training rows for each
+    feature. For other folds, and for more features of which the smallest penalty would
+    bring a third into use for a target of noise, the rows of each fold of a dense table
+    are read once. Where products have too few digits (spreads near the ends of the
+    range of numbers, means more than 1000 times the spread, 10 times in sparse X,
     penalties below a millionth of the largest; small penalties of which residuals
     vanish), the rows are used.
 
@@ -370,8 +407,10 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         design, target = self._problem_of(tables, X, y, weights, unit)
         grid = self._grid(regression_alpha_max(design, target, self._options.positive))
         alphas = grid.alphas
-        if tables is not None and alphas[-1] <= LEAST * alphas[0]:
+        has_digits = alphas[-1] > LEAST * alphas[0]
+        if tables is not None and not has_digits:
             tables, (design, target) = None, self._problem(X, y, weights)
+        many = tables is None and noise_uses_many(design, alphas[-1])
         progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
         done, lock = [], Lock()
 
@@ -379,9 +418,11 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             return self._follow(X, y, weights, folds[place], found, grid, ends)
 
         def errors(place):
-            found = None
-            if tables is not None:
-                found = self._errors_of_table(tables[place], grid, unit)
+            found, table = None, tables and tables[place]
+            if table is None and has_digits:
+                table = table_of_fold(X, y / unit, weights, folds[place], many)
+            if table is not None:
+                found = self._errors_of_table(table, grid, unit)
             found = follow(place, found, ends=isinstance(self.alphas, Integral))
             with lock:  # folds may end at once, on their threads
                 done.append(place)

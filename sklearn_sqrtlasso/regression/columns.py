@@ -1,5 +1,6 @@
 """Columns of a regression in units of their own, and penalties in these units."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -109,8 +110,10 @@ class Columns(ABC):
             The multiples, in (0, inf]; a coefficient of an infinite one is zero. If
             they are not pure numbers, penalties are in units of X over theirs.
         """
-        self.loadings = loadings
-        self._load = None if np.ndim(loadings) else _parts_of(loadings)
+        self.loadings, self._load = loadings, None
+        if np.ndim(loadings) == 0:
+            half, exponent = math.frexp(loadings)
+            self._load = 2 * half, exponent - 1
 
     def _loads(self, columns):
         """Return the loadings of some columns as numbers from 1 to 2, and exponents."""

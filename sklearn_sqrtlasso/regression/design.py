@@ -5,6 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from sklearn_sqrtlasso.algorithms.count_sketch import add_signed_rows
+from sklearn_sqrtlasso.algorithms.products import center
 from sklearn_sqrtlasso.regression.column_sizes import (
     BLOCK_ENTRIES,
     FAR,
@@ -469,16 +470,14 @@ class DenseDesign(Design):
         own = not isinstance(features, slice)  # else it may be a view of X
         block = self.X[rows, features]
         block = (np.asarray if own else np.array)(block, dtype=np.float64, order="F")
-        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            block *= self._scale[features]
-            if self.fit_intercept:
-                block -= self.means[features]
+        roots = self.sqrt_weights[rows]
+        center(block.T, self._scale[features], self.means[features], roots)
         if len(self._dead):
             block[:, self.norms[features] == 0] = 0
         if len(self._kept):
             place = self._place[features]
-            block[:, place >= 0] = self._block[rows, place[place >= 0]]
-        block *= self.sqrt_weights[rows, None]
+            on = place >= 0
+            block[:, on] = self._block[rows, place[on]] * roots[:, None]
         return block
 
     def join(self, blocks):

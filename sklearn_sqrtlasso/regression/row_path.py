@@ -149,8 +149,8 @@ def follow_row_path(design, target, alphas, options):
         w, sigmas, gaps = _follow(problem)
         w, sigmas = w * (size * inverse), size * sigmas
         coef = np.ldexp(w, target.exponent - design.exponents_of(slice(None)))
-    range_, sizes = np.finfo(design.dtype), np.abs(coef)
-    if not np.all((sizes >= range_.tiny) & (sizes <= range_.max) | (w == 0)):
+    range_, sizes = np.finfo(design.dtype), np.abs(coef[w != 0])
+    if not np.all((sizes >= range_.tiny) & (sizes <= range_.max)):
         return [], np.empty(0)
     means = design.means_of(slice(None))
     rounding = EPS * (abs(target.mean) + np.abs(w) @ np.abs(means))

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.algorithms.products import (
     add_products,
+    center,
     normalize,
     scale_products,
 )
@@ -33,6 +34,20 @@ def test_products_about_zero_are_those_of_columns_in_their_units(seed, p):
     scale_products(products, scale, np.sqrt(6) * scale * means[:p], out)
     Z = X[:, :p] * scale
     assert_allclose(out, Z.T @ Z, atol=1e-12)
+
+
+@given(seeds, st.integers(1, 13), st.integers(0, 9))
+def test_centred_columns_have_no_part_in_the_roots_of_weights(seed, n, p):
+    rng = np.random.default_rng(seed)
+    X, scale, weights = (
+        rng.standard_normal((p, n)),
+        rng.random(p),
+        rng.dirichlet([1] * n),
+    )
+    means, roots, columns = X @ weights * scale, np.sqrt(weights), X.copy()
+    center(columns, scale, means, roots)
+    assert_allclose(columns, (X * scale[:, None] - means[:, None]) * roots, atol=1e-14)
+    assert_allclose(columns @ roots, 0, atol=1e-13)
 
 
 @given(seeds, st.integers(1, 13), st.integers(1, 9))

@@ -93,7 +93,8 @@ def test_a_path_of_shares_holds_the_fits_of_each(positive):
 @pytest.mark.parametrize("positive", [False, True])
 def test_errors_are_those_of_held_out_rows(by, positive, monkeypatch):
     if by == "rows":
-        monkeypatch.setattr(sqrt_lasso_cv, "tables_of_folds", lambda *given: None)
+        for name in ("tables_of_folds", "table_of_fold"):
+            monkeypatch.setattr(sqrt_lasso_cv, name, lambda *given: None)
     X, y = make()
     weights = 1.0 + np.arange(60) % 2
     folds = list(KFold(3).split(X))

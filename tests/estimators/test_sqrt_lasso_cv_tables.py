@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.model_selection import (
+    KFold,
+    RepeatedKFold,
+    ShuffleSplit,
+    TimeSeriesSplit,
+)
 
 from sklearn_sqrtlasso import SqrtLassoCV
 from sklearn_sqrtlasso.estimators import sqrt_lasso_cv
-from sklearn_sqrtlasso.regression import moments
+from sklearn_sqrtlasso.regression import moment_path, moments
 
 EXACT = 1e-8  # of the largest coefficient
 
@@ -36,7 +41,8 @@ def rows_used(monkeypatch):
 
 def by_rows(model, X, y, weights=None):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqrt_lasso_cv, "tables_of_folds", lambda *given: None)
+        for name in ("tables_of_folds", "table_of_fold"):
+            patch.setattr(sqrt_lasso_cv, name, lambda *given: None)
         return model.fit(X, y, sample_weight=weights)
 
 
@@ -133,11 +139,62 @@ def test_rows_are_used_where_the_fit_is_exact(rows_used):
     assert model.score(X, X[:, 0] + X[:, 1]) > 1 - 1e-4
 
 
-@pytest.mark.parametrize("options", [{"cv": ShuffleSplit(3)}, {"alphas": [1.0, 0.0]}])
-def test_rows_are_used_for_other_folds_and_penalties(options, rows_used):
+def test_rows_are_used_for_a_penalty_of_zero(rows_used):
     X, y, _ = table()
-    SqrtLassoCV(**options).fit(X, y)
+    SqrtLassoCV(alphas=[1.0, 0.0]).fit(X, y)
     assert rows_used
+
+
+NO_PARTITIONS = {
+    "random": ShuffleSplit(3, random_state=0),
+    "repeated": RepeatedKFold(n_splits=3, n_repeats=2, random_state=0),
+    "later rows": TimeSeriesSplit(3),
+    "masks": [(np.arange(120) % 3 > 0, np.arange(120) % 3 == 0)],
+    "counted from the last row": [(np.arange(-80, 0), np.arange(40))],
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("cv", NO_PARTITIONS.values(), ids=NO_PARTITIONS)
+def test_moments_of_each_fold_choose_what_rows_choose(cv, weighted, rows_used):
+    X, y, weights = table()
+    weights = weights if weighted else None
+    one = SqrtLassoCV(alphas=20, cv=cv).fit(X, y, sample_weight=weights)
+    assert not rows_used
+    two = by_rows(SqrtLassoCV(alphas=20, cv=cv), X, y, weights)
+    assert rows_used
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
+    assert one.alpha_ == two.alpha_
+    assert_allclose(one.coef_, two.coef_, atol=1e-9 * np.abs(two.coef_).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_moments_of_a_fold_are_used_if_noise_uses_many_columns(
+    dtype, rows_used, monkeypatch
+):
+    monkeypatch.setattr(moment_path, "WIDE", 4)
+    X, y, _ = table(60)
+    X = (10 * X / X.std(axis=0)).astype(dtype)
+    one = SqrtLassoCV(alphas=20, n_jobs=2).fit(X, y)
+    assert not rows_used
+    two = by_rows(SqrtLassoCV(alphas=20), X, y)
+    assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
+    assert_allclose(one.alpha_, two.alpha_, rtol=1e-9)
+    del rows_used[:]
+    SqrtLassoCV(alphas=20, eps=0.5).fit(X, y)
+    assert len(rows_used) == 5
+
+
+def test_products_of_many_columns_are_gathered_once_for_many_more_rows(
+    rows_used, monkeypatch
+):
+    monkeypatch.setattr(moment_path, "WIDE", 4)
+    monkeypatch.setattr(sqrt_lasso_cv, "table_of_fold", lambda *given: None)
+    X, y, _ = table()
+    SqrtLassoCV(alphas=20, eps=0.5).fit(X, y)
+    assert not rows_used
+    SqrtLassoCV(alphas=20, eps=0.5).fit(X[:60], y[:60])
+    assert len(rows_used) == 5
 
 
 FOLDS = list(KFold(3).split(np.empty(60)))

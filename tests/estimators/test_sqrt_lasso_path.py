@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
 from sklearn_sqrtlasso.estimators import sqrt_lasso_path as module
+from sklearn_sqrtlasso.regression import moment_path
 
 
 def make(n=50, p=80, noise=0.5, seed=0):
@@ -51,6 +52,34 @@ def test_products_of_a_table_give_what_its_rows_give(monkeypatch, dtype, options
         assert ours.dtype == theirs.dtype
         atol = 1e-6 if ours is paths[0].gaps else 1e-7 * np.abs(theirs).max()
         assert_allclose(ours, theirs, atol=atol)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_products_of_many_features_are_used_if_noise_uses_many(
+    monkeypatch, fit_intercept
+):
+    X, y = make(n=60, p=12)
+    monkeypatch.setattr(moment_path, "WIDE", 8)
+    options = {"alphas": 20, "fit_intercept": fit_intercept}
+    ours = sqrt_lasso_path(X, y, **options)
+    gather, counts = module.moments_with, []
+
+    def count(*given):
+        counts.append(1)
+        return gather(*given)
+
+    monkeypatch.setattr(module, "moments_with", count)
+    sqrt_lasso_path(X, y, **options)
+    assert len(counts) == 1
+    sqrt_lasso_path(X, y, **options | {"eps": 0.5})
+    sqrt_lasso_path(sp.csc_array(X), y, **options)
+    assert len(counts) == 1
+    monkeypatch.setattr(module, "noise_uses_many", lambda *_: False)
+    theirs = sqrt_lasso_path(X, y, **options)
+    assert len(counts) == 1
+    assert_allclose(ours.coefs, theirs.coefs, atol=1e-7 * np.abs(theirs.coefs).max())
+    assert_allclose(ours.sigmas, theirs.sigmas, rtol=1e-7)
+    assert np.all(ours.gaps <= 1e-6)
 
 
 def test_products_that_lose_digits_are_not_used():
