@@ -29,6 +29,7 @@ from sklearn_sqrtlasso.estimators.validation import (
 )
 from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, check_given
+from sklearn_sqrtlasso.regression.many_in_use import approach
 from sklearn_sqrtlasso.regression.moment_design import moment_design_of
 from sklearn_sqrtlasso.regression.moments import TALL
 from sklearn_sqrtlasso.regression.penalty_loadings import (
@@ -139,7 +140,9 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         times ``n_samples`` over its sum. They are compared with X. Products are not
         used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, where they
         have too few digits, and where rows are faster: for more than 100 features, or
-        50 for each target, and less than four times as many rows.
+        50 for each target, and less than four times as many rows. "auto" uses them for
+        any number of features of dense X with more rows, too, if ``alpha`` would bring
+        a third of them into use for a target of noise, and brings many into use.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.
@@ -329,7 +332,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         fit = self._fit_moments(X, targets, weights, loadings, starts, precompute)
         if fit is None:
             weights = weights / weights.sum()  # in the place of what may be all ones
-            fit = self._fit_rows(X, targets, weights, n_rows, loadings, starts)
+            given = X, targets, weights, n_rows, loadings, starts
+            fit = self._fit_rows(*given, precompute == "auto")
         results, alpha, design, targets = fit
         fits = [of_target for of_target, *_ in results]
         warn_unsolved_fits([one.gap for one in fits], self.tol, self.max_iter)
@@ -379,16 +383,31 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
             most = max(most, BY_PRODUCTS)
         return n_rows > n_columns <= most
 
-    def _fit_rows(self, X, targets, weights, n_rows, loadings, starts):
-        """Return fits of all targets, their penalty, their design and targets in it."""
-        if isinstance(self.alpha, str):
+    def _fit_rows(self, X, targets, weights, n_rows, loadings, starts, may_gather):
+        """Return fits of all targets, their penalty, their design and targets in it.
+
+        They may be found by moments if many columns are going to be in use.
+        """
+        fit, is_given = None, not isinstance(self.alpha, str)
+        if not is_given:
             check_finite(X)
         try:
             design = design_of(X, weights, bool(self.fit_intercept))
-            return self._fit_design(design, targets, n_rows, loadings, starts)
+            may_gather = may_gather and is_given and not sp.issparse(X)
+            if may_gather and loadings is not None and starts[0] is None:
+                design.load(loadings)
+                given = X, targets, weights, loadings, starts
+                many, start = approach(design, targets[0], self.alpha, self._options)
+                fit = self._fit_moments(*given, precompute=many)
+                starts = [start, *starts[1:]]
+            return fit or self._fit_design(design, targets, n_rows, loadings, starts)
         except FloatingPointError:
             check_finite(X)
             raise
+
+    @property
+    def _options(self):
+        return SolverOptions(bool(self.positive), self.tol, self.max_iter)
 
     def _fit_design(self, design, targets, n_rows, loadings, starts, rows=None):
         """Return what ``_fit_rows`` does; the penalty may be that of other rows."""
@@ -404,8 +423,7 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
 
     def _solve(self, design, target, alpha, estimates, start):
         """Return the fit of a target, its intercept and its loadings."""
-        options = SolverOptions(bool(self.positive), self.tol, self.max_iter)
-        phis = np.array([float(self.phi)])
+        options, phis = self._options, np.array([float(self.phi)])
 
         def solve(coef):
             fits, intercepts = regress_relaxed(

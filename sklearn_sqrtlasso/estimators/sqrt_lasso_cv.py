@@ -48,6 +48,7 @@ from sklearn_sqrtlasso.estimators.validation import (
 )
 from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.fit import fit_of
+from sklearn_sqrtlasso.regression.many_in_use import approach
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
@@ -55,7 +56,6 @@ from sklearn_sqrtlasso.regression.moment_path import (
     count_exact,
     follow_moment_path,
     gathers_products,
-    noise_uses_many,
 )
 from sklearn_sqrtlasso.regression.moments import (
     held_out_square,
@@ -268,12 +268,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     products of all features and the target give the paths, their certificates and the
     errors on held-out rows. So are tables of up to 256 features, and no more than four
     for each training row; and dense tables of at least eight training rows for each
-    feature. For other folds, and for more features of which the smallest penalty would
-    bring a third into use for a target of noise, the rows of each fold of a dense table
-    are read once. Where products have too few digits (spreads near the ends of the
-    range of numbers, means more than 1000 times the spread, 10 times in sparse X,
-    penalties below a millionth of the largest; small penalties of which residuals
-    vanish), the rows are used.
+    feature. For other folds, the rows of each of a dense table are read once; and for
+    more features, if the smallest penalty would bring a third of them into use for a
+    target of noise, and larger ones bring an eighth into use. Where products have too
+    few digits (spreads near the ends of the range of numbers, means more than 1000
+    times the spread, 10 times in sparse X, penalties below a millionth of the largest;
+    small penalties of which residuals vanish), the rows are used.
 
     If ``alphas`` is a number and columns are no fewer than training rows, the path of a
     fold ends where it uses more than 256 columns, and more than half as many as rows,
@@ -410,7 +410,8 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
         has_digits = alphas[-1] > LEAST * alphas[0]
         if tables is not None and not has_digits:
             tables, (design, target) = None, self._problem(X, y, weights)
-        many = tables is None and noise_uses_many(design, alphas[-1])
+        many = tables is None and not (sp.issparse(X) or gathers_products(*X.shape))
+        many = many and approach(design, target, alphas[-1], self._options)[0]
         progress = Progress(self, X, len(folds), y=y, names=("fold", "smallest error"))
         done, lock = [], Lock()
 
@@ -418,7 +419,7 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
             return self._follow(X, y, weights, folds[place], found, grid, ends)
 
         def errors(place):
-            found, table = None, tables and tables[place]
+            table, found = tables and tables[place], None
             if table is None and has_digits:
                 table = table_of_fold(X, y / unit, weights, folds[place], many)
             if table is not None:

@@ -21,11 +21,11 @@ from sklearn_sqrtlasso.estimators.validation import (
 )
 from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, moments_with
+from sklearn_sqrtlasso.regression.many_in_use import approach
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
     gathers_products,
-    noise_uses_many,
 )
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
@@ -264,12 +264,12 @@ def sqrt_lasso_path(
     :class:`~sklearn.linear_model.Lasso`.
 
     Of X of up to 1000 features, and more rows than these, products are gathered once,
-    and all penalties found on one path, as by :class:`SqrtLassoCV`; of more features of
-    dense X, if the smallest penalty would bring a third of them into use for a target
-    of noise; for ``phi`` below 1 also of up to 256 features, and no more than four for
-    each row. Where the residual is so small that products have too few digits, the rows
-    are used. Of X of up to 65536 numbers and 700 features, they are followed on one
-    path, too.
+    and all penalties found on one path, as by :class:`SqrtLassoCV`; so they are of more
+    features of dense X, if the smallest penalty would bring a third of them into use
+    for a target of noise, and larger ones bring an eighth into use; and for ``phi``
+    below 1 of up to 256 features, and no more than four for each row. Where the
+    residual is so small that products have too few digits, the rows are used. Of X of
+    up to 65536 numbers and 700 features, they are followed on one path, too.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
@@ -338,14 +338,14 @@ def _design_of_rows(X, fit_intercept):
 def _fits_to_rows(X, targets, grid, phis, fit_intercept, options, precompute):
     """Return penalties, and fits of all targets, shares and penalties.
 
-    Where many columns of a table are going to be in use, moments give them.
+    Where many columns of a table come into use, moments give them.
     """
     design = _design_of_rows(X, fit_intercept)
     alphas = _grid_of(design, targets, *grid, options)
-    many = precompute == "auto" and not sp.issparse(X)
-    if many and noise_uses_many(design, alphas[-1]):
+    if precompute == "auto" and not sp.issparse(X):
+        many, _ = approach(design, targets[0], alphas[-1], options)
         given = X, targets, grid, phis, fit_intercept, options
-        found = _fits_to_moments(*given, precompute=True)
+        found = _fits_to_moments(*given, precompute=many)
         if found is not None:
             return found
     fits = [regress_relaxed(design, y, alphas, phis, options)[0] for y in targets]

@@ -142,6 +142,12 @@ class Design(Columns):
         """Upper bound of the rank of the columns."""
         return max(np.count_nonzero(self.sqrt_weights) - self.fit_intercept, 1)
 
+    @property
+    def is_small(self):
+        """Whether a path on all columns is faster than working sets."""
+        n, p = self.shape
+        return n * p <= SMALL and p <= WIDE
+
     def centered(self, y):
         """Return the target, centred and weighted like the columns, and its mean."""
         mean = 0.0
@@ -161,8 +167,7 @@ class Design(Columns):
 
     def solve(self, y, alphas, options):
         """Return fits of a target for the first penalties, by a path on all columns."""
-        n, p = self.shape
-        if n * p > SMALL or p > WIDE:
+        if not self.is_small:
             return [], []
         return follow_row_path(self, self.target(y), alphas, options)
 

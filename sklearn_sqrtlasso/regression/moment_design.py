@@ -19,8 +19,7 @@ from sklearn_sqrtlasso.regression.given_products import moments_with
 from sklearn_sqrtlasso.regression.moment_path import count_exact, follow_products
 from sklearn_sqrtlasso.regression.moments import gaps_of_moments
 
-SHORT = 256  # number of columns up to which the path is followed to its end
-LONG = 4  # of more columns, up to one over this of them
+SHORT = 256  # columns up to which a path of breakpoints is followed, too
 
 
 def _factor(G, b):
@@ -144,7 +143,7 @@ class MomentDesign(Columns):
         There are none where the path has many steps, or too many digits are lost.
         """
         b, p = np.ascontiguousarray(self._b[:, y]), len(self._b)
-        most = 10 * p + 100 if p <= SHORT else p // LONG
+        most = 10 * p + 100 if p <= SHORT else p
         if np.min(alphas) <= 0:
             return [], []
         given = self._G, b, self._unit_penalties(), alphas, options.positive

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erfc
 
 from sklearn_sqrtlasso.algorithms.active_set import follow_gram_path
 from sklearn_sqrtlasso.algorithms.gram_path import (
@@ -23,7 +22,6 @@ FEW = 100  # features whose products take no time beside a path
 WIDE = 1000  # number of features up to which products of all of them are gathered
 NARROW = 256  # the same where features outnumber rows, of which products take more
 TALL = 8  # rows for each feature from which products of a table's folds are few numbers
-USED = 1 / 3  # of the features in use from which products of many of them are faster
 WIDER = 4  # features for each row up to which products are faster
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
@@ -70,32 +68,6 @@ def gathers_products(n_rows, n_features, relaxes=True):
     if n_rows > n_features:
         return n_features <= WIDE
     return relaxes and n_features <= min(NARROW, WIDER * n_rows)
-
-
-def noise_uses_many(design, alpha):
-    """Return whether noise would bring many columns into use at a penalty.
-
-    Independent columns correlate with noise like normal numbers; of columns that are
-    alike, fewer are in use.
-
-    Parameters
-    ----------
-    design : Design
-        The columns.
-    alpha : float
-        Penalty, in units of X.
-
-    Returns
-    -------
-    many : bool
-        Whether products of all columns are faster than rows, of which these outnumber
-        the columns.
-    """
-    live, norms = design.live, design.norms_of(slice(None))
-    if design.rank <= len(norms) or not live.any():
-        return False
-    sizes = design.penalties(alpha)[:][live] / norms[live]
-    return bool(erfc(np.sqrt(design.rank / 2) * sizes).sum() > USED * len(norms))
 
 
 def follow_products(G, b, penalties, alphas, positive, most, walks=True):

@@ -8,6 +8,8 @@ from sklearn.base import clone
 from sklearn.linear_model import Lasso
 
 from sklearn_sqrtlasso import SqrtLasso, sqrt_lasso_path
+from sklearn_sqrtlasso.estimators import sqrt_lasso
+from sklearn_sqrtlasso.regression import design
 
 FORMS = {"dense": np.asarray, "columns": np.asfortranarray, "sparse": sp.csc_array}
 each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -39,6 +41,42 @@ def test_coefficients_do_not_depend_on_who_multiplies(form, intercept, shape):
             assert_allclose(found.coef_, expected.coef_, rtol=0, atol=1e-8)
             assert_allclose(found.intercept_, expected.intercept_, atol=1e-7)
             assert_allclose(found.sigma_, expected.sigma_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loadings", [None, np.linspace(0.5, 2, 30)])
+def test_products_are_gathered_where_many_columns_are_in_use(
+    dtype, loadings, monkeypatch
+):
+    for module, name in ((sqrt_lasso, "FEW_COLUMNS"), (design, "SMALL")):
+        monkeypatch.setattr(module, name, 0)
+    monkeypatch.setattr(sqrt_lasso, "PER_TARGET", 0)
+    gather, counts = sqrt_lasso.moment_design_of, []
+
+    def counting(*given):
+        counts.append(1)
+        return gather(*given)
+
+    monkeypatch.setattr(sqrt_lasso, "moment_design_of", counting)
+    rng, weights = np.random.default_rng(1), np.arange(90) % 3
+    X, E = rng.standard_normal((90, 30)).astype(dtype), rng.standard_normal((90, 2))
+    Y = 3 * X[:, :2] + E
+    model = SqrtLasso(0.02, penalty_loadings=loadings, tol=1e-10)
+    for y in (Y, Y[:, 0]):
+        model.fit(X, y, sample_weight=weights)
+        assert len(counts) == 1
+        theirs = clone(model).set_params(precompute=False)
+        theirs.fit(X, y, sample_weight=weights)
+        assert np.count_nonzero(theirs.coef_) > 10
+        assert_allclose(model.coef_, theirs.coef_, atol=1e-6)
+        assert np.all(model.dual_gap_ <= 1e-10)
+        assert len(counts) == 1
+        counts.clear()
+    SqrtLasso(0.3).fit(X, Y, sample_weight=weights)  # brings few into use
+    X[:, 1:] = X[:, :1] + 0.01 * X[:, 1:]  # of columns that are alike, few are in use
+    one, two = (SqrtLasso(0.02, precompute=of).fit(X, Y) for of in ("auto", False))
+    assert not counts
+    assert_allclose(one.predict(X), two.predict(X), atol=1e-4)
 
 
 @each_form

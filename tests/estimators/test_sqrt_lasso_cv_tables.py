@@ -13,7 +13,7 @@ from sklearn.model_selection import (
 
 from sklearn_sqrtlasso import SqrtLassoCV
 from sklearn_sqrtlasso.estimators import sqrt_lasso_cv
-from sklearn_sqrtlasso.regression import moment_path, moments
+from sklearn_sqrtlasso.regression import design, moment_path, moments
 
 EXACT = 1e-8  # of the largest coefficient
 
@@ -169,19 +169,34 @@ def test_moments_of_each_fold_choose_what_rows_choose(cv, weighted, rows_used):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-def test_moments_of_a_fold_are_used_if_noise_uses_many_columns(
-    dtype, rows_used, monkeypatch
-):
+def test_moments_of_a_fold_are_used_where_many_columns_are(dtype, monkeypatch):
     monkeypatch.setattr(moment_path, "WIDE", 4)
+    monkeypatch.setattr(design, "SMALL", 0)
     X, y, _ = table(60)
-    X = (10 * X / X.std(axis=0)).astype(dtype)
+    X, tables, errors = 10 * X / X.std(axis=0), [], SqrtLassoCV._errors_of_table
+
+    def counting(self, *given):
+        tables.append(1)
+        return errors(self, *given)
+
+    monkeypatch.setattr(SqrtLassoCV, "_errors_of_table", counting)
+    X = X.astype(dtype)
     one = SqrtLassoCV(alphas=20, n_jobs=2).fit(X, y)
-    assert not rows_used
+    assert len(tables) == 5
     two = by_rows(SqrtLassoCV(alphas=20), X, y)
+    SqrtLassoCV(alphas=20, eps=0.5).fit(X, y)
+    SqrtLassoCV(alphas=20).fit(sp.csc_array(X), y)
+    assert len(tables) == 5
     assert_allclose(one.mse_path_, two.mse_path_, rtol=1e-6)
     assert_allclose(one.alpha_, two.alpha_, rtol=1e-9)
-    del rows_used[:]
-    SqrtLassoCV(alphas=20, eps=0.5).fit(X, y)
+
+
+def test_rows_are_used_of_many_columns_that_are_alike(rows_used, monkeypatch):
+    monkeypatch.setattr(moment_path, "WIDE", 4)
+    monkeypatch.setattr(design, "SMALL", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 1)) + 1e-3 * rng.standard_normal((60, 30))
+    SqrtLassoCV(alphas=20, eps=0.01).fit(X, X[:, 0] + rng.standard_normal(60))
     assert len(rows_used) == 5
 
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 
 from sklearn_sqrtlasso import SqrtLasso, SqrtLassoCV, sqrt_lasso_path
 from sklearn_sqrtlasso.estimators import sqrt_lasso_path as module
-from sklearn_sqrtlasso.regression import moment_path
+from sklearn_sqrtlasso.regression import design, moment_path
 
 
 def make(n=50, p=80, noise=0.5, seed=0):
@@ -60,6 +60,7 @@ def test_products_of_many_features_are_used_if_noise_uses_many(
 ):
     X, y = make(n=60, p=12)
     monkeypatch.setattr(moment_path, "WIDE", 8)
+    monkeypatch.setattr(design, "SMALL", 0)
     options = {"alphas": 20, "fit_intercept": fit_intercept}
     ours = sqrt_lasso_path(X, y, **options)
     gather, counts = module.moments_with, []
@@ -74,7 +75,7 @@ def test_products_of_many_features_are_used_if_noise_uses_many(
     sqrt_lasso_path(X, y, **options | {"eps": 0.5})
     sqrt_lasso_path(sp.csc_array(X), y, **options)
     assert len(counts) == 1
-    monkeypatch.setattr(module, "noise_uses_many", lambda *_: False)
+    monkeypatch.setattr(module, "approach", lambda *_: (False, None))
     theirs = sqrt_lasso_path(X, y, **options)
     assert len(counts) == 1
     assert_allclose(ours.coefs, theirs.coefs, atol=1e-7 * np.abs(theirs.coefs).max())

@@ -8,10 +8,8 @@ from numpy.testing import assert_allclose
 
 from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.moment_path import (
-    USED,
     count_exact,
     follow_moment_path,
-    noise_uses_many,
 )
 from sklearn_sqrtlasso.regression.moments import gather
 from sklearn_sqrtlasso.regression.solver import (
@@ -114,27 +112,3 @@ def test_no_more_rows_than_columns_are_followed_to_where_the_residual_vanishes()
     size = X.std(axis=0) / y.std()
     for w, fit in zip(path.coef[:n_exact], fits, strict=False):
         assert_allclose(w * size, fit.coef * size, atol=1e-9)
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("seed", range(3))
-def test_as_many_columns_are_in_use_for_noise_as_it_is_said(seed, dtype):
-    rng, n, p = np.random.default_rng(seed), 1200, 400
-    X = (rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-0.1, 0.1, p)).astype(dtype)
-    X[:, :3] = 1.0
-    design, y = design_of(X, np.full(n, 1 / n), True), rng.standard_normal(n)
-    alphas = regression_alpha_max(design, y, False) * np.geomspace(1, 0.1, 15)
-    fits, _ = regress(design, y, alphas, SolverOptions(False, 1e-6, 100))
-    shares = np.array([len(fit.features) / p for fit in fits])
-    many = np.array([noise_uses_many(design, alpha) for alpha in alphas])
-    assert many.any()
-    assert not many.all()
-    assert shares[many].min() > USED - 0.08
-    assert shares[~many].max() < USED + 0.08
-
-
-def test_noise_does_not_use_columns_that_outnumber_rows_or_are_constant():
-    X = np.random.default_rng(0).standard_normal((20, 30))
-    for columns in (X, np.ones((40, 3))):
-        weights = np.full(len(columns), 1 / len(columns))
-        assert not noise_uses_many(design_of(columns, weights, True), 1e-9)
