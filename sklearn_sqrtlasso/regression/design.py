@@ -19,7 +19,7 @@ from sklearn_sqrtlasso.regression.columns import Columns, Target, shared_exponen
 from sklearn_sqrtlasso.regression.mostly_equal import MostlyEqual
 from sklearn_sqrtlasso.regression.row_path import follow_row_path
 
-WIDTH = 4096  # columns that are added to a sketch at a time
+WIDTH = 1024  # columns that are added to a sketch at a time, in any memory order
 SMALL = 2**16  # entries of columns on which a path is faster than working sets
 WIDE = 700  # columns; the square of more would be kept in large pages of memory
 SINGLE = 2.0**64  # of units that numbers in single precision are multiplied by
@@ -367,17 +367,18 @@ class DenseDesign(Design):
         if not self.is_converted:
             return self.X.T @ (r / self.unit)
         total = np.zeros(self.shape[1])
-        for rows in self.spans(self.shape[1]):
-            total += self.X[rows].astype(np.float64).T @ (r[rows] / self.unit)
+        for rows, columns in self._parts():
+            x = self.X[rows, columns].astype(np.float64)
+            total[columns] += x.T @ (r[rows] / self.unit)
         return total
 
     def norms_of_rows(self):
         """Return the norms of all columns by all rows, where others are estimates."""
         squares, unit = np.zeros(self.shape[1]), self._scale * self.unit
         with np.errstate(invalid="ignore", over="ignore", under="ignore"):
-            for rows in self.spans(self.shape[1]):
-                x = self.X[rows] * np.float64(1 / self.unit)
-                squares += self._weights[rows] @ np.multiply(x, x, out=x)
+            for rows, columns in self._parts():
+                x = self.X[rows, columns] * np.float64(1 / self.unit)
+                squares[columns] += self._weights[rows] @ np.multiply(x, x, out=x)
                 del x  # before the next rows are read
             squares = squares * unit**2 - self.means**2
         squares[self._dead] = 0.0
@@ -468,6 +469,17 @@ class DenseDesign(Design):
         """Yield slices of few rows of some width, which cover all of them."""
         n, length = self.shape[0], max(1, BLOCK_ENTRIES // width)
         return (slice(start, start + length) for start in range(0, n, length))
+
+    def _parts(self):
+        """Yield slices of rows and of columns that are near in memory, of all of X."""
+        n, p = self.shape
+        if isinstance(self.X, np.ndarray) and self.X.strides[0] < self.X.strides[1]:
+            width = max(1, BLOCK_ENTRIES // n)
+            for start in range(0, p, width):
+                yield slice(None), slice(start, start + width)
+        else:
+            for rows in self.spans(p):
+                yield rows, slice(None)
 
     def part(self, rows, features):
         """Return some rows of the columns of some features, in double precision."""

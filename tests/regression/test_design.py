@@ -18,6 +18,7 @@ KINDS = {
     "by columns": np.asfortranarray,
     "sparse": sp.csc_array,
     "single": lambda X: X.astype(np.float32),
+    "single, by columns": lambda X: np.asfortranarray(X, dtype=np.float32),
     "single, sparse": lambda X: sp.csc_array(X.astype(np.float32)),
 }
 
@@ -247,12 +248,12 @@ def test_columns_that_are_not_finite_are_noticed(kind):
             design_of(KINDS[kind](X), np.full(N, 1 / N), True)
 
 
-@given(st.integers(1, 30), st.booleans())
-def test_blocks_of_single_precision_rows_add_up(n_block, intercept):
+@given(st.integers(1, 90), st.booleans(), st.sampled_from(["", ", by columns"]))
+def test_blocks_in_single_precision_add_up(n_block, intercept, order):
     r = vectors()[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_ENTRIES", n_block * P)
-        design, columns = make("single", intercept)
+        patch.setattr(module, "BLOCK_ENTRIES", n_block)
+        design, columns = make("single" + order, intercept)
         assert_allclose(design.correlate(r), columns.T @ r, rtol=0, atol=ROUNDING)
         largest = np.ldexp(np.linalg.norm(columns, axis=0), design.exponents).max()
         assert design.largest_norm() == pytest.approx(largest, rel=ROUNDING)
