@@ -306,6 +306,22 @@ def test_cross_validation_of_a_table(race, rows):
     )
 
 
+@pytest.mark.parametrize("shape", [(3000, 2000), (8000, 2000), (20_000, 1200)])
+def test_cross_validation_of_many_columns_and_more_rows(race, note, shape):
+    X, y = ordinary(*shape)
+    race(
+        lambda: SqrtLassoCV().fit(X, y),
+        rounds=1,
+        lasso_cv=lambda: LassoCV().fit(X, y),
+        few_penalties=lambda: SqrtLassoCV(alphas=10, eps=0.1).fit(X, y),
+        path=lambda: sqrt_lasso_path(X, y),
+        lasso_path=lambda: lasso_path(X, y),
+    )
+    model = SqrtLassoCV(alphas=20).fit(X, y)
+    note(f"{shape}: gap {model.dual_gap_:.1e}, {np.count_nonzero(model.coef_)} used")
+    assert model.dual_gap_ <= GAP
+
+
 @each_table_of_rows
 def test_pivotal_fit_of_a_table(race, rows):
     X, y = ROWS[rows]()
