@@ -70,5 +70,8 @@ def approach(design, y, alpha, options):
         return len(fit.features) > BEFORE * fit.n_features
 
     options = options._replace(tol=max(options.tol, NEAR), ends=uses_many)
-    fits, _ = regress(design, y, alphas, options)
+    try:
+        fits, _ = regress(design, y, alphas, options)
+    except ValueError:  # coefficients that are smaller than those that are asked for
+        return False, None
     return bool(fits) and uses_many(fits[-1], 0.0), fits[-1] if fits else None

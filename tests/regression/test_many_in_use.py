@@ -63,3 +63,16 @@ def test_nothing_is_followed_to_penalties_that_are_no_way_below(alpha, monkeypat
     design = design_of(rng.standard_normal((30, 5)), np.full(30, 1 / 30), True)
     given = design, rng.standard_normal(30), alpha, OPTIONS
     assert approach(*given) == (False, None)
+
+
+@pytest.mark.parametrize("size", np.geomspace(5e-40, 5e-39, 9))
+def test_coefficients_on_the_way_may_be_out_of_range(size, monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 12)).astype(np.float32)
+    y = size * (X.sum(axis=1) + rng.standard_normal(60))
+    design = design_of(X, np.full(60, 1 / 60), True)
+    alphas = regression_alpha_max(design, y, False) / 2.0 ** np.arange(2, 9)
+    for alpha in alphas:  # whose fits may be in range, or refused
+        many, near = approach(design, y, alpha, OPTIONS)
+        assert many is (near is not None and len(near.features) > 1)
