@@ -179,7 +179,7 @@ def table_of_fold(X, y, weights, fold, many):
     if sp.issparse(X) or not gathers or not weights[fold[1]].any():
         return None
     train, test = moments_of_each(X, y, weights, fold)
-    return (train, test) if train.keep_digits() else None
+    return (train, test) if train.keep_digits() and test.are_in_range() else None
 
 
 class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):

@@ -370,6 +370,7 @@ class DenseDesign(Design):
         for rows, columns in self._parts():
             x = self.X[rows, columns].astype(np.float64)
             total[columns] += x.T @ (r[rows] / self.unit)
+            del x  # before the next rows are read
         return total
 
     def norms_of_rows(self):

@@ -15,8 +15,8 @@ BEFORE = 1 / 8  # of the columns in use at a larger penalty, where more are to c
 NEAR = 1e-2  # relative duality gap of fits for larger penalties
 
 
-def noise_uses_many(design, alpha):
-    """Return whether noise would bring many columns into use at a penalty.
+def share_for_noise(design, alpha):
+    """Return the share of the columns that noise brings into use at a penalty.
 
     Independent columns correlate with noise like normal numbers. Of columns that are
     alike, fewer are in use.
@@ -30,14 +30,14 @@ def noise_uses_many(design, alpha):
 
     Returns
     -------
-    many : bool
-        False if columns are no fewer than rows.
+    share : float
+        In [0, 1].
     """
-    if design.rank <= design.shape[1] or not design.live.any():
-        return False
-    live, norms = design.live, design.norms_of(slice(None))
-    sizes = design.penalties(alpha)[:][live] / norms[live]
-    return bool(erfc(np.sqrt(design.rank / 2) * sizes).sum() > USED * len(norms))
+    live = design.live
+    if not live.any():
+        return 0.0
+    sizes = design.penalties(alpha)[:][live] / design.norms_of(slice(None))[live]
+    return float(erfc(np.sqrt(design.rank / 2) * sizes).sum() / len(live))
 
 
 def approach(design, y, alpha, options):
@@ -57,11 +57,15 @@ def approach(design, y, alpha, options):
     Returns
     -------
     many : bool
-        Whether moments are faster for the penalty itself.
+        Whether moments are faster for the penalty itself. False if columns are no fewer
+        than rows.
     fit : Fit or None
         Fit to start from, at a penalty that is larger; None if there is none.
     """
-    if alpha <= 0 or design.is_small or not noise_uses_many(design, alpha):
+    if alpha <= 0 or design.is_small or design.rank <= design.shape[1]:
+        return False, None
+    expected = share_for_noise(design, alpha)
+    if expected <= USED:
         return False, None
     top = regression_alpha_max(design, y, options.positive)
     alphas = top / 2.0 ** np.arange(1, np.ceil(np.log2(max(top / alpha, 1))))
@@ -74,4 +78,10 @@ def approach(design, y, alpha, options):
         fits, _ = regress(design, y, alphas, options)
     except ValueError:  # coefficients that are smaller than those that are asked for
         return False, None
-    return bool(fits) and uses_many(fits[-1], 0.0), fits[-1] if fits else None
+    if not fits:
+        return False, None
+    share = len(fits[-1].features) / design.shape[1]
+    before = share_for_noise(design, alphas[len(fits) - 1])
+    # As many of those to come are in use as of those that noise would have used.
+    more = (expected - before) * (share / before if share < before else 1.0)
+    return share + more > USED, fits[-1]

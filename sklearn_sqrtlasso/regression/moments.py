@@ -145,6 +145,11 @@ class Moments(NamedTuple):
         on = np.append(np.arange(p), p + place)
         return self._replace(mean=self.mean[on], products=self.products[np.ix_(on, on)])
 
+    def are_in_range(self):
+        """Return whether squares of numbers of all columns are in range."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.all(self.squares + self.mean**2 < SCALES[1] ** 2))
+
     def keep_digits(self, n_targets=1):
         """Return whether all columns are of ordinary scale and offset.
 
