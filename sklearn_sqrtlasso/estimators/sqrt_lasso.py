@@ -141,8 +141,8 @@ class SqrtLasso(MultiOutputMixin, SparseRegressor):
         used for ``alpha=0``, ``penalty_loadings="auto"``, a warm start, where they
         have too few digits, and where rows are faster: for more than 100 features, or
         50 for each target, and less than four times as many rows. "auto" uses them for
-        any number of features of dense X with more rows, too, if ``alpha`` would bring
-        a third of them into use for a target of noise, and brings many into use.
+        any number of features of dense X with more rows, too, if ``alpha`` is likely to
+        bring a third of them into use.
     max_iter : int, default=100
         Largest number of outer iterations, at least 1. An outer iteration solves the
         problem on a subset of the features and checks all of them; 3 to 30 are usual.

@@ -269,11 +269,12 @@ class SqrtLassoCV(CallbackSupportMixin, SparseRegressor):
     errors on held-out rows. So are tables of up to 256 features, and no more than four
     for each training row; and dense tables of at least eight training rows for each
     feature. For other folds, the rows of each of a dense table are read once; and for
-    more features, if the smallest penalty would bring a third of them into use for a
-    target of noise, and larger ones bring an eighth into use. Where products have too
-    few digits (spreads near the ends of the range of numbers, means more than 1000
-    times the spread, 10 times in sparse X, penalties below a millionth of the largest;
-    small penalties of which residuals vanish), the rows are used.
+    more features, if the smallest penalty is likely to bring a third of them into use:
+    by the law of independent features and noise, and by a few fits at larger penalties.
+    Where products have too few digits (spreads near the ends of the range of numbers,
+    means more than 1000 times the spread, 10 times in sparse X, penalties below a
+    millionth of the largest; small penalties of which residuals vanish), the rows are
+    used.
 
     If ``alphas`` is a number and columns are no fewer than training rows, the path of a
     fold ends where it uses more than 256 columns, and more than half as many as rows,

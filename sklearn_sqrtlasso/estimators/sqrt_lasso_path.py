@@ -265,11 +265,11 @@ def sqrt_lasso_path(
 
     Of X of up to 1000 features, and more rows than these, products are gathered once,
     and all penalties found on one path, as by :class:`SqrtLassoCV`; so they are of more
-    features of dense X, if the smallest penalty would bring a third of them into use
-    for a target of noise, and larger ones bring an eighth into use; and for ``phi``
-    below 1 of up to 256 features, and no more than four for each row. Where the
-    residual is so small that products have too few digits, the rows are used. Of X of
-    up to 65536 numbers and 700 features, they are followed on one path, too.
+    features of dense X, if the smallest penalty is likely to bring a third of them into
+    use; and for ``phi`` below 1 of up to 256 features, and no more than four for each
+    row. Where the residual is so small that products have too few digits, the rows are
+    used. Of X of up to 65536 numbers and 700 features, they are followed on one path,
+    too.
 
     The solution at ``alphas[k]`` is that of the lasso at penalty
     ``alphas[k] * sigmas[k]`` (of ``phi=1``).
