@@ -12,7 +12,7 @@ from sklearn_sqrtlasso.algorithms.coordinate_descent import sweep_gram
 
 SPARE = 4  # columns, over their rank, from which those that are not in use are dropped
 FEW = 4096  # the same at least: their products need 128 MiB
-GROWTH = 1.25  # of a matrix that is full: its copies take twice the time of one
+GROWTH = 1.1  # of a matrix that is full: its copies are six times as many numbers as it
 SWEEPS = 100  # of coordinate descent before the active-set path
 APART = 1e-4  # energy share outside the span of others of columns that are apart
 SPANNED = 1e-10  # share of a target's energy outside the span that may be rounding
