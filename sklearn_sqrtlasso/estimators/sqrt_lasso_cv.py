@@ -52,7 +52,7 @@ from sklearn_sqrtlasso.regression.many_in_use import approach
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
 from sklearn_sqrtlasso.regression.moment_path import (
     LEAST,
-    TALL,
+    LONG,
     count_exact,
     follow_moment_path,
     gathers_products,
@@ -138,8 +138,8 @@ def tables_of_folds(X, y, weights, folds, n_jobs):
     """
     tests, n_features = [test for _, test in folds], X.shape[1]
     n_rows = min(len(train) for train, _ in folds)
-    is_tall = n_rows >= TALL * n_features and not sp.issparse(X)
-    gathers = is_tall or gathers_products(n_rows, n_features)
+    is_long = n_rows >= LONG * n_features and not sp.issparse(X)
+    gathers = is_long or gathers_products(n_rows, n_features)
     if not (gathers and is_partition(folds, len(y))):
         return None
     if not all(weights[test].any() for test in tests):
@@ -157,10 +157,8 @@ def table_of_fold(X, y, weights, fold, many):
 
     Parameters
     ----------
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Features.
-    y, weights : ndarray of shape (n_samples,)
-        Target and weights.
+    X, y, weights
+        As for ``tables_of_folds``.
     fold : (ndarray, ndarray)
         Training and test rows.
     many : bool

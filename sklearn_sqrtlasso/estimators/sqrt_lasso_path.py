@@ -23,10 +23,7 @@ from sklearn_sqrtlasso.regression.designs import design_of
 from sklearn_sqrtlasso.regression.given_products import GivenProducts, moments_with
 from sklearn_sqrtlasso.regression.many_in_use import approach
 from sklearn_sqrtlasso.regression.moment_design import MomentDesign
-from sklearn_sqrtlasso.regression.moment_path import (
-    LEAST,
-    gathers_products,
-)
+from sklearn_sqrtlasso.regression.moment_path import LEAST, gathers_products
 from sklearn_sqrtlasso.regression.relaxation import (
     estimated_sigma,
     regress_moments,
@@ -292,11 +289,9 @@ def sqrt_lasso_path(
     check_switch("positive", positive)
     phis, targets = share_grid(phi), np.atleast_2d(y.T)
     options = SolverOptions(bool(positive), tol, max_iter)
-    given = X, targets, (alphas, eps), phis, bool(fit_intercept), options
     precompute = check_precompute(precompute, X.shape)
-    alphas, fits = _fits_to_moments(*given, precompute) or _fits_to_rows(
-        *given, precompute
-    )
+    given = X, targets, (alphas, eps), phis, bool(fit_intercept), options, precompute
+    alphas, fits = _fits_to_moments(*given) or _fits_to_rows(*given)
     warn_unsolved_fits(
         [fit.gap for of_target in fits for fit in of_target[0]], tol, max_iter
     )

@@ -21,7 +21,7 @@ from sklearn_sqrtlasso.regression.working_set import SPANNED
 FEW = 100  # features whose products take no time beside a path
 WIDE = 1000  # number of features up to which products of all of them are gathered
 NARROW = 256  # the same where features outnumber rows, of which products take more
-TALL = 8  # rows for each feature from which products of a table's folds are few numbers
+LONG = 8  # rows for each feature, from which products of all folds are few numbers
 WIDER = 4  # features for each row up to which products are faster
 LEAST = 1e-6  # ratio of penalties below which products have too few digits
 DIGITS = 1e-6  # largest share of a squared error that rounding may hide
